@@ -1,0 +1,15 @@
+// JSON from outside, parsed with limits: at most `max_depth` levels, no duplicate keys, no bytes after the value.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+namespace nkat {
+
+inline constexpr int kJsonMaxDepth = 64;
+
+// Throws FormatError "<source>: ..." with the byte at which the text breaks a rule.
+nlohmann::ordered_json parse_json(std::string_view text, const std::string& source, int max_depth = kJsonMaxDepth);
+
+}  // namespace nkat

@@ -1,0 +1,27 @@
+// What this machine has and uses: memory, processors, terminal.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace nkat {
+
+struct ProcessMemory {
+  std::uint64_t resident_bytes = 0;            // VmRSS
+  std::uint64_t resident_anonymous_bytes = 0;  // RssAnon: without mapped files
+};
+ProcessMemory process_memory();
+
+std::uint64_t machine_memory_bytes();
+std::uint64_t available_memory_bytes();  // MemAvailable
+// Gives freed heap blocks back to the system (malloc_trim), so that RSS shows what is in use.
+void return_freed_memory();
+
+std::string processor_name();
+bool processor_has_bf16();  // AVX512-BF16 or AMX-BF16: BF16 products run natively
+int usable_processors();    // that this process may run on
+
+bool stderr_is_terminal();
+int terminal_columns();  // of stderr; 80 if unknown
+
+}  // namespace nkat

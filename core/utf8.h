@@ -1,0 +1,31 @@
+// UTF-8 (RFC 3629): validation, code points, and cutting a byte stream at whole characters.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace nkat {
+
+inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
+
+// The code point at `position` and its length in bytes; {kInvalidCodePoint, 1} where the bytes are not UTF-8
+// (overlong, surrogate, above U+10FFFF, cut off).
+struct DecodedCodePoint {
+  char32_t value;
+  std::size_t length;
+};
+DecodedCodePoint decode_code_point(std::string_view text, std::size_t position);
+
+// The byte offset of the first invalid sequence, or npos.
+std::size_t find_invalid_utf8(std::string_view text);
+
+// How many leading bytes form whole characters: what follows is the beginning of a character that more bytes could
+// complete. Invalid bytes count as whole.
+std::size_t complete_utf8_prefix(std::string_view text);
+
+// Unicode property White_Space (PropList.txt of Unicode 15): 25 code points, U+200B is none of them.
+bool is_unicode_white_space(char32_t code_point);
+
+}  // namespace nkat
