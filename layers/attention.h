@@ -26,9 +26,9 @@ at::Tensor sliding_window_mask(std::int64_t length, std::optional<std::int64_t> 
 // qkv (T, (heads + 2 kv heads) head_dim), rotated -> (T, heads head_dim)
 at::Tensor causal_attention(const at::Tensor& qkv, const SequenceLayout& layout, const HeadShape& heads);
 
-// One query row against all keys it may see: query (1, heads head_dim), keys and values (S, kv heads, head_dim)
-// -> (1, heads head_dim)
-at::Tensor cached_attention(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
-                            const HeadShape& heads);
+// The last n rows of a sequence against its keys so far: qkv (n, (heads + 2 kv heads) head_dim), of which the queries
+// are used; keys and values (S, kv heads, head_dim), these rows' own included -> (n, heads head_dim)
+at::Tensor cached_attention(const at::Tensor& qkv, const at::Tensor& keys, const at::Tensor& values,
+                            const HeadShape& heads, std::optional<std::int64_t> window);
 
 }  // namespace nkat::layers

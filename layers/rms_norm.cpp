@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/error.h"
+#include "layers/check.h"
 #include "layers/precision.h"
 
 namespace nkat::layers {
@@ -36,7 +37,9 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  NKAT_INVARIANT(x.size(-1) == weight.size(0) && x.scalar_type() == weight.scalar_type() && !weight.requires_grad());
+  check_shape("RMSNorm", "x", x, {{"T"}, {"H", weight.size(0)}});
+  check_dtype("RMSNorm", "weight", weight, {x.scalar_type()});
+  NKAT_INVARIANT(!weight.requires_grad());
   return RmsNorm::apply(x, weight, epsilon);
 }
 

@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/error.h"
+#include "layers/check.h"
 #include "layers/precision.h"
 
 namespace nkat::layers {
@@ -72,8 +73,9 @@ RopeAngles RopeTable::angles(std::int64_t first, std::int64_t sequence_length) c
 }
 
 at::Tensor apply_rope_(at::Tensor qkv, const RopeAngles& angles, const HeadShape& heads) {
-  NKAT_INVARIANT(qkv.dim() == 2 && qkv.size(0) == angles.cos.size(0));
-  NKAT_INVARIANT(qkv.size(1) == (heads.num_heads + 2 * heads.num_key_value_heads) * heads.head_dim);
+  check_shape("rotary embedding", "qkv", qkv,
+              {{"T", angles.cos.size(0)},
+               {"(heads + 2 kv heads) head_dim", (heads.num_heads + 2 * heads.num_key_value_heads) * heads.head_dim}});
   NKAT_INVARIANT(2 * angles.cos.size(1) <= heads.head_dim);
   return Rope::apply(std::move(qkv), angles.cos, angles.sin, heads.num_heads + heads.num_key_value_heads,
                      heads.head_dim);

@@ -58,8 +58,8 @@ std::string compute(const SafetensorsFolder& folder) {
   if (total > kWorthShowing) progress.emplace("hash of the base model", total);
   Sha256 hash;
   for (const auto& [file, info] : tensors) {
-    const std::string header =
-        fmt::format("{}{}{}{}{}{}", info->name, '\0', data::dtype_name(info->dtype), '\0', fmt::join(info->shape, ","), '\0');
+    const std::string header = fmt::format("{}{}{}{}{}{}", info->name, '\0', data::dtype_name(info->dtype), '\0',
+                                           fmt::join(info->shape, ","), '\0');
     hash.update(header);
     const std::span<const std::byte> bytes = file->bytes(*info);
     for (std::size_t at = 0; at < bytes.size(); at += kPiece) {

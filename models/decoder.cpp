@@ -69,9 +69,7 @@ at::Tensor Decoder::final_norm(const at::Tensor& x) const {
   return layers::rms_norm(x, weights_.final_norm, config_.rms_norm_eps);
 }
 
-at::Tensor Decoder::logits(const at::Tensor& normed) const {
-  return layers::frozen_linear(normed, weights_.head);
-}
+at::Tensor Decoder::logits(const at::Tensor& normed) const { return layers::frozen_linear(normed, weights_.head); }
 
 at::Tensor Decoder::hidden(const PackedBatch& batch, const std::vector<at::Tensor>& blocks) const {
   NKAT_INVARIANT(blocks.empty() || static_cast<std::int64_t>(blocks.size()) == num_layers());

@@ -46,9 +46,9 @@ class Decoder {
   // x (T, H), blocks (H/8, 8, 8) or undefined for no adapter -> (T, H)
   at::Tensor layer(std::int64_t index, const at::Tensor& x, const layers::SequenceLayout& layout,
                    const at::Tensor& blocks) const;
-  at::Tensor final_norm(const at::Tensor& x) const;           // (T, H) -> (T, H)
+  at::Tensor final_norm(const at::Tensor& x) const;                // (T, H) -> (T, H)
   const at::Tensor& head_weight() const { return weights_.head; }  // (V, H)
-  at::Tensor logits(const at::Tensor& normed) const;          // (T, H) -> (T, V)
+  at::Tensor logits(const at::Tensor& normed) const;               // (T, H) -> (T, V)
 
   // All layers and the final norm, with blocks for each layer (empty: no adapter). -> (T, H)
   at::Tensor hidden(const PackedBatch& batch, const std::vector<at::Tensor>& blocks) const;

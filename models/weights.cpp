@@ -144,8 +144,8 @@ Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config
   weights.final_norm = loader.load("model.norm.weight");
   weights.head = config.tie_word_embeddings ? weights.embedding : loader.load("lm_head.weight");
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  log::info(fmt::format("read {} of weights from {} in {:.1f} s", format_bytes(static_cast<double>(loader.bytes_read())),
-                        model_folder.string(), seconds));
+  log::info(fmt::format("read {} of weights from {} in {:.1f} s",
+                        format_bytes(static_cast<double>(loader.bytes_read())), model_folder.string(), seconds));
   return weights;
 }
 
