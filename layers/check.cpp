@@ -1,0 +1,50 @@
+#include "layers/check.h"
+
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+
+namespace nkat::layers {
+namespace {
+
+bool matches(const at::Tensor& tensor, std::initializer_list<Dimension> expected) {
+  if (!tensor.defined() || tensor.dim() != static_cast<std::int64_t>(expected.size())) return false;
+  std::int64_t axis = 0;
+  for (const Dimension& dimension : expected) {
+    if (dimension.size >= 0 && tensor.size(axis) != dimension.size) return false;
+    ++axis;
+  }
+  return true;
+}
+
+}  // namespace
+
+void check_shape(std::string_view who, std::string_view name, const at::Tensor& tensor,
+                 std::initializer_list<Dimension> expected) {
+  if (matches(tensor, expected)) return;
+  std::vector<std::string> wanted;
+  for (const Dimension& dimension : expected)
+    wanted.push_back(dimension.size < 0 ? std::string(dimension.name)
+                                        : fmt::format("{}={}", dimension.name, dimension.size));
+  const std::string found =
+      tensor.defined() ? fmt::format("({})", fmt::join(tensor.sizes(), ", ")) : "an undefined tensor";
+  throw ShapeError(fmt::format("{}: {} must be ({}), found {}", who, name, fmt::join(wanted, ", "), found));
+}
+
+void check_dtype(std::string_view who, std::string_view name, const at::Tensor& tensor,
+                 std::initializer_list<at::ScalarType> accepted) {
+  std::vector<const char*> wanted;
+  for (const at::ScalarType type : accepted) {
+    if (tensor.scalar_type() == type) return;
+    wanted.push_back(c10::toString(type));
+  }
+  throw ShapeError(fmt::format("{}: {} must be {}, found {}", who, name, fmt::join(wanted, " or "),
+                               c10::toString(tensor.scalar_type())));
+}
+
+void check_device(std::string_view who, std::string_view name, const at::Tensor& tensor, at::Device expected) {
+  if (tensor.device() == expected) return;
+  throw DeviceError(fmt::format("{}: {} must be on {}, found {}", who, name, expected.str(), tensor.device().str()));
+}
+
+}  // namespace nkat::layers
