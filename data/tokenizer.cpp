@@ -101,7 +101,7 @@ struct Tokenizer::State {
     std::vector<int> ids;
     const auto status = processor.Encode(escaped, &ids);
     NKAT_INVARIANT(status.ok());
-    for (const int id : ids) spans.push_back({id, bytes});
+    for (const int id : ids) spans.push_back({id, false, bytes});
   }
 
   // A stretch without raw added tokens.
@@ -110,7 +110,7 @@ struct Tokenizer::State {
     if (literal || normalized_scanner->empty()) return merge(escaped, bytes, spans);
     for (const TextPart& part : normalized_scanner->scan(escaped, {})) {
       if (part.token != nullptr) {
-        spans.push_back({part.token->id, bytes});
+        spans.push_back({part.token->id, true, bytes});
       } else {
         merge(std::string_view(escaped).substr(part.bytes.begin, part.bytes.end - part.bytes.begin), bytes, spans);
       }
@@ -168,7 +168,7 @@ std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view utf8, std::span<
   std::vector<TokenSpan> spans;
   for (const TextPart& part : state_->raw_scanner->scan(utf8, literal)) {
     if (part.token != nullptr) {
-      spans.push_back({part.token->id, part.bytes});
+      spans.push_back({part.token->id, true, part.bytes});
       continue;
     }
     const bool is_literal = std::ranges::any_of(

@@ -28,6 +28,7 @@ enum class AddedTokens { kText, kControl };  // are added-token strings inside t
 
 struct TokenSpan {
   std::int32_t id = 0;
+  bool added = false;
   ByteRange bytes;  // of the added token with the white space it swallowed, or of the whole stretch between two
 };
 
