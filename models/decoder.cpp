@@ -1,7 +1,7 @@
 #include "models/decoder.h"
 
 #include "core/error.h"
-#include "layers/add_block_rotated.h"
+#include "layers/block_rotation.h"
 #include "layers/frozen_linear.h"
 #include "layers/rms_norm.h"
 #include "layers/swiglu.h"
