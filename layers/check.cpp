@@ -33,8 +33,9 @@ void check_shape(std::string_view who, std::string_view name, const at::Tensor& 
   if (matches(tensor, expected)) return;
   std::vector<std::string> wanted;
   for (const Dimension& dimension : expected)
-    wanted.push_back(dimension.size < 0 ? std::string(dimension.name)
-                                        : fmt::format("{}={}", dimension.name, dimension.size));
+    wanted.push_back(dimension.size < 0 || dimension.name == std::to_string(dimension.size)
+                         ? std::string(dimension.name)
+                         : fmt::format("{}={}", dimension.name, dimension.size));
   refuse_shape(who, name, tensor, fmt::format("({})", fmt::join(wanted, ", ")));
 }
 
