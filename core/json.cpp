@@ -28,7 +28,11 @@ Json parse(std::string_view text, const std::string& source, const std::vector<s
   try {
     return Json::parse(text, watch);
   } catch (const nlohmann::json::parse_error& error) {
-    throw FormatError(fmt::format("{}: not valid JSON at byte {}: {}", source, error.byte, error.what()));
+    // The library's text opens with its own error number and position, up to the first colon.
+    const std::string text_of_library = error.what();
+    const std::size_t colon = text_of_library.find(": ");
+    throw FormatError(fmt::format("{}: not valid JSON at byte {}: {}", source, error.byte,
+                                  colon == std::string::npos ? text_of_library : text_of_library.substr(colon + 2)));
   } catch (const nlohmann::json::out_of_range& error) {
     throw FormatError(fmt::format("{}: a number is out of range: {}", source, error.what()));
   }

@@ -164,6 +164,8 @@ ChatTemplate ChatTemplate::from_model_folder(const fs::path& model_folder) {
 
 std::string ChatTemplate::name() const { return form_->name; }
 
+std::string ChatTemplate::identity() const { return fmt::format("{} {} {}", form_->name, begin_token_, end_token_); }
+
 ChatTemplate::Rendered ChatTemplate::render_parts(const std::vector<Turn>& turns, bool generation_prompt) const {
   Rendered rendered;
   std::string& text = rendered.text;

@@ -38,7 +38,8 @@ class ChatTemplate {
                  bool generation_prompt) const;
   std::string render(const std::vector<Turn>& turns, bool generation_prompt) const;
 
-  std::string name() const;  // "Phi-3.5"
+  std::string name() const;      // "Phi-3.5"
+  std::string identity() const;  // the name and the tokens that the model's config puts in
   struct Form;
 
  private:

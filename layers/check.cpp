@@ -17,6 +17,15 @@ bool matches(const at::Tensor& tensor, std::initializer_list<Dimension> expected
   return true;
 }
 
+std::string sizes_of(const at::Tensor& tensor) {
+  return tensor.defined() ? fmt::format("({})", fmt::join(tensor.sizes(), ", ")) : "an undefined tensor";
+}
+
+[[noreturn]] void refuse_shape(std::string_view who, std::string_view name, const at::Tensor& tensor,
+                               const std::string& wanted) {
+  throw ShapeError(fmt::format("{}: {} must be {}, found {}", who, name, wanted, sizes_of(tensor)));
+}
+
 }  // namespace
 
 void check_shape(std::string_view who, std::string_view name, const at::Tensor& tensor,
@@ -24,11 +33,19 @@ void check_shape(std::string_view who, std::string_view name, const at::Tensor& 
   if (matches(tensor, expected)) return;
   std::vector<std::string> wanted;
   for (const Dimension& dimension : expected)
-    wanted.push_back(dimension.size < 0 ? std::string(dimension.name)
-                                        : fmt::format("{}={}", dimension.name, dimension.size));
-  const std::string found =
-      tensor.defined() ? fmt::format("({})", fmt::join(tensor.sizes(), ", ")) : "an undefined tensor";
-  throw ShapeError(fmt::format("{}: {} must be ({}), found {}", who, name, fmt::join(wanted, ", "), found));
+    wanted.push_back(dimension.size < 0 || dimension.name == std::to_string(dimension.size)
+                         ? std::string(dimension.name)
+                         : fmt::format("{}={}", dimension.name, dimension.size));
+  refuse_shape(who, name, tensor, fmt::format("({})", fmt::join(wanted, ", ")));
+}
+
+void check_ends_in_blocks(std::string_view who, std::string_view name, const at::Tensor& tensor) {
+  if (tensor.defined() && tensor.dim() >= 2 && tensor.size(-1) == 8 && tensor.size(-2) == 8) return;
+  refuse_shape(who, name, tensor, "(..., 8, 8)");
+}
+
+void check_same_shape(std::string_view who, std::string_view name, const at::Tensor& tensor, const at::Tensor& other) {
+  if (!tensor.defined() || tensor.sizes() != other.sizes()) refuse_shape(who, name, tensor, sizes_of(other));
 }
 
 void check_dtype(std::string_view who, std::string_view name, const at::Tensor& tensor,

@@ -18,6 +18,12 @@ struct Dimension {
 void check_shape(std::string_view who, std::string_view name, const at::Tensor& tensor,
                  std::initializer_list<Dimension> expected);
 
+// Throws ShapeError "<who>: <tensor> must be (..., 8, 8), found (3, 5)".
+void check_ends_in_blocks(std::string_view who, std::string_view name, const at::Tensor& tensor);
+
+// Throws ShapeError "<who>: <tensor> must be (3, 8, 8), found (2, 8, 8)".
+void check_same_shape(std::string_view who, std::string_view name, const at::Tensor& tensor, const at::Tensor& other);
+
 // Throws ShapeError "<who>: <tensor> must be Float or Double, found Half".
 void check_dtype(std::string_view who, std::string_view name, const at::Tensor& tensor,
                  std::initializer_list<at::ScalarType> accepted);

@@ -1,14 +1,13 @@
 #include "layers/token_loss.h"
 
-#include "core/error.h"
+#include "layers/check.h"
 
 namespace nkat::layers {
 
 TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight, const TokenLossOptions& options) {
-  if (x.dim() != 2 || targets.dim() != 1 || targets.size(0) != x.size(0) || head_weight.size(1) != x.size(1)) {
-    throw ShapeError(fmt::format("token_loss: x (R, H), targets (R), head_weight (V, H) were expected, found ({}), ({}), ({})",
-                                 fmt::join(x.sizes(), ", "), fmt::join(targets.sizes(), ", "), fmt::join(head_weight.sizes(), ", ")));
-  }
+  check_shape("token_loss", "x", x, {{"R"}, {"H"}});
+  check_shape("token_loss", "targets", targets, {{"R", x.size(0)}});
+  check_shape("token_loss", "head_weight", head_weight, {{"V"}, {"H", x.size(1)}});
   const at::NoGradGuard no_grad;
   const std::int64_t rows = x.size(0);
   TokenLoss result;

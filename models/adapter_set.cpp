@@ -14,7 +14,7 @@ namespace nkat::models {
 namespace {
 
 constexpr const char* kPeftType = "NKAT_SO8T";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kFormatVersion = 1;
 constexpr std::uint64_t kConfigLimit = 1 << 20;
 constexpr const char* kModelFile = "adapter_model.safetensors";
 constexpr const char* kConfigFile = "adapter_config.json";
@@ -41,8 +41,8 @@ std::pair<AdapterIdentity, std::int64_t> read_adapter_config(const fs::path& pat
     throw FormatError(fmt::format("{}: peft_type {} was expected, found {}; this is no NKAT-SO8T adapter", path.string(), kPeftType, type));
   }
   const std::int64_t version = required_integer(json, "version", path);
-  if (version != kVersion) {
-    throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it", path.string(), kVersion, version));
+  if (version != kFormatVersion) {
+    throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it", path.string(), kFormatVersion, version));
   }
   for (const auto& [key, expected] : {std::pair{"hidden_size", config.hidden_size}, std::pair{"num_hidden_layers", config.num_layers}}) {
     const std::int64_t found = required_integer(json, key, path);
@@ -113,7 +113,7 @@ std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, 
     tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "alpha"), adapter.alpha[i]));
   }
   const nlohmann::ordered_json json = {{"peft_type", kPeftType},
-                                       {"version", kVersion},
+                                       {"version", kFormatVersion},
                                        {"base_model_name_or_path", identity.base_model_name_or_path},
                                        {"hidden_size", config.hidden_size},
                                        {"num_hidden_layers", config.num_layers},

@@ -2,11 +2,13 @@
 
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <torch/version.h>
 
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/sha256.h"
+#include "core/version.h"
 #include "data/safetensors.h"
 #include "models/tensor_bytes.h"
 
@@ -14,7 +16,7 @@ namespace nkat::train {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kFormatVersion = 1;
 constexpr std::uint64_t kLargestFile = 8ULL << 30;
 constexpr const char* kManifest = "manifest.json";
 constexpr const char* kStateTensors = "trainer_state.safetensors";
@@ -50,14 +52,14 @@ std::string state_tensors(const TrainerState& state, const std::vector<StepMetri
 }
 
 std::string state_json(const TrainerState& state, const RunIdentity& identity) {
-  Json json = {{"version", kVersion},
+  Json json = {{"version", kFormatVersion},
                {"step", state.step},
                {"data_position", state.step * identity.window_samples},
                {"updates", state.optimizer.updates},
                {"seed", identity.seed},
                {"data_sha256", identity.data_sha256},
                {"base_sha256", identity.base.base_sha256},
-               {"program", NKAT_VERSION},
+               {"program", kVersion},
                {"libtorch", TORCH_VERSION}};
   if (state.pending) json["pending_metrics"] = Json::parse(to_json_line(*state.pending));
   return json.dump(2) + "\n";
@@ -103,8 +105,8 @@ void load_moments(const fs::path& path, TrainerState& state) {
 void load_state_json(const fs::path& path, LoadedCheckpoint& loaded) {
   const Json json = parse_json(read_file(path, 16 << 20), path.string());
   try {
-    if (json.at("version").get<std::int64_t>() != kVersion) {
-      throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it", path.string(), kVersion, json.at("version").dump()));
+    if (json.at("version").get<std::int64_t>() != kFormatVersion) {
+      throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it", path.string(), kFormatVersion, json.at("version").dump()));
     }
     loaded.state.step = json.at("step").get<std::int64_t>();
     loaded.state.optimizer.updates = json.at("updates").get<std::int64_t>();
@@ -137,7 +139,7 @@ fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step) { retur
 void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
                      const models::Phi3Config& config, const RunIdentity& identity) {
   DurableFolder folder(checkpoint_path(checkpoints, state.step));
-  Json manifest = {{"version", kVersion}, {"files", Json::object()}};
+  Json manifest = {{"version", kFormatVersion}, {"files", Json::object()}};
   for (const auto& [name, bytes] : checkpoint_files(state, history, config, identity)) {
     folder.write(name, bytes);
     manifest["files"][name] = {{"size", bytes.size()}, {"sha256", sha256_hex(bytes)}};

@@ -113,18 +113,18 @@ at::Tensor add_block_rotated(const at::Tensor& residual, const at::Tensor& h, co
 
 BlockRotationGradient block_rotation_backward(const at::Tensor& gradient, const at::Tensor& h, const at::Tensor& blocks,
                                               std::array<bool, 2> needs) {
-  const c10::cuda::CUDAGuard guard(h.device());
+  const c10::cuda::CUDAGuard guard(gradient.device());
   const auto [needs_h, needs_blocks] = needs;
-  BlockRotationGradient out{.h = needs_h ? at::empty_like(h) : at::Tensor(),
+  BlockRotationGradient out{.h = needs_h ? at::empty_like(gradient) : at::Tensor(),
                             .blocks = needs_blocks ? at::zeros_like(blocks) : at::Tensor()};
-  if (h.numel() == 0 || (!needs_h && !needs_blocks)) return out;
-  const at::Tensor dy = aligned(gradient), x = aligned(h), m = aligned(blocks);
-  const device::Extent extent = extent_of(x);
+  if (gradient.numel() == 0 || (!needs_h && !needs_blocks)) return out;
+  const at::Tensor dy = aligned(gradient), x = needs_blocks ? aligned(h) : at::Tensor(), m = aligned(blocks);
+  const device::Extent extent = extent_of(dy);
   const auto chunks = static_cast<std::int64_t>(grid_of(extent).x);
   at::Tensor partials = out.blocks;  // one chunk needs no second pass
   if (needs_blocks && chunks > 1) partials = at::empty({chunks, blocks.size(0), 8, 8}, blocks.options());
   const auto stream = c10::cuda::getCurrentCUDAStream();
-  with_type(h.scalar_type(), [&](auto type) {
+  with_type(gradient.scalar_type(), [&](auto type) {
     using Type = decltype(type);
     using Scalar = typename Type::Scalar;
     using Accumulate = typename Type::Accumulate;

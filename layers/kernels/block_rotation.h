@@ -18,7 +18,8 @@ struct BlockRotationGradient {
   at::Tensor blocks;  // (N, 8, 8) sum_t dy_b h_b^T, or undefined
 };
 
-// gradient = dy (T, H). needs = {dh, dM}; what is not needed stays undefined.
+// gradient = dy, h (T, H); h may be undefined where dM is not needed. needs = {dh, dM}; what is not needed stays
+// undefined.
 BlockRotationGradient block_rotation_backward(const at::Tensor& gradient, const at::Tensor& h, const at::Tensor& blocks,
                                               std::array<bool, 2> needs);
 

@@ -1,5 +1,6 @@
 #include "layers/kernels/device_info.h"
 
+#include <algorithm>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <cuda_runtime_api.h>
 
@@ -72,6 +73,13 @@ void cuda_reset_peak(int device) {
 
 void cuda_empty_cache(int device) {
   if (has_allocator(device)) allocator::emptyCache();
+}
+
+void cuda_limit_memory(int device, std::uint64_t bytes) {
+  cudaDeviceProp properties;
+  if (!has_allocator(device) || cudaGetDeviceProperties(&properties, device) != cudaSuccess) return;
+  const double fraction = static_cast<double>(bytes) / static_cast<double>(properties.totalGlobalMem);
+  allocator::setMemoryFraction(std::min(1.0, fraction), static_cast<c10::DeviceIndex>(device));
 }
 
 }  // namespace nkat::layers

@@ -38,4 +38,7 @@ void cuda_reset_peak(int device);
 // Gives the cached blocks of every device that no tensor uses back to the driver.
 void cuda_empty_cache(int device);
 
+// From now on the allocator refuses (c10::OutOfMemoryError) what would bring it above this many bytes of the device.
+void cuda_limit_memory(int device, std::uint64_t bytes);
+
 }  // namespace nkat::layers
