@@ -92,7 +92,10 @@ ExitCode run_command(Parsed& parsed) {
   }
   std::map<std::string, std::vector<std::string>> flags;
   for (const auto& [name, flag] : parsed.flags) {
-    if (flag->count() > 0) flags[name] = parsed.words[name];
+    if (flag->count() == 0) continue;
+    flags[name] = parsed.words[name];
+    // A switch without a value arrives as one empty word.
+    if (flag->get_expected_min() == 0) std::erase(flags[name], "");
   }
   nlohmann::ordered_json file = nlohmann::ordered_json::object();
   if (!parsed.config_file.empty()) {

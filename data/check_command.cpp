@@ -1,0 +1,88 @@
+// `nkat data check`: what data files hold and what training would make of them.
+#include <fmt/format.h>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/signals.h"
+#include "data/data_check.h"
+#include "data/data_command.h"
+
+namespace nkat::data {
+namespace {
+
+struct Config {
+  std::vector<std::string> data;
+  std::string model_path;
+  std::int64_t max_sequence_length = 1024;
+  std::string overlong = "cut";
+  std::string special_tokens = "text";
+  std::int64_t max_bad_records = 0;
+  bool json = false;
+};
+
+ExitCode run(const Config& config) {
+  install_stop_signals();
+  const Tokenizer tokenizer(config.model_path);
+  const ChatTemplate chat_template = ChatTemplate::from_model_folder(config.model_path);
+  const SampleEncoder encoder(
+      tokenizer, chat_template,
+      {config.max_sequence_length, parse_overlong(config.overlong), parse_special_tokens(config.special_tokens)});
+  DataChecker checker(tokenizer, encoder);
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  std::int64_t bad = 0;
+  std::vector<std::string> without_target;
+  for (const std::string& path : config.data) {
+    const DataCheck check = checker.check(path);
+    bad += check.bad_records;
+    if (check.target_tokens == 0) without_target.push_back(path);
+    if (config.json) {
+      all.push_back(to_json(check));
+    } else {
+      std::cout << to_text(check) << std::flush;
+    }
+  }
+  if (config.json) {
+    std::cout << nlohmann::ordered_json{{"template", chat_template.name()}, {"files", all}}.dump(
+                     2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
+              << std::endl;
+  }
+  if (!without_target.empty()) {
+    throw DataError(fmt::format("{}: no record leaves a token to learn; an assistant turn or plain text was expected",
+                                fmt::join(without_target, ", ")));
+  }
+  if (bad > config.max_bad_records) {
+    throw DataError(
+        fmt::format("{} bad records, at most {} may be left out (--max-bad-records)", bad, config.max_bad_records));
+  }
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+Command make_data_check_command() {
+  auto config = std::make_shared<Config>();
+  Command command{
+      .name = "check",
+      .summary = "tokens, targets, lengths, duplicates and bad lines of data files, and one sample with its mask",
+      .description = "Reads data files as training would, with the tokenizer and chat template of a model folder.",
+      .positional = "data"};
+  OptionList& options = *command.options;
+  options.add("data", config->data, {.help = "JSONL files", .value = "FILE", .required = true});
+  options.add("model-path", config->model_path, {.help = "model folder", .value = "DIR", .required = true});
+  options.add("max-sequence-length", config->max_sequence_length,
+              {.help = "tokens a sample may have", .minimum = 2, .maximum = 1 << 24});
+  options.add("overlong", config->overlong,
+              {.help = "what happens to a longer sample", .choices = {"cut", "drop", "error"}});
+  options.add("data-special-tokens", config->special_tokens,
+              {.help = "are added tokens such as <|end|> inside a message plain text (text) or recognised (control)",
+               .choices = {"text", "control"}});
+  options.add("max-bad-records", config->max_bad_records,
+              {.help = "bad records that are left out without an error", .minimum = 0});
+  options.add("json", config->json, {.help = "the report as JSON"});
+  command.run = [config] { return run(*config); };
+  return command;
+}
+
+}  // namespace nkat::data
