@@ -2,8 +2,8 @@
 // formats: what the demo model is pre-trained on, and what it may forget.
 #pragma once
 
+#include "data/generators/generated_record.h"
 #include "data/generators/phrases.h"
-#include "data/generators/record.h"
 
 namespace nkat::data {
 

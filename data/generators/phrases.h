@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/random.h"
-#include "data/generators/record.h"
+#include "data/generators/generated_record.h"
 
 namespace nkat::data {
 

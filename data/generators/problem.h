@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "data/generators/generated_record.h"
 #include "data/generators/phrases.h"
-#include "data/generators/record.h"
 
 namespace nkat::data {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "data/generators/record.h"
+#include "data/generators/generated_record.h"
 
 namespace nkat::data {
 

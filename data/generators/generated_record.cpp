@@ -1,4 +1,4 @@
-#include "data/generators/record.h"
+#include "data/generators/generated_record.h"
 
 #include <nlohmann/json.hpp>
 

@@ -1,4 +1,4 @@
-#include "data/data_make_command.h"
+#include "data/data_command.h"
 
 #include <fmt/format.h>
 
