@@ -62,7 +62,7 @@ KeyedText description(RandomStream& random, Language language, const Slots& slot
   std::string text = describe(random, language, slots);
   const std::uint64_t more = random.below(3);
   for (std::uint64_t i = 0; i < more; ++i) {
-    text += texts.sentence_separator;
+    text += random.below(2) == 0 ? "\n" : texts.sentence_separator;
     text += describe(random, language, slots);
   }
   return {text, text};
