@@ -1,9 +1,20 @@
 // The program: every command of every room, and nothing else.
 #include "core/command.h"
 #include "core/signals.h"
+#include "core/version.h"
 #include "data/data_command.h"
+#include "train/plan_command.h"
+#include "train/train_command.h"
+#include "validation/eval_command.h"
 
 int main(int argc, char** argv) {
   nkat::ignore_write_signals();
-  return nkat::run_program("nkat", NKAT_VERSION, {nkat::data::make_data_command()}, argc, argv);
+  return nkat::run_program("nkat", nkat::kVersion,
+                           {
+                               nkat::train::make_train_command(),
+                               nkat::train::make_plan_command(),
+                               nkat::validation::make_eval_command(),
+                               nkat::data::make_data_command(),
+                           },
+                           argc, argv);
 }

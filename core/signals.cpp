@@ -1,5 +1,6 @@
 #include "core/signals.h"
 
+#include <poll.h>
 #include <unistd.h>
 #include <csignal>
 
@@ -30,6 +31,17 @@ bool stop_requested() { return stop_signals > 0; }
 
 void throw_if_stop_requested() {
   if (stop_requested()) throw Interrupted("stopped by a signal");
+}
+
+bool wait_for_standard_input() {
+  struct pollfd input {
+    .fd = STDIN_FILENO, .events = POLLIN, .revents = 0
+  };
+  while (!stop_requested()) {
+    // poll(2) comes back with EINTR after a signal, whatever SA_RESTART says.
+    if (::poll(&input, 1, -1) >= 0) return true;
+  }
+  return false;
 }
 
 void ignore_write_signals() {

@@ -8,6 +8,8 @@ void install_stop_signals();
 bool stop_requested();
 // Throws Interrupted if a stop was asked for.
 void throw_if_stop_requested();
+// Waits until standard input has bytes to read or has ended: true. False if a stop was asked for in the meantime.
+bool wait_for_standard_input();
 // SIGXFSZ and SIGPIPE would kill the process; ignored, they come back as errors of write(2).
 void ignore_write_signals();
 

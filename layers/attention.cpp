@@ -1,0 +1,74 @@
+#include "layers/attention.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "layers/check.h"
+
+namespace nkat::layers {
+namespace {
+
+// (t, heads head_dim) -> (1, heads, t, head_dim), a view
+at::Tensor by_head(const at::Tensor& rows, std::int64_t heads, std::int64_t head_dim) {
+  return rows.view({rows.size(0), heads, head_dim}).transpose(0, 1).unsqueeze(0);
+}
+
+// (1, heads, t, head_dim) -> (t, heads head_dim)
+at::Tensor by_row(const at::Tensor& attended) {
+  return attended.squeeze(0).transpose(0, 1).reshape({attended.size(2), -1});
+}
+
+at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& mask,
+                  bool causal) {
+  const std::optional<at::Tensor> given_mask = mask.defined() ? std::optional(mask) : std::nullopt;
+  return at::scaled_dot_product_attention(query, key, value, given_mask, /*dropout_p=*/0.0, causal,
+                                          /*scale=*/std::nullopt, /*enable_gqa=*/query.size(1) != key.size(1));
+}
+
+// What the last `rows` queries of a sequence see of its keys, (rows, length) bool; undefined if that is plain causal.
+at::Tensor causal_mask(std::int64_t rows, std::int64_t length, std::optional<std::int64_t> window, at::Device device) {
+  const bool windowed = window && *window < length;
+  if (rows == length && !windowed) return {};
+  const at::Tensor mask = at::ones({rows, length}, at::TensorOptions(device).dtype(at::kBool)).tril_(length - rows);
+  return windowed ? mask.triu(length - rows + 1 - *window) : mask;
+}
+
+}  // namespace
+
+at::Tensor sliding_window_mask(std::int64_t length, std::optional<std::int64_t> window, at::Device device) {
+  return causal_mask(length, length, window, device);
+}
+
+at::Tensor causal_attention(const at::Tensor& qkv, const SequenceLayout& layout, const HeadShape& heads) {
+  const std::int64_t d = heads.head_dim;
+  const std::vector<std::int64_t> widths = {heads.num_heads * d, heads.num_key_value_heads * d,
+                                            heads.num_key_value_heads * d};
+  check_shape("attention", "qkv", qkv, {{"T"}, {"(heads + 2 kv heads) head_dim", (widths[0] + 2 * widths[1])}});
+  NKAT_INVARIANT(layout.masks.size() == layout.lengths.size());
+  // split, unlike slicing, has a backward that writes each gradient once.
+  const std::vector<at::Tensor> samples = qkv.split_with_sizes(layout.lengths, 0);
+  std::vector<at::Tensor> attended;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const std::vector<at::Tensor> parts = samples[i].split_with_sizes(widths, 1);
+    const at::Tensor& mask = layout.masks[i];
+    attended.push_back(
+        by_row(attend(by_head(parts[0], heads.num_heads, d), by_head(parts[1], heads.num_key_value_heads, d),
+                      by_head(parts[2], heads.num_key_value_heads, d), mask, !mask.defined())));
+  }
+  return attended.size() == 1 ? attended[0] : at::cat(attended);
+}
+
+at::Tensor cached_attention(const at::Tensor& qkv, const at::Tensor& keys, const at::Tensor& values,
+                            const HeadShape& heads, std::optional<std::int64_t> window) {
+  const std::int64_t rows = qkv.size(0), length = keys.size(0);
+  const at::Tensor query = by_head(qkv.narrow(1, 0, heads.num_heads * heads.head_dim), heads.num_heads, heads.head_dim);
+  // A single row needs no mask: it sees the last keys of its window.
+  const std::int64_t seen = rows == 1 && window ? std::min(*window, length) : length;
+  const at::Tensor mask = rows == 1 ? at::Tensor() : causal_mask(rows, length, window, qkv.device());
+  const auto recent = [&](const at::Tensor& cached) {
+    return cached.narrow(0, length - seen, seen).transpose(0, 1).unsqueeze(0);  // (1, kv heads, seen, head_dim)
+  };
+  return by_row(attend(query, recent(keys), recent(values), mask, rows > 1 && !mask.defined()));
+}
+
+}  // namespace nkat::layers

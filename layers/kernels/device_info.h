@@ -1,0 +1,44 @@
+// What CUDA devices there are and what LibTorch's caching allocator holds on them, without any CUDA header.
+// When to use: `plan`, `doctor` and the trainer's memory monitor. All sizes are bytes.
+// Built without kernels, or on a machine without a driver, the list is empty and every figure is 0; nothing is printed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nkat::layers {
+
+struct CudaDevice {
+  std::string name;
+  std::uint64_t total_bytes;
+  std::uint64_t free_bytes;
+  int major;  // compute capability
+  int minor;
+};
+
+// The devices in CUDA's order. Asking for free bytes opens a context on each device (some 300 MB there).
+std::vector<CudaDevice> cuda_devices();
+
+// Free bytes of one device, other processes counted; 0 if there is no such device.
+std::uint64_t cuda_free_bytes(int device);
+
+struct CudaAllocatorStats {
+  std::uint64_t allocated_bytes;       // held by tensors
+  std::uint64_t reserved_bytes;        // held from the device, blocks in the cache included
+  std::uint64_t peak_allocated_bytes;  // since the last reset
+  std::uint64_t peak_reserved_bytes;
+};
+
+// All 0 before the first tensor on a device.
+CudaAllocatorStats cuda_allocator_stats(int device);
+
+void cuda_reset_peak(int device);
+
+// Gives the cached blocks of every device that no tensor uses back to the driver.
+void cuda_empty_cache(int device);
+
+// From now on the allocator refuses (c10::OutOfMemoryError) what would bring it above this many bytes of the device.
+void cuda_limit_memory(int device, std::uint64_t bytes);
+
+}  // namespace nkat::layers

@@ -1,0 +1,84 @@
+#include "layers/rope.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "core/error.h"
+#include "layers/check.h"
+#include "layers/precision.h"
+
+namespace nkat::layers {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+at::Tensor frequencies(const RopeSettings& settings, const std::vector<double>& factor) {
+  const at::Tensor exponent = at::arange(0, settings.rotary_dim, 2, at::kFloat) / settings.rotary_dim;
+  at::Tensor period = at::pow(at::Scalar(settings.theta), exponent);
+  if (!factor.empty()) period = at::tensor(factor, at::kDouble).to(at::kFloat) * period;
+  return period.reciprocal();
+}
+
+// Turns the first `heads` heads of each row by the angles, or back where sin is negated.
+void rotate_(const at::Tensor& rows, const at::Tensor& cos, const at::Tensor& sin, std::int64_t heads,
+             std::int64_t head_dim) {
+  const std::int64_t half = cos.size(-1);
+  const at::ScalarType wide = compute_dtype(rows);
+  const at::Tensor channels = rows.narrow(1, 0, heads * head_dim).view({rows.size(0), heads, head_dim});
+  const at::Tensor first = channels.narrow(2, 0, half), second = channels.narrow(2, half, half);  // (T, heads, half)
+  const at::Tensor a = first.to(wide), b = second.to(wide);
+  const at::Tensor c = cos.to(wide).unsqueeze(1), s = sin.to(wide).unsqueeze(1);  // (T, 1, half)
+  const at::Tensor turned = (a * c).addcmul_(b, s, /*value=*/-1);
+  second.copy_((b * c).addcmul_(a, s));
+  first.copy_(turned);
+}
+
+class Rope : public torch::autograd::Function<Rope> {
+ public:
+  static at::Tensor forward(AutogradContext* context, at::Tensor qkv, const at::Tensor& cos, const at::Tensor& sin,
+                            std::int64_t heads, std::int64_t head_dim) {
+    context->save_for_backward({cos, sin});
+    context->saved_data["heads"] = heads;
+    context->saved_data["head_dim"] = head_dim;
+    rotate_(qkv, cos, sin, heads, head_dim);
+    context->mark_dirty({qkv});
+    return qkv;
+  }
+
+  // The transpose of a rotation (times a factor) turns by the opposite angle.
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    at::Tensor gradient = gradients[0].clone(at::MemoryFormat::Contiguous);
+    rotate_(gradient, saved[0], -saved[1], context->saved_data["heads"].toInt(),
+            context->saved_data["head_dim"].toInt());
+    return {gradient, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+RopeTable::RopeTable(const RopeSettings& settings, at::ScalarType dtype, at::Device device)
+    : attention_factor_(settings.attention_factor),
+      original_length_(settings.original_length),
+      has_factors_(!settings.long_factor.empty()),
+      dtype_(dtype),
+      short_frequencies_(frequencies(settings, settings.short_factor).to(device)),
+      long_frequencies_(frequencies(settings, settings.long_factor).to(device)) {}
+
+RopeAngles RopeTable::angles(std::int64_t first, std::int64_t sequence_length) const {
+  const at::Tensor& frequency = is_long(sequence_length) ? long_frequencies_ : short_frequencies_;
+  const at::Tensor positions = at::arange(first, sequence_length, frequency.options());
+  const at::Tensor angle = positions.unsqueeze(1) * frequency;  // (T, rotary_dim / 2)
+  return {.cos = (angle.cos() * attention_factor_).to(dtype_), .sin = (angle.sin() * attention_factor_).to(dtype_)};
+}
+
+at::Tensor apply_rope_(at::Tensor qkv, const RopeAngles& angles, const HeadShape& heads) {
+  check_shape("rotary embedding", "qkv", qkv,
+              {{"T", angles.cos.size(0)},
+               {"(heads + 2 kv heads) head_dim", (heads.num_heads + 2 * heads.num_key_value_heads) * heads.head_dim}});
+  NKAT_INVARIANT(2 * angles.cos.size(1) <= heads.head_dim);
+  return Rope::apply(std::move(qkv), angles.cos, angles.sin, heads.num_heads + heads.num_key_value_heads,
+                     heads.head_dim);
+}
+
+}  // namespace nkat::layers

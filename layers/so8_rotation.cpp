@@ -1,0 +1,115 @@
+#include "layers/so8_rotation.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty_like.h>
+
+#include <cmath>
+
+#include "layers/check.h"
+#include "layers/matrix8.h"
+
+namespace nkat::layers {
+namespace {
+
+constexpr int kDegree = 18;          // 1/19! = 8e-18 at norm 1
+constexpr std::int64_t kGrain = 64;  // blocks that are worth a thread
+
+// Squarings needed after scaling to 1-norm <= 1; 0 for what is not finite, which then spreads as NaN.
+NKAT_INLINED int squarings(const Matrix8& a) {
+  double norm = 0;
+  for (std::size_t column = 0; column < 8; ++column) {
+    double sum = 0;
+    for (std::size_t row = 0; row < 8; ++row) sum += std::abs(a.at[row][column]);
+    norm = norm < sum ? sum : norm;
+  }
+  return norm > 1 && std::isfinite(norm) ? std::ilogb(norm) + 1 : 0;
+}
+
+NKAT_INLINED Matrix8 scaled(const Matrix8& a, double factor) {
+  Matrix8 out;
+  for (std::size_t row = 0; row < 8; ++row)
+    for (std::size_t column = 0; column < 8; ++column) out.at[row][column] = factor * a.at[row][column];
+  return out;
+}
+
+// Horner: P_k = I + X P_{k+1} / k.
+NKAT_INLINED Matrix8 exponential(const Matrix8& a) {
+  const int count = squarings(a);
+  const Matrix8 x = scaled(a, std::ldexp(1.0, -count));
+  Matrix8 p = kIdentity8;
+  for (int k = kDegree; k >= 1; --k) {
+    const Matrix8 before = p;
+    multiply_add(kIdentity8, 1.0 / k, x, before, p);
+  }
+  for (int i = 0; i < count; ++i) p = multiply(p, p);
+  return p;
+}
+
+// The derivative of exp at a in direction e: dP_k = (E P_{k+1} + X dP_{k+1}) / k, then L <- P L + L P beside P <- P P.
+NKAT_INLINED Matrix8 frechet(const Matrix8& a, const Matrix8& e) {
+  const int count = squarings(a);
+  const Matrix8 x = scaled(a, std::ldexp(1.0, -count)), direction = scaled(e, std::ldexp(1.0, -count));
+  const Matrix8 zero = {};
+  Matrix8 p = kIdentity8, l = {};
+  for (int k = kDegree; k >= 1; --k) {
+    const Matrix8 p_before = p, l_before = l;
+    multiply_add(zero, 1.0 / k, direction, p_before, l);
+    multiply_add(l, 1.0 / k, x, l_before, l);
+    multiply_add(kIdentity8, 1.0 / k, x, p_before, p);
+  }
+  for (int i = 0; i < count; ++i) {
+    const Matrix8 p_before = p, l_before = l;
+    multiply_add(zero, 1.0, p_before, l_before, l);
+    multiply_add(l, 1.0, l_before, p_before, l);
+    p = multiply(p_before, p_before);
+  }
+  return l;
+}
+
+NKAT_VECTORISED void rotate(const double* weight, double* rotation, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t block = begin; block < end; ++block)
+    store_matrix8(exponential(skew_part(load_matrix8(weight + 64 * block))), rotation + 64 * block);
+}
+
+NKAT_VECTORISED void rotate_backward(const double* weight, const double* rotation_gradient, double* weight_gradient,
+                                     std::int64_t begin, std::int64_t end) {
+  for (std::int64_t block = begin; block < end; ++block) {
+    const Matrix8 a = skew_part(load_matrix8(weight + 64 * block));
+    const Matrix8 derivative = frechet(transpose(a), load_matrix8(rotation_gradient + 64 * block));
+    store_matrix8(skew_part(derivative), weight_gradient + 64 * block);
+  }
+}
+
+void check_blocks(std::string_view who, std::string_view name, const at::Tensor& blocks /* (..., 8, 8) */) {
+  check_ends_in_blocks(who, name, blocks);
+  check_dtype(who, name, blocks, {at::kFloat, at::kDouble});
+  check_device(who, name, blocks, at::kCPU);
+}
+
+}  // namespace
+
+at::Tensor so8_rotation(const at::Tensor& weight) {
+  check_blocks("so8_rotation", "weight", weight);
+  const at::Tensor source = weight.detach().to(at::kDouble).contiguous();  // (..., 8, 8)
+  const at::Tensor rotation = at::empty_like(source);
+  at::parallel_for(0, source.numel() / 64, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    rotate(source.const_data_ptr<double>(), rotation.mutable_data_ptr<double>(), begin, end);
+  });
+  return rotation.to(weight.scalar_type());
+}
+
+at::Tensor so8_rotation_backward(const at::Tensor& weight, const at::Tensor& rotation_gradient) {
+  check_blocks("so8_rotation_backward", "weight", weight);
+  check_blocks("so8_rotation_backward", "rotation_gradient", rotation_gradient);
+  check_same_shape("so8_rotation_backward", "rotation_gradient", rotation_gradient, weight);
+  const at::Tensor source = weight.detach().to(at::kDouble).contiguous();               // (..., 8, 8)
+  const at::Tensor gradient = rotation_gradient.detach().to(at::kDouble).contiguous();  // (..., 8, 8)
+  const at::Tensor weight_gradient = at::empty_like(source);
+  at::parallel_for(0, source.numel() / 64, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    rotate_backward(source.const_data_ptr<double>(), gradient.const_data_ptr<double>(),
+                    weight_gradient.mutable_data_ptr<double>(), begin, end);
+  });
+  return weight_gradient.to(weight.scalar_type());
+}
+
+}  // namespace nkat::layers

@@ -1,0 +1,26 @@
+// Cross-entropy of the rows that have a target, straight from the hidden states: logits exist for a chunk of rows at a
+// time and are overwritten by their own gradient, so memory is chunk x V instead of T x V.
+//
+//   logits = x Wᵀ (dtype of x), in float32: loss_r = logsumexp(logits_r) - logits_r[target_r]
+//   dL/dx = scale (softmax(logits) - onehot) W
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace nkat::layers {
+
+struct TokenLoss {
+  at::Tensor losses;    // (R) nats of each row, float32 (float64 for float64)
+  at::Tensor gradient;  // (R, H) dtype of x: d(scale Σ losses)/dx; undefined if not asked for
+};
+
+struct TokenLossOptions {
+  double scale = 1.0;
+  bool want_gradient = false;
+  std::int64_t chunk_rows = 256;
+};
+
+// x (R, H), targets (R) int64 in [0, V), head_weight (V, H). No autograd is recorded.
+TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight, const TokenLossOptions& options);
+
+}  // namespace nkat::layers

@@ -1,0 +1,19 @@
+// The triality loss of one layer (mathematics.md 3). Blocks are read in triples (V, S+, S-) = (3k, 3k+1, 3k+2):
+//   L = 1/K sum_k 1/64 sum_ij || R_v(e_i e_j) - R_s(e_i) R_c(e_j) ||^2,   K = floor(N / 3)
+// The 1 or 2 blocks left over carry no constraint; with N < 3 the loss and its gradient are 0.
+// When to use: once an optimizer step. Computed in float64 with the derivative by hand, rounded once.
+// Promise: the bits do not depend on the number of threads; triples are added in order.
+// Shapes: rotation (N, 8, 8) float32 | float64 on the CPU. Errors: ShapeError, DeviceError.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace nkat::layers {
+
+// rotation (N, 8, 8) -> loss (), the same dtype.
+at::Tensor triality_loss(const at::Tensor& rotation);
+
+// rotation (N, 8, 8) -> dL/dR (N, 8, 8), the same dtype.
+at::Tensor triality_loss_backward(const at::Tensor& rotation);
+
+}  // namespace nkat::layers

@@ -1,0 +1,47 @@
+// What a Phi-3 model folder's config.json (and generation_config.json) says, checked and in one spelling.
+//
+// Reads every spelling that Hugging Face's releases have used: `rope_scaling` or `rope_parameters`, `type` or
+// `rope_type`, "su", "yarn" or "longrope", rope values at the top level or inside that object, `torch_dtype` or
+// `dtype`, end tokens as a number or a list, key-value heads that are null. Two spellings that contradict each other
+// are refused. Errors: DataError if config.json can't be read; FormatError naming file, key, requirement and what was
+// found.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nkat::models {
+
+struct Phi3Config {
+  std::int64_t hidden_size = 0;
+  std::int64_t intermediate_size = 0;
+  std::int64_t num_layers = 0;
+  std::int64_t num_heads = 0;
+  std::int64_t num_key_value_heads = 0;  // divides num_heads
+  std::int64_t head_dim = 0;
+  std::int64_t rotary_dim = 0;  // even; the leading channels of a head that rotate
+  std::int64_t vocab_size = 0;
+  double rms_norm_eps = 0;
+  double rope_theta = 0;
+  std::int64_t max_position_embeddings = 0;
+  std::int64_t original_max_position_embeddings = 0;  // longer samples use long_factor
+  std::optional<std::int64_t> sliding_window;         // keys a query sees, itself included
+  std::vector<double> short_factor;                   // rotary_dim / 2 each; both empty: plain rotary embedding
+  std::vector<double> long_factor;
+  double attention_factor = 1;  // multiplies cos and sin
+  bool tie_word_embeddings = false;
+  std::vector<std::int64_t> end_tokens;  // of both files, ascending
+  std::optional<std::int64_t> bos_token;
+  std::optional<std::int64_t> pad_token;
+  std::string stored_dtype;  // "bfloat16"; empty if the file doesn't say
+
+  // Rows of qkv_proj: all query heads, then all key heads, then all value heads.
+  std::int64_t qkv_rows() const { return (num_heads + 2 * num_key_value_heads) * head_dim; }
+};
+
+Phi3Config read_phi3_config(const std::filesystem::path& model_folder);
+
+}  // namespace nkat::models

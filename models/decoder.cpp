@@ -1,0 +1,84 @@
+#include "models/decoder.h"
+
+#include "core/error.h"
+#include "layers/block_rotation.h"
+#include "layers/frozen_linear.h"
+#include "layers/rms_norm.h"
+#include "layers/swiglu.h"
+
+namespace nkat::models {
+namespace {
+
+layers::RopeSettings rope_settings(const Phi3Config& config) {
+  return {.rotary_dim = config.rotary_dim,
+          .theta = config.rope_theta,
+          .attention_factor = config.attention_factor,
+          .original_length = config.original_max_position_embeddings,
+          .short_factor = config.short_factor,
+          .long_factor = config.long_factor};
+}
+
+}  // namespace
+
+Decoder::Decoder(Phi3Config config, Weights weights)
+    : config_(std::move(config)), weights_(std::move(weights)), rope_(rope_settings(config_), dtype(), device()) {
+  NKAT_INVARIANT(static_cast<std::int64_t>(weights_.layers.size()) == config_.num_layers);
+}
+
+at::Tensor Decoder::embed(const at::Tensor& tokens) const {
+  NKAT_INVARIANT(tokens.dim() == 1 && tokens.scalar_type() == at::kLong);
+  return at::embedding(weights_.embedding, tokens);
+}
+
+layers::SequenceLayout Decoder::layout(const std::vector<std::int64_t>& lengths) const {
+  layers::SequenceLayout layout{.lengths = lengths, .angles = {}, .masks = {}};
+  std::vector<at::Tensor> cos, sin;
+  for (const std::int64_t length : lengths) {
+    const layers::RopeAngles angles = rope_.angles(0, length);
+    cos.push_back(angles.cos);
+    sin.push_back(angles.sin);
+    layout.masks.push_back(layers::sliding_window_mask(length, config_.sliding_window, device()));
+  }
+  layout.angles = {.cos = at::cat(cos), .sin = at::cat(sin)};
+  return layout;
+}
+
+at::Tensor Decoder::rotated_qkv(std::int64_t index, const at::Tensor& x, const layers::RopeAngles& angles) const {
+  const LayerWeights& weights = weights_.layers[static_cast<std::size_t>(index)];
+  const at::Tensor normed = layers::rms_norm(x, weights.input_norm, config_.rms_norm_eps);
+  return layers::apply_rope_(layers::frozen_linear(normed, weights.qkv), angles, heads());
+}
+
+at::Tensor Decoder::finish_layer(std::int64_t index, const at::Tensor& x, const at::Tensor& attended,
+                                 const at::Tensor& blocks) const {
+  const LayerWeights& weights = weights_.layers[static_cast<std::size_t>(index)];
+  const at::Tensor y = x + layers::frozen_linear(attended, weights.attention_output);
+  const at::Tensor normed = layers::rms_norm(y, weights.post_attention_norm, config_.rms_norm_eps);
+  const at::Tensor h =
+      layers::frozen_linear(layers::swiglu(layers::frozen_linear(normed, weights.gate_up)), weights.down);
+  return blocks.defined() ? layers::add_block_rotated(y, h, blocks) : y + h;
+}
+
+at::Tensor Decoder::layer(std::int64_t index, const at::Tensor& x, const layers::SequenceLayout& layout,
+                          const at::Tensor& blocks) const {
+  const at::Tensor qkv = rotated_qkv(index, x, layout.angles);
+  return finish_layer(index, x, layers::causal_attention(qkv, layout, heads()), blocks);
+}
+
+at::Tensor Decoder::final_norm(const at::Tensor& x) const {
+  return layers::rms_norm(x, weights_.final_norm, config_.rms_norm_eps);
+}
+
+at::Tensor Decoder::logits(const at::Tensor& normed) const { return layers::frozen_linear(normed, weights_.head); }
+
+at::Tensor Decoder::hidden(const PackedBatch& batch, const std::vector<at::Tensor>& blocks) const {
+  NKAT_INVARIANT(blocks.empty() || static_cast<std::int64_t>(blocks.size()) == num_layers());
+  const layers::SequenceLayout sequence_layout = layout(batch.lengths);
+  at::Tensor x = embed(batch.tokens);
+  for (std::int64_t i = 0; i < num_layers(); ++i) {
+    x = layer(i, x, sequence_layout, blocks.empty() ? at::Tensor() : blocks[static_cast<std::size_t>(i)]);
+  }
+  return final_norm(x);
+}
+
+}  // namespace nkat::models

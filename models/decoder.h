@@ -1,0 +1,70 @@
+// The Phi-3 decoder with an adapter's blocks, as one function a layer: the trainer and generation drive the layers.
+//
+//   x <- x + o_proj(attention(rope(qkv_proj(rms_norm(x)))))
+//   h  = down_proj(swiglu(gate_up_proj(rms_norm(x))))
+//   x <- x + h, or with blocks M of an adapter (mathematics: M = I + gate R)  x + M h
+//
+// Only x and the blocks carry gradients; a layer keeps what the layers' headers say and nothing else. Samples are
+// packed: laid end to end without padding, each with positions from 0 and its own choice of short or long rotary
+// factors, so that what is computed for a sample does not depend on its neighbours.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "layers/attention.h"
+#include "layers/rope.h"
+#include "models/config.h"
+#include "models/weights.h"
+
+namespace nkat::models {
+
+struct PackedBatch {
+  at::Tensor tokens;                  // (T) int64
+  std::vector<std::int64_t> lengths;  // of the samples; they sum to T
+};
+
+class Decoder {
+ public:
+  Decoder(Phi3Config config, Weights weights);
+
+  const Phi3Config& config() const { return config_; }
+  at::ScalarType dtype() const { return weights_.embedding.scalar_type(); }
+  at::Device device() const { return weights_.embedding.device(); }
+  std::int64_t num_layers() const { return config_.num_layers; }
+  layers::HeadShape heads() const {
+    return {.num_heads = config_.num_heads,
+            .num_key_value_heads = config_.num_key_value_heads,
+            .head_dim = config_.head_dim};
+  }
+
+  // (T) int64, each below the vocabulary size -> (T, H)
+  at::Tensor embed(const at::Tensor& tokens) const;
+  layers::SequenceLayout layout(const std::vector<std::int64_t>& lengths) const;
+  // x (T, H), blocks (H/8, 8, 8) or undefined for no adapter -> (T, H)
+  at::Tensor layer(std::int64_t index, const at::Tensor& x, const layers::SequenceLayout& layout,
+                   const at::Tensor& blocks) const;
+  at::Tensor final_norm(const at::Tensor& x) const;                // (T, H) -> (T, H)
+  const at::Tensor& head_weight() const { return weights_.head; }  // (V, H)
+  at::Tensor logits(const at::Tensor& normed) const;               // (T, H) -> (T, V)
+
+  // All layers and the final norm, with blocks for each layer (empty: no adapter). -> (T, H)
+  at::Tensor hidden(const PackedBatch& batch, const std::vector<at::Tensor>& blocks) const;
+
+  // The two halves of layer(), between which a key-value cache can take the place of attention.
+  // x (T, H) -> rotated q, k and v (T, (heads + 2 kv heads) head_dim)
+  at::Tensor rotated_qkv(std::int64_t index, const at::Tensor& x, const layers::RopeAngles& angles) const;
+  // x (T, H), attended (T, heads head_dim) -> (T, H)
+  at::Tensor finish_layer(std::int64_t index, const at::Tensor& x, const at::Tensor& attended,
+                          const at::Tensor& blocks) const;
+  const layers::RopeTable& rope() const { return rope_; }
+
+ private:
+  Phi3Config config_;
+  Weights weights_;
+  layers::RopeTable rope_;
+};
+
+}  // namespace nkat::models

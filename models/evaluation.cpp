@@ -1,0 +1,71 @@
+#include "models/evaluation.h"
+
+#include "core/signals.h"
+#include "layers/token_loss.h"
+#include "models/packed_samples.h"
+
+namespace nkat::models {
+namespace {
+
+// How many samples from `begin` on fit one pass; at least one.
+std::int64_t pass_size(const data::Dataset& dataset, std::int64_t begin, std::int64_t tokens_per_pass) {
+  std::int64_t tokens = 0;
+  std::int64_t end = begin;
+  while (end < dataset.size() && (end == begin || tokens + dataset.sample(end).length() <= tokens_per_pass)) {
+    tokens += dataset.sample(end++).length();
+  }
+  return end - begin;
+}
+
+// The mean is of float64 sums: the number of passes must not show in it.
+void append_losses(const PackedSamples& packed, const at::Tensor& losses, std::vector<SampleLoss>& samples) {
+  const at::Tensor values = losses.to(at::kCPU, at::kDouble).contiguous();
+  const double* loss = values.data_ptr<double>();
+  const at::Tensor rows = packed.target_rows.cpu();
+  const std::int64_t* row = rows.data_ptr<std::int64_t>();
+  const std::int64_t* last_row = row + rows.numel();
+  std::int64_t end = 0;
+  for (const std::int64_t length : packed.lengths) {
+    end += length;
+    SampleLoss sample;
+    for (; row != last_row && *row < end; ++row, ++sample.targets) sample.sum += *loss++;
+    samples.push_back(sample);
+  }
+}
+
+}  // namespace
+
+std::int64_t LossReport::target_tokens() const {
+  std::int64_t count = 0;
+  for (const SampleLoss& sample : samples) count += sample.targets;
+  return count;
+}
+
+double LossReport::mean() const {
+  double sum = 0.0;
+  for (const SampleLoss& sample : samples) sum += sample.sum;
+  return sum / static_cast<double>(target_tokens());
+}
+
+LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& blocks, const data::Dataset& dataset,
+                         const EvaluationOptions& options) {
+  const at::NoGradGuard no_grad;
+  LossReport report;
+  for (std::int64_t begin = 0; begin < dataset.size();) {
+    throw_if_stop_requested();
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(pass_size(dataset, begin, options.tokens_per_pass)));
+    for (std::int64_t& index : indices) index = begin++;
+    const PackedSamples packed = pack_samples(dataset, indices).to(decoder.device());
+    const auto layout = decoder.layout(packed.lengths);
+    at::Tensor x = decoder.embed(packed.tokens);  // (T, H)
+    for (std::int64_t layer = 0; layer < decoder.num_layers(); ++layer) {
+      x = decoder.layer(layer, x, layout, blocks.empty() ? at::Tensor() : blocks[static_cast<std::size_t>(layer)]);
+    }
+    const at::Tensor normed = decoder.final_norm(x.index_select(0, packed.target_rows));  // (R, H)
+    append_losses(packed, layers::token_loss(normed, packed.targets, decoder.head_weight(), {}).losses, report.samples);
+    if (options.progress) options.progress(begin, dataset.size());
+  }
+  return report;
+}
+
+}  // namespace nkat::models

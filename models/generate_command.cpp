@@ -1,0 +1,179 @@
+#include "models/generate_command.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/machine.h"
+#include "core/signals.h"
+#include "data/chat_template.h"
+#include "data/tokenizer.h"
+#include "models/adapter_set.h"
+#include "models/base_hash.h"
+#include "models/generation.h"
+#include "models/runtime.h"
+
+namespace nkat::models {
+namespace {
+
+struct GenerateConfig {
+  std::string model_path;
+  std::string adapter;
+  std::string prompt;
+  bool raw = false;
+  std::int64_t max_new_tokens = 256;
+  double temperature = 0;
+  double top_p = 1;
+  std::int64_t seed = 0;
+  bool json = false;
+  std::string precision = "auto";
+  std::string device = "auto";
+};
+
+// Everything that answers: model, tokenizer, and the cached sequence that a chat goes on with.
+class Speaker {
+ public:
+  explicit Speaker(const GenerateConfig& options)
+      : options_(options),
+        tokenizer_(options.model_path),
+        model_config_(read_phi3_config(options.model_path)),
+        decoder_(load(options, model_config_)),
+        sequence_(decoder_, load_blocks(options, model_config_, decoder_.device())) {
+    if (!options.raw) template_ = data::ChatTemplate::from_model_folder(options.model_path);
+  }
+
+  std::vector<std::int32_t> encode_raw(const std::string& text) const {
+    return tokenizer_.encode(text, data::AddedTokens::kControl);
+  }
+  std::vector<std::int32_t> encode_chat(const std::vector<data::Turn>& turns) const {
+    return template_->encode(tokenizer_, turns, data::AddedTokens::kText, /*generation_prompt=*/true).tokens;
+  }
+
+  struct Answer {
+    Generation generation;
+    std::string text;
+  };
+  // Hands each piece of text to `show` as soon as its characters are whole.
+  Answer answer(const std::vector<std::int32_t>& prompt, const std::function<void(const std::string&)>& show) {
+    data::StreamingDecoder decoder(tokenizer_);
+    Answer answer;
+    const auto add = [&](const std::string& piece) {
+      answer.text += piece;
+      if (!piece.empty()) show(piece);
+    };
+    const SamplingOptions sampling{.max_new_tokens = options_.max_new_tokens,
+                                   .temperature = options_.temperature,
+                                   .top_p = options_.top_p,
+                                   .seed = static_cast<std::uint64_t>(options_.seed)};
+    answer.generation = generate(sequence_, prompt, sampling, [&](std::int32_t token) { add(decoder.push(token)); });
+    add(decoder.finish());
+    return answer;
+  }
+
+ private:
+  static Decoder load(const GenerateConfig& options, const Phi3Config& config) {
+    const at::Device device = resolve_device(options.device);
+    const at::ScalarType dtype = resolve_precision(options.precision, device);
+    return {config, load_weights(options.model_path, config, dtype, device)};
+  }
+
+  static std::vector<at::Tensor> load_blocks(const GenerateConfig& options, const Phi3Config& config,
+                                             at::Device device) {
+    if (options.adapter.empty()) return {};
+    const LoadedAdapter loaded = load_adapter(options.adapter, config);
+    require_same_base(loaded, base_sha256(options.model_path), options.adapter);
+    return loaded.adapter.blocks(loaded.adapter.rotations(), device);
+  }
+
+  const GenerateConfig& options_;
+  data::Tokenizer tokenizer_;
+  Phi3Config model_config_;
+  Decoder decoder_;
+  CachedSequence sequence_;
+  std::optional<data::ChatTemplate> template_;
+};
+
+void show_on_stdout(const std::string& piece) { std::cout << piece << std::flush; }
+
+ExitCode exit_code(StopReason stop) { return stop == StopReason::kSignal ? ExitCode::kInterrupted : ExitCode::kDone; }
+
+ExitCode answer_prompt(Speaker& speaker, const GenerateConfig& options) {
+  const std::vector<std::int32_t> prompt =
+      options.raw ? speaker.encode_raw(options.prompt)
+                  : speaker.encode_chat({{.role = data::Role::kUser, .content = options.prompt}});
+  if (options.json) {
+    const auto [generation, text] = speaker.answer(prompt, [](const std::string&) {});
+    std::cout << nlohmann::ordered_json{{"tokens", generation.tokens}, {"text", text}}.dump() << "\n";
+    return exit_code(generation.stop);
+  }
+  const auto [generation, text] = speaker.answer(prompt, show_on_stdout);
+  std::cout << "\n";
+  return exit_code(generation.stop);
+}
+
+// One line is one user turn; the end of input ends the chat.
+ExitCode chat(Speaker& speaker) {
+  std::ios::sync_with_stdio(false);  // so that in_avail() knows what is buffered
+  std::vector<data::Turn> turns;
+  while (true) {
+    if (stderr_is_terminal()) std::cerr << "> " << std::flush;
+    if (std::cin.rdbuf()->in_avail() <= 0 && !wait_for_standard_input()) return ExitCode::kInterrupted;
+    std::string line;
+    if (!std::getline(std::cin, line)) return ExitCode::kDone;
+    if (line.empty()) continue;
+    turns.push_back({.role = data::Role::kUser, .content = line});
+    const auto [generation, text] = speaker.answer(speaker.encode_chat(turns), show_on_stdout);
+    std::cout << "\n" << std::flush;
+    if (generation.stop == StopReason::kSignal) return ExitCode::kInterrupted;
+    turns.push_back({.role = data::Role::kAssistant, .content = text});
+  }
+}
+
+void declare_options(OptionList& options, GenerateConfig& config) {
+  options.add("model-path", config.model_path,
+              {.help = "model folder in Hugging Face format", .value = "DIR", .required = true});
+  options.add("adapter", config.adapter, {.help = "adapter folder", .value = "DIR"});
+  options.add("prompt", config.prompt,
+              {.help = "one user turn; without it, a chat read from standard input", .value = "TEXT"});
+  options.add("raw", config.raw, {.help = "take the prompt as it is, without the chat template"});
+  options.add("max-new-tokens", config.max_new_tokens, {.help = "stop after this many tokens", .minimum = 1});
+  options.add("temperature", config.temperature,
+              {.help = "0: the likeliest token; above: random, flatter as it grows", .minimum = 0});
+  options.add("top-p", config.top_p,
+              {.help = "draw from the likeliest tokens that hold this share of the probability",
+               .minimum = 0,
+               .maximum = 1,
+               .above_minimum = true});
+  options.add("seed", config.seed, {.help = "of the random draws", .minimum = 0});
+  options.add("json", config.json, {.help = "print {\"tokens\": [...], \"text\": ...} at the end"});
+  options.add("precision", config.precision, {.help = "number type of the model", .choices = {"auto", "bf16", "fp32"}});
+  options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
+  options.add_check([&options, &config] {
+    std::vector<std::string> complaints;
+    const bool chatting = !options.given("prompt");
+    if (chatting && config.json) complaints.push_back("--json needs --prompt");
+    if (chatting && config.raw) complaints.push_back("--raw needs --prompt");
+    return complaints;
+  });
+}
+
+}  // namespace
+
+Command make_generate_command() {
+  auto config = std::make_shared<GenerateConfig>();
+  Command command{.name = "generate",
+                  .summary = "answers a prompt or chats",
+                  .description = "Answers a prompt, or chats from standard input, with or without an adapter."};
+  declare_options(*command.options, *config);
+  command.run = [config, options = command.options] {
+    install_stop_signals();
+    Speaker speaker(*config);
+    return options->given("prompt") ? answer_prompt(speaker, *config) : chat(speaker);
+  };
+  return command;
+}
+
+}  // namespace nkat::models

@@ -1,0 +1,10 @@
+// `nkat generate`: answers a prompt or chats, streaming whole characters.
+#pragma once
+
+#include "core/command.h"
+
+namespace nkat::models {
+
+Command make_generate_command();
+
+}  // namespace nkat::models

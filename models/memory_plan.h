@@ -1,0 +1,58 @@
+// How much memory a training run takes and how long it runs, from the model's config alone: arithmetic, no tensors.
+// What is kept for backward is what layers/ say they keep; tests/models/memory_plan_test.cpp compares it with the bytes
+// that a run really holds. Units: bytes, tokens, floating-point operations (a multiply-add is two), seconds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/config.h"
+
+namespace nkat::models {
+
+struct PlanRequest {
+  std::int64_t samples = 1;             // of a micro-batch
+  std::int64_t sequence_length = 1024;  // tokens of each
+  std::int64_t element_bytes = 2;       // BF16
+  std::int64_t first_adapter_layer = 0;
+  std::int64_t head_rows = 256;         // rows whose logits exist at once
+  bool on_gpu = true;                   // adds the driver's context and cuBLAS's workspace
+  double budget_bytes = 0;
+};
+
+struct MemoryPlan {
+  std::int64_t recomputed_layers = 0;
+  double weights = 0;      // the frozen model
+  double activations = 0;  // kept from forward to backward
+  double head = 0;         // logits of head_rows rows and their gradient
+  double adapter = 0;      // M, its gradient and the window's sum, on the device
+  double workspace = 0;    // what one layer needs at once on its way back
+  double context = 0;      // GPU: driver context and library workspaces (an allowance, not a measurement)
+  double total() const { return weights + activations + head + adapter + workspace + context; }
+};
+
+// Bytes kept for backward by one layer for each token.
+double kept_bytes_per_token(const Phi3Config& config, std::int64_t element_bytes);
+
+MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
+// The fewest recomputed layers with which the plan fits its budget; nothing if not even all of them do.
+std::optional<std::int64_t> fewest_recomputed_layers(const Phi3Config& config, const PlanRequest& request);
+// The longest sequence that fits with all layers recomputed, a multiple of 64, at most what the model can address; 0 if none.
+std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& request);
+
+// Operations of one sample of sequence_length tokens, forward and backward, causal attention counted at half, attention's
+// backward at 2.5 times its forward; nothing below the first adapter layer is in the backward.
+double sample_flops(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
+
+std::int64_t parameter_count(const Phi3Config& config);
+
+struct Card {
+  std::string name;
+  double bf16_tflops;  // dense, accumulated in float32
+  double memory_gib;
+};
+const std::vector<Card>& known_cards();
+
+}  // namespace nkat::models

@@ -1,0 +1,24 @@
+// A model folder opened for use: config, tokenizer, chat template and, when asked for, the frozen decoder.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/file.h"
+#include "data/chat_template.h"
+#include "data/tokenizer.h"
+#include "models/decoder.h"
+
+namespace nkat::models {
+
+struct TextSide {
+  data::Tokenizer tokenizer;
+  data::ChatTemplate chat_template;
+};
+// Refuses a tokenizer with more ids than the model has embeddings.
+TextSide open_text_side(const fs::path& model_folder, const Phi3Config& config);
+
+// Reads the weights into `dtype` on `device` and says how long that took.
+Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, at::ScalarType dtype, at::Device device);
+
+}  // namespace nkat::models

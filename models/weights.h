@@ -1,0 +1,47 @@
+// The frozen weights of a Phi-3 model, read tensor by tensor into the type and device they compute in.
+//
+// Sources are F32, F16 or BF16 safetensors, mapped; each tensor's source pages are given back once it is converted, so
+// the model is never in memory twice. Nothing is allocated before every name and shape has been compared with the
+// config. Errors: FormatError for a missing or unexpected tensor, an unusable type or a value that is not finite
+// (found by one sum over each tensor, exact search only if that sum is not finite); ShapeError for another shape;
+// Interrupted if a stop is asked for.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "models/config.h"
+
+namespace nkat::models {
+
+struct LayerWeights {
+  at::Tensor input_norm;           // (H)
+  at::Tensor qkv;                  // ((heads + 2 kv heads) head_dim, H)
+  at::Tensor attention_output;     // (H, heads head_dim)
+  at::Tensor post_attention_norm;  // (H)
+  at::Tensor gate_up;              // (2F, H): gate rows, then up rows
+  at::Tensor down;                 // (H, F)
+};
+
+// No tensor requires a gradient.
+struct Weights {
+  at::Tensor embedding;  // (V, H)
+  std::vector<LayerWeights> layers;
+  at::Tensor final_norm;  // (H)
+  at::Tensor head;        // (V, H); the same storage as embedding where the config ties them
+};
+
+Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config, at::ScalarType dtype,
+                     at::Device device);
+
+// Every tensor that a checkpoint of this config holds, with its shape, in forward order.
+struct NamedShape {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+std::vector<NamedShape> expected_tensors(const Phi3Config& config);
+
+}  // namespace nkat::models

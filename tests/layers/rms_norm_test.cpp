@@ -1,0 +1,68 @@
+#include "layers/rms_norm.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "tests/support/gradients.h"
+#include "tests/support/held_bytes.h"
+
+namespace nkat::layers {
+namespace {
+
+using namespace nkat::testing;
+constexpr double kEpsilon = 1e-5;
+
+// transformers' Phi3RMSNorm, with ATen's own backward.
+at::Tensor plain(const at::Tensor& x, const at::Tensor& weight) {
+  const at::Tensor wide = x.to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  return weight * (wide * at::rsqrt(wide.pow(2).mean(-1, true) + kEpsilon)).to(x.scalar_type());
+}
+
+TEST(RmsNorm, EqualsTransformersBitForBit) {
+  at::manual_seed(1);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const at::Tensor x = (3 * at::randn({7, 33})).to(type), weight = at::randn({33}).to(type);
+    EXPECT_TRUE(at::equal(rms_norm(x, weight, kEpsilon), plain(x, weight))) << type;
+  }
+}
+
+TEST(RmsNorm, GradientEqualsCentralDifferences) {
+  at::manual_seed(2);
+  const at::Tensor x = at::randn({3, 10}, at::kDouble), weight = at::randn({10}, at::kDouble);
+  const at::Tensor direction = at::randn({3, 10}, at::kDouble);
+  const TensorFunction f = [&](const at::Tensor& input) { return rms_norm(input, weight, kEpsilon); };
+  EXPECT_LT(relative_error(gradient(f, x, direction), numerical_gradient(f, x, direction)), 1e-8);
+}
+
+// At most twice the error that ATen's own backward makes in the same type.
+TEST(RmsNorm, GradientIsAsAccurateAsPlainATen) {
+  at::manual_seed(3);
+  const at::Tensor x = at::randn({64, 96}, at::kDouble), weight = at::randn({96}, at::kDouble);
+  const at::Tensor direction = at::randn({64, 96}, at::kDouble);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor w = weight.to(type);
+    const at::Tensor x_rounded = x.to(type), d_rounded = direction.to(type);
+    const at::Tensor exact = gradient([&](const at::Tensor& input) { return plain(input, w.to(at::kDouble)); },
+                                      x_rounded.to(at::kDouble), d_rounded.to(at::kDouble));
+    const at::Tensor ours =
+        gradient([&](const at::Tensor& input) { return rms_norm(input, w, kEpsilon); }, x_rounded, d_rounded);
+    const at::Tensor theirs = gradient([&](const at::Tensor& input) { return plain(input, w); }, x_rounded, d_rounded);
+    EXPECT_LE(relative_error(ours, exact), 2 * relative_error(theirs, exact)) << type;
+  }
+}
+
+TEST(RmsNorm, KeepsItsInputAndOneNumberARow) {
+  const std::int64_t before = HeldBytes::now();
+  const at::Tensor weight = at::randn({32}).to(at::kBFloat16);
+  const at::Tensor leaf = at::randn({17, 32}).to(at::kBFloat16).requires_grad_(true);
+  at::Tensor x = leaf * 2;
+  const at::Tensor y = rms_norm(x, weight, kEpsilon);
+  const auto tensors = static_cast<std::int64_t>(weight.nbytes() + leaf.nbytes() + x.nbytes() + y.nbytes());
+  x.reset();
+  EXPECT_EQ(HeldBytes::now() - before, tensors + 17 * 4);
+}
+
+TEST(RmsNorm, NamesAWrongShape) { EXPECT_THROW(rms_norm(at::ones({2, 5}), at::ones({4}), kEpsilon), ShapeError); }
+
+}  // namespace
+}  // namespace nkat::layers

@@ -1,0 +1,102 @@
+#include "layers/rope.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/gradients.h"
+#include "tests/support/held_bytes.h"
+
+namespace nkat::layers {
+namespace {
+
+using namespace nkat::testing;
+
+constexpr HeadShape kHeads{.num_heads = 4, .num_key_value_heads = 2, .head_dim = 6};
+constexpr std::int64_t kWidth = (4 + 2 * 2) * 6;
+
+RopeTable table(at::ScalarType type, std::int64_t rotary_dim = 4) {
+  return {{.rotary_dim = rotary_dim,
+           .theta = 100,
+           .attention_factor = 1.25,
+           .original_length = 8,
+           .short_factor = std::vector<double>(static_cast<std::size_t>(rotary_dim / 2), 1.5),
+           .long_factor = std::vector<double>(static_cast<std::size_t>(rotary_dim / 2), 4)},
+          type,
+          at::kCPU};
+}
+
+// transformers' apply_rotary_pos_emb on one head.
+at::Tensor plain_head(const at::Tensor& x, const RopeAngles& angles) {
+  const at::Tensor cos = at::cat({angles.cos, angles.cos}, -1), sin = at::cat({angles.sin, angles.sin}, -1);
+  const std::int64_t d = cos.size(-1);
+  const at::Tensor turned = x.narrow(1, 0, d);
+  const auto halves = turned.chunk(2, -1);
+  const at::Tensor half_turned = at::cat({-halves[1], halves[0]}, -1);
+  return at::cat({turned * cos + half_turned * sin, x.narrow(1, d, x.size(1) - d)}, -1);
+}
+
+at::Tensor plain(const at::Tensor& qkv, const RopeAngles& angles) {
+  std::vector<at::Tensor> heads = at::split(qkv, kHeads.head_dim, 1);
+  for (std::size_t i = 0; i < 6; ++i) heads[i] = plain_head(heads[i], angles);
+  return at::cat(heads, 1);
+}
+
+TEST(Rope, AnglesFollowTheFormula) {
+  const RopeAngles angles = table(at::kDouble).angles(0, 8);
+  EXPECT_EQ(angles.cos.sizes(), (std::vector<std::int64_t>{8, 2}));
+  // float32 keeps an angle of a few radians to 2e-7, and cos and sin no worse.
+  EXPECT_NEAR(angles.cos[3][0].item<double>(), 1.25 * std::cos(3 / 1.5), 1e-6);
+  EXPECT_NEAR(angles.sin[7][1].item<double>(), 1.25 * std::sin(7 / (1.5 * std::pow(100, 0.5))), 1e-6);
+}
+
+TEST(Rope, LongFactorsBeginOneTokenAboveTheOriginalLength) {
+  const RopeTable rope = table(at::kDouble);
+  EXPECT_FALSE(rope.is_long(8));
+  EXPECT_TRUE(rope.is_long(9));
+  EXPECT_NEAR(rope.angles(0, 9).cos[3][0].item<double>(), 1.25 * std::cos(3 / 4.0), 1e-6);
+}
+
+TEST(Rope, AnglesOfTheLastPositionsAreThoseOfTheWholeSequence) {
+  const RopeTable rope = table(at::kBFloat16);
+  EXPECT_TRUE(at::equal(rope.angles(5, 7).cos, rope.angles(0, 7).cos.narrow(0, 5, 2)));
+  EXPECT_TRUE(at::equal(rope.angles(11, 12).sin, rope.angles(0, 12).sin.narrow(0, 11, 1)));
+}
+
+TEST(Rope, TurnsQueriesAndKeysLikeTransformersAndLeavesTheRest) {
+  at::manual_seed(1);
+  for (const std::int64_t rotary_dim : {2, 4, 6}) {
+    const RopeAngles angles = table(at::kDouble, rotary_dim).angles(0, 5);
+    const at::Tensor qkv = at::randn({5, kWidth}, at::kDouble);
+    EXPECT_LT(relative_error(apply_rope_(qkv.clone(), angles, kHeads), plain(qkv, angles)), 1e-15);
+  }
+}
+
+TEST(Rope, GradientEqualsCentralDifferences) {
+  at::manual_seed(2);
+  const RopeAngles angles = table(at::kDouble).angles(0, 3);
+  const at::Tensor x = at::randn({3, kWidth}, at::kDouble), direction = at::randn({3, kWidth}, at::kDouble);
+  const TensorFunction f = [&](const at::Tensor& input) { return apply_rope_(input * 1, angles, kHeads); };
+  EXPECT_LT(relative_error(gradient(f, x, direction), numerical_gradient(f, x, direction)), 1e-8);
+}
+
+// At most twice the error that transformers' products and sums make in the same type.
+TEST(Rope, IsAsAccurateAsPlainATen) {
+  at::manual_seed(3);
+  const RopeAngles angles = table(at::kBFloat16).angles(0, 7);
+  const RopeAngles exact_angles{.cos = angles.cos.to(at::kDouble), .sin = angles.sin.to(at::kDouble)};
+  const at::Tensor x = at::randn({7, kWidth}).to(at::kBFloat16);
+  const at::Tensor exact = plain(x.to(at::kDouble), exact_angles);
+  EXPECT_LE(relative_error(apply_rope_(x.clone(), angles, kHeads), exact), 2 * relative_error(plain(x, angles), exact));
+}
+
+TEST(Rope, KeepsNothingButTheAngles) {
+  const RopeAngles angles = table(at::kFloat).angles(0, 7);
+  const std::int64_t before = HeldBytes::now();
+  const at::Tensor leaf = at::randn({7, kWidth}).requires_grad_(true);
+  const at::Tensor turned = apply_rope_(leaf * 2, angles, kHeads);
+  EXPECT_EQ(HeldBytes::now() - before, static_cast<std::int64_t>(leaf.nbytes() + turned.nbytes()));
+}
+
+}  // namespace
+}  // namespace nkat::layers

@@ -1,0 +1,56 @@
+#include "layers/swiglu.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/gradients.h"
+#include "tests/support/held_bytes.h"
+
+namespace nkat::layers {
+namespace {
+
+using namespace nkat::testing;
+
+at::Tensor plain(const at::Tensor& gate_up) {
+  const auto halves = gate_up.chunk(2, -1);
+  return halves[1] * at::silu(halves[0]);
+}
+
+TEST(SwiGlu, TheFirstHalfIsTheGate) {
+  const at::Tensor gate_up = at::tensor({0.0, 2.0, 3.0, 5.0}, at::kDouble).view({1, 4});
+  const at::Tensor y = swiglu(gate_up);
+  EXPECT_DOUBLE_EQ(y[0][0].item<double>(), 0.0);
+  EXPECT_NEAR(y[0][1].item<double>(), 5 * 2 / (1 + std::exp(-2.0)), 1e-15);
+}
+
+TEST(SwiGlu, GradientEqualsCentralDifferences) {
+  at::manual_seed(1);
+  const at::Tensor x = at::randn({3, 10}, at::kDouble), direction = at::randn({3, 5}, at::kDouble);
+  EXPECT_LT(relative_error(gradient(swiglu, x, direction), numerical_gradient(swiglu, x, direction)), 1e-8);
+}
+
+// At most twice the error that ATen's silu and product make in the same type, forward and backward.
+TEST(SwiGlu, IsAsAccurateAsPlainATen) {
+  at::manual_seed(2);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor x = (3 * at::randn({64, 66})).to(type), direction = at::randn({64, 33}).to(type);
+    const at::Tensor exact = plain(x.to(at::kDouble));
+    EXPECT_LE(relative_error(swiglu(x), exact), 2 * relative_error(plain(x), exact)) << type;
+    const at::Tensor exact_gradient = gradient(plain, x.to(at::kDouble), direction.to(at::kDouble));
+    EXPECT_LE(relative_error(gradient(swiglu, x, direction), exact_gradient),
+              2 * relative_error(gradient(plain, x, direction), exact_gradient))
+        << type;
+  }
+}
+
+TEST(SwiGlu, KeepsNothingButItsInput) {
+  const std::int64_t before = HeldBytes::now();
+  const at::Tensor leaf = at::randn({17, 32}).to(at::kBFloat16).requires_grad_(true);
+  at::Tensor x = leaf * 2;
+  const at::Tensor y = swiglu(x);
+  const auto tensors = static_cast<std::int64_t>(leaf.nbytes() + x.nbytes() + y.nbytes());
+  x.reset();
+  EXPECT_EQ(HeldBytes::now() - before, tensors);
+}
+
+}  // namespace
+}  // namespace nkat::layers

@@ -1,0 +1,49 @@
+#include "train/memory_monitor.h"
+
+#include "core/machine.h"
+#include "core/progress.h"
+#include "layers/kernels/device_info.h"
+#include "train/counting_allocator.h"
+
+namespace nkat::train {
+
+MemoryMonitor::MemoryMonitor(at::Device device, std::uint64_t budget_bytes) : device_(device), budget_bytes_(budget_bytes) {
+  if (device_.is_cuda()) {
+    layers::cuda_limit_memory(device_.index(), budget_bytes_);
+  } else {
+    set_counting_allocator_limit(budget_bytes_);
+  }
+}
+
+void MemoryMonitor::begin_step() {
+  if (device_.is_cuda()) {
+    layers::cuda_reset_peak(device_.index());
+  } else {
+    reset_counting_allocator_peak();
+  }
+}
+
+MemoryFigures MemoryMonitor::figures() const {
+  if (device_.is_cuda()) {
+    const layers::CudaAllocatorStats stats = layers::cuda_allocator_stats(device_.index());
+    return {stats.allocated_bytes, stats.peak_reserved_bytes, stats.reserved_bytes};
+  }
+  const AllocatorFigures counted = counting_allocator_figures();
+  return {counted.current_bytes, counted.peak_bytes, process_memory().resident_bytes};
+}
+
+void MemoryMonitor::free_caches() const {
+  if (device_.is_cuda()) {
+    layers::cuda_empty_cache(device_.index());
+  } else {
+    return_freed_memory();
+  }
+}
+
+std::string MemoryMonitor::describe() const {
+  const MemoryFigures now = figures();
+  return fmt::format("peak {} of {} ({} {})", format_bytes(static_cast<double>(now.peak_bytes)), format_bytes(static_cast<double>(budget_bytes_)),
+                     device_.is_cuda() ? "reserved" : "resident", format_bytes(static_cast<double>(now.device_bytes)));
+}
+
+}  // namespace nkat::train

@@ -1,0 +1,41 @@
+#include "train/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/error.h"
+
+namespace nkat::train {
+
+ScheduleKind schedule_kind(const std::string& name) {
+  if (name == "cosine") return ScheduleKind::kCosine;
+  if (name == "constant") return ScheduleKind::kConstant;
+  if (name == "linear") return ScheduleKind::kLinear;
+  throw ConfigError("--schedule: one of cosine, constant, linear was expected, found '" + name + "'");
+}
+
+double Schedule::factor(std::int64_t t) const {
+  if (t < warmup_steps) return static_cast<double>(t + 1) / static_cast<double>(warmup_steps);
+  const double p = static_cast<double>(t - warmup_steps) /
+                   static_cast<double>(std::max<std::int64_t>(1, max_steps - warmup_steps));
+  switch (kind) {
+    case ScheduleKind::kCosine:
+      return min_rate_ratio + (1.0 - min_rate_ratio) * (1.0 + std::cos(std::numbers::pi * p)) / 2.0;
+    case ScheduleKind::kLinear: return 1.0 - (1.0 - min_rate_ratio) * p;
+    case ScheduleKind::kConstant: return 1.0;
+  }
+  return 1.0;
+}
+
+double Schedule::total() const {
+  double sum = 0.0;
+  for (std::int64_t t = 0; t < max_steps; ++t) sum += factor(t);
+  return sum;
+}
+
+double triality_weight_at(std::int64_t t, double maximum, std::int64_t warmup) {
+  return warmup == 0 ? maximum : maximum * std::min(1.0, static_cast<double>(t) / static_cast<double>(warmup));
+}
+
+}  // namespace nkat::train

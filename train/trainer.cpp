@@ -1,0 +1,233 @@
+#include "train/trainer.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/machine.h"
+#include "core/signals.h"
+#include "models/evaluation.h"
+#include "train/summary.h"
+#include "train/training_plot.h"
+
+namespace nkat::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kNotFiniteInARow = 3;
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+bool all_finite(const BlockGradients& gradients) {
+  return std::all_of(gradients.begin(), gradients.end(), [](const at::Tensor& g) { return std::isfinite(g.sum().item<double>()); });
+}
+
+// Force and gates are saved as float32 too; rounding here keeps the metrics and the checkpoints equal.
+std::vector<double> as_float32(const std::vector<double>& values) {
+  std::vector<double> rounded;
+  for (const double value : values) rounded.push_back(static_cast<double>(static_cast<float>(value)));
+  return rounded;
+}
+
+std::vector<double> alpha_values(const models::AdapterSet& adapter) {
+  const float* alpha = adapter.alpha.data_ptr<float>();
+  return {alpha, alpha + adapter.count()};
+}
+
+}  // namespace
+
+Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, const MemoryChoices& choices)
+    : config_(std::move(config)),
+      parts_(std::move(parts)),
+      state_(std::move(state)),
+      control_(control_from(config_.control)),
+      schedule_(config_.rate_schedule()),
+      sampler_(parts_.training.size(), static_cast<std::uint64_t>(config_.seed)),
+      monitor_(parts_.decoder.device(), static_cast<std::uint64_t>(config_.vram_budget_gib * kGiB)),
+      recovery_(state_.adapter.count(), choices, monitor_, [this](const std::string& event) { record_memory_event(event); }),
+      metrics_(parts_.folder.metrics(), state_.pending ? state_.step - 1 : state_.step),
+      faults_(FaultInjection::from_environment()),
+      saved_step_(fs::exists(checkpoint_path(parts_.folder.checkpoints(), state_.step)) ? state_.step : -1),
+      first_step_(state_.step),
+      started_(Clock::now()) {}
+
+ExitCode Trainer::run() {
+  if (stderr_is_terminal()) bar_.emplace("train", static_cast<std::uint64_t>(config_.max_steps), static_cast<std::uint64_t>(state_.step));
+  try {
+    complete_pending_step();
+    if (saved_step_ != state_.step) {
+      save();
+    } else {  // a kill may have come between the checkpoint and the copy
+      publish_adapter(parts_.folder.newest_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
+    }
+    while (state_.step < config_.max_steps) finish_step(step());
+  } catch (const Interrupted&) {
+    if (saved_step_ != state_.step) save();
+    finish("signal");
+    return ExitCode::kInterrupted;
+  } catch (const CheckError&) {
+    finish("three steps in a row were not finite");
+    throw;
+  }
+  finish("finished");
+  return ExitCode::kDone;
+}
+
+StepMetrics Trainer::step() {
+  const auto started = Clock::now();
+  const std::int64_t t = state_.step;
+  monitor_.begin_step();
+
+  // Once a step: rotations, triality and M; the window's samples.
+  AdapterStep adapter(state_.adapter, parts_.decoder.device());
+  Window window = make_window(parts_.training, sampler_, {config_.batch_size, config_.gradient_accumulation}, t);
+  if (control_ == Control::kShuffled) shuffle_targets(window, static_cast<std::uint64_t>(config_.seed), t);
+
+  // Micro-batches: Σ losses and Σ dL/dM. A signal leaves from here, before anything has changed.
+  const WindowResult result = accumulate(adapter, window);
+
+  // Chain rule to W and α, clipping, AdamW.
+  const double lambda = triality_weight_at(t, config_.triality_weight, config_.annealing_warmup);
+  auto [gradient, force] = adapter.chain_rule(result.block_gradients, lambda, control_);
+  const ClipResult clip = clip_by_global_norm(gradient, config_.max_grad_norm);
+  const LearningRates rates{config_.learning_rate * schedule_.factor(t), config_.alpha_learning_rate * schedule_.factor(t)};
+
+  StepMetrics metrics{.step = t + 1,
+                      .loss = result.loss_sum / static_cast<double>(window.target_tokens),
+                      .triality = adapter.triality(),
+                      .triality_weight = lambda,
+                      .tokens = window.tokens,
+                      .target_tokens = window.target_tokens,
+                      .grad_norm = clip.norm,
+                      .weight_grad_rms = root_mean_square(gradient.weight),
+                      .learning_rate = rates.weight,
+                      .alpha_learning_rate = rates.alpha,
+                      .alpha = alpha_values(state_.adapter),
+                      .gate_force = as_float32(force)};
+  if (std::isfinite(metrics.loss) && std::isfinite(clip.norm)) {
+    adamw_update(state_.adapter, gradient, state_.optimizer, rates, config_.adam_epsilon);
+  } else {
+    metrics.skipped = std::isfinite(metrics.loss) ? "the gradient is not finite" : "the loss is not finite";
+    metrics.gate_force.assign(metrics.gate_force.size(), std::nan(""));
+    suspects_.insert(suspects_.end(), result.suspects.begin(), result.suspects.end());
+  }
+  ++state_.step;
+  metrics.memory_bytes = monitor_.figures().peak_bytes;
+  metrics.step_seconds = seconds_since(started);
+  return metrics;
+}
+
+Trainer::WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& window) {
+  WindowResult result;
+  const std::int64_t number = state_.step + 1;
+  double scale = 1.0 / static_cast<double>(window.target_tokens);
+  if (faults_.strikes(Fault::kNotFinite, number)) scale = std::nan("");
+  const auto run_piece = [&](const models::PackedSamples& piece, const MemoryChoices& choices) {
+    const double loss = run_micro_batch(parts_.decoder, adapter.blocks(), piece.to(parts_.decoder.device()), scale, choices);
+    if (faults_.strikes(Fault::kOutOfMemory, number)) TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by NKAT_FAULTS");
+    return loss;
+  };
+  for (const models::PackedSamples& packed : window.micro_batches) {
+    throw_if_stop_requested();
+    const double loss = recovery_.run(packed, run_piece, [&] { adapter.take_gradients(); });
+    // The leaves hold this micro-batch alone, so that a failed attempt can be thrown away.
+    BlockGradients gradients = adapter.take_gradients();
+    if (!std::isfinite(loss) || !all_finite(gradients)) result.suspects.insert(result.suspects.end(), packed.samples.begin(), packed.samples.end());
+    result.loss_sum += loss;
+    if (result.block_gradients.empty()) {
+      result.block_gradients = std::move(gradients);
+    } else {
+      for (std::size_t i = 0; i < gradients.size(); ++i) result.block_gradients[i].add_(gradients[i]);
+    }
+  }
+  return result;
+}
+
+void Trainer::finish_step(StepMetrics metrics) {
+  const bool last = metrics.step == config_.max_steps;
+  if (parts_.validation != nullptr && (last || metrics.step % config_.validate_every == 0)) {
+    try {
+      validate(metrics);
+    } catch (const Interrupted&) {
+      state_.pending = metrics;
+      throw;
+    }
+  }
+  const auto best_before = best_validation(metrics_.history());
+  metrics_.append(metrics);
+  const auto best = best_validation(metrics_.history());
+  if (best && (!best_before || best->step != best_before->step)) {
+    publish_adapter(parts_.folder.best_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
+  }
+  report(metrics);
+  stop_if_not_finite(metrics);
+  if (last || metrics.step % config_.checkpoint_every == 0) save();
+}
+
+void Trainer::validate(StepMetrics& metrics) {
+  const auto blocks = state_.adapter.blocks(state_.adapter.rotations(), parts_.decoder.device());
+  metrics.validation_loss = models::evaluate_loss(parts_.decoder, blocks, *parts_.validation, {}).mean();
+}
+
+void Trainer::complete_pending_step() {
+  if (!state_.pending) return;
+  const StepMetrics metrics = *std::exchange(state_.pending, std::nullopt);
+  finish_step(metrics);
+}
+
+void Trainer::save() {
+  metrics_.sync();
+  save_checkpoint(parts_.folder.checkpoints(), state_, metrics_.history(), parts_.decoder.config(), parts_.identity);
+  publish_adapter(parts_.folder.newest_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
+  remove_old_checkpoints(parts_.folder.checkpoints(), config_.keep_checkpoints);
+  saved_step_ = state_.step;
+}
+
+void Trainer::finish(const std::string& stopped) {
+  bar_.reset();
+  RunSummary summary = summarize(metrics_.history(), state_.adapter, config_.max_grad_norm);
+  summary.stopped = stopped;
+  write_file_durably(parts_.folder.summary(), to_json_text(summary));
+  plot_training(metrics_.history(), state_.adapter.first_layer, parts_.folder.plot());
+}
+
+void Trainer::report(const StepMetrics& metrics) {
+  const std::vector<double> gates = state_.adapter.gates();
+  const auto open = std::count_if(gates.begin(), gates.end(), [](double gate) { return gate > 0.5; });
+  const std::string detail =
+      fmt::format("loss {:.3f}  open gates {}/{}  lambda {:.3f}  {:.0f} tokens/s  {}", metrics.loss, open, gates.size(), metrics.triality_weight,
+                  metrics.tokens_per_second(), format_bytes(static_cast<double>(metrics.memory_bytes)));
+  if (bar_) bar_->update(static_cast<std::uint64_t>(metrics.step), detail);
+  if (metrics.skipped) log::warning(fmt::format("step {}: skipped, {}", metrics.step, *metrics.skipped));
+  if (metrics.validation_loss) log::info(fmt::format("step {}: validation loss {:.4f}", metrics.step, *metrics.validation_loss));
+  const bool small = metrics.weight_grad_rms > 0.0 && metrics.weight_grad_rms < 100.0 * config_.adam_epsilon;
+  if (small && !std::exchange(warned_small_gradient_, true)) {
+    log::warning(fmt::format("step {}: the rotation gradient's root mean square {:.2e} is below 100 x --adam-epsilon; Adam damps it", metrics.step,
+                             metrics.weight_grad_rms));
+  }
+  if (bar_ || metrics.step % config_.log_every != 0) return;
+  const double per_step = seconds_since(started_) / static_cast<double>(metrics.step - first_step_);
+  log::info(fmt::format("step {}/{}  {}  {} left", metrics.step, config_.max_steps, detail,
+                        format_duration(per_step * static_cast<double>(config_.max_steps - metrics.step))));
+}
+
+void Trainer::stop_if_not_finite(const StepMetrics& metrics) const {
+  const auto& lines = metrics_.history();
+  int in_a_row = 0;
+  for (auto line = lines.rbegin(); line != lines.rend() && line->skipped; ++line) ++in_a_row;
+  if (in_a_row < kNotFiniteInARow) return;
+  std::vector<std::string> names;
+  for (const std::int64_t sample : suspects_) names.push_back(parts_.training.describe(sample));
+  throw CheckError(fmt::format("step {}: the {} in a row that is not finite ({}); samples: {}. The last good checkpoint is intact: look at these samples, "
+                               "or lower the learning rates, and run the same command again",
+                               metrics.step, in_a_row == 3 ? "third step" : fmt::format("{}th step", in_a_row), *metrics.skipped, fmt::join(names, ", ")));
+}
+
+void Trainer::record_memory_event(const std::string& event) {
+  memory_events_.push_back(fmt::format("step {}: {}", state_.step + 1, event));
+  config_.checkpointing = std::to_string(recovery_.choices().recomputed_layers);
+  parts_.folder.save_config(config_, recovery_.choices(), memory_events_);
+}
+
+}  // namespace nkat::train

@@ -1,0 +1,10 @@
+// `nkat eval`: token loss and perplexity of a model on a data file, with and without an adapter.
+#pragma once
+
+#include "core/command.h"
+
+namespace nkat::validation {
+
+Command make_eval_command();
+
+}  // namespace nkat::validation
