@@ -173,6 +173,7 @@ Command make_train_command() {
       "A window is --batch-size x --gradient-accumulation samples; the loss is divided by the target tokens of the "
       "window.";
   declare_options(*command.options, *config, /*for_plan=*/false);
+  command.computes = true;
   command.run = [config, options = command.options] { return run_train(*config, *options); };
   return command;
 }

@@ -24,7 +24,7 @@ Points points(const std::vector<StepMetrics>& history, const std::function<doubl
 void plot_loss(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
   const Points validation =
       points(history, [](const StepMetrics& m) { return m.validation_loss.value_or(std::nan("")); });
-  gnuplot << "set title 'Loss'\nset ylabel 'nats per target token'\nset key top right\n";
+  gnuplot << "set title 'Loss'\nset ylabel 'nats per target token'\nset key inside top right\n";
   gnuplot << "plot '-' with lines lw 1.5 lc rgb '#0072B2' title 'training window'";
   if (!validation.empty()) gnuplot << ", '-' with linespoints lw 2 pt 7 ps 0.6 lc rgb '#D55E00' title 'validation'";
   gnuplot << "\n";
@@ -53,7 +53,7 @@ void plot_gates(Gnuplot& gnuplot, const std::vector<StepMetrics>& history, std::
 
 void plot_triality(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
   gnuplot << "set title 'Triality'\nset ylabel 'triality loss'\nset y2label 'lambda'\nset y2tics\nset ytics "
-             "nomirror\nset key top left\n"
+             "nomirror\nset key inside top left\n"
           << "plot '-' with lines lw 1.5 lc rgb '#009E73' title 'triality loss', '-' axes x1y2 with lines lw 1.5 dt 2 "
              "lc rgb '#000000' title 'lambda (right)'\n";
   gnuplot.send1d(points(history, [](const StepMetrics& m) { return m.triality; }));
@@ -62,10 +62,14 @@ void plot_triality(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
 }
 
 void plot_memory(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
-  gnuplot << "set title 'Memory'\nset ylabel 'peak of the step, GiB'\nset yrange [0:*]\nset key off\n"
+  const auto peak = std::max_element(history.begin(), history.end(),
+                                     [](const auto& a, const auto& b) { return a.memory_bytes < b.memory_bytes; });
+  const bool small = peak->memory_bytes < (1ULL << 30);
+  const double unit = small ? 1024.0 * 1024.0 : 1024.0 * 1024.0 * 1024.0;
+  gnuplot << "set title 'Memory'\nset ylabel 'peak of the step, " << (small ? "MiB" : "GiB")
+          << "'\nset yrange [0:*]\nset key off\n"
           << "plot '-' with lines lw 1.5 lc rgb '#CC79A7'\n";
-  gnuplot.send1d(points(
-      history, [](const StepMetrics& m) { return static_cast<double>(m.memory_bytes) / (1024.0 * 1024.0 * 1024.0); }));
+  gnuplot.send1d(points(history, [unit](const StepMetrics& m) { return static_cast<double>(m.memory_bytes) / unit; }));
 }
 
 }  // namespace

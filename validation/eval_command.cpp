@@ -116,6 +116,7 @@ Command make_eval_command() {
       "Mean loss in nats over the target tokens of the data, and its exponential. With --adapter the bare model is "
       "measured on the same tokens.";
   declare_options(*command.options, *config);
+  command.computes = true;
   command.run = [config] { return run_eval(*config); };
   return command;
 }
