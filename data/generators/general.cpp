@@ -94,7 +94,8 @@ GeneratedRecord draw_small_talk(RandomStream& random, Language language) {
   GeneratedRecord record;
   record.user = fill(exchange.user, slots);
   record.answer = fill(exchange.assistant, slots);
-  record.key = slots["sentence"];
+  // A repeated request is told; of the other exchanges the first words are all there is.
+  record.key = exchange.user.find("{sentence}") == std::string_view::npos ? record.user : slots["sentence"];
   record.task = "small-talk";
   record.language = language;
   return record;
