@@ -50,8 +50,9 @@ KeyedText calculation(RandomStream& random, Language language, Slots slots) {
   const WordedProblem worded = draw_worded_problem(random, language);
   slots["question"] = worded.question;
   slots["steps"] = worded.formula;
+  const std::string_view separator = random.below(2) == 0 ? "\n" : texts.step_separator;
   for (const std::string& step : worded.problem.steps) {
-    if (!slots["steps"].empty()) slots["steps"] += texts.step_separator;
+    if (!slots["steps"].empty()) slots["steps"] += separator;
     slots["steps"] += step;
   }
   return {problem_key(worded.problem), fill(pick(random, texts.calculations), slots)};
