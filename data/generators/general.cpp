@@ -50,8 +50,9 @@ KeyedText calculation(RandomStream& random, Language language, Slots slots) {
   const WordedProblem worded = draw_worded_problem(random, language);
   slots["question"] = worded.question;
   slots["steps"] = worded.formula;
+  const std::string_view separator = random.below(2) == 0 ? "\n" : texts.step_separator;
   for (const std::string& step : worded.problem.steps) {
-    if (!slots["steps"].empty()) slots["steps"] += texts.step_separator;
+    if (!slots["steps"].empty()) slots["steps"] += separator;
     slots["steps"] += step;
   }
   return {problem_key(worded.problem), fill(pick(random, texts.calculations), slots)};
@@ -94,7 +95,8 @@ GeneratedRecord draw_small_talk(RandomStream& random, Language language) {
   GeneratedRecord record;
   record.user = fill(exchange.user, slots);
   record.answer = fill(exchange.assistant, slots);
-  record.key = slots["sentence"];
+  // A repeated request is told; of the other exchanges the first words are all there is.
+  record.key = exchange.user.find("{sentence}") == std::string_view::npos ? record.user : slots["sentence"];
   record.task = "small-talk";
   record.language = language;
   return record;

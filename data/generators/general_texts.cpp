@@ -16,7 +16,7 @@ const GeneralTexts& general_texts(Language language) {
       .calculations = {"{question} {name} found it on {day}: {steps}.",
                        "The old school book has many pages. On one it says: {question} {steps}. On the next page "
                        "there is a picture.",
-                       "{question} \"{steps},\" said {name}.",
+                       "{question} \"{steps},\" said {name}.", "{steps}",
                        "{steps}. That was the answer to the question: {question}"},
       .descriptions = {"{name} works in the {team} team.", "{name} and {other} meet on {day}.",
                        "{name} has {n} {things}, {other} has {m}, and together they have {sum}.",
@@ -54,7 +54,7 @@ const GeneralTexts& general_texts(Language language) {
       .calculations = {"{question}{name}さんは{day}に求めました。{steps}です。",
                        "古い教科書にたくさんの頁があります。ある頁にはこうあります。{question}{steps}。次の頁には絵が"
                        "あります。",
-                       "{question}「{steps}」と{name}さんが言いました。",
+                       "{question}「{steps}」と{name}さんが言いました。", "{steps}",
                        "{steps}。これが次の問いの答えでした。{question}"},
       .descriptions = {"{name}さんは{team}部で働いています。", "{name}さんと{other}さんは{day}に会います。",
                        "{name}さんは{things}を{n}個、{other}さんは{m}個持っていて、合わせて{sum}個です。",

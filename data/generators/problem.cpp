@@ -104,7 +104,8 @@ Problem hypotenuse(RandomStream& random) {
   const bool swapped = random.below(2) == 1;
   const auto a = (swapped ? y : x) * scale, b = (swapped ? x : y) * scale, c = z * scale;
   return made("hypotenuse", {a, b},
-              {fmt::format("{} × {} + {} × {} = {}", a, a, b, b, c * c), fmt::format("√{} = {}", c * c, c)});
+              {fmt::format("{} × {} = {}", a, a, a * a), fmt::format("{} × {} = {}", b, b, b * b),
+               fmt::format("{} + {} = {}", a * a, b * b, c * c), fmt::format("√{} = {}", c * c, c)});
 }
 
 Problem circumference(RandomStream& random) {

@@ -13,9 +13,6 @@
 namespace nkat::data {
 namespace {
 
-// So many draws in a row that bring nothing new mean that nearly all requests of the split have been used.
-constexpr int kMaxDraws = 2000;
-
 GeneratedRecord draw(RandomStream& random, GeneratedTask task, Language language, std::size_t label) {
   switch (task) {
     case GeneratedTask::kDecision: return draw_decision(random, language, label);
@@ -39,7 +36,7 @@ void generate_records(const RecordSetOptions& options, const std::function<void(
     RandomStream random(options.seed, "data-make", index);
     int draws = 0;
     for (;; ++draws) {
-      if (draws == kMaxDraws) {
+      if (draws == options.max_draws) {
         throw ConfigError(
             fmt::format("--count {}: only {} different requests were found for these tasks, languages and "
                         "this split; ask for fewer, or for a larger split",
