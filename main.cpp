@@ -3,6 +3,7 @@
 #include "core/signals.h"
 #include "core/version.h"
 #include "data/data_command.h"
+#include "models/generate_command.h"
 #include "train/plan_command.h"
 #include "train/train_command.h"
 #include "validation/eval_command.h"
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
                                nkat::train::make_train_command(),
                                nkat::train::make_plan_command(),
                                nkat::validation::make_eval_command(),
+                               nkat::models::make_generate_command(),
                                nkat::data::make_data_command(),
                            },
                            argc, argv);

@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/machine.h"
 
 namespace nkat {
 namespace {
@@ -51,7 +52,7 @@ void add_command(CLI::App& parent, const Command& command, std::vector<std::uniq
   auto parsed = std::make_unique<Parsed>();
   parsed->command = &command;
   parsed->app = parent.add_subcommand(command.name, command.summary);
-  if (!command.description.empty()) parsed->app->description(command.description);
+  if (!command.description.empty()) parsed->app->footer("\n" + command.description);
   parsed->app->allow_extras(true);
   if (command.run) {
     parsed->app
@@ -81,7 +82,7 @@ void refuse_extras(const CLI::App& app, const std::vector<std::string>& known) {
   }
 }
 
-ExitCode run_command(Parsed& parsed) {
+ExitCode run_command(Parsed& parsed, const char* const* argv) {
   std::vector<std::string> known = {"--config", "--help"};
   for (const auto& entry : parsed.flags) known.push_back("--" + entry.first);
   for (const Command& subcommand : parsed.command->subcommands) known.push_back(subcommand.name);
@@ -103,6 +104,7 @@ ExitCode run_command(Parsed& parsed) {
     if (!file.is_object()) throw ConfigError(parsed.config_file + ": a JSON object was expected");
   }
   parsed.command->options->apply(flags, file, parsed.config_file);
+  if (parsed.command->computes) let_idle_threads_sleep(argv);
   return parsed.command->run();
 }
 
@@ -125,7 +127,7 @@ ExitCode parse_and_run(CLI::App& app, std::vector<std::unique_ptr<Parsed>>& all,
   for (auto& parsed : all) {
     if (parsed->app->parsed()) chosen = parsed.get();
   }
-  if (chosen != nullptr) return run_command(*chosen);
+  if (chosen != nullptr) return run_command(*chosen, argv);
   std::vector<std::string> known;
   for (const auto& parsed : all) known.push_back(parsed->command->name);
   refuse_extras(app, known);

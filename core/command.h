@@ -13,11 +13,12 @@ namespace nkat {
 
 struct Command {
   std::string name;
-  std::string summary;      // one line for the list of commands
-  std::string description;  // what --help says above the options
+  std::string summary;           // one line for the list of commands
+  std::string description = "";  // what --help says above the options
   std::shared_ptr<OptionList> options = std::make_shared<OptionList>();
   std::string positional = "";  // name of the option that also takes the words without a flag; "" if none
   std::function<ExitCode()> run = nullptr;
+  bool computes = false;  // works with several threads on tensors
   std::vector<Command> subcommands = {};
 };
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -54,6 +55,14 @@ bool processor_has_bf16() {
 int usable_processors() {
   cpu_set_t set;
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+void let_idle_threads_sleep(const char* const* argv) {
+  constexpr const char* kPolicy = "OMP_WAIT_POLICY";
+  if (std::getenv(kPolicy) != nullptr) return;
+  ::setenv(kPolicy, "passive", /*overwrite=*/1);
+  // Where it can't start again, the program goes on as it is.
+  ::execv("/proc/self/exe", const_cast<char* const*>(argv));
 }
 
 bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }

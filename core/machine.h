@@ -21,6 +21,10 @@ std::string processor_name();
 bool processor_has_bf16();  // AVX512-BF16 or AMX-BF16: BF16 products run natively
 int usable_processors();    // that this process may run on
 
+// OpenMP's threads spin while they wait, which makes a shared machine many times slower. How they wait is read when the
+// process starts, so this starts the program again with OMP_WAIT_POLICY=passive; it returns where the variable is set.
+void let_idle_threads_sleep(const char* const* argv);
+
 bool stderr_is_terminal();
 int terminal_columns();  // of stderr; 80 if unknown
 

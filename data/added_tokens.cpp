@@ -125,13 +125,12 @@ std::size_t trailing_white_space(std::string_view text, std::size_t floor, std::
   return end;
 }
 
-bool touches(ByteRange range, std::span<const ByteRange> literal) {
-  const auto first =
-      std::ranges::partition_point(literal, [&](const ByteRange& one) { return one.end <= range.begin; });
-  return first != literal.end() && first->begin < range.end;
-}
-
 }  // namespace
+
+bool touches(ByteRange range, std::span<const ByteRange> sorted) {
+  const auto first = std::ranges::partition_point(sorted, [&](const ByteRange& one) { return one.end <= range.begin; });
+  return first != sorted.end() && first->begin < range.end;
+}
 
 std::vector<AddedToken> read_added_tokens(const fs::path& model_folder) {
   struct Source {

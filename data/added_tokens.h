@@ -32,6 +32,9 @@ struct ByteRange {
   std::size_t end = 0;
 };
 
+// Does the range share a byte with one of these, which are sorted?
+bool touches(ByteRange range, std::span<const ByteRange> sorted);
+
 // A part of a scanned text: an added token with the white space it swallowed, or what lies between two of them.
 struct TextPart {
   const AddedToken* token = nullptr;

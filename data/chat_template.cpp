@@ -95,10 +95,11 @@ const ChatTemplate::Form& recognise(const std::string& source, const fs::path& m
                   model_folder.string(), names));
 }
 
-void drop_line_indent(std::string& text) {
-  const std::size_t kept = text.find_last_not_of(" \t");
-  const std::size_t begin = kept == std::string::npos ? 0 : kept + 1;
-  if (begin == 0 || text[begin - 1] == '\n') text.resize(begin);
+// How many spaces and tabs lie between the beginning of its line and this place; 0 if anything else does.
+std::size_t line_indent(std::string_view text, std::size_t place) {
+  std::size_t begin = place;
+  while (begin > 0 && (text[begin - 1] == ' ' || text[begin - 1] == '\t')) --begin;
+  return begin == 0 || text[begin - 1] == '\n' ? place - begin : 0;
 }
 
 }  // namespace
@@ -127,7 +128,8 @@ std::string canonical_template(std::string_view source) {
     const std::string_view rest = std::string_view(text).substr(i);
     if (!in_tag && (rest.starts_with("{%") || rest.starts_with("{{"))) {
       in_tag = true;
-      if (rest[1] == '%') drop_line_indent(canonical);
+      // As rendered with lstrip_blocks: a block's indentation belongs to it.
+      if (rest[1] == '%') canonical.resize(canonical.size() - line_indent(text, i));
     }
     if (in_tag && text[i] == '\'') in_quotes = !in_quotes;
     const bool white = text[i] == ' ' || text[i] == '\t' || text[i] == '\n';

@@ -171,9 +171,7 @@ std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view utf8, std::span<
       spans.push_back({part.token->id, true, part.bytes});
       continue;
     }
-    const bool is_literal = std::ranges::any_of(
-        literal, [&](const ByteRange& one) { return one.begin < part.bytes.end && part.bytes.begin < one.end; });
-    state_->encode_stretch(utf8, part.bytes, is_literal, spans);
+    state_->encode_stretch(utf8, part.bytes, touches(part.bytes, literal), spans);
   }
   return spans;
 }

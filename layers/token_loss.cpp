@@ -4,7 +4,8 @@
 
 namespace nkat::layers {
 
-TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight, const TokenLossOptions& options) {
+TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight,
+                     const TokenLossOptions& options) {
   check_shape("token_loss", "x", x, {{"R"}, {"H"}});
   check_shape("token_loss", "targets", targets, {{"R", x.size(0)}});
   check_shape("token_loss", "head_weight", head_weight, {{"V"}, {"H", x.size(1)}});
@@ -16,9 +17,9 @@ TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::T
   if (options.want_gradient) result.gradient = at::empty_like(x);
   for (std::int64_t begin = 0; begin < rows; begin += options.chunk_rows) {
     const std::int64_t count = std::min(options.chunk_rows, rows - begin);
-    const at::Tensor wanted = targets.narrow(0, begin, count).unsqueeze(1);                                  // (C, 1)
+    const at::Tensor wanted = targets.narrow(0, begin, count).unsqueeze(1);            // (C, 1)
     at::Tensor scores = at::linear(x.narrow(0, begin, count), head_weight).to(exact);  // (C, V)
-    const at::Tensor normaliser = scores.logsumexp(1, /*keepdim=*/true);                                     // (C, 1)
+    const at::Tensor normaliser = scores.logsumexp(1, /*keepdim=*/true);               // (C, 1)
     result.losses.narrow(0, begin, count).copy_((normaliser - scores.gather(1, wanted)).squeeze(1));
     if (!options.want_gradient) continue;
     scores.sub_(normaliser).exp_().mul_(options.scale);

@@ -21,6 +21,7 @@ struct TokenLossOptions {
 };
 
 // x (R, H), targets (R) int64 in [0, V), head_weight (V, H). No autograd is recorded.
-TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight, const TokenLossOptions& options);
+TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight,
+                     const TokenLossOptions& options);
 
 }  // namespace nkat::layers

@@ -29,7 +29,8 @@ std::int64_t required_integer(const nlohmann::ordered_json& json, const char* ke
 }
 
 std::string required_text(const nlohmann::ordered_json& json, const char* key, const fs::path& path) {
-  if (!json.contains(key) || !json[key].is_string()) throw FormatError(fmt::format("{}: key '{}' must be a text", path.string(), key));
+  if (!json.contains(key) || !json[key].is_string())
+    throw FormatError(fmt::format("{}: key '{}' must be a text", path.string(), key));
   return json[key].get<std::string>();
 }
 
@@ -38,30 +39,37 @@ std::pair<AdapterIdentity, std::int64_t> read_adapter_config(const fs::path& pat
   const auto json = parse_json(read_file(path, kConfigLimit), path.string());
   const std::string type = required_text(json, "peft_type", path);
   if (type != kPeftType) {
-    throw FormatError(fmt::format("{}: peft_type {} was expected, found {}; this is no NKAT-SO8T adapter", path.string(), kPeftType, type));
+    throw FormatError(fmt::format("{}: peft_type {} was expected, found {}; this is no NKAT-SO8T adapter",
+                                  path.string(), kPeftType, type));
   }
   const std::int64_t version = required_integer(json, "version", path);
   if (version != kFormatVersion) {
-    throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it", path.string(), kFormatVersion, version));
+    throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it", path.string(),
+                                  kFormatVersion, version));
   }
-  for (const auto& [key, expected] : {std::pair{"hidden_size", config.hidden_size}, std::pair{"num_hidden_layers", config.num_layers}}) {
+  for (const auto& [key, expected] :
+       {std::pair{"hidden_size", config.hidden_size}, std::pair{"num_hidden_layers", config.num_layers}}) {
     const std::int64_t found = required_integer(json, key, path);
     if (found != expected) {
-      throw ShapeError(fmt::format("{}: {} is {}, the model's is {}; this adapter belongs to another model", path.string(), key, found, expected));
+      throw ShapeError(fmt::format("{}: {} is {}, the model's is {}; this adapter belongs to another model",
+                                   path.string(), key, found, expected));
     }
   }
   const std::int64_t first = required_integer(json, "first_adapter_layer", path);
   if (first < 0 || first >= config.num_layers) {
-    throw FormatError(fmt::format("{}: first_adapter_layer must be from 0 to {}, found {}", path.string(), config.num_layers - 1, first));
+    throw FormatError(fmt::format("{}: first_adapter_layer must be from 0 to {}, found {}", path.string(),
+                                  config.num_layers - 1, first));
   }
   return {{required_text(json, "base_model_name_or_path", path), required_text(json, "base_sha256", path)}, first};
 }
 
-at::Tensor read_tensor(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape, const fs::path& path) {
+at::Tensor read_tensor(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape,
+                       const fs::path& path) {
   const data::TensorInfo* info = file.find(name);
   if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", path.string(), name));
   at::Tensor tensor = float32_tensor(file, *info, shape, path);
-  if (!tensor.isfinite().all().item<bool>()) throw FormatError(fmt::format("{}: the tensor '{}' holds a number that is not finite", path.string(), name));
+  if (!tensor.isfinite().all().item<bool>())
+    throw FormatError(fmt::format("{}: the tensor '{}' holds a number that is not finite", path.string(), name));
   return tensor;
 }
 
@@ -86,10 +94,12 @@ std::vector<at::Tensor> AdapterSet::blocks(const at::Tensor& rotations, at::Devi
 
 AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start) {
   if (config.hidden_size % 8 != 0) {
-    throw ConfigError(fmt::format("the adapter needs a hidden_size that is a multiple of 8, found {}", config.hidden_size));
+    throw ConfigError(
+        fmt::format("the adapter needs a hidden_size that is a multiple of 8, found {}", config.hidden_size));
   }
   if (start.first_layer >= config.num_layers) {
-    throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}", config.num_layers - 1, start.first_layer));
+    throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}",
+                                  config.num_layers - 1, start.first_layer));
   }
   AdapterSet adapter;
   adapter.first_layer = start.first_layer;
@@ -134,7 +144,8 @@ LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
     alphas.push_back(read_tensor(file, tensor_name(layer, "alpha"), {}, path));
   }
   if (file.tensors().size() != 2 * weights.size()) {
-    throw FormatError(fmt::format("{}: {} tensors were expected, found {}", path.string(), 2 * weights.size(), file.tensors().size()));
+    throw FormatError(fmt::format("{}: {} tensors were expected, found {}", path.string(), 2 * weights.size(),
+                                  file.tensors().size()));
   }
   loaded.adapter.weight = at::stack(weights);
   loaded.adapter.alpha = at::stack(alphas);
@@ -143,8 +154,10 @@ LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
 
 void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha256, const fs::path& folder) {
   if (loaded.identity.base_sha256 == base_sha256) return;
-  throw DataError(fmt::format("{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use the model it was trained on",
-                              folder.string(), loaded.identity.base_sha256, loaded.identity.base_model_name_or_path, base_sha256));
+  throw DataError(
+      fmt::format("{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use the model "
+                  "it was trained on",
+                  folder.string(), loaded.identity.base_sha256, loaded.identity.base_model_name_or_path, base_sha256));
 }
 
 }  // namespace nkat::models

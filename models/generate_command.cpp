@@ -14,6 +14,7 @@
 #include "models/adapter_set.h"
 #include "models/base_hash.h"
 #include "models/generation.h"
+#include "models/model_folder.h"
 #include "models/runtime.h"
 
 namespace nkat::models {
@@ -76,8 +77,7 @@ class Speaker {
  private:
   static Decoder load(const GenerateConfig& options, const Phi3Config& config) {
     const at::Device device = resolve_device(options.device);
-    const at::ScalarType dtype = resolve_precision(options.precision, device);
-    return {config, load_weights(options.model_path, config, dtype, device)};
+    return open_decoder(options.model_path, config, resolve_precision(options.precision, device), device);
   }
 
   static std::vector<at::Tensor> load_blocks(const GenerateConfig& options, const Phi3Config& config,

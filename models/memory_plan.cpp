@@ -14,12 +14,14 @@ struct Sizes {
 };
 
 Sizes sizes_of(const Phi3Config& c) {
-  return {static_cast<double>(c.hidden_size),  static_cast<double>(c.intermediate_size),     static_cast<double>(c.qkv_rows()),
-          static_cast<double>(c.num_heads * c.head_dim), static_cast<double>(c.vocab_size), static_cast<double>(c.num_heads)};
+  return {static_cast<double>(c.hidden_size), static_cast<double>(c.intermediate_size),
+          static_cast<double>(c.qkv_rows()),  static_cast<double>(c.num_heads * c.head_dim),
+          static_cast<double>(c.vocab_size),  static_cast<double>(c.num_heads)};
 }
 
 double layer_parameters(const Sizes& s) {
-  return s.hidden * s.qkv + s.attended * s.hidden + 2 * s.intermediate * s.hidden + s.intermediate * s.hidden + 2 * s.hidden;
+  return s.hidden * s.qkv + s.attended * s.hidden + 2 * s.intermediate * s.hidden + s.intermediate * s.hidden +
+         2 * s.hidden;
 }
 
 // Bytes a token that live at once inside one layer's backward, beyond what is kept: SwiGLU works in float32 on four
@@ -52,11 +54,14 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   MemoryPlan plan;
   plan.recomputed_layers = recomputed_layers;
   plan.weights = element * static_cast<double>(parameter_count(config));
-  plan.activations = tokens * ((trained - recomputed) * kept_bytes_per_token(config, request.element_bytes) + recomputed * element * s.hidden);
-  plan.head = static_cast<double>(std::min(request.head_rows, request.samples * request.sequence_length)) * s.vocabulary * (4 + 2 * element) +
+  plan.activations = tokens * ((trained - recomputed) * kept_bytes_per_token(config, request.element_bytes) +
+                               recomputed * element * s.hidden);
+  plan.head = static_cast<double>(std::min(request.head_rows, request.samples * request.sequence_length)) *
+                  s.vocabulary * (4 + 2 * element) +
               tokens * s.hidden * 3 * element;
   plan.adapter = trained * s.hidden * 8 * 4 * 3;
-  plan.workspace = tokens * (layer_workspace_per_token(s, element) + (recomputed_layers > 0 ? kept_bytes_per_token(config, request.element_bytes) : 0));
+  plan.workspace = tokens * (layer_workspace_per_token(s, element) +
+                             (recomputed_layers > 0 ? kept_bytes_per_token(config, request.element_bytes) : 0));
   plan.context = request.on_gpu ? kContextAllowance : 0;
   return plan;
 }
@@ -71,8 +76,10 @@ std::optional<std::int64_t> fewest_recomputed_layers(const Phi3Config& config, c
 std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& request) {
   PlanRequest longer = request;
   std::int64_t fits = 0;
-  for (longer.sequence_length = kSequenceGrain; longer.sequence_length <= config.max_position_embeddings; longer.sequence_length += kSequenceGrain) {
-    if (plan_memory(config, longer, config.num_layers - request.first_adapter_layer).total() > request.budget_bytes) break;
+  for (longer.sequence_length = kSequenceGrain; longer.sequence_length <= config.max_position_embeddings;
+       longer.sequence_length += kSequenceGrain) {
+    if (plan_memory(config, longer, config.num_layers - request.first_adapter_layer).total() > request.budget_bytes)
+      break;
     fits = longer.sequence_length;
   }
   return fits;
@@ -81,19 +88,20 @@ std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& reque
 double sample_flops(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers) {
   const Sizes s = sizes_of(config);
   const auto tokens = static_cast<double>(request.sequence_length);
-  const double linear = 2 * layer_parameters(s);        // of a layer, a token
-  const double attention = 2 * tokens * s.attended;     // two products of T/2 keys on average
+  const double linear = 2 * layer_parameters(s);     // of a layer, a token
+  const double attention = 2 * tokens * s.attended;  // two products of T/2 keys on average
   const double head = 2 * s.vocabulary * s.hidden;
   const double forward = (linear + attention) * static_cast<double>(config.num_layers) + head;
   // The first adapter's own layer sends nothing further down.
-  const double backward = (linear + 2.5 * attention) * static_cast<double>(config.num_layers - request.first_adapter_layer - 1) + head;
+  const double backward =
+      (linear + 2.5 * attention) * static_cast<double>(config.num_layers - request.first_adapter_layer - 1) + head;
   return tokens * (forward + backward + (linear + attention) * static_cast<double>(recomputed_layers));
 }
 
 const std::vector<Card>& known_cards() {
   static const std::vector<Card> cards = {
-      {"RTX 3060", 25.5, 12}, {"RTX 3060 Ti", 32.4, 8}, {"RTX 3090", 71.0, 24}, {"RTX 4070", 58.3, 12},
-      {"RTX 4090", 165.2, 24}, {"A100", 312.0, 80},     {"H100", 989.0, 80},    {"H200", 989.0, 141},
+      {"RTX 3060", 25.5, 12},  {"RTX 3060 Ti", 32.4, 8}, {"RTX 3090", 71.0, 24}, {"RTX 4070", 58.3, 12},
+      {"RTX 4090", 165.2, 24}, {"A100", 312.0, 80},      {"H100", 989.0, 80},    {"H200", 989.0, 141},
   };
   return cards;
 }

@@ -17,8 +17,8 @@ struct PlanRequest {
   std::int64_t sequence_length = 1024;  // tokens of each
   std::int64_t element_bytes = 2;       // BF16
   std::int64_t first_adapter_layer = 0;
-  std::int64_t head_rows = 256;         // rows whose logits exist at once
-  bool on_gpu = true;                   // adds the driver's context and cuBLAS's workspace
+  std::int64_t head_rows = 256;  // rows whose logits exist at once
+  bool on_gpu = true;            // adds the driver's context and cuBLAS's workspace
   double budget_bytes = 0;
 };
 
@@ -39,11 +39,12 @@ double kept_bytes_per_token(const Phi3Config& config, std::int64_t element_bytes
 MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
 // The fewest recomputed layers with which the plan fits its budget; nothing if not even all of them do.
 std::optional<std::int64_t> fewest_recomputed_layers(const Phi3Config& config, const PlanRequest& request);
-// The longest sequence that fits with all layers recomputed, a multiple of 64, at most what the model can address; 0 if none.
+// The longest sequence that fits with all layers recomputed, a multiple of 64, at most what the model can address; 0 if
+// none.
 std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& request);
 
-// Operations of one sample of sequence_length tokens, forward and backward, causal attention counted at half, attention's
-// backward at 2.5 times its forward; nothing below the first adapter layer is in the backward.
+// Operations of one sample of sequence_length tokens, forward and backward, causal attention counted at half,
+// attention's backward at 2.5 times its forward; nothing below the first adapter layer is in the backward.
 double sample_flops(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
 
 std::int64_t parameter_count(const Phi3Config& config);

@@ -7,14 +7,17 @@
 namespace nkat::models {
 namespace {
 
-at::Tensor int64_tensor(const std::vector<std::int64_t>& values) { return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong); }
+at::Tensor int64_tensor(const std::vector<std::int64_t>& values) {
+  return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
+}
 
 PackedSamples part_of(const PackedSamples& packed, std::size_t begin, std::size_t end) {
   const auto first = packed.lengths.begin();
   const std::int64_t from = std::accumulate(first, first + static_cast<std::ptrdiff_t>(begin), std::int64_t{0});
   PackedSamples part;
   part.lengths.assign(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end));
-  part.samples.assign(packed.samples.begin() + static_cast<std::ptrdiff_t>(begin), packed.samples.begin() + static_cast<std::ptrdiff_t>(end));
+  part.samples.assign(packed.samples.begin() + static_cast<std::ptrdiff_t>(begin),
+                      packed.samples.begin() + static_cast<std::ptrdiff_t>(end));
   const std::int64_t count = std::accumulate(part.lengths.begin(), part.lengths.end(), std::int64_t{0});
   part.tokens = packed.tokens.narrow(0, from, count);
   const at::Tensor inside = packed.target_rows.ge(from).logical_and(packed.target_rows.lt(from + count));

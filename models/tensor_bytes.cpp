@@ -6,10 +6,11 @@
 
 namespace nkat::models {
 
-at::Tensor float32_tensor(const data::SafetensorsFile& file, const data::TensorInfo& info, at::IntArrayRef shape, const fs::path& path) {
+at::Tensor float32_tensor(const data::SafetensorsFile& file, const data::TensorInfo& info, at::IntArrayRef shape,
+                          const fs::path& path) {
   if (info.dtype != data::DType::kF32 || at::IntArrayRef(info.shape) != shape) {
-    throw ShapeError(fmt::format("{}: the tensor '{}' must be F32 ({}), found {} ({})", path.string(), info.name, fmt::join(shape, ", "),
-                                 data::dtype_name(info.dtype), fmt::join(info.shape, ", ")));
+    throw ShapeError(fmt::format("{}: the tensor '{}' must be F32 ({}), found {} ({})", path.string(), info.name,
+                                 fmt::join(shape, ", "), data::dtype_name(info.dtype), fmt::join(info.shape, ", ")));
   }
   at::Tensor tensor = at::empty(shape, at::kFloat);
   const auto bytes = file.bytes(info);
@@ -20,7 +21,10 @@ at::Tensor float32_tensor(const data::SafetensorsFile& file, const data::TensorI
 
 data::TensorToWrite float32_to_write(const std::string& name, const at::Tensor& tensor) {
   NKAT_INVARIANT(tensor.is_contiguous() && tensor.scalar_type() == at::kFloat && tensor.is_cpu());
-  return {name, data::DType::kF32, tensor.sizes().vec(), {static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()}};
+  return {name,
+          data::DType::kF32,
+          tensor.sizes().vec(),
+          {static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()}};
 }
 
 }  // namespace nkat::models

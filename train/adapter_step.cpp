@@ -16,7 +16,10 @@ Control control_from(const std::string& name) {
 }
 
 AdapterStep::AdapterStep(const models::AdapterSet& adapter, at::Device device)
-    : adapter_(adapter), gates_(adapter.gates()), rotations_(adapter.rotations()), blocks_(adapter.blocks(rotations_, device)) {
+    : adapter_(adapter),
+      gates_(adapter.gates()),
+      rotations_(adapter.rotations()),
+      blocks_(adapter.blocks(rotations_, device)) {
   for (at::Tensor& block : blocks_) {
     if (block.defined()) block.requires_grad_(true);
   }
@@ -34,7 +37,8 @@ BlockGradients AdapterStep::take_gradients() {
   return gradients;
 }
 
-AdapterStep::Result AdapterStep::chain_rule(const BlockGradients& block_gradients, double triality_weight, Control control) const {
+AdapterStep::Result AdapterStep::chain_rule(const BlockGradients& block_gradients, double triality_weight,
+                                            Control control) const {
   NKAT_INVARIANT(static_cast<std::int64_t>(block_gradients.size()) == adapter_.count());
   Result result;
   at::Tensor rotation_gradient = at::empty_like(rotations_);

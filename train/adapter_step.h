@@ -1,6 +1,6 @@
-// What the adapter does once an optimizer step (docs: the adapter's mathematics, 1-4): R = exp(A), the triality loss and
-// M = I + σR before the window's micro-batches; the chain rule from dL/dM to W and α after them. Exact, because α and R
-// are constant inside a window.
+// What the adapter does once an optimizer step (docs: the adapter's mathematics, 1-4): R = exp(A), the triality loss
+// and M = I + σR before the window's micro-batches; the chain rule from dL/dM to W and α after them. Exact, because α
+// and R are constant inside a window.
 //
 // Shapes: A layers with an adapter, N blocks, L layers of the model.
 #pragma once
@@ -31,7 +31,7 @@ class AdapterStep {
   BlockGradients take_gradients();
 
   struct Result {
-    AdapterGradient gradient;       // of L_LM + λ L_triality
+    AdapterGradient gradient;        // of L_LM + λ L_triality
     std::vector<double> gate_force;  // f = -dL_LM/dσ = -<dM, R>, one a layer with an adapter
   };
   Result chain_rule(const BlockGradients& block_gradients, double triality_weight, Control control) const;

@@ -1,8 +1,8 @@
 #include "train/checkpoint.h"
 
+#include <torch/version.h>
 #include <charconv>
 #include <nlohmann/json.hpp>
-#include <torch/version.h>
 
 #include "core/error.h"
 #include "core/json.h"
@@ -25,8 +25,10 @@ constexpr const char* kStateJson = "trainer_state.json";
 // The four moment tensors by name, in one place for reading and writing.
 template <class State>
 auto named_moments(State& state) {
-  return std::vector{std::pair{"first_moment.weight", &state.first_moment.weight}, std::pair{"first_moment.alpha", &state.first_moment.alpha},
-                     std::pair{"second_moment.weight", &state.second_moment.weight}, std::pair{"second_moment.alpha", &state.second_moment.alpha}};
+  return std::vector{std::pair{"first_moment.weight", &state.first_moment.weight},
+                     std::pair{"first_moment.alpha", &state.first_moment.alpha},
+                     std::pair{"second_moment.weight", &state.second_moment.weight},
+                     std::pair{"second_moment.alpha", &state.second_moment.alpha}};
 }
 
 // (steps, A) float32: row i from line i+1.
@@ -39,9 +41,11 @@ at::Tensor series(const std::vector<StepMetrics>& lines, std::int64_t count, std
   return table;
 }
 
-std::string state_tensors(const TrainerState& state, const std::vector<StepMetrics>& lines, const RunIdentity& identity) {
+std::string state_tensors(const TrainerState& state, const std::vector<StepMetrics>& lines,
+                          const RunIdentity& identity) {
   std::vector<data::TensorToWrite> tensors;
-  for (const auto& [name, tensor] : named_moments(state.optimizer)) tensors.push_back(models::float32_to_write(name, *tensor));
+  for (const auto& [name, tensor] : named_moments(state.optimizer))
+    tensors.push_back(models::float32_to_write(name, *tensor));
   const at::Tensor alpha = series(lines, state.adapter.count(), &StepMetrics::alpha);
   const at::Tensor force = series(lines, state.adapter.count(), &StepMetrics::gate_force);
   tensors.push_back(models::float32_to_write("series.alpha", alpha));
@@ -80,14 +84,17 @@ std::map<std::string, std::string> checkpoint_files(const TrainerState& state, c
 void verify_manifest(const fs::path& path) {
   const fs::path manifest_path = path / kManifest;
   const Json manifest = parse_json(read_file(manifest_path, 1 << 20), manifest_path.string());
-  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object() || manifest["files"].size() != 4) {
+  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object() ||
+      manifest["files"].size() != 4) {
     throw FormatError(manifest_path.string() + ": a list of 4 files was expected");
   }
   for (const auto& [name, entry] : manifest["files"].items()) {
-    if (name.find('/') != std::string::npos || !entry.is_object()) throw FormatError(fmt::format("{}: '{}' is no plain file name", manifest_path.string(), name));
+    if (name.find('/') != std::string::npos || !entry.is_object())
+      throw FormatError(fmt::format("{}: '{}' is no plain file name", manifest_path.string(), name));
     const std::string bytes = read_file(path / name, kLargestFile);
     if (bytes.size() != entry.value("size", std::uint64_t{0}) || sha256_hex(bytes) != entry.value("sha256", "")) {
-      throw FormatError(fmt::format("{}: size or SHA-256 differ from the manifest; the file is damaged", (path / name).string()));
+      throw FormatError(
+          fmt::format("{}: size or SHA-256 differ from the manifest; the file is damaged", (path / name).string()));
     }
   }
 }
@@ -106,13 +113,15 @@ void load_state_json(const fs::path& path, LoadedCheckpoint& loaded) {
   const Json json = parse_json(read_file(path, 16 << 20), path.string());
   try {
     if (json.at("version").get<std::int64_t>() != kFormatVersion) {
-      throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it", path.string(), kFormatVersion, json.at("version").dump()));
+      throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it",
+                                    path.string(), kFormatVersion, json.at("version").dump()));
     }
     loaded.state.step = json.at("step").get<std::int64_t>();
     loaded.state.optimizer.updates = json.at("updates").get<std::int64_t>();
     loaded.identity.seed = json.at("seed").get<std::uint64_t>();
     loaded.identity.data_sha256 = json.at("data_sha256").get<std::string>();
-    if (json.contains("pending_metrics")) loaded.state.pending = parse_metrics_line(json["pending_metrics"].dump(), path.string());
+    if (json.contains("pending_metrics"))
+      loaded.state.pending = parse_metrics_line(json["pending_metrics"].dump(), path.string());
   } catch (const nlohmann::json::exception& error) {
     throw FormatError(fmt::format("{}: {}", path.string(), error.what()));
   }
@@ -134,7 +143,9 @@ std::vector<std::int64_t> saved_steps(const fs::path& checkpoints) {
 
 }  // namespace
 
-fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step) { return checkpoints / fmt::format("step-{:06}", step); }
+fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step) {
+  return checkpoints / fmt::format("step-{:06}", step);
+}
 
 void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
                      const models::Phi3Config& config, const RunIdentity& identity) {
@@ -160,7 +171,8 @@ LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config&
   load_moments(path / kStateTensors, loaded.state);
   load_state_json(path / kStateJson, loaded);
   if (checkpoint_path(path.parent_path(), loaded.state.step) != path) {
-    throw FormatError(fmt::format("{}: it holds step {}; folder and content do not match", path.string(), loaded.state.step));
+    throw FormatError(
+        fmt::format("{}: it holds step {}; folder and content do not match", path.string(), loaded.state.step));
   }
   return loaded;
 }
@@ -177,7 +189,8 @@ std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoin
     }
   }
   if (steps.empty()) return std::nullopt;
-  throw DataError(fmt::format("{}: all {} checkpoints are damaged; use another --output-dir", checkpoints.string(), steps.size()));
+  throw DataError(
+      fmt::format("{}: all {} checkpoints are damaged; use another --output-dir", checkpoints.string(), steps.size()));
 }
 
 void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t keep) {

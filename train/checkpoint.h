@@ -1,12 +1,14 @@
 // Checkpoints of a run: a folder checkpoints/step-000050 that is there whole or not at all, and says so itself.
 //
 //   adapter_model.safetensors, adapter_config.json   the adapter after `step` updates (models/adapter_set.h)
-//   trainer_state.safetensors   Adam's moments (F32), series.alpha and series.gate_force (F32 [step, A]; row i is line i+1
+//   trainer_state.safetensors   Adam's moments (F32), series.alpha and series.gate_force (F32 [step, A]; row i is line
+//   i+1
 //                               of the metrics), random_state (U64 [2]: seed and step, which all streams are made from)
 //   trainer_state.json          version, step, data position, Adam's count, hashes of data and base, a pending line
 //   manifest.json               size and SHA-256 of each other file; written last
 //
-// Written to a temporary name, each file fsynced, then renamed: after a power cut there is the old state or the new one.
+// Written to a temporary name, each file fsynced, then renamed: after a power cut there is the old state or the new
+// one.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +41,8 @@ struct RunIdentity {
 
 fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step);
 
-// Publishes the checkpoint of state.step. `history`: the metrics of steps 1..state.step (the pending one may be absent).
+// Publishes the checkpoint of state.step. `history`: the metrics of steps 1..state.step (the pending one may be
+// absent).
 void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
                      const models::Phi3Config& config, const RunIdentity& identity);
 

@@ -1,9 +1,9 @@
 #include "train/counting_allocator.h"
 
-#include <atomic>
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
+#include <atomic>
 
 #include "core/progress.h"
 
@@ -52,8 +52,10 @@ class CountingAllocator final : public c10::Allocator {
       TORCH_CHECK_WITH(OutOfMemoryError, false, "allocation failure asked for by a test");
     }
     const std::uint64_t limit = limit_bytes;
-    TORCH_CHECK_WITH(OutOfMemoryError, limit == 0 || current_bytes + bytes <= limit, "the budget of ", format_bytes(static_cast<double>(limit)),
-                     " is used up: ", format_bytes(static_cast<double>(current_bytes)), " held, ", format_bytes(static_cast<double>(bytes)), " more asked for");
+    TORCH_CHECK_WITH(OutOfMemoryError, limit == 0 || current_bytes + bytes <= limit, "the budget of ",
+                     format_bytes(static_cast<double>(limit)),
+                     " is used up: ", format_bytes(static_cast<double>(current_bytes)), " held, ",
+                     format_bytes(static_cast<double>(bytes)), " more asked for");
   }
 
   c10::Allocator* inner_;

@@ -1,5 +1,6 @@
-// The CPU's stand-in for a GPU's memory figures: an allocator that counts what tensors hold, and refuses what would pass
-// a limit the way a full card does. Counted are LibTorch's tensors; the program's code and oneDNN's scratch are not.
+// The CPU's stand-in for a GPU's memory figures: an allocator that counts what tensors hold, and refuses what would
+// pass a limit the way a full card does. Counted are LibTorch's tensors; the program's code and oneDNN's scratch are
+// not.
 #pragma once
 
 #include <cstdint>

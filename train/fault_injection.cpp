@@ -18,7 +18,8 @@ FaultInjection FaultInjection::from_environment() {
     const std::string name = entry.substr(0, at);
     std::int64_t step = 0;
     const char* end = entry.data() + entry.size();
-    const bool number = at != std::string::npos && std::from_chars(entry.data() + at + 1, end, step).ptr == end && at + 1 < entry.size();
+    const bool number = at != std::string::npos && std::from_chars(entry.data() + at + 1, end, step).ptr == end &&
+                        at + 1 < entry.size();
     if (!number || (name != "oom" && name != "nan")) {
       throw ConfigError("NKAT_FAULTS: entries like oom@3 or nan@3 were expected, found '" + entry + "'");
     }
@@ -28,7 +29,8 @@ FaultInjection FaultInjection::from_environment() {
 }
 
 bool FaultInjection::strikes(Fault fault, std::int64_t step) {
-  const auto due = std::find_if(planned_.begin(), planned_.end(), [&](const Planned& p) { return p.fault == fault && p.step == step; });
+  const auto due = std::find_if(planned_.begin(), planned_.end(),
+                                [&](const Planned& p) { return p.fault == fault && p.step == step; });
   if (due == planned_.end()) return false;
   planned_.erase(due);
   return true;

@@ -7,7 +7,8 @@
 
 namespace nkat::train {
 
-MemoryMonitor::MemoryMonitor(at::Device device, std::uint64_t budget_bytes) : device_(device), budget_bytes_(budget_bytes) {
+MemoryMonitor::MemoryMonitor(at::Device device, std::uint64_t budget_bytes)
+    : device_(device), budget_bytes_(budget_bytes) {
   if (device_.is_cuda()) {
     layers::cuda_limit_memory(device_.index(), budget_bytes_);
   } else {
@@ -42,8 +43,9 @@ void MemoryMonitor::free_caches() const {
 
 std::string MemoryMonitor::describe() const {
   const MemoryFigures now = figures();
-  return fmt::format("peak {} of {} ({} {})", format_bytes(static_cast<double>(now.peak_bytes)), format_bytes(static_cast<double>(budget_bytes_)),
-                     device_.is_cuda() ? "reserved" : "resident", format_bytes(static_cast<double>(now.device_bytes)));
+  return fmt::format("peak {} of {} ({} {})", format_bytes(static_cast<double>(now.peak_bytes)),
+                     format_bytes(static_cast<double>(budget_bytes_)), device_.is_cuda() ? "reserved" : "resident",
+                     format_bytes(static_cast<double>(now.device_bytes)));
 }
 
 }  // namespace nkat::train

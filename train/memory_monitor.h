@@ -10,8 +10,8 @@ namespace nkat::train {
 
 struct MemoryFigures {
   std::uint64_t current_bytes = 0;
-  std::uint64_t peak_bytes = 0;      // since begin_step()
-  std::uint64_t device_bytes = 0;    // GPU: reserved by the allocator; CPU: resident size of the process
+  std::uint64_t peak_bytes = 0;    // since begin_step()
+  std::uint64_t device_bytes = 0;  // GPU: reserved by the allocator; CPU: resident size of the process
 };
 
 class MemoryMonitor {

@@ -19,7 +19,8 @@ bool is_out_of_memory(const c10::Error& error) {
 
 }  // namespace
 
-MemoryRecovery::MemoryRecovery(std::int64_t trained_layers, MemoryChoices choices, const MemoryMonitor& monitor, OnChange on_change)
+MemoryRecovery::MemoryRecovery(std::int64_t trained_layers, MemoryChoices choices, const MemoryMonitor& monitor,
+                               OnChange on_change)
     : trained_layers_(trained_layers), choices_(choices), monitor_(monitor), on_change_(std::move(on_change)) {}
 
 double MemoryRecovery::run(const models::PackedSamples& packed, const Run& run, const Discard& discard) {
@@ -51,7 +52,8 @@ double MemoryRecovery::run_pieces(const models::PackedSamples& packed, const Run
 bool MemoryRecovery::make_room(std::int64_t samples) {
   std::string event;
   if (choices_.recomputed_layers < trained_layers_) {
-    choices_.recomputed_layers = std::min(trained_layers_, choices_.recomputed_layers + std::max<std::int64_t>(1, trained_layers_ / 4));
+    choices_.recomputed_layers =
+        std::min(trained_layers_, choices_.recomputed_layers + std::max<std::int64_t>(1, trained_layers_ / 4));
     event = fmt::format("recomputing {} of {} layers", choices_.recomputed_layers, trained_layers_);
   } else if (std::min(choices_.micro_batch_samples, samples) > 1) {
     choices_.micro_batch_samples = std::min(choices_.micro_batch_samples, samples) / 2;
@@ -69,8 +71,10 @@ bool MemoryRecovery::make_room(std::int64_t samples) {
 
 std::string MemoryRecovery::table(std::int64_t samples) const {
   return fmt::format(
-      "out of memory, and nothing is left to give:\n  recomputed layers   {} of {}\n  samples at a time   1 of {}\n  logit rows at once  {}\n  "
-      "memory              {}\nUse a smaller --max-sequence-length, a larger --vram-budget-gib, or --first-adapter-layer; `nkat plan` says what fits",
+      "out of memory, and nothing is left to give:\n  recomputed layers   {} of {}\n  samples at a time   1 of {}\n  "
+      "logit rows at once  {}\n  "
+      "memory              {}\nUse a smaller --max-sequence-length, a larger --vram-budget-gib, or "
+      "--first-adapter-layer; `nkat plan` says what fits",
       choices_.recomputed_layers, trained_layers_, samples, choices_.head_rows, monitor_.describe());
 }
 

@@ -28,7 +28,8 @@ double number(const Json& json, const char* key) {
 
 std::vector<double> numbers(const Json& json, const char* key) {
   std::vector<double> values;
-  for (const Json& value : json.at(key)) values.push_back(value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());
+  for (const Json& value : json.at(key))
+    values.push_back(value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());
   return values;
 }
 
@@ -42,11 +43,14 @@ std::uint64_t read_lines(const fs::path& path, std::int64_t last_step, std::vect
     const std::int64_t expected = static_cast<std::int64_t>(history.size()) + 1;
     const std::string source = fmt::format("{}:{}", path.string(), expected);
     if (end == std::string::npos) {
-      throw DataError(fmt::format("{}: the line of step {} is missing, the checkpoint is at step {}; restore the file or use another --output-dir",
-                                  source, expected, last_step));
+      throw DataError(
+          fmt::format("{}: the line of step {} is missing, the checkpoint is at step {}; restore the file or use "
+                      "another --output-dir",
+                      source, expected, last_step));
     }
     history.push_back(parse_metrics_line(text.substr(begin, end - begin), source));
-    if (history.back().step != expected) throw DataError(fmt::format("{}: step {} was expected, found {}", source, expected, history.back().step));
+    if (history.back().step != expected)
+      throw DataError(fmt::format("{}: step {} was expected, found {}", source, expected, history.back().step));
     begin = end + 1;
   }
   return begin;
@@ -101,7 +105,8 @@ StepMetrics parse_metrics_line(const std::string& line, const std::string& sourc
   return m;
 }
 
-MetricsLog::MetricsLog(const fs::path& path, std::int64_t last_step) : file_(path, read_lines(path, last_step, history_)) {}
+MetricsLog::MetricsLog(const fs::path& path, std::int64_t last_step)
+    : file_(path, read_lines(path, last_step, history_)) {}
 
 void MetricsLog::append(const StepMetrics& metrics) {
   file_.append(to_json_line(metrics));

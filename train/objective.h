@@ -11,13 +11,13 @@ namespace nkat::train {
 // How a micro-batch spends memory; the memory monitor turns these.
 struct MemoryChoices {
   std::int64_t recomputed_layers = 0;
-  std::int64_t head_rows = 256;         // rows whose logits exist at once
+  std::int64_t head_rows = 256;          // rows whose logits exist at once
   std::int64_t micro_batch_samples = 1;  // at most so many samples run together
 };
 
 // Adds d(scale Σ losses)/dM to the gradient of every leaf in `blocks` (by layer; undefined below first_trained) and
 // returns Σ losses in nats. packed: on the decoder's device.
-double run_micro_batch(const models::Decoder& decoder, const std::vector<at::Tensor>& blocks, const models::PackedSamples& packed,
-                       double scale, const MemoryChoices& choices);
+double run_micro_batch(const models::Decoder& decoder, const std::vector<at::Tensor>& blocks,
+                       const models::PackedSamples& packed, double scale, const MemoryChoices& choices);
 
 }  // namespace nkat::train

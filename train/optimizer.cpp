@@ -20,8 +20,8 @@ void update_group(const Group& group, std::int64_t updates, double epsilon) {
   const std::vector<at::Tensor> no_maximum;
   // The kernel reads the count after the increment of this update.
   const std::vector<at::Tensor> steps = {at::full({}, static_cast<double>(updates), at::kFloat)};
-  at::_fused_adamw_({group.parameter}, {group.gradient}, {group.first_moment}, {group.second_moment}, no_maximum, steps, group.rate, kBeta1,
-                    kBeta2, /*weight_decay=*/0.0, epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  at::_fused_adamw_({group.parameter}, {group.gradient}, {group.first_moment}, {group.second_moment}, no_maximum, steps,
+                    group.rate, kBeta1, kBeta2, /*weight_decay=*/0.0, epsilon, /*amsgrad=*/false, /*maximize=*/false);
 }
 
 }  // namespace
@@ -46,11 +46,13 @@ double root_mean_square(const at::Tensor& tensor) {
   return tensor.numel() == 0 ? 0.0 : std::sqrt(square_sum(tensor) / static_cast<double>(tensor.numel()));
 }
 
-void adamw_update(models::AdapterSet& adapter, const AdapterGradient& gradient, OptimizerState& state, const LearningRates& rates,
-                  double epsilon) {
+void adamw_update(models::AdapterSet& adapter, const AdapterGradient& gradient, OptimizerState& state,
+                  const LearningRates& rates, double epsilon) {
   ++state.updates;
-  update_group({adapter.weight, gradient.weight, state.first_moment.weight, state.second_moment.weight, rates.weight}, state.updates, epsilon);
-  update_group({adapter.alpha, gradient.alpha, state.first_moment.alpha, state.second_moment.alpha, rates.alpha}, state.updates, epsilon);
+  update_group({adapter.weight, gradient.weight, state.first_moment.weight, state.second_moment.weight, rates.weight},
+               state.updates, epsilon);
+  update_group({adapter.alpha, gradient.alpha, state.first_moment.alpha, state.second_moment.alpha, rates.alpha},
+               state.updates, epsilon);
 }
 
 }  // namespace nkat::train

@@ -1,5 +1,5 @@
-// AdamW over the adapter's two parameter groups, rotation weights and gates, without weight decay: β = (0.9, 0.999), the
-// update itself by ATen's fused kernel. Gradients of both are clipped together by their global norm.
+// AdamW over the adapter's two parameter groups, rotation weights and gates, without weight decay: β = (0.9, 0.999),
+// the update itself by ATen's fused kernel. Gradients of both are clipped together by their global norm.
 //
 // Shapes: A layers with an adapter, N blocks; everything float32 on the host.
 #pragma once
@@ -38,7 +38,7 @@ ClipResult clip_by_global_norm(AdapterGradient& gradient, double maximum);
 
 double root_mean_square(const at::Tensor& tensor);
 
-void adamw_update(models::AdapterSet& adapter, const AdapterGradient& gradient, OptimizerState& state, const LearningRates& rates,
-                  double epsilon);
+void adamw_update(models::AdapterSet& adapter, const AdapterGradient& gradient, OptimizerState& state,
+                  const LearningRates& rates, double epsilon);
 
 }  // namespace nkat::train

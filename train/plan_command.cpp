@@ -38,13 +38,17 @@ Command make_plan_command() {
   auto config = std::make_shared<PlanConfig>();
   Command command{.name = "plan", .summary = "memory and time of a training run, before any weight is read"};
   command.description =
-      "Takes the options of `nkat train` and says what the run would hold on its device, how many layers must recompute, the longest sequence that "
-      "fits, the hours on a named card, and how far gates and angles can get. Exits 4 if the plan does not fit the budget. --device auto plans for a GPU.";
+      "Takes the options of `nkat train` and says what the run would hold on its device, how many layers must "
+      "recompute, the longest sequence that "
+      "fits, the hours on a named card, and how far gates and angles can get. Exits 4 if the plan does not fit the "
+      "budget. --device auto plans for a GPU.";
   declare_options(*command.options, config->train, /*for_plan=*/true);
   std::vector<std::string> cards;
   for (const models::Card& card : models::known_cards()) cards.push_back(card.name);
   command.options->add("card", config->card, {.help = "card for the hours", .choices = cards});
-  command.options->add("efficiency", config->efficiency, {.help = "part of the card's peak that is reached", .minimum = 0, .maximum = 1, .above_minimum = true});
+  command.options->add(
+      "efficiency", config->efficiency,
+      {.help = "part of the card's peak that is reached", .minimum = 0, .maximum = 1, .above_minimum = true});
   command.options->add("json", config->json, {.help = "print JSON"});
   command.run = [config] { return run_plan(*config); };
   return command;

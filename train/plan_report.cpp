@@ -14,7 +14,8 @@ constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 // The angle that Σ rates in every entry of A can reach: the spectral norm of the all-ones skew 8 x 8 matrix.
 const double kAngleOfOnes = 1.0 / std::tan(std::numbers::pi / 16.0);
 
-std::int64_t wanted_layers(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request) {
+std::int64_t wanted_layers(const models::Phi3Config& model, const TrainConfig& config,
+                           const models::PlanRequest& request) {
   const std::int64_t trained = model.num_layers - config.first_adapter_layer;
   if (config.checkpointing == "none") return 0;
   if (config.checkpointing == "full") return trained;
@@ -28,7 +29,8 @@ std::string what_would_fit(const models::Phi3Config& model, const models::PlanRe
   if (layers) return fmt::format("It fits with --checkpointing {}.", *layers);
   if (longest > 0) return fmt::format("It fits with --max-sequence-length {} and --checkpointing full.", longest);
   const double all = models::plan_memory(model, request, model.num_layers - request.first_adapter_layer).total();
-  return fmt::format("Even with every layer recomputed {} are needed: a larger --vram-budget-gib is.", format_bytes(all));
+  return fmt::format("Even with every layer recomputed {} are needed: a larger --vram-budget-gib is.",
+                     format_bytes(all));
 }
 
 std::string row(const std::string& name, double bytes, const std::string& note) {
@@ -37,12 +39,15 @@ std::string row(const std::string& name, double bytes, const std::string& note) 
 
 }  // namespace
 
-models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes, bool on_gpu) {
+models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes,
+                                 bool on_gpu) {
   if (config.first_adapter_layer >= model.num_layers) {
-    throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}", model.num_layers - 1, config.first_adapter_layer));
+    throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}",
+                                  model.num_layers - 1, config.first_adapter_layer));
   }
   if (config.max_sequence_length > model.max_position_embeddings) {
-    throw ConfigError(fmt::format("--max-sequence-length: at most {} was expected for this model, found {}", model.max_position_embeddings, config.max_sequence_length));
+    throw ConfigError(fmt::format("--max-sequence-length: at most {} was expected for this model, found {}",
+                                  model.max_position_embeddings, config.max_sequence_length));
   }
   return {.samples = config.batch_size,
           .sequence_length = config.max_sequence_length,
@@ -52,7 +57,8 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
           .budget_bytes = config.vram_budget_gib * kGiB};
 }
 
-RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request, const CardChoice& card) {
+RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request,
+                 const CardChoice& card) {
   RunPlan plan;
   plan.request = request;
   plan.memory = models::plan_memory(model, request, wanted_layers(model, config, request));
@@ -68,32 +74,43 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
   return plan;
 }
 
-std::int64_t resolve_recomputed_layers(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request) {
+std::int64_t resolve_recomputed_layers(const models::Phi3Config& model, const TrainConfig& config,
+                                       const models::PlanRequest& request) {
   const std::int64_t layers = wanted_layers(model, config, request);
   const models::MemoryPlan plan = models::plan_memory(model, request, layers);
   if (plan.total() <= request.budget_bytes) return layers;
-  throw DeviceError(fmt::format("the run needs {} ({} weights, {} activations with {} layers recomputed, {} else), the budget is {}. {}",
-                                format_bytes(plan.total()), format_bytes(plan.weights), format_bytes(plan.activations), layers,
-                                format_bytes(plan.total() - plan.weights - plan.activations), format_bytes(request.budget_bytes),
-                                what_would_fit(model, request)));
+  throw DeviceError(fmt::format(
+      "the run needs {} ({} weights, {} activations with {} layers recomputed, {} else), the budget is {}. {}",
+      format_bytes(plan.total()), format_bytes(plan.weights), format_bytes(plan.activations), layers,
+      format_bytes(plan.total() - plan.weights - plan.activations), format_bytes(request.budget_bytes),
+      what_would_fit(model, request)));
 }
 
-std::string plan_table(const models::Phi3Config& model, const TrainConfig& config, const RunPlan& plan, const CardChoice& card) {
+std::string plan_table(const models::Phi3Config& model, const TrainConfig& config, const RunPlan& plan,
+                       const CardChoice& card) {
   const models::MemoryPlan& m = plan.memory;
   const std::int64_t trained = model.num_layers - config.first_adapter_layer;
-  std::string text = fmt::format("Memory for {} x {} tokens a micro-batch ({} parameters, {} bytes each)\n", config.batch_size, config.max_sequence_length,
-                                 models::parameter_count(model), plan.request.element_bytes);
+  std::string text =
+      fmt::format("Memory for {} x {} tokens a micro-batch ({} parameters, {} bytes each)\n", config.batch_size,
+                  config.max_sequence_length, models::parameter_count(model), plan.request.element_bytes);
   text += row("weights", m.weights, "frozen");
-  text += row("kept activations", m.activations, fmt::format("{} of {} layers recompute", m.recomputed_layers, trained));
+  text +=
+      row("kept activations", m.activations, fmt::format("{} of {} layers recompute", m.recomputed_layers, trained));
   text += row("logits", m.head, fmt::format("{} rows at a time", plan.request.head_rows));
   text += row("adapter", m.adapter, "M, its gradient and the window's sum; Adam's moments are on the host");
   text += row("workspace", m.workspace, "inside one layer's backward");
   if (plan.request.on_gpu) text += row("context", m.context, "driver and cuBLAS, an allowance");
-  text += row("total", m.total(), fmt::format("of {} budget: {}", format_bytes(plan.request.budget_bytes), plan.fits ? "fits" : "does not fit"));
+  text += row(
+      "total", m.total(),
+      fmt::format("of {} budget: {}", format_bytes(plan.request.budget_bytes), plan.fits ? "fits" : "does not fit"));
   text += fmt::format("Longest sequence that fits, all layers recomputed: {} tokens\n", plan.longest_sequence);
-  text += fmt::format("Time: {:.1f} h on a {} for {} steps of {} samples, all {} tokens long, at {:.0f} % of its {:.1f} TFLOP/s (BF16)\n", plan.hours,
-                      card.card.name, config.max_steps, config.window_samples(), config.max_sequence_length, 100 * card.efficiency, card.card.bf16_tflops);
-  text += fmt::format("Gates: alpha can move {:.2f} from {:.2f}, so sigmoid(alpha) stays below {:.4f}\n", plan.alpha_reach, config.alpha_init, plan.gate_reach);
+  text += fmt::format(
+      "Time: {:.1f} h on a {} for {} steps of {} samples, all {} tokens long, at {:.0f} % of its {:.1f} TFLOP/s "
+      "(BF16)\n",
+      plan.hours, card.card.name, config.max_steps, config.window_samples(), config.max_sequence_length,
+      100 * card.efficiency, card.card.bf16_tflops);
+  text += fmt::format("Gates: alpha can move {:.2f} from {:.2f}, so sigmoid(alpha) stays below {:.4f}\n",
+                      plan.alpha_reach, config.alpha_init, plan.gate_reach);
   text += fmt::format("Angles: at most {:.2f} rad from the start\n", plan.angle_reach);
   if (!plan.fits) text += what_would_fit(model, plan.request) + "\n";
   return text;

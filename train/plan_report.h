@@ -27,14 +27,18 @@ struct RunPlan {
   double angle_reach = 0;  // radians; cot(π/16) Σ rates, all entries of A alike
 };
 
-models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes, bool on_gpu);
-RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request, const CardChoice& card);
+models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes,
+                                 bool on_gpu);
+RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request,
+                 const CardChoice& card);
 
 // --checkpointing resolved to a number of layers: auto takes the fewest that fit. DeviceError with the table and what
 // would fit if the plan exceeds the budget.
-std::int64_t resolve_recomputed_layers(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request);
+std::int64_t resolve_recomputed_layers(const models::Phi3Config& model, const TrainConfig& config,
+                                       const models::PlanRequest& request);
 
-std::string plan_table(const models::Phi3Config& model, const TrainConfig& config, const RunPlan& plan, const CardChoice& card);
+std::string plan_table(const models::Phi3Config& model, const TrainConfig& config, const RunPlan& plan,
+                       const CardChoice& card);
 nlohmann::ordered_json plan_json(const RunPlan& plan, const CardChoice& card);
 
 }  // namespace nkat::train

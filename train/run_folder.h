@@ -29,7 +29,8 @@ class RunFolder {
   // The config that the run was started with; nothing if this is a new run.
   std::optional<nlohmann::ordered_json> saved_config() const;
   // Writes config.json: the options with every `auto` resolved, and how memory is spent by now.
-  void save_config(const TrainConfig& config, const MemoryChoices& choices, const std::vector<std::string>& memory_events) const;
+  void save_config(const TrainConfig& config, const MemoryChoices& choices,
+                   const std::vector<std::string>& memory_events) const;
 
   // Refuses to go on when fewer than `bytes` are free (DeviceError).
   void require_free_space(std::uint64_t bytes) const;

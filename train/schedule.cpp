@@ -17,8 +17,8 @@ ScheduleKind schedule_kind(const std::string& name) {
 
 double Schedule::factor(std::int64_t t) const {
   if (t < warmup_steps) return static_cast<double>(t + 1) / static_cast<double>(warmup_steps);
-  const double p = static_cast<double>(t - warmup_steps) /
-                   static_cast<double>(std::max<std::int64_t>(1, max_steps - warmup_steps));
+  const double p =
+      static_cast<double>(t - warmup_steps) / static_cast<double>(std::max<std::int64_t>(1, max_steps - warmup_steps));
   switch (kind) {
     case ScheduleKind::kCosine:
       return min_rate_ratio + (1.0 - min_rate_ratio) * (1.0 + std::cos(std::numbers::pi * p)) / 2.0;

@@ -42,19 +42,20 @@ RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adap
 std::string to_json_text(const RunSummary& s) {
   using Json = nlohmann::ordered_json;
   const auto finite = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
-  const Json json = {{"steps", s.steps},
-                     {"stopped", s.stopped},
-                     {"loss_first", finite(s.loss_first)},
-                     {"loss_last", finite(s.loss_last)},
-                     {"validation_loss_first", s.validation_loss_first ? finite(*s.validation_loss_first) : Json(nullptr)},
-                     {"validation_loss_best", s.validation_loss_best ? Json(*s.validation_loss_best) : Json(nullptr)},
-                     {"best_step", s.best_step ? Json(*s.best_step) : Json(nullptr)},
-                     {"seconds", s.seconds},
-                     {"tokens", s.tokens},
-                     {"peak_memory_bytes", s.peak_memory_bytes},
-                     {"open_gates", s.open_gates},
-                     {"clipped_steps", s.clipped_steps},
-                     {"skipped_steps", s.skipped_steps}};
+  const Json json = {
+      {"steps", s.steps},
+      {"stopped", s.stopped},
+      {"loss_first", finite(s.loss_first)},
+      {"loss_last", finite(s.loss_last)},
+      {"validation_loss_first", s.validation_loss_first ? finite(*s.validation_loss_first) : Json(nullptr)},
+      {"validation_loss_best", s.validation_loss_best ? Json(*s.validation_loss_best) : Json(nullptr)},
+      {"best_step", s.best_step ? Json(*s.best_step) : Json(nullptr)},
+      {"seconds", s.seconds},
+      {"tokens", s.tokens},
+      {"peak_memory_bytes", s.peak_memory_bytes},
+      {"open_gates", s.open_gates},
+      {"clipped_steps", s.clipped_steps},
+      {"skipped_steps", s.skipped_steps}};
   return json.dump(2) + "\n";
 }
 

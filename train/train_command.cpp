@@ -18,7 +18,8 @@
 namespace nkat::train {
 namespace {
 
-data::DatasetOptions dataset_options(const TrainConfig& config, const std::vector<std::string>& files, const models::Phi3Config& model) {
+data::DatasetOptions dataset_options(const TrainConfig& config, const std::vector<std::string>& files,
+                                     const models::Phi3Config& model) {
   return {.files = files,
           .max_sequence_length = config.max_sequence_length,
           .overlong = config.overlong,
@@ -28,28 +29,37 @@ data::DatasetOptions dataset_options(const TrainConfig& config, const std::vecto
 }
 
 void log_dataset(const char* what, const data::DatasetSummary& s) {
-  log::info(fmt::format("{}: {} samples, {} tokens, {} targets, longest {}; {} cut, {} dropped as overlong, {} without target, {} bad lines", what, s.samples,
-                        s.tokens, s.target_tokens, s.longest, s.cut, s.dropped_overlong, s.dropped_without_target, s.bad_records));
+  log::info(
+      fmt::format("{}: {} samples, {} tokens, {} targets, longest {}; {} cut, {} dropped as overlong, {} without "
+                  "target, {} bad lines",
+                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.cut, s.dropped_overlong,
+                  s.dropped_without_target, s.bad_records));
 }
 
 // Data and base must be those that the checkpoint was trained on.
 void require_same_run(const RunIdentity& saved, const RunIdentity& now, const std::string& output_dir) {
   if (saved.data_sha256 != now.data_sha256) {
-    throw DataError(fmt::format("{}: the run was started on other training data (SHA-256 {}, now {}); restore the files or use another --output-dir", output_dir,
-                                saved.data_sha256, now.data_sha256));
+    throw DataError(
+        fmt::format("{}: the run was started on other training data (SHA-256 {}, now {}); restore the files or use "
+                    "another --output-dir",
+                    output_dir, saved.data_sha256, now.data_sha256));
   }
   if (saved.base.base_sha256 != now.base.base_sha256) {
-    throw DataError(fmt::format("{}: the run was started on another base model (SHA-256 {}, now {}); use that one or another --output-dir", output_dir,
-                                saved.base.base_sha256, now.base.base_sha256));
+    throw DataError(fmt::format(
+        "{}: the run was started on another base model (SHA-256 {}, now {}); use that one or another --output-dir",
+        output_dir, saved.base.base_sha256, now.base.base_sha256));
   }
 }
 
 // The newest checkpoint of the run in the folder, with the config that the run was started with taken over.
-std::optional<LoadedCheckpoint> find_run(const RunFolder& folder, TrainConfig& config, const OptionList& options, const models::Phi3Config& model) {
+std::optional<LoadedCheckpoint> find_run(const RunFolder& folder, TrainConfig& config, const OptionList& options,
+                                         const models::Phi3Config& model) {
   const auto saved = folder.saved_config();
   if (!saved) return std::nullopt;
   if (config.resume == "never") {
-    throw ConfigError(fmt::format("{}: there is a run already and --resume never was given; use another --output-dir or leave the option out", config.output_dir));
+    throw ConfigError(fmt::format(
+        "{}: there is a run already and --resume never was given; use another --output-dir or leave the option out",
+        config.output_dir));
   }
   adopt_saved_config(config, *saved, options);
   auto checkpoint = load_newest_checkpoint(folder.checkpoints(), model);
@@ -58,20 +68,24 @@ std::optional<LoadedCheckpoint> find_run(const RunFolder& folder, TrainConfig& c
 }
 
 // What a kill after the last checkpoint may have left out.
-ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const LoadedCheckpoint& checkpoint, const models::Phi3Config& model) {
+ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const LoadedCheckpoint& checkpoint,
+                       const models::Phi3Config& model) {
   const MetricsLog metrics(folder.metrics(), checkpoint.state.step);
   publish_adapter(folder.newest_adapter(), checkpoint.state.adapter, model, checkpoint.identity.base);
   RunSummary summary = summarize(metrics.history(), checkpoint.state.adapter, config.max_grad_norm);
   summary.stopped = "finished";
   write_file_durably(folder.summary(), to_json_text(summary));
   if (!fs::exists(folder.plot())) plot_training(metrics.history(), checkpoint.state.adapter.first_layer, folder.plot());
-  log::info(fmt::format("{}: this run is finished, {} steps; a larger --max-steps goes on", config.output_dir, checkpoint.state.step));
+  log::info(fmt::format("{}: this run is finished, {} steps; a larger --max-steps goes on", config.output_dir,
+                        checkpoint.state.step));
   return ExitCode::kDone;
 }
 
-MemoryChoices resolve_memory(TrainConfig& config, const RunFolder& folder, const models::Phi3Config& model, bool on_gpu) {
+MemoryChoices resolve_memory(TrainConfig& config, const RunFolder& folder, const models::Phi3Config& model,
+                             bool on_gpu) {
   const auto request = plan_request(model, config, config.precision == "bf16" ? 2 : 4, on_gpu);
-  MemoryChoices choices{.recomputed_layers = resolve_recomputed_layers(model, config, request), .micro_batch_samples = config.batch_size};
+  MemoryChoices choices{.recomputed_layers = resolve_recomputed_layers(model, config, request),
+                        .micro_batch_samples = config.batch_size};
   config.checkpointing = std::to_string(choices.recomputed_layers);
   if (const auto saved = folder.saved_config(); saved && saved->contains("memory") && (*saved)["memory"].is_object()) {
     choices.micro_batch_samples = (*saved)["memory"].value("micro_batch_samples", choices.micro_batch_samples);
@@ -94,7 +108,10 @@ TrainerState fresh_state(const TrainConfig& config, const models::Phi3Config& mo
 // Adapter and moments, the series of all steps, and some room for the JSON files.
 std::uint64_t checkpoint_bytes(const TrainConfig& config, const models::Phi3Config& model) {
   const auto layers = static_cast<std::uint64_t>(model.num_layers - config.first_adapter_layer);
-  return 4 * layers * (3 * static_cast<std::uint64_t>(model.hidden_size) * 8 + 2 * static_cast<std::uint64_t>(config.max_steps)) + (1 << 16);
+  return 4 * layers *
+             (3 * static_cast<std::uint64_t>(model.hidden_size) * 8 +
+              2 * static_cast<std::uint64_t>(config.max_steps)) +
+         (1 << 16);
 }
 
 ExitCode run_train(TrainConfig config, const OptionList& options) {
@@ -103,7 +120,8 @@ ExitCode run_train(TrainConfig config, const OptionList& options) {
   const models::Phi3Config model = models::read_phi3_config(config.model_path);
   const RunFolder folder(config.output_dir);
   auto checkpoint = find_run(folder, config, options, model);
-  if (checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending) return repeat_finish(folder, config, *checkpoint, model);
+  if (checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending)
+    return repeat_finish(folder, config, *checkpoint, model);
 
   const at::Device device = models::resolve_device(config.device);
   const at::ScalarType precision = models::resolve_precision(config.precision, device);
@@ -128,13 +146,15 @@ ExitCode run_train(TrainConfig config, const OptionList& options) {
   folder.save_config(config, choices, {});
 
   const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
-  log::info(fmt::format("{} on {}, {} of {} layers recompute, budget {:.2f} GiB", config.precision, config.device, choices.recomputed_layers,
-                        model.num_layers - config.first_adapter_layer, config.vram_budget_gib));
+  log::info(fmt::format("{} on {}, {} of {} layers recompute, budget {:.2f} GiB", config.precision, config.device,
+                        choices.recomputed_layers, model.num_layers - config.first_adapter_layer,
+                        config.vram_budget_gib));
   Trainer trainer(config, {decoder, training, validation ? &*validation : nullptr, folder, identity},
                   checkpoint ? std::move(checkpoint->state) : fresh_state(config, model), choices);
   const ExitCode code = trainer.run();
   if (code == ExitCode::kInterrupted) {
-    log::warning(fmt::format("stopped by a signal, everything is saved in {}; the same command goes on", config.output_dir));
+    log::warning(
+        fmt::format("stopped by a signal, everything is saved in {}; the same command goes on", config.output_dir));
   } else {
     log::info(fmt::format("done: {} (adapter/, summary.json, training.png)", config.output_dir));
   }
@@ -145,11 +165,15 @@ ExitCode run_train(TrainConfig config, const OptionList& options) {
 
 Command make_train_command() {
   auto config = std::make_shared<TrainConfig>();
-  Command command{.name = "train", .summary = "trains an adapter on a frozen Phi-3 model; run again, it goes on where it stopped"};
+  Command command{.name = "train",
+                  .summary = "trains an adapter on a frozen Phi-3 model; run again, it goes on where it stopped"};
   command.description =
-      "Trains one rotation per block of eight channels and one gate per layer. Ctrl-C saves everything; the same command goes on from there.\n"
-      "A window is --batch-size x --gradient-accumulation samples; the loss is divided by the target tokens of the window.";
+      "Trains one rotation per block of eight channels and one gate per layer. Ctrl-C saves everything; the same "
+      "command goes on from there.\n"
+      "A window is --batch-size x --gradient-accumulation samples; the loss is divided by the target tokens of the "
+      "window.";
   declare_options(*command.options, *config, /*for_plan=*/false);
+  command.computes = true;
   command.run = [config, options = command.options] { return run_train(*config, *options); };
   return command;
 }

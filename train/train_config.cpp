@@ -13,30 +13,45 @@ namespace {
 constexpr double kLargest = 1e9;
 
 void declare_data(OptionList& options, TrainConfig& config, bool for_plan) {
-  options.add("model-path", config.model_path, {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
+  options.add("model-path", config.model_path,
+              {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
   options.add("train-data", config.train_data,
               {.help = "JSONL files; FILE:N uses one N times", .value = "FILE...", .required = !for_plan});
-  options.add("validation-data", config.validation_data, {.help = "JSONL file for the validation loss", .value = "FILE"});
-  options.add("output-dir", config.output_dir, {.help = "folder of the run; a run in it is resumed", .value = "DIR", .required = !for_plan});
+  options.add("validation-data", config.validation_data,
+              {.help = "JSONL file for the validation loss", .value = "FILE"});
+  options.add("output-dir", config.output_dir,
+              {.help = "folder of the run; a run in it is resumed", .value = "DIR", .required = !for_plan});
   options.add("max-steps", config.max_steps, {.help = "optimizer steps", .minimum = 1, .maximum = kLargest});
   options.add("batch-size", config.batch_size, {.help = "samples a micro-batch", .minimum = 1, .maximum = 4096});
-  options.add("gradient-accumulation", config.gradient_accumulation, {.help = "micro-batches a step", .minimum = 1, .maximum = 65536});
-  options.add("max-sequence-length", config.max_sequence_length, {.help = "tokens of the longest sample", .minimum = 2, .maximum = 131072});
-  options.add("overlong", config.overlong, {.help = "what to do with a longer sample", .choices = {"cut", "drop", "error"}});
+  options.add("gradient-accumulation", config.gradient_accumulation,
+              {.help = "micro-batches a step", .minimum = 1, .maximum = 65536});
+  options.add("max-sequence-length", config.max_sequence_length,
+              {.help = "tokens of the longest sample", .minimum = 2, .maximum = 131072});
+  options.add("overlong", config.overlong,
+              {.help = "what to do with a longer sample", .choices = {"cut", "drop", "error"}});
   options.add("data-special-tokens", config.data_special_tokens,
-              {.help = "whether <|end|> and the like inside a message are plain text or control tokens", .choices = {"text", "control"}});
-  options.add("max-bad-records", config.max_bad_records, {.help = "bad lines that are passed over", .minimum = 0, .maximum = kLargest});
-  options.add("seed", config.seed, {.help = "of initial rotations and data order", .minimum = 0, .maximum = 4294967295.0});
+              {.help = "whether <|end|> and the like inside a message are plain text or control tokens",
+               .choices = {"text", "control"}});
+  options.add("max-bad-records", config.max_bad_records,
+              {.help = "bad lines that are passed over", .minimum = 0, .maximum = kLargest});
+  options.add("seed", config.seed,
+              {.help = "of initial rotations and data order", .minimum = 0, .maximum = 4294967295.0});
 }
 
 void declare_adapter(OptionList& options, TrainConfig& config) {
-  options.add("alpha-init", config.alpha_init, {.help = "initial gate parameter; sigmoid(-5) = 0.0067", .minimum = -30, .maximum = 30});
-  options.add("weight-init-std", config.weight_init_std, {.help = "standard deviation of the initial rotation weights", .minimum = 0, .maximum = 1});
-  options.add("first-adapter-layer", config.first_adapter_layer, {.help = "layers below it stay without adapter", .minimum = 0, .maximum = 511});
-  options.add("triality-weight", config.triality_weight, {.help = "largest weight of the triality loss", .minimum = 0, .maximum = 1e6});
-  options.add("annealing-warmup", config.annealing_warmup, {.help = "steps until the triality weight is reached", .minimum = 0, .maximum = kLargest});
+  options.add("alpha-init", config.alpha_init,
+              {.help = "initial gate parameter; sigmoid(-5) = 0.0067", .minimum = -30, .maximum = 30});
+  options.add("weight-init-std", config.weight_init_std,
+              {.help = "standard deviation of the initial rotation weights", .minimum = 0, .maximum = 1});
+  options.add("first-adapter-layer", config.first_adapter_layer,
+              {.help = "layers below it stay without adapter", .minimum = 0, .maximum = 511});
+  options.add("triality-weight", config.triality_weight,
+              {.help = "largest weight of the triality loss", .minimum = 0, .maximum = 1e6});
+  options.add("annealing-warmup", config.annealing_warmup,
+              {.help = "steps until the triality weight is reached", .minimum = 0, .maximum = kLargest});
   options.add("control", config.control,
-              {.help = "control run: identity holds the rotations at I, shuffled permutes the targets, frozen-gates holds the gates",
+              {.help = "control run: identity holds the rotations at I, shuffled permutes the targets, frozen-gates "
+                       "holds the gates",
                .choices = {"none", "identity", "shuffled", "frozen-gates"}});
 }
 
@@ -44,28 +59,42 @@ void declare_optimizer(OptionList& options, TrainConfig& config) {
   options.add("learning-rate", config.learning_rate, {.help = "of the rotation weights", .minimum = 0, .maximum = 10});
   options.add("alpha-learning-rate", config.alpha_learning_rate, {.help = "of the gates", .minimum = 0, .maximum = 10});
   options.add("schedule", config.schedule, {.help = "of both rates", .choices = {"cosine", "constant", "linear"}});
-  options.add("warmup-steps", config.warmup_steps, {.help = "steps of linear warm-up", .minimum = 0, .maximum = kLargest});
-  options.add("min-rate-ratio", config.min_rate_ratio, {.help = "last rate over base rate", .minimum = 0, .maximum = 1});
-  options.add("max-grad-norm", config.max_grad_norm, {.help = "global gradient norm is clipped to it; 0 = off", .minimum = 0, .maximum = kLargest});
-  options.add("adam-epsilon", config.adam_epsilon, {.help = "Adam's epsilon", .minimum = 0, .maximum = 1, .above_minimum = true});
+  options.add("warmup-steps", config.warmup_steps,
+              {.help = "steps of linear warm-up", .minimum = 0, .maximum = kLargest});
+  options.add("min-rate-ratio", config.min_rate_ratio,
+              {.help = "last rate over base rate", .minimum = 0, .maximum = 1});
+  options.add("max-grad-norm", config.max_grad_norm,
+              {.help = "global gradient norm is clipped to it; 0 = off", .minimum = 0, .maximum = kLargest});
+  options.add("adam-epsilon", config.adam_epsilon,
+              {.help = "Adam's epsilon", .minimum = 0, .maximum = 1, .above_minimum = true});
 }
 
 void declare_machine(OptionList& options, TrainConfig& config) {
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
-  options.add("precision", config.precision, {.help = "of the frozen model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
-  options.add("vram-budget-gib", config.vram_budget_gib, {.help = "memory that the run may take, GiB", .minimum = 0, .maximum = 4096, .above_minimum = true});
-  options.add("checkpointing", config.checkpointing, {.help = "layers whose activations are recomputed: auto, none, full or a number", .value = "auto|none|full|N"});
-  options.add("checkpoint-every", config.checkpoint_every, {.help = "steps between saved checkpoints", .minimum = 1, .maximum = kLargest});
-  options.add("keep-checkpoints", config.keep_checkpoints, {.help = "newest checkpoints to keep, and step 0; 0 = all", .minimum = 0, .maximum = kLargest});
-  options.add("validate-every", config.validate_every, {.help = "steps between validations", .minimum = 1, .maximum = kLargest});
+  options.add("precision", config.precision,
+              {.help = "of the frozen model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
+  options.add("vram-budget-gib", config.vram_budget_gib,
+              {.help = "memory that the run may take, GiB", .minimum = 0, .maximum = 4096, .above_minimum = true});
+  options.add(
+      "checkpointing", config.checkpointing,
+      {.help = "layers whose activations are recomputed: auto, none, full or a number", .value = "auto|none|full|N"});
+  options.add("checkpoint-every", config.checkpoint_every,
+              {.help = "steps between saved checkpoints", .minimum = 1, .maximum = kLargest});
+  options.add("keep-checkpoints", config.keep_checkpoints,
+              {.help = "newest checkpoints to keep, and step 0; 0 = all", .minimum = 0, .maximum = kLargest});
+  options.add("validate-every", config.validate_every,
+              {.help = "steps between validations", .minimum = 1, .maximum = kLargest});
   options.add("log-every", config.log_every, {.help = "steps between log lines", .minimum = 1, .maximum = kLargest});
-  options.add("resume", config.resume, {.help = "go on with the run in the output folder, or insist on a new one", .choices = {"auto", "never"}});
+  options.add(
+      "resume", config.resume,
+      {.help = "go on with the run in the output folder, or insist on a new one", .choices = {"auto", "never"}});
 }
 
 // Names in config.json that may differ on resume. Data and model are compared by hash, not by path.
 const std::set<std::string>& changeable() {
-  static const std::set<std::string> names = {"model_path", "train_data", "validation_data", "output_dir", "max_steps", "checkpoint_every",
-                                              "keep_checkpoints", "validate_every", "log_every", "resume", "device", "vram_budget_gib",
+  static const std::set<std::string> names = {"model_path",   "train_data",       "validation_data",  "output_dir",
+                                              "max_steps",    "checkpoint_every", "keep_checkpoints", "validate_every",
+                                              "log_every",    "resume",           "device",           "vram_budget_gib",
                                               "checkpointing"};
   return names;
 }
@@ -73,9 +102,11 @@ const std::set<std::string>& changeable() {
 std::vector<std::string> check(const TrainConfig& config) {
   std::vector<std::string> complaints;
   const std::string& layers = config.checkpointing;
-  const bool number = !layers.empty() && layers.size() < 4 && layers.find_first_not_of("0123456789") == std::string::npos;
+  const bool number =
+      !layers.empty() && layers.size() < 4 && layers.find_first_not_of("0123456789") == std::string::npos;
   if (layers != "auto" && layers != "none" && layers != "full" && !number) {
-    complaints.push_back(fmt::format("--checkpointing: auto, none, full or a number of layers was expected, found '{}'", layers));
+    complaints.push_back(
+        fmt::format("--checkpointing: auto, none, full or a number of layers was expected, found '{}'", layers));
   }
   return complaints;
 }
@@ -88,8 +119,13 @@ void declare_options(OptionList& options, TrainConfig& config, bool for_plan) {
   declare_optimizer(options, config);
   declare_machine(options, config);
   options.add_preset("guide", "the published rates, 5e-5 for rotations and gates",
-                     {{"learning-rate", "5e-5"}, {"alpha-learning-rate", "5e-5"}, {"alpha-init", "-5"}, {"triality-weight", "0.1"},
-                      {"max-steps", "5000"}, {"batch-size", "1"}, {"gradient-accumulation", "32"}});
+                     {{"learning-rate", "5e-5"},
+                      {"alpha-learning-rate", "5e-5"},
+                      {"alpha-init", "-5"},
+                      {"triality-weight", "0.1"},
+                      {"max-steps", "5000"},
+                      {"batch-size", "1"},
+                      {"gradient-accumulation", "32"}});
   options.add_check([&config] { return check(config); });
 }
 
@@ -120,8 +156,9 @@ void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved
     }
   }
   if (differences.empty()) return;
-  throw ConfigError(fmt::format("{}: the run there was started with other options: {}. Use the same ones, or another --output-dir",
-                                config.output_dir, fmt::join(differences, "; ")));
+  throw ConfigError(
+      fmt::format("{}: the run there was started with other options: {}. Use the same ones, or another --output-dir",
+                  config.output_dir, fmt::join(differences, "; ")));
 }
 
 }  // namespace nkat::train

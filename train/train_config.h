@@ -1,5 +1,5 @@
-// Everything that `nkat train` and `nkat plan` can be told. Declared once, in declare_options(): flags, --help, the keys
-// of --config, the run's config.json and the check on resume all come from that list.
+// Everything that `nkat train` and `nkat plan` can be told. Declared once, in declare_options(): flags, --help, the
+// keys of --config, the run's config.json and the check on resume all come from that list.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,8 @@ constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 bool all_finite(const BlockGradients& gradients) {
-  return std::all_of(gradients.begin(), gradients.end(), [](const at::Tensor& g) { return std::isfinite(g.sum().item<double>()); });
+  return std::all_of(gradients.begin(), gradients.end(),
+                     [](const at::Tensor& g) { return std::isfinite(g.sum().item<double>()); });
 }
 
 // Force and gates are saved as float32 too; rounding here keeps the metrics and the checkpoints equal.
@@ -45,7 +46,8 @@ Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, co
       schedule_(config_.rate_schedule()),
       sampler_(parts_.training.size(), static_cast<std::uint64_t>(config_.seed)),
       monitor_(parts_.decoder.device(), static_cast<std::uint64_t>(config_.vram_budget_gib * kGiB)),
-      recovery_(state_.adapter.count(), choices, monitor_, [this](const std::string& event) { record_memory_event(event); }),
+      recovery_(state_.adapter.count(), choices, monitor_,
+                [this](const std::string& event) { record_memory_event(event); }),
       metrics_(parts_.folder.metrics(), state_.pending ? state_.step - 1 : state_.step),
       faults_(FaultInjection::from_environment()),
       saved_step_(fs::exists(checkpoint_path(parts_.folder.checkpoints(), state_.step)) ? state_.step : -1),
@@ -53,7 +55,8 @@ Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, co
       started_(Clock::now()) {}
 
 ExitCode Trainer::run() {
-  if (stderr_is_terminal()) bar_.emplace("train", static_cast<std::uint64_t>(config_.max_steps), static_cast<std::uint64_t>(state_.step));
+  if (stderr_is_terminal())
+    bar_.emplace("train", static_cast<std::uint64_t>(config_.max_steps), static_cast<std::uint64_t>(state_.step));
   try {
     complete_pending_step();
     if (saved_step_ != state_.step) {
@@ -91,7 +94,8 @@ StepMetrics Trainer::step() {
   const double lambda = triality_weight_at(t, config_.triality_weight, config_.annealing_warmup);
   auto [gradient, force] = adapter.chain_rule(result.block_gradients, lambda, control_);
   const ClipResult clip = clip_by_global_norm(gradient, config_.max_grad_norm);
-  const LearningRates rates{config_.learning_rate * schedule_.factor(t), config_.alpha_learning_rate * schedule_.factor(t)};
+  const LearningRates rates{config_.learning_rate * schedule_.factor(t),
+                            config_.alpha_learning_rate * schedule_.factor(t)};
 
   StepMetrics metrics{.step = t + 1,
                       .loss = result.loss_sum / static_cast<double>(window.target_tokens),
@@ -124,8 +128,10 @@ Trainer::WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& wi
   double scale = 1.0 / static_cast<double>(window.target_tokens);
   if (faults_.strikes(Fault::kNotFinite, number)) scale = std::nan("");
   const auto run_piece = [&](const models::PackedSamples& piece, const MemoryChoices& choices) {
-    const double loss = run_micro_batch(parts_.decoder, adapter.blocks(), piece.to(parts_.decoder.device()), scale, choices);
-    if (faults_.strikes(Fault::kOutOfMemory, number)) TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by NKAT_FAULTS");
+    const double loss =
+        run_micro_batch(parts_.decoder, adapter.blocks(), piece.to(parts_.decoder.device()), scale, choices);
+    if (faults_.strikes(Fault::kOutOfMemory, number))
+      TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by NKAT_FAULTS");
     return loss;
   };
   for (const models::PackedSamples& packed : window.micro_batches) {
@@ -133,7 +139,8 @@ Trainer::WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& wi
     const double loss = recovery_.run(packed, run_piece, [&] { adapter.take_gradients(); });
     // The leaves hold this micro-batch alone, so that a failed attempt can be thrown away.
     BlockGradients gradients = adapter.take_gradients();
-    if (!std::isfinite(loss) || !all_finite(gradients)) result.suspects.insert(result.suspects.end(), packed.samples.begin(), packed.samples.end());
+    if (!std::isfinite(loss) || !all_finite(gradients))
+      result.suspects.insert(result.suspects.end(), packed.samples.begin(), packed.samples.end());
     result.loss_sum += loss;
     if (result.block_gradients.empty()) {
       result.block_gradients = std::move(gradients);
@@ -195,16 +202,18 @@ void Trainer::finish(const std::string& stopped) {
 void Trainer::report(const StepMetrics& metrics) {
   const std::vector<double> gates = state_.adapter.gates();
   const auto open = std::count_if(gates.begin(), gates.end(), [](double gate) { return gate > 0.5; });
-  const std::string detail =
-      fmt::format("loss {:.3f}  open gates {}/{}  lambda {:.3f}  {:.0f} tokens/s  {}", metrics.loss, open, gates.size(), metrics.triality_weight,
-                  metrics.tokens_per_second(), format_bytes(static_cast<double>(metrics.memory_bytes)));
+  const std::string detail = fmt::format(
+      "loss {:.3f}  open gates {}/{}  lambda {:.3f}  {:.0f} tokens/s  {}", metrics.loss, open, gates.size(),
+      metrics.triality_weight, metrics.tokens_per_second(), format_bytes(static_cast<double>(metrics.memory_bytes)));
   if (bar_) bar_->update(static_cast<std::uint64_t>(metrics.step), detail);
   if (metrics.skipped) log::warning(fmt::format("step {}: skipped, {}", metrics.step, *metrics.skipped));
-  if (metrics.validation_loss) log::info(fmt::format("step {}: validation loss {:.4f}", metrics.step, *metrics.validation_loss));
+  if (metrics.validation_loss)
+    log::info(fmt::format("step {}: validation loss {:.4f}", metrics.step, *metrics.validation_loss));
   const bool small = metrics.weight_grad_rms > 0.0 && metrics.weight_grad_rms < 100.0 * config_.adam_epsilon;
   if (small && !std::exchange(warned_small_gradient_, true)) {
-    log::warning(fmt::format("step {}: the rotation gradient's root mean square {:.2e} is below 100 x --adam-epsilon; Adam damps it", metrics.step,
-                             metrics.weight_grad_rms));
+    log::warning(fmt::format(
+        "step {}: the rotation gradient's root mean square {:.2e} is below 100 x --adam-epsilon; Adam damps it",
+        metrics.step, metrics.weight_grad_rms));
   }
   if (bar_ || metrics.step % config_.log_every != 0) return;
   const double per_step = seconds_since(started_) / static_cast<double>(metrics.step - first_step_);
@@ -219,9 +228,12 @@ void Trainer::stop_if_not_finite(const StepMetrics& metrics) const {
   if (in_a_row < kNotFiniteInARow) return;
   std::vector<std::string> names;
   for (const std::int64_t sample : suspects_) names.push_back(parts_.training.describe(sample));
-  throw CheckError(fmt::format("step {}: the {} in a row that is not finite ({}); samples: {}. The last good checkpoint is intact: look at these samples, "
-                               "or lower the learning rates, and run the same command again",
-                               metrics.step, in_a_row == 3 ? "third step" : fmt::format("{}th step", in_a_row), *metrics.skipped, fmt::join(names, ", ")));
+  throw CheckError(
+      fmt::format("step {}: the {} in a row that is not finite ({}); samples: {}. The last good checkpoint is intact: "
+                  "look at these samples, "
+                  "or lower the learning rates, and run the same command again",
+                  metrics.step, in_a_row == 3 ? "third step" : fmt::format("{}th step", in_a_row), *metrics.skipped,
+                  fmt::join(names, ", ")));
 }
 
 void Trainer::record_memory_event(const std::string& event) {

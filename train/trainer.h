@@ -9,6 +9,7 @@
 #include <chrono>
 #include <optional>
 
+#include "core/error.h"
 #include "core/progress.h"
 #include "data/dataset.h"
 #include "data/sampler.h"

@@ -1,8 +1,8 @@
 #include "train/training_plot.h"
 
+#include <gnuplot-iostream.h>
 #include <cmath>
 #include <cstdlib>
-#include <gnuplot-iostream.h>
 
 #include "core/log.h"
 
@@ -22,8 +22,9 @@ Points points(const std::vector<StepMetrics>& history, const std::function<doubl
 }
 
 void plot_loss(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
-  const Points validation = points(history, [](const StepMetrics& m) { return m.validation_loss.value_or(std::nan("")); });
-  gnuplot << "set title 'Loss'\nset ylabel 'nats per target token'\nset key top right\n";
+  const Points validation =
+      points(history, [](const StepMetrics& m) { return m.validation_loss.value_or(std::nan("")); });
+  gnuplot << "set title 'Loss'\nset ylabel 'nats per target token'\nset key inside top right\n";
   gnuplot << "plot '-' with lines lw 1.5 lc rgb '#0072B2' title 'training window'";
   if (!validation.empty()) gnuplot << ", '-' with linespoints lw 2 pt 7 ps 0.6 lc rgb '#D55E00' title 'validation'";
   gnuplot << "\n";
@@ -38,9 +39,10 @@ void plot_gates(Gnuplot& gnuplot, const std::vector<StepMetrics>& history, std::
   for (std::size_t i = 0; i < layers; ++i) {
     // With many layers only the first and the last are named.
     const bool named = layers <= 8 || i == 0 || i + 1 == layers;
-    gnuplot << fmt::format("{}'-' with lines lw 1.5 lc palette frac {:.3f} {}", i == 0 ? "" : ", ",
-                           layers > 1 ? static_cast<double>(i) / static_cast<double>(layers - 1) : 0.0,
-                           named ? fmt::format("title 'layer {}'", first_layer + static_cast<std::int64_t>(i)) : "notitle");
+    gnuplot << fmt::format(
+        "{}'-' with lines lw 1.5 lc palette frac {:.3f} {}", i == 0 ? "" : ", ",
+        layers > 1 ? static_cast<double>(i) / static_cast<double>(layers - 1) : 0.0,
+        named ? fmt::format("title 'layer {}'", first_layer + static_cast<std::int64_t>(i)) : "notitle");
   }
   gnuplot << "\n";
   for (std::size_t i = 0; i < layers; ++i) {
@@ -50,17 +52,24 @@ void plot_gates(Gnuplot& gnuplot, const std::vector<StepMetrics>& history, std::
 }
 
 void plot_triality(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
-  gnuplot << "set title 'Triality'\nset ylabel 'triality loss'\nset y2label 'lambda'\nset y2tics\nset ytics nomirror\nset key top left\n"
-          << "plot '-' with lines lw 1.5 lc rgb '#009E73' title 'triality loss', '-' axes x1y2 with lines lw 1.5 dt 2 lc rgb '#000000' title 'lambda (right)'\n";
+  gnuplot << "set title 'Triality'\nset ylabel 'triality loss'\nset y2label 'lambda'\nset y2tics\nset ytics "
+             "nomirror\nset key inside top left\n"
+          << "plot '-' with lines lw 1.5 lc rgb '#009E73' title 'triality loss', '-' axes x1y2 with lines lw 1.5 dt 2 "
+             "lc rgb '#000000' title 'lambda (right)'\n";
   gnuplot.send1d(points(history, [](const StepMetrics& m) { return m.triality; }));
   gnuplot.send1d(points(history, [](const StepMetrics& m) { return m.triality_weight; }));
   gnuplot << "unset y2label\nunset y2tics\nset ytics mirror\n";
 }
 
 void plot_memory(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
-  gnuplot << "set title 'Memory'\nset ylabel 'peak of the step, GiB'\nset yrange [0:*]\nset key off\n"
+  const auto peak = std::max_element(history.begin(), history.end(),
+                                     [](const auto& a, const auto& b) { return a.memory_bytes < b.memory_bytes; });
+  const bool small = peak->memory_bytes < (1ULL << 30);
+  const double unit = small ? 1024.0 * 1024.0 : 1024.0 * 1024.0 * 1024.0;
+  gnuplot << "set title 'Memory'\nset ylabel 'peak of the step, " << (small ? "MiB" : "GiB")
+          << "'\nset yrange [0:*]\nset key off\n"
           << "plot '-' with lines lw 1.5 lc rgb '#CC79A7'\n";
-  gnuplot.send1d(points(history, [](const StepMetrics& m) { return static_cast<double>(m.memory_bytes) / (1024.0 * 1024.0 * 1024.0); }));
+  gnuplot.send1d(points(history, [unit](const StepMetrics& m) { return static_cast<double>(m.memory_bytes) / unit; }));
 }
 
 }  // namespace
@@ -83,7 +92,8 @@ void plot_training(const std::vector<StepMetrics>& history, std::int64_t first_l
   }
   std::error_code error;
   fs::rename(temporary, path, error);
-  if (error) log::warning(fmt::format("{}: not drawn; is gnuplot installed? (scripts/setup installs it)", path.string()));
+  if (error)
+    log::warning(fmt::format("{}: not drawn; is gnuplot installed? (scripts/setup installs it)", path.string()));
 }
 
 }  // namespace nkat::train

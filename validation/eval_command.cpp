@@ -32,16 +32,24 @@ struct EvalConfig {
 };
 
 void declare_options(OptionList& options, EvalConfig& config) {
-  options.add("model-path", config.model_path, {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
-  options.add("adapter", config.adapter, {.help = "folder of an adapter; the bare model is measured beside it", .value = "DIR"});
+  options.add("model-path", config.model_path,
+              {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
+  options.add("adapter", config.adapter,
+              {.help = "folder of an adapter; the bare model is measured beside it", .value = "DIR"});
   options.add("data", config.data, {.help = "JSONL files", .value = "FILE...", .required = true});
-  options.add("task", config.task, {.help = "what to measure: loss and perplexity over target tokens", .choices = {"loss"}});
-  options.add("max-sequence-length", config.max_sequence_length, {.help = "tokens of the longest sample", .minimum = 2, .maximum = 131072});
-  options.add("overlong", config.overlong, {.help = "what to do with a longer sample", .choices = {"cut", "drop", "error"}});
+  options.add("task", config.task,
+              {.help = "what to measure: loss and perplexity over target tokens", .choices = {"loss"}});
+  options.add("max-sequence-length", config.max_sequence_length,
+              {.help = "tokens of the longest sample", .minimum = 2, .maximum = 131072});
+  options.add("overlong", config.overlong,
+              {.help = "what to do with a longer sample", .choices = {"cut", "drop", "error"}});
   options.add("data-special-tokens", config.data_special_tokens,
-              {.help = "whether <|end|> and the like inside a message are plain text or control tokens", .choices = {"text", "control"}});
-  options.add("max-bad-records", config.max_bad_records, {.help = "bad lines that are passed over", .minimum = 0, .maximum = 1e9});
-  options.add("precision", config.precision, {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
+              {.help = "whether <|end|> and the like inside a message are plain text or control tokens",
+               .choices = {"text", "control"}});
+  options.add("max-bad-records", config.max_bad_records,
+              {.help = "bad lines that are passed over", .minimum = 0, .maximum = 1e9});
+  options.add("precision", config.precision,
+              {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
   options.add("json", config.json, {.help = "print JSON"});
 }
@@ -52,12 +60,13 @@ std::vector<at::Tensor> adapter_blocks(const EvalConfig& config, const models::P
   return loaded.adapter.blocks(loaded.adapter.rotations(), device);
 }
 
-models::LossReport measure(const char* what, const models::Decoder& decoder, const std::vector<at::Tensor>& blocks, const data::Dataset& dataset) {
+models::LossReport measure(const char* what, const models::Decoder& decoder, const std::vector<at::Tensor>& blocks,
+                           const data::Dataset& dataset) {
   std::optional<ProgressBar> bar;
   if (stderr_is_terminal()) bar.emplace(what, static_cast<std::uint64_t>(dataset.size()));
   return models::evaluate_loss(decoder, blocks, dataset, {.progress = [&](std::int64_t done, std::int64_t) {
-                                                           if (bar) bar->update(static_cast<std::uint64_t>(done), "");
-                                                         }});
+                                 if (bar) bar->update(static_cast<std::uint64_t>(done), "");
+                               }});
 }
 
 void print(const EvalConfig& config, const models::LossReport& report, const std::optional<models::LossReport>& base) {
@@ -69,8 +78,11 @@ void print(const EvalConfig& config, const models::LossReport& report, const std
     return;
   }
   std::cout << fmt::format("{} target tokens of {} samples\n", report.target_tokens(), report.samples.size());
-  if (base) std::cout << fmt::format("  base          loss {:.4f} nats  perplexity {:.3f}\n", base->mean(), std::exp(base->mean()));
-  std::cout << fmt::format("  {}  loss {:.4f} nats  perplexity {:.3f}\n", base ? "with adapter" : "model       ", loss, std::exp(loss));
+  if (base)
+    std::cout << fmt::format("  base          loss {:.4f} nats  perplexity {:.3f}\n", base->mean(),
+                             std::exp(base->mean()));
+  std::cout << fmt::format("  {}  loss {:.4f} nats  perplexity {:.3f}\n", base ? "with adapter" : "model       ", loss,
+                           std::exp(loss));
 }
 
 ExitCode run_eval(const EvalConfig& config) {
@@ -86,7 +98,8 @@ ExitCode run_eval(const EvalConfig& config) {
                                .max_bad_records = config.max_bad_records,
                                .vocabulary_size = model.vocab_size},
                               text.tokenizer, text.chat_template);
-  const std::vector<at::Tensor> blocks = config.adapter.empty() ? std::vector<at::Tensor>() : adapter_blocks(config, model, device);
+  const std::vector<at::Tensor> blocks =
+      config.adapter.empty() ? std::vector<at::Tensor>() : adapter_blocks(config, model, device);
   const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
   std::optional<models::LossReport> base;
   if (!blocks.empty()) base = measure("base", decoder, {}, dataset);
@@ -99,8 +112,11 @@ ExitCode run_eval(const EvalConfig& config) {
 Command make_eval_command() {
   auto config = std::make_shared<EvalConfig>();
   Command command{.name = "eval", .summary = "token loss and perplexity on a data file, with and without an adapter"};
-  command.description = "Mean loss in nats over the target tokens of the data, and its exponential. With --adapter the bare model is measured on the same tokens.";
+  command.description =
+      "Mean loss in nats over the target tokens of the data, and its exponential. With --adapter the bare model is "
+      "measured on the same tokens.";
   declare_options(*command.options, *config);
+  command.computes = true;
   command.run = [config] { return run_eval(*config); };
   return command;
 }

@@ -1,8 +1,8 @@
 #include "layers/kernels/device_info.h"
 
-#include <algorithm>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <cuda_runtime_api.h>
+#include <algorithm>
 
 namespace nkat::layers {
 namespace {
@@ -15,6 +15,17 @@ int device_count() {
   if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
   cudaGetLastError();
   return 0;
+}
+
+// Two transfers a clock (kHz) over the bus (bits).
+double peak_bandwidth(int device) {
+  int kilohertz = 0, bits = 0;
+  if (cudaDeviceGetAttribute(&kilohertz, cudaDevAttrMemoryClockRate, device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&bits, cudaDevAttrGlobalMemoryBusWidth, device) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  return 2.0 * kilohertz * 1e3 * bits / 8;
 }
 
 bool has_allocator(int device) { return device >= 0 && device < device_count() && allocator::get()->initialized(); }
@@ -53,7 +64,8 @@ std::vector<CudaDevice> cuda_devices() {
                        .total_bytes = properties.totalGlobalMem,
                        .free_bytes = cuda_free_bytes(device),
                        .major = properties.major,
-                       .minor = properties.minor});
+                       .minor = properties.minor,
+                       .peak_bytes_per_second = peak_bandwidth(device)});
   }
   return devices;
 }

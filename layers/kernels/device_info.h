@@ -15,6 +15,7 @@ struct CudaDevice {
   std::uint64_t free_bytes;
   int major;  // compute capability
   int minor;
+  double peak_bytes_per_second;  // of the device's memory, from its clock and bus width; 0 if the driver doesn't say
 };
 
 // The devices in CUDA's order. Asking for free bytes opens a context on each device (some 300 MB there).

@@ -1,0 +1,109 @@
+#include "models/weights.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "core/error.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace nkat::models {
+namespace {
+
+using namespace nkat::testing;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+using Tensors = std::map<std::string, at::Tensor>;
+
+Weights load(const Phi3Config& config, const Tensors& tensors, at::ScalarType type = at::kFloat) {
+  TemporaryFolder folder;
+  folder.write("model.safetensors", serialized(tensors));
+  return load_weights(folder.path(), config, type, at::kCPU);
+}
+
+TEST(Weights, ReadsEveryTensorOfAFloat32Checkpoint) {
+  const Phi3Config config = tiny_config();
+  const Tensors tensors = tiny_tensors(config);
+  const Weights weights = load(config, tensors);
+  EXPECT_TRUE(at::equal(weights.embedding, tensors.at("model.embed_tokens.weight")));
+  EXPECT_TRUE(at::equal(weights.layers[1].qkv, tensors.at("model.layers.1.self_attn.qkv_proj.weight")));
+  EXPECT_TRUE(at::equal(weights.layers[0].down, tensors.at("model.layers.0.mlp.down_proj.weight")));
+  EXPECT_TRUE(
+      at::equal(weights.layers[0].post_attention_norm, tensors.at("model.layers.0.post_attention_layernorm.weight")));
+  EXPECT_TRUE(at::equal(weights.final_norm, tensors.at("model.norm.weight")));
+  EXPECT_TRUE(at::equal(weights.head, tensors.at("lm_head.weight")));
+  EXPECT_FALSE(weights.head.requires_grad());
+}
+
+TEST(Weights, ConvertsEachStoredTypeToTheTypeAskedFor) {
+  const Phi3Config config = tiny_config();
+  for (const at::ScalarType stored : {at::kFloat, at::kHalf, at::kBFloat16}) {
+    Tensors tensors = tiny_tensors(config);
+    for (auto& entry : tensors) entry.second = entry.second.to(stored);
+    for (const at::ScalarType wanted : {at::kFloat, at::kBFloat16, at::kDouble}) {
+      const Weights weights = load(config, tensors, wanted);
+      EXPECT_TRUE(at::equal(weights.head, tensors.at("lm_head.weight").to(wanted))) << stored << wanted;
+    }
+  }
+}
+
+TEST(Weights, TiedEmbeddingsShareOneTensor) {
+  Phi3Config config = tiny_config();
+  config.tie_word_embeddings = true;
+  Tensors tensors = tiny_tensors(config);
+  const Weights weights = load(config, tensors);
+  EXPECT_TRUE(weights.head.is_same(weights.embedding));
+  tensors["lm_head.weight"] = tensors.at("model.embed_tokens.weight");  // as some writers store it
+  EXPECT_TRUE(load(config, tensors).head.defined());
+}
+
+TEST(Weights, IgnoresStoredRotaryFrequencies) {
+  const Phi3Config config = tiny_config();
+  Tensors tensors = tiny_tensors(config);
+  tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = at::ones({4});
+  EXPECT_TRUE(load(config, tensors).head.defined());
+}
+
+TEST(Weights, NamesWhatIsMissingUnexpectedOrOfAnotherType) {
+  const Phi3Config config = tiny_config();
+  Tensors tensors = tiny_tensors(config);
+  tensors.erase("model.layers.1.mlp.down_proj.weight");
+  EXPECT_THAT(
+      [&] { load(config, tensors); },
+      ThrowsMessage<FormatError>(AllOf(HasSubstr("model.layers.1.mlp.down_proj.weight"), HasSubstr("missing"))));
+  tensors = tiny_tensors(config);
+  tensors["model.layers.2.input_layernorm.weight"] = at::ones({32});
+  EXPECT_THAT(
+      [&] { load(config, tensors); },
+      ThrowsMessage<FormatError>(AllOf(HasSubstr("model.layers.2.input_layernorm.weight"), HasSubstr("2 layers"))));
+  tensors = tiny_tensors(config);
+  tensors["model.norm.weight"] = tensors["model.norm.weight"].to(at::kDouble);
+  EXPECT_THAT([&] { load(config, tensors); },
+              ThrowsMessage<FormatError>(AllOf(HasSubstr("model.norm.weight"), HasSubstr("F64"))));
+}
+
+TEST(Weights, NamesATensorOfAnotherShape) {
+  const Phi3Config config = tiny_config();
+  Tensors tensors = tiny_tensors(config);
+  tensors["model.layers.0.self_attn.qkv_proj.weight"] = at::ones({32, 64});
+  EXPECT_THAT([&] { load(config, tensors); },
+              ThrowsMessage<ShapeError>(AllOf(HasSubstr("model.layers.0.self_attn.qkv_proj.weight"),
+                                              HasSubstr("[64, 32]"), HasSubstr("[32, 64]"))));
+}
+
+TEST(Weights, NamesATensorWithValuesThatAreNotFinite) {
+  const Phi3Config config = tiny_config();
+  for (const double value : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+    Tensors tensors = tiny_tensors(config);
+    tensors["model.layers.1.mlp.gate_up_proj.weight"][3][5] = value;
+    EXPECT_THAT(
+        [&] { load(config, tensors); },
+        ThrowsMessage<FormatError>(AllOf(HasSubstr("model.layers.1.mlp.gate_up_proj.weight"), HasSubstr("1 values"))));
+  }
+}
+
+}  // namespace
+}  // namespace nkat::models

@@ -1,0 +1,220 @@
+"""`nkat generate` against transformers' greedy generation, and how it stops, streams, draws and refuses.
+
+The models are small and random, with a sentencepiece vocabulary trained here; both sides compute in float32.
+"""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import sentencepiece
+import torch
+import transformers
+
+CONTROL_TOKENS = ["<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>", "<|user|>"]
+TEXT = "The quick brown fox jumps over the lazy dog. こんにちは、世界。 Numbers: 1 2 3, and one more line.\n" * 30
+FACTORS = {
+    "short_factor": [1.0, 1.02, 1.05, 1.1, 1.2, 1.4, 1.7, 2.1],
+    "long_factor": [1.1, 1.5, 2.5, 4.0, 8.0, 16.0, 30.0, 60.0],
+}
+LONGROPE = {
+    "max_position_embeddings": 4096,
+    "original_max_position_embeddings": 32,
+    "rope_scaling": {"type": "longrope", **FACTORS},
+}
+CONFIGS = {
+    "plain": {},
+    "grouped queries, sliding window": {"num_key_value_heads": 2, "sliding_window": 9},
+    "longrope, from below its boundary to above": LONGROPE,
+    "longrope, partial rotary, tied": {
+        **LONGROPE,
+        "partial_rotary_factor": 0.5,
+        "rope_scaling": {"type": "longrope", **{name: factors[:4] for name, factors in FACTORS.items()}},
+        "tie_word_embeddings": True,
+    },
+}
+
+
+def train_vocabulary(folder):
+    """tokenizer.model as Phi-3 has it (byte-pair merges, byte fallback, nothing normalised), and its added tokens."""
+    corpus = folder / "corpus.txt"
+    corpus.write_text(TEXT)
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(corpus),
+        model_prefix=str(folder / "tokenizer"),
+        vocab_size=380,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        add_dummy_prefix=True,
+        minloglevel=2,
+    )
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    first = pieces.get_piece_size()
+    added = {
+        str(first + i): {"content": token, "special": True, "rstrip": i > 0, "lstrip": False, "single_word": False,
+                         "normalized": False}
+        for i, token in enumerate(CONTROL_TOKENS)
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": added}))
+    return pieces
+
+
+class Model:
+    """A random model folder, its vocabulary, and what transformers generates with it."""
+
+    def __init__(self, folder, config=None, end_tokens=None):
+        self.folder = folder
+        self.pieces = train_vocabulary(folder)
+        self.size = self.pieces.get_piece_size() + len(CONTROL_TOKENS)
+        torch.manual_seed(3)
+        model = transformers.Phi3ForCausalLM(
+            transformers.Phi3Config(
+                **{
+                    "vocab_size": self.size,
+                    "hidden_size": 64,
+                    "intermediate_size": 96,
+                    "num_hidden_layers": 3,
+                    "num_attention_heads": 4,
+                    "max_position_embeddings": 4096,
+                    "original_max_position_embeddings": 4096,
+                    "initializer_range": 0.25,
+                    "bos_token_id": 1,
+                    "eos_token_id": None,
+                    "pad_token_id": 0,
+                    **(config or {}),
+                }
+            )
+        )
+        model.generation_config = transformers.GenerationConfig(
+            bos_token_id=1, eos_token_id=end_tokens, pad_token_id=0
+        )
+        model.save_pretrained(folder)
+        self.model = transformers.Phi3ForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+    def control(self, token):
+        return self.pieces.get_piece_size() + CONTROL_TOKENS.index(token)
+
+    def chat_prompt(self, content):
+        encoded = self.pieces.encode(content)
+        return [self.control("<|user|>"), *encoded, self.control("<|end|>"), self.control("<|assistant|>")]
+
+    def greedy(self, prompt, count):
+        output = self.model.generate(torch.tensor([prompt]), max_new_tokens=count, do_sample=False)
+        return output[0, len(prompt):].tolist()
+
+    def options(self, *more):
+        return ["generate", "--model-path", self.folder, "--precision", "fp32", "--device", "cpu", *more]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return Model(tmp_path_factory.mktemp("model"))
+
+
+def answer(nkat, model, *options):
+    result = nkat(*model.options("--json", *options))
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+def test_greedy_tokens_equal_transformers(config, tmp_path, nkat):
+    model = Model(tmp_path, config)
+    for prompt, raw in (("The quick brown fox", False), ("こんにちは, one more line", True)):
+        tokens = model.pieces.encode(prompt) if raw else model.chat_prompt(prompt)
+        assert len(tokens) < 32 < len(tokens) + 48, "the prompt must begin below the longrope boundary and cross it"
+        ours = answer(nkat, model, "--prompt", prompt, "--max-new-tokens", 48, *(["--raw"] if raw else []))
+        assert ours["tokens"] == model.greedy(tokens, 48)
+
+
+def test_stops_at_the_end_tokens_of_both_files(tmp_path, nkat):
+    model = Model(tmp_path)
+    free_run = model.greedy(model.chat_prompt("lazy dog"), 12)
+    for name, value in (("config.json", free_run[5]), ("generation_config.json", [2, free_run[5]])):
+        path = tmp_path / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": value}))
+        ours = answer(nkat, model, "--prompt", "lazy dog", "--max-new-tokens", 12)
+        expected = free_run[: free_run.index(free_run[5]) + 1]
+        assert ours["tokens"] == expected
+        assert ours["text"] == answer(nkat, model, "--prompt", "lazy dog", "--max-new-tokens", len(expected) - 1)["text"]
+        path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": None}))
+
+
+def test_streams_the_text_of_json_in_whole_characters(model, nkat, nkat_path):
+    words = ["--prompt", "fox", "--max-new-tokens", "200"]
+    text = answer(nkat, model, *words)["text"]
+    assert "\ufffd" in text or any(ord(character) > 127 for character in text)
+    process = subprocess.Popen([nkat_path, *map(str, model.options(*words))], stdout=subprocess.PIPE)
+    pieces = []
+    while piece := os.read(process.stdout.fileno(), 1 << 16):
+        pieces.append(piece.decode("utf-8"))  # fails where a piece ends inside a character
+    assert process.wait() == 0
+    assert "".join(pieces) == text + "\n"
+    assert len(pieces) > 1
+
+
+def test_a_seed_fixes_what_is_drawn(model, nkat):
+    def drawn(seed, *options):
+        words = ["--prompt", "dog", "--max-new-tokens", 24, "--temperature", 1.5, "--seed", seed]
+        return answer(nkat, model, *words, *options)["tokens"]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    greedy = answer(nkat, model, "--prompt", "dog", "--max-new-tokens", 24)["tokens"]
+    assert drawn(1, "--top-p", 1e-6) == greedy
+
+
+def test_chats_line_by_line_from_standard_input(model, nkat):
+    result = nkat(*model.options("--max-new-tokens", 6), input="lazy dog\n\nThe fox\n")
+    assert result.returncode == 0, result.stderr
+    first = answer(nkat, model, "--prompt", "lazy dog", "--max-new-tokens", 6)["text"]
+    assert result.stdout.startswith(first + "\n")
+    assert len(result.stdout) > len(first) + 2
+
+
+def test_a_signal_ends_it_with_what_was_written(model, nkat_path):
+    words = model.options("--prompt", "fox", "--max-new-tokens", "100000")
+    process = subprocess.Popen([nkat_path, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    begun = os.read(process.stdout.fileno(), 1)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 75
+    assert (begun + rest).decode("utf-8").endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "words, code, message",
+    [
+        (["--prompt", "a", "--precision", "fp8"], 2, "precision"),
+        (["--prompt", "a", "--device", "gpu"], 2, "auto, cpu or cuda:N"),
+        (["--prompt", "a", "--top-p", "0"], 2, "top-p"),
+        (["--prompt", "a", "--temperature", "-1"], 2, "temperature"),
+        (["--json"], 2, "--json needs --prompt"),
+        (["--raw"], 2, "--raw needs --prompt"),
+        (["--prompt", "a", "--max-new-token", "3"], 2, "--max-new-tokens"),
+        (["--prompt", "", "--raw"], 3, "prompt is empty"),
+        (["--prompt", "a", "--adapter", "nowhere"], 3, "nowhere"),
+        (["--prompt", "a", "--device", "cuda:64"], 4, "cuda:64"),
+    ],
+)
+def test_wrong_options_are_named(words, code, message, model, nkat):
+    result = nkat("generate", "--model-path", model.folder, *words)
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+
+
+def test_a_missing_or_damaged_model_is_named(model, nkat, tmp_path):
+    assert nkat("generate", "--prompt", "a").returncode == 2
+    result = nkat("generate", "--model-path", tmp_path / "absent", "--prompt", "a")
+    assert result.returncode == 3 and "absent" in result.stderr
+    for path in model.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    result = nkat("generate", "--model-path", tmp_path, "--prompt", "a")
+    assert result.returncode == 3 and "model.safetensors" in result.stderr

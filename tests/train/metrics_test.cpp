@@ -1,0 +1,94 @@
+#include "train/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace nkat::train {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::TemporaryFolder;
+
+StepMetrics line(std::int64_t step) {
+  return {.step = step,
+          .loss = 1.5,
+          .tokens = 100,
+          .target_tokens = 40,
+          .alpha = {-5.0, -4.5},
+          .gate_force = {0.25, -0.5},
+          .step_seconds = 2.0};
+}
+
+std::string content(const fs::path& path) { return read_file(path, 1 << 20); }
+
+TEST(MetricsLine, HoldsEveryKeyOfTheContract) {
+  const auto json = nlohmann::json::parse(to_json_line(line(3)));
+  for (const char* key : {"step", "loss", "triality", "lambda", "tokens", "target_tokens", "grad_norm",
+                          "weight_grad_rms", "learning_rate", "alpha_learning_rate", "alpha", "gate_force",
+                          "step_seconds", "tokens_per_second", "memory_bytes"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_FALSE(json.contains("validation_loss"));
+  EXPECT_FALSE(json.contains("skipped"));
+  EXPECT_EQ(json["tokens_per_second"], 50.0);
+}
+
+TEST(MetricsLine, WritesNullForWhatIsNotFiniteAndReadsItBackAsNaN) {
+  StepMetrics metrics = line(1);
+  metrics.loss = INFINITY;
+  metrics.gate_force = {NAN, 1.0};
+  metrics.skipped = "the loss is not finite";
+  const std::string text = to_json_line(metrics);
+  EXPECT_THAT(text, HasSubstr("\"loss\":null"));
+  EXPECT_THAT(text, HasSubstr("\"gate_force\":[null,1.0]"));
+  EXPECT_TRUE(std::isnan(parse_metrics_line(text, "test").loss));
+}
+
+TEST(MetricsLine, ReadsBackWhatItWroteBitForBit) {
+  StepMetrics metrics = line(7);
+  metrics.loss = 1.0 / 3.0;
+  metrics.validation_loss = 2.0 / 7.0;
+  EXPECT_EQ(to_json_line(parse_metrics_line(to_json_line(metrics), "test")), to_json_line(metrics));
+}
+
+TEST(MetricsLog, CutsTheLinesAfterTheCheckpointAndGoesOn) {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "metrics.jsonl";
+  {
+    MetricsLog log(path, 0);
+    for (int step = 1; step <= 5; ++step) log.append(line(step));
+  }
+  std::ofstream(path, std::ios::app) << "{\"step\":6,\"lo";  // a kill in the middle of a line
+  MetricsLog log(path, 3);
+  EXPECT_EQ(log.history().size(), 3u);
+  log.append(line(4));
+  EXPECT_EQ(content(path),
+            to_json_line(line(1)) + to_json_line(line(2)) + to_json_line(line(3)) + to_json_line(line(4)));
+}
+
+TEST(MetricsLog, NamesALineThatIsMissing) {
+  const TemporaryFolder folder;
+  folder.write("metrics.jsonl", to_json_line(line(1)));
+  try {
+    MetricsLog log(folder.path() / "metrics.jsonl", 2);
+    FAIL() << "opened";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the line of step 2 is missing"));
+  }
+}
+
+TEST(MetricsLog, RefusesALineThatIsNone) {
+  const TemporaryFolder folder;
+  folder.write("metrics.jsonl", "{\"step\":1}\n");
+  EXPECT_THROW(MetricsLog(folder.path() / "metrics.jsonl", 1), FormatError);
+}
+
+}  // namespace
+}  // namespace nkat::train

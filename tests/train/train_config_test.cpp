@@ -1,0 +1,86 @@
+#include "train/train_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace nkat::train {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::ordered_json;
+using Flags = std::map<std::string, std::vector<std::string>>;
+
+class TrainConfigTest : public ::testing::Test {
+ protected:
+  TrainConfigTest() { declare_options(options_, config_, /*for_plan=*/false); }
+  void apply(Flags flags) {
+    flags.insert({{"model-path", {"model"}}, {"train-data", {"a.jsonl"}}, {"output-dir", {"run"}}});
+    options_.apply(flags, Json::object(), "");
+  }
+  TrainConfig config_;
+  OptionList options_;
+};
+
+TEST_F(TrainConfigTest, HasThePublishedDefaults) {
+  apply({});
+  EXPECT_EQ(config_.max_steps, 5000);
+  EXPECT_EQ(config_.window_samples(), 32);
+  EXPECT_EQ(config_.learning_rate, 1e-3);
+  EXPECT_EQ(config_.alpha_learning_rate, 5e-3);
+  EXPECT_EQ(config_.alpha_init, -5.0);
+  EXPECT_EQ(config_.adam_epsilon, 1e-12);
+  EXPECT_EQ(config_.vram_budget_gib, 11.5);
+}
+
+TEST_F(TrainConfigTest, TheGuidePresetSetsOneRateForBoth) {
+  apply({{"preset", {"guide"}}});
+  EXPECT_EQ(config_.learning_rate, 5e-5);
+  EXPECT_EQ(config_.alpha_learning_rate, 5e-5);
+}
+
+TEST_F(TrainConfigTest, ResumingKeepsWhatAutoWasResolvedTo) {
+  apply({});
+  Json saved = to_json(config_);
+  saved["precision"] = "fp32";
+  saved["device"] = "cpu";
+  saved["checkpointing"] = "3";
+  adopt_saved_config(config_, saved, options_);
+  EXPECT_EQ(config_.precision, "fp32");
+  EXPECT_EQ(config_.device, "cpu");
+  EXPECT_EQ(config_.checkpointing, "3");
+}
+
+TEST_F(TrainConfigTest, ResumingWithAnotherRateNamesIt) {
+  apply({{"learning-rate", {"0.01"}}});
+  Json saved = to_json(config_);
+  saved["learning_rate"] = 0.02;
+  try {
+    adopt_saved_config(config_, saved, options_);
+    FAIL() << "adopted";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("learning_rate was 0.02 and is now 0.01"));
+  }
+}
+
+TEST_F(TrainConfigTest, ResumingMayChangeStepsAndMachineOptions) {
+  apply({{"max-steps", {"10"}}, {"checkpoint-every", {"7"}}, {"vram-budget-gib", {"3"}}, {"checkpointing", {"full"}}});
+  TrainConfig before = config_;
+  before.max_steps = 5;
+  before.checkpoint_every = 50;
+  before.vram_budget_gib = 11.5;
+  before.checkpointing = "0";
+  EXPECT_NO_THROW(adopt_saved_config(config_, to_json(before), options_));
+  EXPECT_EQ(config_.max_steps, 10);
+  EXPECT_EQ(config_.vram_budget_gib, 3);
+}
+
+TEST_F(TrainConfigTest, RefusesACheckpointingThatIsNoNumber) {
+  EXPECT_THROW(apply({{"checkpointing", {"some"}}}), ConfigError);
+}
+
+}  // namespace
+}  // namespace nkat::train
