@@ -29,8 +29,8 @@ class JsonlReader {
 
   std::optional<JsonlLine> next();  // nothing: the end of the file
 
-  std::string where(std::int64_t number) const;  // "train.jsonl:17"
-  std::uint64_t bytes_read() const { return bytes_read_; }
+  std::string where(std::int64_t number) const;                                            // "train.jsonl:17"
+  std::uint64_t bytes_read() const { return bytes_read_ - (buffer_.size() - position_); }  // up to the line's end
   std::uint64_t file_size() const { return file_size_; }
   std::string sha256() { return hash_.hex(); }  // of the whole file; call once, after the end
 
@@ -42,7 +42,7 @@ class JsonlReader {
   fs::path path_;
   std::ifstream stream_;
   std::uint64_t file_size_ = 0;
-  std::uint64_t bytes_read_ = 0;
+  std::uint64_t bytes_read_ = 0;  // from the file into the buffer
   std::int64_t number_ = 0;
   std::string buffer_;
   std::size_t position_ = 0;

@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/sha256.h"
 #include "core/utf8.h"
+#include "data/safe_cuts.h"
 #include "data/sentencepiece_model.h"
 
 namespace nkat::data {
@@ -18,6 +19,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::uint64_t kModelLimit = 64 << 20;
+constexpr std::size_t kChunk = 512;  // bytes merged at a time, at least
 constexpr std::string_view kSpaceMark = "\u2581";
 constexpr std::string_view kReplacement = "\uFFFD";
 
@@ -87,6 +89,7 @@ struct Tokenizer::State {
   std::unordered_map<std::int32_t, const AddedToken*> added_by_id;
   std::unique_ptr<AddedTokenScanner> raw_scanner;
   std::unique_ptr<AddedTokenScanner> normalized_scanner;
+  std::unique_ptr<SafeCuts> cuts;
   sentencepiece::SentencePieceProcessor processor;
   std::int64_t vocabulary_size = 0;
   std::string sha256;
@@ -98,10 +101,14 @@ struct Tokenizer::State {
 
   // Byte-pair encoding of an escaped text; every id gets the range.
   void merge(std::string_view escaped, ByteRange bytes, std::vector<TokenSpan>& spans) const {
-    std::vector<int> ids;
-    const auto status = processor.Encode(escaped, &ids);
-    NKAT_INVARIANT(status.ok());
-    for (const int id : ids) spans.push_back({id, false, bytes});
+    while (!escaped.empty()) {
+      const std::size_t length = cuts->next(escaped, kChunk);
+      std::vector<int> ids;
+      const auto status = processor.Encode(escaped.substr(0, length), &ids);
+      NKAT_INVARIANT(status.ok());
+      for (const int id : ids) spans.push_back({id, false, bytes});
+      escaped.remove_prefix(length);
+    }
   }
 
   // A stretch without raw added tokens.
@@ -152,6 +159,7 @@ Tokenizer::Tokenizer(const fs::path& model_folder) : state_(std::make_unique<Sta
     throw FormatError(
         fmt::format("{}: sentencepiece refuses tokenizer.model: {}", model_folder.string(), status.message()));
   }
+  state.cuts = std::make_unique<SafeCuts>(pieces);
   hash.update(model);
   state.sha256 = hash.hex();
   state.raw_scanner = std::make_unique<AddedTokenScanner>(state.added, false);

@@ -7,6 +7,11 @@ namespace nkat::layers {
 LayerTape::LayerTape(std::int64_t num_layers, std::int64_t first_trained, std::int64_t recomputed, LayerFunction layer)
     : num_layers_(num_layers), first_trained_(first_trained), recomputed_(recomputed), layer_(std::move(layer)) {}
 
+bool LayerTape::is_recomputed(std::int64_t index) const {
+  const std::int64_t place = index - first_trained_;
+  return recomputed_ >= num_layers_ - first_trained_ || (place >= 1 && place <= recomputed_);
+}
+
 at::Tensor LayerTape::forward(at::Tensor x) {
   kept_.clear();
   for (std::int64_t index = 0; index < num_layers_; ++index) {
@@ -17,7 +22,7 @@ at::Tensor LayerTape::forward(at::Tensor x) {
     }
     // Nothing below the first adapter wants a gradient, so its input is no leaf.
     const at::Tensor input = x.detach().requires_grad_(index > first_trained_);
-    if (index - first_trained_ < recomputed_) {
+    if (is_recomputed(index)) {
       const at::NoGradGuard no_grad;
       x = layer_(index, input);
       kept_.push_back({index, input, {}});

@@ -14,7 +14,8 @@ using LayerFunction = std::function<at::Tensor(std::int64_t index, const at::Ten
 
 class LayerTape {
  public:
-  // Layers below `first_trained` run without autograd; of the others, the lowest `recomputed` keep only their input.
+  // Layers below `first_trained` run without autograd. Of the others `recomputed` keep only their input: from the
+  // second lowest up, the lowest last, since it keeps little anyway.
   LayerTape(std::int64_t num_layers, std::int64_t first_trained, std::int64_t recomputed, LayerFunction layer);
 
   // x (T, H) of the embedding to (T, H) of the last layer, detached.
@@ -23,6 +24,8 @@ class LayerTape {
   void backward(at::Tensor gradient);
 
  private:
+  bool is_recomputed(std::int64_t index) const;
+
   struct Kept {
     std::int64_t index = 0;
     at::Tensor input;   // (T, H) leaf

@@ -24,10 +24,12 @@ double layer_parameters(const Sizes& s) {
          2 * s.hidden;
 }
 
-// Bytes a token that live at once inside one layer's backward, beyond what is kept: SwiGLU works in float32 on four
-// arrays of F (gate, gradient and two products) beside its output gradient and the gradient of gate_up.
+// Bytes a token that live at once inside one layer's backward, beyond what is kept: SwiGLU's four arrays of F in
+// float32 (for BF16, gate and gradient are copies of their own; for float32 they are views), its output gradient, and
+// gate_up's.
 double layer_workspace_per_token(const Sizes& s, double element) {
-  return s.intermediate * (4 * 4 + 3 * element) + 2 * s.hidden * element;
+  const double wide_arrays = element < 4 ? 4 : 2;
+  return s.intermediate * (wide_arrays * 4 + 3 * element) + 2 * s.hidden * element;
 }
 
 }  // namespace
@@ -54,8 +56,11 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   MemoryPlan plan;
   plan.recomputed_layers = recomputed_layers;
   plan.weights = element * static_cast<double>(parameter_count(config));
-  plan.activations = tokens * ((trained - recomputed) * kept_bytes_per_token(config, request.element_bytes) +
-                               recomputed * element * s.hidden);
+  // Above the lowest trained layer, which keeps its input and h.
+  const double again = std::min(recomputed, trained - 1);
+  const double input = element * s.hidden;
+  plan.activations = tokens * ((trained - 1 - again) * kept_bytes_per_token(config, request.element_bytes) +
+                               (again + 1) * input + (recomputed < trained ? input : 0));
   plan.head = static_cast<double>(std::min(request.head_rows, request.samples * request.sequence_length)) *
                   s.vocabulary * (4 + 2 * element) +
               tokens * s.hidden * 3 * element;

@@ -3,6 +3,7 @@
 // that a run really holds. Units: bytes, tokens, floating-point operations (a multiply-add is two), seconds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,10 +31,12 @@ struct MemoryPlan {
   double adapter = 0;      // M, its gradient and the window's sum, on the device
   double workspace = 0;    // what one layer needs at once on its way back
   double context = 0;      // GPU: driver context and library workspaces (an allowance, not a measurement)
-  double total() const { return weights + activations + head + adapter + workspace + context; }
+  // The head's part is freed before the first layer's way back begins, so only the larger of the two counts.
+  double total() const { return weights + activations + std::max(head, workspace) + adapter + context; }
 };
 
-// Bytes kept for backward by one layer for each token.
+// Bytes kept for backward by one layer for each token; the lowest trained layer keeps less, since nothing below it
+// wants a gradient: its MLP output alone.
 double kept_bytes_per_token(const Phi3Config& config, std::int64_t element_bytes);
 
 MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);

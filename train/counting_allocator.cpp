@@ -2,8 +2,11 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
+#include <c10/core/impl/alloc_cpu.h>
 #include <c10/util/Exception.h>
 #include <atomic>
+#include <cstddef>
+#include <cstring>
 
 #include "core/progress.h"
 
@@ -16,30 +19,34 @@ std::atomic<std::uint64_t> limit_bytes{0};
 std::atomic<std::int64_t> failures_left{0};
 std::atomic<std::uint64_t> smallest_failure{0};
 
-struct Block {
-  c10::DataPtr memory;
-  std::uint64_t bytes;
-};
+// A block begins with its size; what tensors see starts kHeader bytes later, as aligned as LibTorch wants it. Data and
+// context are one pointer, because oneDNN's BF16 products take raw blocks (raw_allocate).
+constexpr std::size_t kHeader = 64;
 
-void release(void* context) {
-  const auto* block = static_cast<Block*>(context);
-  current_bytes -= block->bytes;
-  delete block;
+void release(void* data) {
+  if (data == nullptr) return;
+  std::byte* block = static_cast<std::byte*>(data) - kHeader;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, block, sizeof bytes);
+  current_bytes -= bytes;
+  c10::free_cpu(block);
 }
 
 class CountingAllocator final : public c10::Allocator {
  public:
-  explicit CountingAllocator(c10::Allocator* inner) : inner_(inner) {}
-
   c10::DataPtr allocate(std::size_t bytes) override {
     refuse_if_too_much(bytes);
-    auto* block = new Block{inner_->allocate(bytes), bytes};
-    const std::uint64_t now = current_bytes += bytes;
+    auto* block = static_cast<std::byte*>(c10::alloc_cpu(bytes + kHeader));
+    const std::uint64_t size = bytes;
+    std::memcpy(block, &size, sizeof size);
+    const std::uint64_t now = current_bytes += size;
     std::uint64_t highest = peak_bytes;
     while (now > highest && !peak_bytes.compare_exchange_weak(highest, now)) {
     }
-    return {block->memory.get(), block, &release, c10::Device(c10::DeviceType::CPU)};
+    return {block + kHeader, block + kHeader, &release, c10::Device(c10::DeviceType::CPU)};
   }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
 
   void copy_data(void* destination, const void* source, std::size_t count) const override {
     default_copy_data(destination, source, count);
@@ -57,14 +64,12 @@ class CountingAllocator final : public c10::Allocator {
                      " is used up: ", format_bytes(static_cast<double>(current_bytes)), " held, ",
                      format_bytes(static_cast<double>(bytes)), " more asked for");
   }
-
-  c10::Allocator* inner_;
 };
 
 }  // namespace
 
 void install_counting_allocator() {
-  static CountingAllocator allocator(c10::GetDefaultCPUAllocator());
+  static CountingAllocator allocator;
   c10::SetCPUAllocator(&allocator, /*priority=*/100);
 }
 

@@ -6,14 +6,27 @@
 #include "train/counting_allocator.h"
 
 namespace nkat::train {
+namespace {
+
+// What a context can plausibly take; more is other processes' memory.
+constexpr std::uint64_t kLargestContext = 1ULL << 30;
+
+}  // namespace
 
 MemoryMonitor::MemoryMonitor(at::Device device, std::uint64_t budget_bytes)
     : device_(device), budget_bytes_(budget_bytes) {
   if (device_.is_cuda()) {
-    layers::cuda_limit_memory(device_.index(), budget_bytes_);
+    context_bytes_ = std::min(kLargestContext, layers::cuda_context_bytes(device_.index()));
+    layers::cuda_limit_memory(device_.index(), budget_bytes_ - std::min(budget_bytes_, context_bytes_));
   } else {
     set_counting_allocator_limit(budget_bytes_);
   }
+}
+
+bool MemoryMonitor::above_budget() const {
+  if (budget_bytes_ == 0) return false;
+  const MemoryFigures now = figures();
+  return (device_.is_cuda() ? now.device_bytes + context_bytes_ : now.current_bytes) > budget_bytes_;
 }
 
 void MemoryMonitor::begin_step() {

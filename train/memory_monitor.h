@@ -22,12 +22,15 @@ class MemoryMonitor {
   void begin_step();
   MemoryFigures figures() const;
   void free_caches() const;
+  // Does the device hold more than the budget, the driver's context counted in?
+  bool above_budget() const;
   std::uint64_t budget_bytes() const { return budget_bytes_; }
   std::string describe() const;  // "peak 1.20 GiB of 11.50 GiB (resident 2.10 GiB)"
 
  private:
   at::Device device_;
   std::uint64_t budget_bytes_;
+  std::uint64_t context_bytes_ = 0;  // GPU: what the process holds beside the allocator
 };
 
 }  // namespace nkat::train

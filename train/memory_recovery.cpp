@@ -28,7 +28,9 @@ double MemoryRecovery::run(const models::PackedSamples& packed, const Run& run, 
   for (;;) {
     std::string reason;
     try {
-      return run_pieces(packed, run);
+      const double loss = run_pieces(packed, run);
+      if (!monitor_.above_budget()) return loss;
+      reason = "above the budget: " + monitor_.describe();
     } catch (const c10::Error& error) {
       if (!is_out_of_memory(error)) throw;
       reason = error.what_without_backtrace();

@@ -33,7 +33,8 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
 void RunFolder::save_config(const TrainConfig& config, const MemoryChoices& choices,
                             const std::vector<std::string>& memory_events) const {
   nlohmann::ordered_json json = to_json(config);
-  json["memory"] = {{"recomputed_layers", choices.recomputed_layers},
+  json["memory"] = {{"requested_checkpointing", config.requested_checkpointing},
+                    {"recomputed_layers", choices.recomputed_layers},
                     {"micro_batch_samples", choices.micro_batch_samples},
                     {"head_rows", choices.head_rows},
                     {"events", memory_events}};

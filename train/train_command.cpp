@@ -87,10 +87,14 @@ MemoryChoices resolve_memory(TrainConfig& config, const RunFolder& folder, const
   MemoryChoices choices{.recomputed_layers = resolve_recomputed_layers(model, config, request),
                         .micro_batch_samples = config.batch_size};
   config.checkpointing = std::to_string(choices.recomputed_layers);
-  if (const auto saved = folder.saved_config(); saved && saved->contains("memory") && (*saved)["memory"].is_object()) {
-    choices.micro_batch_samples = (*saved)["memory"].value("micro_batch_samples", choices.micro_batch_samples);
-    choices.head_rows = (*saved)["memory"].value("head_rows", choices.head_rows);
-  }
+  const auto saved = folder.saved_config();
+  const auto keep = [&](const char* key, std::int64_t& field) {
+    const nlohmann::ordered_json::json_pointer pointer(key);
+    if (!saved || !saved->contains(pointer) || !(*saved)[pointer].is_number_integer()) return;
+    field = std::clamp<std::int64_t>((*saved)[pointer].get<std::int64_t>(), 1, field);
+  };
+  keep("/memory/micro_batch_samples", choices.micro_batch_samples);
+  keep("/memory/head_rows", choices.head_rows);
   return choices;
 }
 
@@ -119,6 +123,7 @@ ExitCode run_train(TrainConfig config, const OptionList& options) {
   install_counting_allocator();
   const models::Phi3Config model = models::read_phi3_config(config.model_path);
   const RunFolder folder(config.output_dir);
+  config.requested_checkpointing = config.checkpointing;
   auto checkpoint = find_run(folder, config, options, model);
   if (checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending)
     return repeat_finish(folder, config, *checkpoint, model);

@@ -137,10 +137,19 @@ nlohmann::ordered_json to_json(const TrainConfig& config) {
 }
 
 void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved, const OptionList& options) {
-  for (std::string* field : {&config.device, &config.precision, &config.checkpointing}) {
-    const char* key = field == &config.device ? "device" : field == &config.precision ? "precision" : "checkpointing";
-    if (*field == "auto" && saved.contains(key) && saved[key].is_string()) *field = saved[key].get<std::string>();
+  const auto keep = [&](const char* key, std::string& field, const std::string& unless_changed_from) {
+    const bool unchanged = field == "auto" || field == unless_changed_from;
+    if (unchanged && saved.contains(key) && saved[key].is_string()) field = saved[key].get<std::string>();
+  };
+  std::string requested = "auto";
+  const nlohmann::ordered_json::json_pointer requested_key("/memory/requested_checkpointing");
+  if (saved.contains(requested_key) && saved[requested_key].is_string()) {
+    requested = saved[requested_key].get<std::string>();
   }
+  config.requested_checkpointing = config.checkpointing;
+  keep("device", config.device, "auto");
+  keep("precision", config.precision, "auto");
+  keep("checkpointing", config.checkpointing, requested);
   if (!options.given("vram-budget-gib") && saved.contains("vram_budget_gib") && saved["vram_budget_gib"].is_number()) {
     config.vram_budget_gib = saved["vram_budget_gib"].get<double>();
   }

@@ -59,6 +59,9 @@ struct TrainConfig {
   std::int64_t log_every = 10;
   std::string resume = "auto";
 
+  // What was asked for before `checkpointing` was resolved; no option, kept in config.json for the next resume.
+  std::string requested_checkpointing = "auto";
+
   std::int64_t window_samples() const { return batch_size * gradient_accumulation; }
   Schedule rate_schedule() const { return {schedule_kind(schedule), warmup_steps, max_steps, min_rate_ratio}; }
 };
@@ -71,7 +74,7 @@ nlohmann::ordered_json to_json(const TrainConfig& config);
 
 // Goes on from a run that was started with `saved`: values that were `auto` keep what they were resolved to. A
 // difference that would change the run is a ConfigError that names option, old and new value; one that may change is
-// logged. `given`: was this option set by the user this time?
+// logged. `options`: which ones were given this time.
 void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved, const OptionList& options);
 
 }  // namespace nkat::train

@@ -19,9 +19,11 @@ constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+// One number for all layers, so that a GPU is asked once.
 bool all_finite(const BlockGradients& gradients) {
-  return std::all_of(gradients.begin(), gradients.end(),
-                     [](const at::Tensor& g) { return std::isfinite(g.sum().item<double>()); });
+  at::Tensor sum = at::zeros({}, gradients.front().options());
+  for (const at::Tensor& gradient : gradients) sum.add_(gradient.sum());
+  return std::isfinite(sum.item<double>());
 }
 
 // Force and gates are saved as float32 too; rounding here keeps the metrics and the checkpoints equal.

@@ -87,6 +87,13 @@ void cuda_empty_cache(int device) {
   if (has_allocator(device)) allocator::emptyCache();
 }
 
+std::uint64_t cuda_context_bytes(int device) {
+  cudaDeviceProp properties;
+  if (!has_allocator(device) || cudaGetDeviceProperties(&properties, device) != cudaSuccess) return 0;
+  const std::uint64_t known = cuda_free_bytes(device) + cuda_allocator_stats(device).reserved_bytes;
+  return properties.totalGlobalMem > known ? properties.totalGlobalMem - known : 0;
+}
+
 void cuda_limit_memory(int device, std::uint64_t bytes) {
   cudaDeviceProp properties;
   if (!has_allocator(device) || cudaGetDeviceProperties(&properties, device) != cudaSuccess) return;

@@ -39,6 +39,9 @@ void cuda_reset_peak(int device);
 // Gives the cached blocks of every device that no tensor uses back to the driver.
 void cuda_empty_cache(int device);
 
+// Bytes in use on the device beside what the allocator holds: the driver's context, libraries, other processes.
+std::uint64_t cuda_context_bytes(int device);
+
 // From now on the allocator refuses (c10::OutOfMemoryError) what would bring it above this many bytes of the device.
 void cuda_limit_memory(int device, std::uint64_t bytes);
 

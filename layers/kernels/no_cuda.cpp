@@ -19,6 +19,7 @@ std::uint64_t cuda_free_bytes(int /*device*/) { return 0; }
 CudaAllocatorStats cuda_allocator_stats(int /*device*/) { return {}; }
 void cuda_reset_peak(int /*device*/) {}
 void cuda_empty_cache(int /*device*/) {}
+std::uint64_t cuda_context_bytes(int /*device*/) { return 0; }
 void cuda_limit_memory(int /*device*/, std::uint64_t /*bytes*/) {}
 
 namespace kernels {

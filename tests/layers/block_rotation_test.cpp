@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "layers/alpha_gate.h"
+#include "layers/kernels/block_rotation.h"
 #include "layers/so8_rotation.h"
 #include "tests/support/cuda.h"
 #include "tests/support/tolerance.h"
@@ -265,6 +266,13 @@ std::string complaint(const at::Tensor& residual, const at::Tensor& h, const at:
     return error.what();
   }
   return "";
+}
+
+// With kernels the device guard refuses, without them the stub library; neither ends the process.
+TEST(BlockRotation, KernelsRefuseTensorsOfTheCpu) {
+  const Problem problem = make_problem(2, 1, at::kFloat);
+  EXPECT_ANY_THROW(kernels::add_block_rotated(problem.residual, problem.h, problem.blocks));
+  EXPECT_ANY_THROW(kernels::block_rotation_backward(problem.dy, problem.h, problem.blocks, {true, true}));
 }
 
 TEST(BlockRotation, NamesWhatItRefuses) {

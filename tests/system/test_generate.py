@@ -2,6 +2,7 @@
 
 The models are small and random, with a sentencepiece vocabulary trained here; both sides compute in float32.
 """
+import hashlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+import safetensors.torch
 import sentencepiece
 import torch
 import transformers
@@ -129,6 +131,63 @@ def test_greedy_tokens_equal_transformers(config, tmp_path, nkat):
         assert len(tokens) < 32 < len(tokens) + 48, "the prompt must begin below the longrope boundary and cross it"
         ours = answer(nkat, model, "--prompt", prompt, "--max-new-tokens", 48, *(["--raw"] if raw else []))
         assert ours["tokens"] == model.greedy(tokens, 48)
+
+
+def base_sha256(folder):
+    """As models/base_hash.h writes it down, for a float32 folder of one file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(safetensors.torch.load_file(folder / "model.safetensors").items()):
+        shape = ",".join(map(str, tensor.shape))
+        digest.update(f"{name}\0F32\0{shape}\0".encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_adapter(model, folder, sha256):
+    """A random adapter from layer 1 on, with gates about half open. Returns (weight, alpha) by layer."""
+    config = model.model.config
+    torch.manual_seed(5)
+    layers = range(1, config.num_hidden_layers)
+    values = {layer: (torch.randn(config.hidden_size // 8, 8, 8), torch.randn(())) for layer in layers}
+    folder.mkdir()
+    tensors = {}
+    for layer, (weight, alpha) in values.items():
+        tensors[f"layers.{layer}.so8t.weight"], tensors[f"layers.{layer}.so8t.alpha"] = weight, alpha
+    safetensors.torch.save_file(tensors, folder / "adapter_model.safetensors")
+    description = {
+        "peft_type": "NKAT_SO8T",
+        "version": 1,
+        "base_model_name_or_path": "base",
+        "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.num_hidden_layers,
+        "first_adapter_layer": 1,
+        "base_sha256": sha256,
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(description))
+    return values
+
+
+def test_an_adapter_acts_like_its_merged_weights(tmp_path, nkat):
+    """down_proj' = (I + gate blockdiag(R)) down_proj in transformers."""
+    (tmp_path / "model").mkdir()
+    model = Model(tmp_path / "model")
+    adapter = tmp_path / "adapter"
+    values = write_adapter(model, adapter, base_sha256(model.folder))
+    prompt = model.chat_prompt("lazy dog")
+    bare = model.greedy(prompt, 32)
+    for layer, (weight, alpha) in values.items():
+        rotation = torch.linalg.matrix_exp((weight - weight.mT).double() / 2)
+        merged = torch.eye(model.model.config.hidden_size).double()
+        merged += torch.sigmoid(alpha.double()) * torch.block_diag(*rotation)
+        down = model.model.model.layers[layer].mlp.down_proj.weight
+        down.data = (merged @ down.double()).float()
+    ours = answer(nkat, model, "--prompt", "lazy dog", "--max-new-tokens", 32, "--adapter", adapter)
+    assert ours["tokens"] == model.greedy(prompt, 32) != bare
+
+
+def test_an_adapter_of_another_base_is_refused(model, nkat, tmp_path):
+    write_adapter(model, tmp_path / "adapter", "0" * 64)
+    result = nkat(*model.options("--prompt", "a", "--adapter", tmp_path / "adapter"))
+    assert result.returncode == 3 and base_sha256(model.folder) in result.stderr
 
 
 def test_stops_at_the_end_tokens_of_both_files(tmp_path, nkat):

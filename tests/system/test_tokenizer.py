@@ -117,6 +117,16 @@ def test_random_strings_equal_the_fast_tokenizer(nkat, model_folder):
     assert not wrong, f"{len(wrong)} of {len(texts)} differ, first {wrong[0]!r}"
 
 
+def test_long_texts_equal_the_fast_tokenizer(nkat, model_folder):
+    # Longer than the chunks that are merged at a time.
+    oracle = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
+    rng = random.Random(11)
+    words = ["hello", "answer", " ", "  ", "こんにちは", "世界", "拒否", "12", "1999", "🦙", "\n", "because", "aaaaaaaa", "、", "Zß"]
+    texts = ["".join(rng.choices(words, k=3000)) for _ in range(10)] + [one * 3000 for one in words]
+    wanted = [oracle.encode(text, add_special_tokens=False).ids for text in texts]
+    assert run_lines(nkat, model_folder, texts) == wanted
+
+
 def test_plain_text_equals_encoding_special_tokens_as_text(nkat, model_folder):
     oracle = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
     oracle.encode_special_tokens = True

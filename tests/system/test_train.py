@@ -91,9 +91,11 @@ SPLITS = [(1, 32), (32, 1), (4, 8)]
 
 def test_splitting_the_window_differently_trains_the_same_adapter(nkat, tmp_path):
     adapters = {}
+    # Samples from a few tokens to the limit.
+    data = write_records(tmp_path / "mixed.jsonl", [[("user", "count " * (1 + i * 7 % 31)), ("assistant", "12 " * (1 + i * i % 60))] for i in range(70)])
     for batch, accumulation in SPLITS:
         run = tmp_path / f"{batch}x{accumulation}"
-        changes = dict(batch_size=batch, gradient_accumulation=accumulation, max_steps=5, warmup_steps=0, max_sequence_length=160)
+        changes = dict(train_data=data, batch_size=batch, gradient_accumulation=accumulation, max_steps=5, warmup_steps=0, max_sequence_length=160)
         done = nkat("train", *training.options(run, **changes))
         assert done.returncode == 0, done.stderr
         adapters[batch, accumulation] = (
@@ -197,13 +199,29 @@ def test_running_out_of_memory_for_good_exits_4_with_the_table(nkat, tmp_path):
     assert "nothing is left to give" in done.stderr and "recomputed layers" in done.stderr
 
 
+def long_texts(folder, count=4):
+    text = " ".join(str(i % 10) for i in range(4000))
+    path = folder / "long.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for _ in range(count)))
+    return path
+
+
+def planned(nkat, words):
+    done = nkat("plan", "--json", *words)
+    return json.loads(done.stdout)
+
+
 def test_a_budget_below_the_kept_activations_is_met_by_recomputing(nkat, tmp_path):
-    (tmp_path / "free").mkdir()
-    free = run_one_window(nkat, tmp_path / "free", max_steps=2, checkpointing="none", max_sequence_length=512)
-    peak = max(line["memory_bytes"] for line in training.lines(free))
-    (tmp_path / "tight").mkdir()
-    tight = run_one_window(nkat, tmp_path / "tight", max_steps=2, vram_budget_gib=0.8 * peak / 2**30, max_sequence_length=200)
-    assert max(line["memory_bytes"] for line in training.lines(tight)) <= 0.8 * peak
+    given = dict(train_data=long_texts(tmp_path), max_steps=2, max_sequence_length=500, validate_every=10)
+    free, tight = tmp_path / "free", tmp_path / "tight"
+    totals = [planned(nkat, training.options(free, **given, checkpointing=layers))["total_bytes"] for layers in ("none", "full")]
+    budget = sum(totals) / 2
+    assert nkat("train", *training.options(free, **given, checkpointing="none")).returncode == 0
+    done = nkat("train", *training.options(tight, **given, vram_budget_gib=budget / 2**30))
+    assert done.returncode == 0, done.stderr
+    assert max(line["memory_bytes"] for line in training.lines(free)) > budget
+    assert max(line["memory_bytes"] for line in training.lines(tight)) <= budget
+    assert int(json.loads((tight / "config.json").read_text())["checkpointing"]) > 0
     assert adapter_bytes(free) == adapter_bytes(tight)
 
 
@@ -245,25 +263,24 @@ def test_eval_equals_the_loss_of_transformers(nkat, tmp_path, tokenizer):
 
 
 def test_the_plan_of_memory_agrees_with_what_a_run_holds(nkat, tmp_path):
-    text = " ".join(str(i % 10) for i in range(4000))
-    data = tmp_path / "long.jsonl"
-    data.write_text("".join(json.dumps({"text": text}) + "\n" for _ in range(4)))
     for layers in ("none", "full"):
-        words = training.options(tmp_path / layers, train_data=data, max_steps=2, max_sequence_length=500, checkpointing=layers)
+        run = tmp_path / layers
+        words = training.options(run, train_data=long_texts(tmp_path), max_steps=2, max_sequence_length=500, checkpointing=layers)
         assert nkat("train", *words).returncode == 0
-        held = max(line["memory_bytes"] for line in training.lines(tmp_path / layers))
-        planned = json.loads(nkat("plan", "--json", *training.options(tmp_path / layers, train_data=data, max_sequence_length=500, checkpointing=layers)).stdout)
-        print(f"\ncheckpointing {layers}: planned {planned['total_bytes'] / 2**20:.1f} MiB, held {held / 2**20:.1f} MiB")
-        assert 0.85 <= planned["total_bytes"] / held <= 1.25
+        held = max(line["memory_bytes"] for line in training.lines(run))
+        expected = planned(nkat, words)["total_bytes"]
+        print(f"\ncheckpointing {layers}: planned {expected / 2**20:.1f} MiB, held {held / 2**20:.1f} MiB")
+        # A plan may be generous, as it must fit; short by more than a twentieth it would be wrong.
+        assert 0.95 <= expected / held <= 1.25
 
 
 def test_the_plan_is_made_within_a_second_and_exits_4_when_it_does_not_fit(nkat):
-    words = ["plan", "--model-path", training.DEMO / "model"]
+    words = ["plan", "--model-path", training.DEMO / "model", "--max-sequence-length", 256]
     nkat(*words)
     started = time.monotonic()
     done = nkat(*words)
     seconds = time.monotonic() - started
     assert done.returncode == 0 and "fits" in done.stdout
     assert seconds < 3, "an allowance for a busy machine; it takes about half a second"
-    tight = nkat(*words, "--vram-budget-gib", "0.1")
+    tight = nkat(*words, "--vram-budget-gib", 0.1)
     assert tight.returncode == 4 and "does not fit" in tight.stdout

@@ -28,6 +28,12 @@ TEST_F(CountingAllocatorTest, RefusesWhatWouldPassTheLimitAndGoesOnBelowIt) {
   EXPECT_NO_THROW(at::empty({1024}, at::kFloat));
 }
 
+// oneDNN takes raw blocks for these products, where a processor has them.
+TEST_F(CountingAllocatorTest, ServesBf16Products) {
+  const at::Tensor x = at::ones({17, 32}).to(at::kBFloat16), weight = at::ones({48, 32}).to(at::kBFloat16);
+  EXPECT_EQ(at::linear(x, weight).sum().item<float>(), 17.0f * 48 * 32);
+}
+
 TEST_F(CountingAllocatorTest, FailsAsOftenAsATestAsks) {
   fail_next_allocations(2, 1000);
   EXPECT_NO_THROW(at::empty({8}, at::kFloat));
