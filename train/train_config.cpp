@@ -16,7 +16,7 @@ void declare_data(OptionList& options, TrainConfig& config, bool for_plan) {
   options.add("model-path", config.model_path,
               {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
   options.add("train-data", config.train_data,
-              {.help = "JSONL files; FILE:N uses one N times", .value = "FILE...", .required = !for_plan});
+              {.help = "JSONL files; FILE:N uses one N times", .value = "FILE", .required = !for_plan});
   options.add("validation-data", config.validation_data,
               {.help = "JSONL file for the validation loss", .value = "FILE"});
   options.add("output-dir", config.output_dir,

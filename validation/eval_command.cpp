@@ -32,7 +32,7 @@ void declare_options(OptionList& options, EvalConfig& config) {
               {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
   options.add("adapter", config.adapter,
               {.help = "folder of an adapter; the bare model is measured beside it", .value = "DIR"});
-  options.add("data", config.dataset.files, {.help = "JSONL files", .value = "FILE...", .required = true});
+  options.add("data", config.dataset.files, {.help = "JSONL files", .value = "FILE", .required = true});
   options.add("task", config.task,
               {.help = "what to measure: loss and perplexity over target tokens", .choices = {"loss"}});
   data::declare_dataset_options(options, config.dataset);
