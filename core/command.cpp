@@ -28,6 +28,7 @@ struct Parsed {
 std::string help_text(const OptionList::Option& option) {
   std::string text = option.info.help;
   if (option.info.required) return text + " (required)";
+  if (!option.range_text.empty()) text += ", " + option.range_text;
   if (!option.is_switch && !option.default_text.empty()) text += fmt::format(" (default {})", option.default_text);
   return text;
 }

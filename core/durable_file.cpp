@@ -113,6 +113,7 @@ AppendFile::AppendFile(const fs::path& path, std::uint64_t keep_bytes)
   if (!file_) fail_write(path, "opening for appending");
   if (::ftruncate(file_.get(), static_cast<off_t>(keep_bytes)) != 0) fail_write(path, "cutting");
   if (::lseek(file_.get(), 0, SEEK_END) < 0) fail_write(path, "seeking");
+  sync_folder(path.parent_path());
 }
 
 void AppendFile::append(std::string_view bytes) { write_all(file_.get(), bytes, path_); }
@@ -140,6 +141,7 @@ FolderLock::FolderLock(const fs::path& folder) {
   file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!file_) fail_write(path, "creating the lock");
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) fail_write(path, "locking (does this file system have locks?)");
     char holder[32] = {};
     const ssize_t count = ::read(file_.get(), holder, sizeof holder - 1);
     throw DeviceError(fmt::format("{}: in use by another process ({}); wait for it, stop it, or choose another folder",

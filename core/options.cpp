@@ -36,18 +36,28 @@ std::string describe_range(const OptionInfo& info) {
   if (low && high && !info.above_minimum) return fmt::format("from {} to {}", info.minimum, info.maximum);
   if (low && high) return fmt::format("above {}, at most {}", info.minimum, info.maximum);
   if (low) return fmt::format("{} {}", from, info.minimum);
-  return high ? fmt::format("at most {}", info.maximum) : std::string("any");
+  return high ? fmt::format("at most {}", info.maximum) : std::string();
 }
 
 std::string text_of(const nlohmann::ordered_json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-std::vector<std::string> words_of(const nlohmann::ordered_json& value) {
-  if (!value.is_array()) return {text_of(value)};
-  std::vector<std::string> words;
+bool is_word(const nlohmann::ordered_json& value) {
+  return value.is_string() || value.is_number() || value.is_boolean();
+}
+
+// The words of a key's value, as if they stood behind the flag; a complaint if it has another form.
+std::string words_of(const nlohmann::ordered_json& value, bool is_list, std::vector<std::string>& words) {
+  if (!value.is_array()) {
+    words = {text_of(value)};
+    return is_word(value) ? ""
+                          : fmt::format("a text, a number, true or false was expected, found {}", value.type_name());
+  }
   for (const auto& item : value) words.push_back(text_of(item));
-  return words;
+  if (!is_list) return "one value was expected, found a list";
+  const bool texts = std::all_of(value.begin(), value.end(), [](const auto& item) { return item.is_string(); });
+  return texts ? "" : "a list of texts was expected";
 }
 
 }  // namespace
@@ -57,6 +67,7 @@ void OptionList::add_number(const std::string& name, Field& field, const OptionI
   const std::string kind = std::is_integral_v<Field> ? "a whole number" : "a number";
   Option option{.name = name, .info = info, .default_text = fmt::format("{}", field)};
   if (option.info.value.empty()) option.info.value = std::is_integral_v<Field> ? "N" : "X";
+  option.range_text = describe_range(info);
   option.set = [&field, info, kind](const std::vector<std::string>& words) -> std::string {
     Field number{};
     if (words.size() != 1 || !parse_number(words[0], number)) {
@@ -151,9 +162,10 @@ void OptionList::apply(const std::map<std::string, std::vector<std::string>>& fl
   };
 
   std::string preset;
+  const bool has_preset = file.contains("preset") || flags.contains("preset");
   if (file.contains("preset")) preset = text_of(file["preset"]);
   if (const auto given = flags.find("preset"); given != flags.end()) preset = given->second.at(0);
-  if (!preset.empty()) {
+  if (has_preset) {
     const auto found = presets_.find(preset);
     if (found == presets_.end()) {
       std::vector<std::string> known;
@@ -176,13 +188,26 @@ void OptionList::apply(const std::map<std::string, std::vector<std::string>>& fl
     } else if (option->given) {
       complaints.push_back(where + " stands twice");
     } else {
-      set(*option, words_of(value), where);
+      std::vector<std::string> words;
+      const std::string complaint = words_of(value, option->is_list, words);
+      if (complaint.empty()) {
+        set(*option, words, where);
+      } else {
+        complaints.push_back(fmt::format("{}: {}", where, complaint));
+        option->given = true;
+      }
     }
   }
   for (const auto& [name, words] : flags) {
     if (Option* option = find(name)) set(*option, words, "--" + name);
   }
   for (const Option& option : options_) {
+    const auto given = flags.find(option.name);
+    const bool empty_flag =
+        given != flags.end() && !option.is_switch &&
+        std::all_of(given->second.begin(), given->second.end(), [](const auto& word) { return word.empty(); });
+    if (option.info.required && empty_flag)
+      complaints.push_back(fmt::format("--{}: it must not be empty", option.name));
     if (option.info.required && !option.given)
       complaints.push_back(fmt::format("--{} is required ({})", option.name, option.info.help));
   }

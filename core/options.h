@@ -37,6 +37,7 @@ class OptionList {
     std::string name;
     OptionInfo info;
     std::string default_text;
+    std::string range_text = "";  // "from 1 to 10"; empty: any number, or no number
     bool is_switch = false;
     bool is_list = false;
     // Sets the field from words (one, several for a list, none or "true"/"false" for a switch); returns a complaint or

@@ -16,8 +16,6 @@ namespace {
 constexpr const char* kPeftType = "NKAT_SO8T";
 constexpr std::int64_t kFormatVersion = 1;
 constexpr std::uint64_t kConfigLimit = 1 << 20;
-constexpr const char* kModelFile = "adapter_model.safetensors";
-constexpr const char* kConfigFile = "adapter_config.json";
 
 std::string tensor_name(std::int64_t layer, const char* what) { return fmt::format("layers.{}.so8t.{}", layer, what); }
 
@@ -129,13 +127,14 @@ std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, 
                                        {"num_hidden_layers", config.num_layers},
                                        {"first_adapter_layer", adapter.first_layer},
                                        {"base_sha256", identity.base_sha256}};
-  return {{kModelFile, data::serialize_safetensors(tensors, {{"format", "pt"}})}, {kConfigFile, json.dump(2) + "\n"}};
+  return {{kAdapterModelFile, data::serialize_safetensors(tensors, {{"format", "pt"}})},
+          {kAdapterConfigFile, json.dump(2) + "\n"}};
 }
 
 LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
   LoadedAdapter loaded;
-  std::tie(loaded.identity, loaded.adapter.first_layer) = read_adapter_config(folder / kConfigFile, config);
-  const fs::path path = folder / kModelFile;
+  std::tie(loaded.identity, loaded.adapter.first_layer) = read_adapter_config(folder / kAdapterConfigFile, config);
+  const fs::path path = folder / kAdapterModelFile;
   const data::SafetensorsFile file(path);
   std::vector<at::Tensor> weights;
   std::vector<at::Tensor> alphas;

@@ -16,6 +16,10 @@
 
 namespace nkat::models {
 
+// The two files of an adapter folder.
+inline constexpr const char* kAdapterModelFile = "adapter_model.safetensors";
+inline constexpr const char* kAdapterConfigFile = "adapter_config.json";
+
 struct AdapterSet {
   std::int64_t first_layer = 0;
   at::Tensor weight;  // (A, N, 8, 8) float32; only its skew part acts

@@ -36,6 +36,7 @@ at::Tensor series(const std::vector<StepMetrics>& lines, std::int64_t count, std
   at::Tensor table = at::empty({static_cast<std::int64_t>(lines.size()), count}, at::kFloat);
   float* out = table.data_ptr<float>();
   for (const StepMetrics& line : lines) {
+    NKAT_INVARIANT(static_cast<std::int64_t>((line.*values).size()) == count);
     for (const double value : line.*values) *out++ = static_cast<float>(value);
   }
   return table;
@@ -84,15 +85,15 @@ std::map<std::string, std::string> checkpoint_files(const TrainerState& state, c
 void verify_manifest(const fs::path& path) {
   const fs::path manifest_path = path / kManifest;
   const Json manifest = parse_json(read_file(manifest_path, 1 << 20), manifest_path.string());
-  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object() ||
-      manifest["files"].size() != 4) {
-    throw FormatError(manifest_path.string() + ": a list of 4 files was expected");
-  }
-  for (const auto& [name, entry] : manifest["files"].items()) {
-    if (name.find('/') != std::string::npos || !entry.is_object())
-      throw FormatError(fmt::format("{}: '{}' is no plain file name", manifest_path.string(), name));
+  for (const char* name : {models::kAdapterModelFile, models::kAdapterConfigFile, kStateTensors, kStateJson}) {
+    const Json::json_pointer entry = Json::json_pointer("/files") / name;
+    const Json size = manifest.contains(entry / "size") ? manifest[entry / "size"] : Json();
+    const Json sha256 = manifest.contains(entry / "sha256") ? manifest[entry / "sha256"] : Json();
+    if (!size.is_number_unsigned() || !sha256.is_string()) {
+      throw FormatError(fmt::format("{}: size and sha256 of {} were expected", manifest_path.string(), name));
+    }
     const std::string bytes = read_file(path / name, kLargestFile);
-    if (bytes.size() != entry.value("size", std::uint64_t{0}) || sha256_hex(bytes) != entry.value("sha256", "")) {
+    if (bytes.size() != size.get<std::uint64_t>() || sha256_hex(bytes) != sha256.get<std::string>()) {
       throw FormatError(
           fmt::format("{}: size or SHA-256 differ from the manifest; the file is damaged", (path / name).string()));
     }
@@ -120,6 +121,8 @@ void load_state_json(const fs::path& path, LoadedCheckpoint& loaded) {
     loaded.state.optimizer.updates = json.at("updates").get<std::int64_t>();
     loaded.identity.seed = json.at("seed").get<std::uint64_t>();
     loaded.identity.data_sha256 = json.at("data_sha256").get<std::string>();
+    const auto position = json.at("data_position").get<std::int64_t>();
+    loaded.identity.window_samples = loaded.state.step > 0 ? position / loaded.state.step : 0;
     if (json.contains("pending_metrics"))
       loaded.state.pending = parse_metrics_line(json["pending_metrics"].dump(), path.string());
   } catch (const nlohmann::json::exception& error) {
@@ -193,11 +196,29 @@ std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoin
       fmt::format("{}: all {} checkpoints are damaged; use another --output-dir", checkpoints.string(), steps.size()));
 }
 
-void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t keep) {
+void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t newest_step, std::int64_t keep) {
   std::vector<std::int64_t> steps = saved_steps(checkpoints);
+  std::erase_if(steps, [&](std::int64_t step) { return step == 0 || step > newest_step; });
   if (keep == 0) return;
   for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i) {
-    if (steps[i] != 0) fs::remove_all(checkpoint_path(checkpoints, steps[i]));
+    std::error_code error;
+    fs::remove_all(checkpoint_path(checkpoints, steps[i]), error);
+    if (error)
+      log::warning(
+          fmt::format("{}: can't be removed: {}", checkpoint_path(checkpoints, steps[i]).string(), error.message()));
+  }
+}
+
+void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step) {
+  for (const std::int64_t later : saved_steps(checkpoints)) {
+    if (later <= step) continue;
+    const fs::path from = checkpoint_path(checkpoints, later);
+    const fs::path to = checkpoints / ("damaged-" + from.filename().string());
+    std::error_code error;
+    fs::remove_all(to, error);
+    fs::rename(from, to, error);
+    if (error) throw DeviceError(fmt::format("{}: can't be renamed: {}", from.string(), error.message()));
+    log::warning(fmt::format("set aside as {}", to.string()));
   }
 }
 

@@ -58,8 +58,11 @@ LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config&
 // all; DataError if there are some and all are damaged.
 std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoints, const models::Phi3Config& config);
 
-// Removes all but the newest `keep` and step 0; keep 0 removes nothing.
-void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t keep);
+// Of the checkpoints up to `newest_step` removes all but the newest `keep` and step 0; keep 0 removes nothing.
+void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t newest_step, std::int64_t keep);
+
+// Renames the checkpoints after `step` to damaged-step-N: the run goes on from `step`, and they are not part of it.
+void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step);
 
 // Puts the adapter's two files into `folder`, atomically exchanged with what is there.
 void publish_adapter(const fs::path& folder, const models::AdapterSet& adapter, const models::Phi3Config& config,

@@ -1,21 +1,13 @@
 #include "train/memory_recovery.h"
 
-#include <c10/util/Exception.h>
-#include <new>
-
 #include "core/error.h"
 #include "core/log.h"
+#include "models/out_of_memory.h"
 
 namespace nkat::train {
 namespace {
 
 constexpr std::int64_t kSmallestHeadRows = 16;
-
-// LibTorch's CPU allocator reports a refusal of the system as a plain error with this text.
-bool is_out_of_memory(const c10::Error& error) {
-  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-         std::string_view(error.what()).find("can't allocate memory") != std::string_view::npos;
-}
 
 }  // namespace
 
@@ -31,11 +23,9 @@ double MemoryRecovery::run(const models::PackedSamples& packed, const Run& run, 
       const double loss = run_pieces(packed, run);
       if (!monitor_.above_budget()) return loss;
       reason = "above the budget: " + monitor_.describe();
-    } catch (const c10::Error& error) {
-      if (!is_out_of_memory(error)) throw;
-      reason = error.what_without_backtrace();
-    } catch (const std::bad_alloc&) {
-      reason = "the system refused an allocation";
+    } catch (const std::exception& error) {
+      if (!models::is_out_of_memory(error)) throw;
+      reason = error.what();
     }
     // Outside the handler, so that nothing of the failed attempt is still held.
     discard();

@@ -34,8 +34,14 @@ std::vector<double> numbers(const Json& json, const char* key) {
 }
 
 // Reads the lines 1..last_step into `history` and returns how many bytes they take.
-std::uint64_t read_lines(const fs::path& path, std::int64_t last_step, std::vector<StepMetrics>& history) {
+std::uint64_t read_lines(const fs::path& path, std::int64_t last_step, std::int64_t layers,
+                         std::vector<StepMetrics>& history) {
   if (last_step == 0) return 0;
+  if (!fs::exists(path)) {
+    throw DataError(
+        fmt::format("{}: the file is missing, the checkpoint is at step {}; restore it or use another --output-dir",
+                    path.string(), last_step));
+  }
   const std::string text = read_file(path, kLargestLog);
   std::size_t begin = 0;
   while (static_cast<std::int64_t>(history.size()) < last_step) {
@@ -51,6 +57,13 @@ std::uint64_t read_lines(const fs::path& path, std::int64_t last_step, std::vect
     history.push_back(parse_metrics_line(text.substr(begin, end - begin), source));
     if (history.back().step != expected)
       throw DataError(fmt::format("{}: step {} was expected, found {}", source, expected, history.back().step));
+    const auto wanted = static_cast<std::size_t>(layers);
+    if (history.back().alpha.size() != wanted || history.back().gate_force.size() != wanted) {
+      throw DataError(
+          fmt::format("{}: alpha and gate_force of {} layers were expected, found {} and {}; restore the file or use "
+                      "another --output-dir",
+                      source, layers, history.back().alpha.size(), history.back().gate_force.size()));
+    }
     begin = end + 1;
   }
   return begin;
@@ -105,8 +118,8 @@ StepMetrics parse_metrics_line(const std::string& line, const std::string& sourc
   return m;
 }
 
-MetricsLog::MetricsLog(const fs::path& path, std::int64_t last_step)
-    : file_(path, read_lines(path, last_step, history_)) {}
+MetricsLog::MetricsLog(const fs::path& path, std::int64_t last_step, std::int64_t layers)
+    : file_(path, read_lines(path, last_step, layers, history_)) {}
 
 void MetricsLog::append(const StepMetrics& metrics) {
   file_.append(to_json_line(metrics));

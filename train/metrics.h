@@ -38,10 +38,10 @@ std::string to_json_line(const StepMetrics& metrics);
 StepMetrics parse_metrics_line(const std::string& line, const std::string& source);
 
 // The file of a run. Opening it for step `last_step` keeps the lines 1..last_step and cuts what follows; a line that is
-// missing below it is a DataError.
+// missing below it is a DataError, as is one whose lists are not of `layers` numbers.
 class MetricsLog {
  public:
-  MetricsLog(const fs::path& path, std::int64_t last_step);
+  MetricsLog(const fs::path& path, std::int64_t last_step, std::int64_t layers);
   void append(const StepMetrics& metrics);
   // Makes every line so far survive a power cut.
   void sync() { file_.sync(); }

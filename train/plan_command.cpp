@@ -22,8 +22,9 @@ CardChoice choose_card(const PlanConfig& config) {
   throw InternalError("a card passed the check of --card and is not known");
 }
 
-ExitCode run_plan(const PlanConfig& config) {
+ExitCode run_plan(PlanConfig config, const OptionList& options) {
   const models::Phi3Config model = models::read_phi3_config(config.train.model_path);
+  limit_default_length(config.train, model.max_position_embeddings, options);
   const bool on_gpu = config.train.device != "cpu";
   const std::int64_t element_bytes = config.train.precision == "fp32" ? 4 : 2;
   const CardChoice card = choose_card(config);
@@ -50,7 +51,7 @@ Command make_plan_command() {
       "efficiency", config->efficiency,
       {.help = "part of the card's peak that is reached", .minimum = 0, .maximum = 1, .above_minimum = true});
   command.options->add("json", config->json, {.help = "print JSON"});
-  command.run = [config] { return run_plan(*config); };
+  command.run = [config, options = command.options] { return run_plan(*config, *options); };
   return command;
 }
 

@@ -20,16 +20,30 @@ std::int64_t wanted_layers(const models::Phi3Config& model, const TrainConfig& c
   if (config.checkpointing == "none") return 0;
   if (config.checkpointing == "full") return trained;
   if (config.checkpointing == "auto") return models::fewest_recomputed_layers(model, request).value_or(trained);
-  return std::min<std::int64_t>(trained, std::stoll(config.checkpointing));
+  const std::int64_t layers = std::stoll(config.checkpointing);
+  if (layers > trained) {
+    throw ConfigError(
+        fmt::format("--checkpointing: at most {} layers of this model can recompute, found {}", trained, layers));
+  }
+  return layers;
 }
 
 std::string what_would_fit(const models::Phi3Config& model, const models::PlanRequest& request) {
-  const auto layers = models::fewest_recomputed_layers(model, request);
-  const std::int64_t longest = models::longest_sequence(model, request);
-  if (layers) return fmt::format("It fits with --checkpointing {}.", *layers);
-  if (longest > 0) return fmt::format("It fits with --max-sequence-length {} and --checkpointing full.", longest);
-  const double all = models::plan_memory(model, request, model.num_layers - request.first_adapter_layer).total();
-  return fmt::format("Even with every layer recomputed {} are needed: a larger --vram-budget-gib is.",
+  if (const auto layers = models::fewest_recomputed_layers(model, request))
+    return fmt::format("It fits with --checkpointing {}.", *layers);
+  models::PlanRequest single = request;
+  single.samples = 1;
+  if (const auto layers = models::fewest_recomputed_layers(model, single)) {
+    return fmt::format(
+        "It fits with --batch-size 1 (and {} times the --gradient-accumulation: the same gradient) and --checkpointing "
+        "{}.",
+        request.samples, *layers);
+  }
+  const std::int64_t longest = models::longest_sequence(model, single);
+  if (longest > 0)
+    return fmt::format("It fits with --batch-size 1, --max-sequence-length {} and --checkpointing full.", longest);
+  const double all = models::plan_memory(model, single, model.num_layers - request.first_adapter_layer).total();
+  return fmt::format("Even one sample at a time with every layer recomputed needs {}: raise --vram-budget-gib.",
                      format_bytes(all));
 }
 

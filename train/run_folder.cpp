@@ -10,6 +10,15 @@ namespace nkat::train {
 namespace {
 
 constexpr std::uint64_t kConfigLimit = 16 << 20;
+constexpr const char* kRunKey = "nkat_run";
+constexpr int kRunVersion = 1;
+
+bool has_checkpoint(const fs::path& checkpoints) {
+  const auto is_step = [](const fs::directory_entry& entry) {
+    return entry.path().filename().string().starts_with("step-");
+  };
+  return std::any_of(fs::directory_iterator(checkpoints), fs::directory_iterator(), is_step);
+}
 
 }  // namespace
 
@@ -23,16 +32,32 @@ RunFolder::RunFolder(const fs::path& path) : path_(path) {
 
 std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
   const fs::path file = path_ / "config.json";
-  if (!fs::exists(file)) return std::nullopt;
+  const bool has_checkpoints = has_checkpoint(checkpoints());
+  const bool has_metrics = fs::exists(metrics()) && fs::file_size(metrics()) > 0;
+  if (has_metrics && !has_checkpoints) {
+    throw DataError(fmt::format("{}: a run's metrics.jsonl but no checkpoint; restore them or use another --output-dir",
+                                path_.string()));
+  }
+  if (!fs::exists(file)) {
+    if (!has_checkpoints) return std::nullopt;
+    throw DataError(fmt::format("{}: a run's checkpoints but no config.json; restore it or use another --output-dir",
+                                path_.string()));
+  }
   auto json = parse_json(read_file(file, kConfigLimit), file.string());
-  if (!json.is_object())
-    throw FormatError(fmt::format("{}: a JSON object was expected; use another --output-dir", file.string()));
+  if (!json.is_object() || !json.contains(kRunKey) || json[kRunKey] != kRunVersion) {
+    throw ConfigError(
+        fmt::format("{}: '{}': {} was expected; this file was not written by a run, use another --output-dir",
+                    file.string(), kRunKey, kRunVersion));
+  }
+  // A start that failed before its first checkpoint binds nobody.
+  if (!has_checkpoints) return std::nullopt;
   return json;
 }
 
 void RunFolder::save_config(const TrainConfig& config, const MemoryChoices& choices,
                             const std::vector<std::string>& memory_events) const {
-  nlohmann::ordered_json json = to_json(config);
+  nlohmann::ordered_json json = {{kRunKey, kRunVersion}};
+  json.update(to_json(config));
   json["memory"] = {{"requested_checkpointing", config.requested_checkpointing},
                     {"recomputed_layers", choices.recomputed_layers},
                     {"micro_batch_samples", choices.micro_batch_samples},

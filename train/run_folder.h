@@ -26,7 +26,9 @@ class RunFolder {
   fs::path summary() const { return path_ / "summary.json"; }
   fs::path plot() const { return path_ / "training.png"; }
 
-  // The config that the run was started with; nothing if this is a new run.
+  // The config that the run was started with; nothing if this is a new run. A config.json that is no run's (a model's,
+  // say) is a ConfigError, so that nothing of it is overwritten; files of a run without config.json, or without
+  // checkpoints, a DataError.
   std::optional<nlohmann::ordered_json> saved_config() const;
   // Writes config.json: the options with every `auto` resolved, and how memory is spent by now.
   void save_config(const TrainConfig& config, const MemoryChoices& choices,

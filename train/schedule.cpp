@@ -29,9 +29,16 @@ double Schedule::factor(std::int64_t t) const {
 }
 
 double Schedule::total() const {
-  double sum = 0.0;
-  for (std::int64_t t = 0; t < max_steps; ++t) sum += factor(t);
-  return sum;
+  const double warm = static_cast<double>(std::min(warmup_steps, max_steps));
+  const double warmed = warmup_steps == 0 ? 0.0 : warm * (warm + 1.0) / 2.0 / static_cast<double>(warmup_steps);
+  const double n = static_cast<double>(max_steps) - warm;  // p = k/n for k = 0 .. n-1; Σ k/n = (n-1)/2, Σ cos(πk/n) = 1
+  if (n == 0.0) return warmed;
+  switch (kind) {
+    case ScheduleKind::kCosine: return warmed + n * min_rate_ratio + (1.0 - min_rate_ratio) * (n + 1.0) / 2.0;
+    case ScheduleKind::kLinear: return warmed + n - (1.0 - min_rate_ratio) * (n - 1.0) / 2.0;
+    case ScheduleKind::kConstant: return warmed + n;
+  }
+  return warmed;
 }
 
 double triality_weight_at(std::int64_t t, double maximum, std::int64_t warmup) {

@@ -8,6 +8,7 @@
 #include "core/signals.h"
 #include "models/base_hash.h"
 #include "models/model_folder.h"
+#include "models/out_of_memory.h"
 #include "models/runtime.h"
 #include "train/counting_allocator.h"
 #include "train/plan_report.h"
@@ -42,6 +43,12 @@ void require_same_run(const RunIdentity& saved, const RunIdentity& now, const st
                     "another --output-dir",
                     output_dir, saved.data_sha256, now.data_sha256));
   }
+  if (saved.seed != now.seed || (saved.window_samples > 0 && saved.window_samples != now.window_samples)) {
+    throw DataError(
+        fmt::format("{}: config.json and the newest checkpoint disagree about seed or window; restore the file or use "
+                    "another --output-dir",
+                    output_dir));
+  }
   if (saved.base.base_sha256 != now.base.base_sha256) {
     throw DataError(fmt::format(
         "{}: the run was started on another base model (SHA-256 {}, now {}); use that one or another --output-dir",
@@ -68,14 +75,14 @@ std::optional<LoadedCheckpoint> find_run(const RunFolder& folder, TrainConfig& c
 // What a kill after the last checkpoint may have left out.
 ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const LoadedCheckpoint& checkpoint,
                        const models::Phi3Config& model) {
-  const MetricsLog metrics(folder.metrics(), checkpoint.state.step);
+  const MetricsLog metrics(folder.metrics(), checkpoint.state.step, checkpoint.state.adapter.count());
   publish_adapter(folder.newest_adapter(), checkpoint.state.adapter, model, checkpoint.identity.base);
   RunSummary summary = summarize(metrics.history(), checkpoint.state.adapter, config.max_grad_norm);
   summary.stopped = "finished";
   write_file_durably(folder.summary(), to_json_text(summary));
   if (!fs::exists(folder.plot())) plot_training(metrics.history(), checkpoint.state.adapter.first_layer, folder.plot());
-  log::info(fmt::format("{}: this run is finished, {} steps; a larger --max-steps goes on", config.output_dir,
-                        checkpoint.state.step));
+  log::info(fmt::format("{}: this run is finished at step {}, --max-steps is {}; a larger one goes on",
+                        config.output_dir, checkpoint.state.step, config.max_steps));
   return ExitCode::kDone;
 }
 
@@ -94,6 +101,18 @@ MemoryChoices resolve_memory(TrainConfig& config, const RunFolder& folder, const
   keep("/memory/micro_batch_samples", choices.micro_batch_samples);
   keep("/memory/head_rows", choices.head_rows);
   return choices;
+}
+
+// What the memory monitor changed before this start.
+std::vector<std::string> saved_memory_events(const RunFolder& folder) {
+  const auto saved = folder.saved_config();
+  const nlohmann::ordered_json::json_pointer pointer("/memory/events");
+  std::vector<std::string> events;
+  if (!saved || !saved->contains(pointer)) return events;
+  for (const auto& event : (*saved)[pointer]) {
+    if (event.is_string()) events.push_back(event.get<std::string>());
+  }
+  return events;
 }
 
 TrainerState fresh_state(const TrainConfig& config, const models::Phi3Config& model) {
@@ -116,10 +135,11 @@ std::uint64_t checkpoint_bytes(const TrainConfig& config, const models::Phi3Conf
          (1 << 16);
 }
 
-ExitCode run_train(TrainConfig config, const OptionList& options) {
+ExitCode start_training(TrainConfig config, const OptionList& options) {
   install_stop_signals();
   install_counting_allocator();
   const models::Phi3Config model = models::read_phi3_config(config.model_path);
+  limit_default_length(config, model.max_position_embeddings, options);
   const RunFolder folder(config.output_dir);
   config.requested_checkpointing = config.checkpointing;
   auto checkpoint = find_run(folder, config, options, model);
@@ -146,14 +166,22 @@ ExitCode run_train(TrainConfig config, const OptionList& options) {
                        .window_samples = config.window_samples()};
   if (checkpoint) require_same_run(checkpoint->identity, identity, config.output_dir);
   folder.require_free_space(3 * checkpoint_bytes(config, model));
-  folder.save_config(config, choices, {});
+  const std::vector<std::string> memory_events = saved_memory_events(folder);
+  folder.save_config(config, choices, memory_events);
 
   const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
   log::info(fmt::format("{} on {}, {} of {} layers recompute, budget {:.2f} GiB", config.precision, config.device,
                         choices.recomputed_layers, model.num_layers - config.first_adapter_layer,
                         config.vram_budget_gib));
-  Trainer trainer(config, {decoder, training, validation ? &*validation : nullptr, folder, identity},
-                  checkpoint ? std::move(checkpoint->state) : fresh_state(config, model), choices);
+  if (checkpoint) set_aside_later_checkpoints(folder.checkpoints(), checkpoint->state.step);
+  const TrainingParts parts{.decoder = decoder,
+                            .training = training,
+                            .validation = validation ? &*validation : nullptr,
+                            .folder = folder,
+                            .identity = identity,
+                            .saved_step = checkpoint ? checkpoint->state.step : -1,
+                            .memory_events = memory_events};
+  Trainer trainer(config, parts, checkpoint ? std::move(checkpoint->state) : fresh_state(config, model), choices);
   const ExitCode code = trainer.run();
   if (code == ExitCode::kInterrupted) {
     log::warning(
@@ -162,6 +190,14 @@ ExitCode run_train(TrainConfig config, const OptionList& options) {
     log::info(fmt::format("done: {} (adapter/, summary.json, training.png)", config.output_dir));
   }
   return code;
+}
+
+ExitCode run_train(const TrainConfig& config, const OptionList& options) {
+  try {
+    return start_training(config, options);
+  } catch (...) {
+    models::rethrow_memory_as_device_error("nkat train");
+  }
 }
 
 }  // namespace

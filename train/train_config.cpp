@@ -96,6 +96,12 @@ std::vector<std::string> check(const TrainConfig& config) {
   const std::string& layers = config.checkpointing;
   const bool number =
       !layers.empty() && layers.size() < 4 && layers.find_first_not_of("0123456789") == std::string::npos;
+  const std::string& device = config.device;
+  const bool numbered = device.size() > 5 && device.size() < 9 && device.starts_with("cuda:") &&
+                        device.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (device != "auto" && device != "cpu" && device != "cuda" && !numbered) {
+    complaints.push_back(fmt::format("--device: auto, cpu or cuda:N was expected, found '{}'", device));
+  }
   if (layers != "auto" && layers != "none" && layers != "full" && !number) {
     complaints.push_back(
         fmt::format("--checkpointing: auto, none, full or a number of layers was expected, found '{}'", layers));
@@ -128,6 +134,12 @@ nlohmann::ordered_json to_json(const TrainConfig& config) {
   return options.to_json();
 }
 
+void limit_default_length(TrainConfig& config, std::int64_t model_positions, const OptionList& options) {
+  if (options.given("max-sequence-length") || config.dataset.max_sequence_length <= model_positions) return;
+  config.dataset.max_sequence_length = model_positions;
+  log::info(fmt::format("--max-sequence-length: {}, all that this model can address", model_positions));
+}
+
 void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved, const OptionList& options) {
   const auto keep = [&](const char* key, std::string& field, const std::string& unless_changed_from) {
     const bool unchanged = field == "auto" || field == unless_changed_from;
@@ -148,6 +160,11 @@ void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved
   std::vector<std::string> differences;
   const nlohmann::ordered_json now = to_json(config);
   for (const auto& [key, value] : now.items()) {
+    if (!saved.contains(key) && changeable().count(key) == 0) {
+      throw FormatError(
+          fmt::format("{}/config.json: the key '{}' is missing; restore the file or use another --output-dir",
+                      config.output_dir, key));
+    }
     if (!saved.contains(key) || saved[key] == value) continue;
     const std::string change = fmt::format("{} was {} and is now {}", key, saved[key].dump(), value.dump());
     if (changeable().count(key) > 0) {

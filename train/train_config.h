@@ -70,6 +70,9 @@ void declare_options(OptionList& options, TrainConfig& config, bool for_plan);
 // The effective config as it is saved, keys in the order of the declaration.
 nlohmann::ordered_json to_json(const TrainConfig& config);
 
+// A default --max-sequence-length that the model can't address is lowered to what it can, and the log says so.
+void limit_default_length(TrainConfig& config, std::int64_t model_positions, const OptionList& options);
+
 // Goes on from a run that was started with `saved`: values that were `auto` keep what they were resolved to. A
 // difference that would change the run is a ConfigError that names option, old and new value; one that may change is
 // logged. `options`: which ones were given this time.

@@ -7,6 +7,7 @@
 #include "core/machine.h"
 #include "core/signals.h"
 #include "models/evaluation.h"
+#include "models/out_of_memory.h"
 #include "train/summary.h"
 #include "train/training_plot.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kNotFiniteInARow = 3;
+constexpr std::int64_t kFewestValidationTokens = 16;
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -50,9 +52,9 @@ Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, co
       monitor_(parts_.decoder.device(), static_cast<std::uint64_t>(config_.vram_budget_gib * kGiB)),
       recovery_(state_.adapter.count(), choices, monitor_,
                 [this](const std::string& event) { record_memory_event(event); }),
-      metrics_(parts_.folder.metrics(), state_.pending ? state_.step - 1 : state_.step),
+      metrics_(parts_.folder.metrics(), state_.pending ? state_.step - 1 : state_.step, state_.adapter.count()),
       faults_(FaultInjection::from_environment()),
-      saved_step_(fs::exists(checkpoint_path(parts_.folder.checkpoints(), state_.step)) ? state_.step : -1),
+      saved_step_(parts_.saved_step),
       first_step_(state_.step),
       started_(Clock::now()) {}
 
@@ -71,6 +73,9 @@ ExitCode Trainer::run() {
     if (saved_step_ != state_.step) save();
     finish("signal");
     return ExitCode::kInterrupted;
+  } catch (const DeviceError&) {
+    save_what_there_is();
+    throw;
   } catch (const CheckError&) {
     finish("three steps in a row were not finite");
     throw;
@@ -113,6 +118,7 @@ StepMetrics Trainer::step() {
                       .gate_force = as_float32(force)};
   if (std::isfinite(metrics.loss) && std::isfinite(clip.norm)) {
     adamw_update(state_.adapter, gradient, state_.optimizer, rates, config_.adam_epsilon);
+    suspects_.clear();
   } else {
     metrics.skipped = std::isfinite(metrics.loss) ? "the gradient is not finite" : "the loss is not finite";
     metrics.gate_force.assign(metrics.gate_force.size(), std::nan(""));
@@ -158,7 +164,7 @@ void Trainer::finish_step(StepMetrics metrics) {
   if (parts_.validation != nullptr && (last || metrics.step % config_.validate_every == 0)) {
     try {
       validate(metrics);
-    } catch (const Interrupted&) {
+    } catch (const Error&) {
       state_.pending = metrics;
       throw;
     }
@@ -176,7 +182,23 @@ void Trainer::finish_step(StepMetrics metrics) {
 
 void Trainer::validate(StepMetrics& metrics) {
   const auto blocks = state_.adapter.blocks(state_.adapter.rotations(), parts_.decoder.device());
-  metrics.validation_loss = models::evaluate_loss(parts_.decoder, blocks, *parts_.validation, {}).mean();
+  for (;;) {
+    try {
+      const models::EvaluationOptions options{.tokens_per_pass = validation_tokens_};
+      metrics.validation_loss = models::evaluate_loss(parts_.decoder, blocks, *parts_.validation, options).mean();
+      return;
+    } catch (const std::exception& error) {
+      if (!models::is_out_of_memory(error)) throw;
+    }
+    monitor_.free_caches();
+    if (validation_tokens_ <= kFewestValidationTokens) {
+      throw DeviceError("out of memory in the validation, one sample at a time: " + monitor_.describe() +
+                        "; use a smaller --max-sequence-length or a larger --vram-budget-gib");
+    }
+    validation_tokens_ /= 2;
+    log::warning(fmt::format("memory: validating {} tokens at a time", validation_tokens_));
+    record_memory_event(fmt::format("validating {} tokens at a time", validation_tokens_));
+  }
 }
 
 void Trainer::complete_pending_step() {
@@ -189,8 +211,17 @@ void Trainer::save() {
   metrics_.sync();
   save_checkpoint(parts_.folder.checkpoints(), state_, metrics_.history(), parts_.decoder.config(), parts_.identity);
   publish_adapter(parts_.folder.newest_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
-  remove_old_checkpoints(parts_.folder.checkpoints(), config_.keep_checkpoints);
+  remove_old_checkpoints(parts_.folder.checkpoints(), state_.step, config_.keep_checkpoints);
   saved_step_ = state_.step;
+}
+
+// The machine has failed: what it was may make this fail too, and the first error is the one to tell.
+void Trainer::save_what_there_is() {
+  try {
+    if (saved_step_ != state_.step) save();
+  } catch (const Error& error) {
+    log::warning(fmt::format("the state of step {} is not saved: {}", state_.step, error.what()));
+  }
 }
 
 void Trainer::finish(const std::string& stopped) {
@@ -219,9 +250,12 @@ void Trainer::report(const StepMetrics& metrics) {
         metrics.step, metrics.weight_grad_rms));
   }
   if (bar_ || metrics.step % config_.log_every != 0) return;
-  const double per_step = seconds_since(started_) / static_cast<double>(metrics.step - first_step_);
-  log::info(fmt::format("step {}/{}  {}  {} left", metrics.step, config_.max_steps, detail,
-                        format_duration(per_step * static_cast<double>(config_.max_steps - metrics.step))));
+  const std::int64_t here = metrics.step - first_step_;  // 0 for a step whose validation alone was left to do
+  const std::string left = here > 0 ? format_duration(seconds_since(started_) / static_cast<double>(here) *
+                                                      static_cast<double>(config_.max_steps - metrics.step)) +
+                                          " left"
+                                    : "";
+  log::info(fmt::format("step {}/{}  {}  {}", metrics.step, config_.max_steps, detail, left));
 }
 
 void Trainer::stop_if_not_finite(const StepMetrics& metrics) const {
@@ -233,16 +267,15 @@ void Trainer::stop_if_not_finite(const StepMetrics& metrics) const {
   for (const std::int64_t sample : suspects_) names.push_back(parts_.training.describe(sample));
   throw CheckError(
       fmt::format("step {}: the {} in a row that is not finite ({}); samples: {}. The last good checkpoint is intact: "
-                  "look at these samples, "
-                  "or lower the learning rates, and run the same command again",
+                  "look at these samples, or start anew in another --output-dir with lower learning rates",
                   metrics.step, in_a_row == 3 ? "third step" : fmt::format("{}th step", in_a_row), *metrics.skipped,
                   fmt::join(names, ", ")));
 }
 
 void Trainer::record_memory_event(const std::string& event) {
-  memory_events_.push_back(fmt::format("step {}: {}", state_.step + 1, event));
+  parts_.memory_events.push_back(fmt::format("step {}: {}", state_.step + 1, event));
   config_.checkpointing = std::to_string(recovery_.choices().recomputed_layers);
-  parts_.folder.save_config(config_, recovery_.choices(), memory_events_);
+  parts_.folder.save_config(config_, recovery_.choices(), parts_.memory_events);
 }
 
 }  // namespace nkat::train

@@ -31,6 +31,8 @@ struct TrainingParts {
   const data::Dataset* validation;  // may be absent
   const RunFolder& folder;
   RunIdentity identity;
+  std::int64_t saved_step = -1;                 // of the checkpoint that the state comes from; -1: none
+  std::vector<std::string> memory_events = {};  // of earlier starts
 };
 
 class Trainer {
@@ -56,6 +58,7 @@ class Trainer {
   void validate(StepMetrics& metrics);
   void complete_pending_step();
   void save();
+  void save_what_there_is();
   void finish(const std::string& stopped);
   void report(const StepMetrics& metrics);
   void stop_if_not_finite(const StepMetrics& metrics) const;
@@ -71,8 +74,8 @@ class Trainer {
   MemoryRecovery recovery_;
   MetricsLog metrics_;
   FaultInjection faults_;
-  std::vector<std::string> memory_events_;
-  std::vector<std::int64_t> suspects_;  // of the newest skipped steps
+  std::vector<std::int64_t> suspects_;     // of the newest skipped steps
+  std::int64_t validation_tokens_ = 2048;  // at once; halved when memory runs out
   bool warned_small_gradient_ = false;
   std::int64_t saved_step_;  // of the newest checkpoint; -1: none
   std::int64_t first_step_;  // of this process

@@ -12,6 +12,7 @@
 #include "models/base_hash.h"
 #include "models/evaluation.h"
 #include "models/model_folder.h"
+#include "models/out_of_memory.h"
 #include "models/runtime.h"
 
 namespace nkat::validation {
@@ -73,7 +74,7 @@ void print(const EvalConfig& config, const models::LossReport& report, const std
                            std::exp(loss));
 }
 
-ExitCode run_eval(const EvalConfig& config) {
+ExitCode evaluate(const EvalConfig& config) {
   install_stop_signals();
   const models::Phi3Config model = models::read_phi3_config(config.model_path);
   const at::Device device = models::resolve_device(config.device);
@@ -89,6 +90,14 @@ ExitCode run_eval(const EvalConfig& config) {
   if (!blocks.empty()) base = measure("base", decoder, {}, dataset);
   print(config, measure("eval", decoder, blocks, dataset), base);
   return ExitCode::kDone;
+}
+
+ExitCode run_eval(const EvalConfig& config) {
+  try {
+    return evaluate(config);
+  } catch (...) {
+    models::rethrow_memory_as_device_error("nkat eval");
+  }
 }
 
 }  // namespace

@@ -128,11 +128,28 @@ TEST_F(CheckpointTest, NamesAModelOfAnotherSize) {
 
 TEST_F(CheckpointTest, KeepsTheNewestAndStepZero) {
   for (const std::int64_t step : {0, 10, 20, 30, 40}) save(step);
-  remove_old_checkpoints(folder_.path(), 2);
+  remove_old_checkpoints(folder_.path(), 40, 2);
   for (const auto& [step, there] : {std::pair{0, true}, {10, false}, {20, false}, {30, true}, {40, true}})
     EXPECT_EQ(fs::exists(at_step(step)), there) << step;
-  remove_old_checkpoints(folder_.path(), 0);
+  remove_old_checkpoints(folder_.path(), 40, 0);
   EXPECT_TRUE(fs::exists(at_step(30)));
+}
+
+TEST_F(CheckpointTest, NeverRemovesTheOneJustWrittenForALaterDamagedOne) {
+  for (const std::int64_t step : {0, 2, 4, 12}) save(step);
+  remove_old_checkpoints(folder_.path(), 4, 1);
+  EXPECT_TRUE(fs::exists(at_step(4)));
+  EXPECT_FALSE(fs::exists(at_step(2)));
+  set_aside_later_checkpoints(folder_.path(), 4);
+  EXPECT_FALSE(fs::exists(at_step(12)));
+  EXPECT_TRUE(fs::exists(folder_.path() / "damaged-step-000012"));
+}
+
+TEST_F(CheckpointTest, PassesOverAManifestWithWrongTypes) {
+  save(10);
+  save(20);
+  std::ofstream(at_step(20) / "manifest.json") << R"({"files":{"trainer_state.json":{"size":"256","sha256":5}}})";
+  EXPECT_EQ(load_newest_checkpoint(folder_.path(), tiny_config())->state.step, 10);
 }
 
 TEST_F(CheckpointTest, ReplacesTheAdapterFolderAsAWhole) {

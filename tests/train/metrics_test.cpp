@@ -62,11 +62,11 @@ TEST(MetricsLog, CutsTheLinesAfterTheCheckpointAndGoesOn) {
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "metrics.jsonl";
   {
-    MetricsLog log(path, 0);
+    MetricsLog log(path, 0, 2);
     for (int step = 1; step <= 5; ++step) log.append(line(step));
   }
   std::ofstream(path, std::ios::app) << "{\"step\":6,\"lo";  // a kill in the middle of a line
-  MetricsLog log(path, 3);
+  MetricsLog log(path, 3, 2);
   EXPECT_EQ(log.history().size(), 3u);
   log.append(line(4));
   EXPECT_EQ(content(path),
@@ -77,17 +77,25 @@ TEST(MetricsLog, NamesALineThatIsMissing) {
   const TemporaryFolder folder;
   folder.write("metrics.jsonl", to_json_line(line(1)));
   try {
-    MetricsLog log(folder.path() / "metrics.jsonl", 2);
+    MetricsLog log(folder.path() / "metrics.jsonl", 2, 2);
     FAIL() << "opened";
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), HasSubstr("the line of step 2 is missing"));
   }
 }
 
+TEST(MetricsLog, RefusesListsOfAnotherLength) {
+  const TemporaryFolder folder;
+  StepMetrics metrics = line(1);
+  metrics.alpha.resize(2000);
+  folder.write("metrics.jsonl", to_json_line(metrics));
+  EXPECT_THROW(MetricsLog(folder.path() / "metrics.jsonl", 1, 2), DataError);
+}
+
 TEST(MetricsLog, RefusesALineThatIsNone) {
   const TemporaryFolder folder;
   folder.write("metrics.jsonl", "{\"step\":1}\n");
-  EXPECT_THROW(MetricsLog(folder.path() / "metrics.jsonl", 1), FormatError);
+  EXPECT_THROW(MetricsLog(folder.path() / "metrics.jsonl", 1, 2), FormatError);
 }
 
 }  // namespace

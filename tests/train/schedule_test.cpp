@@ -40,6 +40,18 @@ TEST(Schedule, AWarmUpLongerThanTheRunStaysFinite) {
   EXPECT_NEAR(schedule.total(), 55.0 / 100.0, kRounding);
 }
 
+TEST(Schedule, TotalIsTheSumOfItsFactors) {
+  for (const ScheduleKind kind : {ScheduleKind::kCosine, ScheduleKind::kLinear, ScheduleKind::kConstant}) {
+    for (const auto& [warmup, steps] :
+         {std::pair<std::int64_t, std::int64_t>{0, 1}, {0, 7}, {3, 11}, {5, 5}, {100, 40}, {100, 5000}}) {
+      const Schedule schedule{kind, warmup, steps, 0.1};
+      double sum = 0;
+      for (std::int64_t t = 0; t < steps; ++t) sum += schedule.factor(t);
+      EXPECT_NEAR(schedule.total(), sum, 1e-11 * sum) << warmup << " of " << steps;
+    }
+  }
+}
+
 TEST(Schedule, RefusesAnUnknownName) { EXPECT_THROW(schedule_kind("cosinus"), ConfigError); }
 
 TEST(TrialityWeight, RisesFromZeroToItsMaximum) {

@@ -1,0 +1,67 @@
+#include "layers/token_loss.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "tests/support/gradients.h"
+
+namespace nkat::layers {
+namespace {
+
+struct Case {
+  at::Tensor x, targets, head;
+};
+
+Case example(at::ScalarType type) {
+  at::manual_seed(3);
+  return {at::randn({7, 16}, type), at::randint(0, 30, {7}, at::kLong), at::randn({30, 16}, type)};
+}
+
+at::Tensor plain_losses(const Case& c, const at::Tensor& x) {
+  return at::nll_loss(at::log_softmax(at::linear(x, c.head), 1), c.targets, {}, at::Reduction::None);
+}
+
+TEST(TokenLoss, EqualsCrossEntropyAndItsGradient) {
+  const Case c = example(at::kDouble);
+  const TokenLoss loss = token_loss(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
+  EXPECT_LE(testing::relative_error(loss.losses, plain_losses(c, c.x)), 1e-14);
+  const at::Tensor expected =
+      testing::gradient([&](const at::Tensor& x) { return plain_losses(c, x); }, c.x, at::full({7}, 0.3, at::kDouble));
+  EXPECT_LE(testing::relative_error(loss.gradient, expected), 1e-13);
+}
+
+TEST(TokenLoss, DoesNotDependOnTheRowsAtATime) {
+  const Case c = example(at::kDouble);
+  const TokenLoss whole = token_loss(c.x, c.targets, c.head, {.want_gradient = true});
+  for (const std::int64_t rows : {1, 3, 7, 8}) {
+    const TokenLoss pieces = token_loss(c.x, c.targets, c.head, {.want_gradient = true, .chunk_rows = rows});
+    EXPECT_LE(testing::relative_error(pieces.losses, whole.losses), 1e-14);
+    EXPECT_LE(testing::relative_error(pieces.gradient, whole.gradient), 1e-13);
+  }
+}
+
+TEST(TokenLoss, StaysFiniteForHugeLogits) {
+  Case c = example(at::kFloat);
+  c.head.mul_(1e4);
+  EXPECT_TRUE(token_loss(c.x, c.targets, c.head, {.want_gradient = true}).losses.isfinite().all().item<bool>());
+}
+
+TEST(TokenLoss, KeepsTheTypeOfTheRowsForTheGradientAndFloat32ForTheLosses) {
+  const Case c = example(at::kBFloat16);
+  const TokenLoss loss = token_loss(c.x, c.targets, c.head, {.want_gradient = true});
+  EXPECT_EQ(loss.losses.scalar_type(), at::kFloat);
+  EXPECT_EQ(loss.gradient.scalar_type(), at::kBFloat16);
+}
+
+TEST(TokenLoss, NoRowsGiveNoLosses) {
+  const Case c = example(at::kFloat);
+  EXPECT_EQ(token_loss(c.x.narrow(0, 0, 0), c.targets.narrow(0, 0, 0), c.head, {}).losses.numel(), 0);
+}
+
+TEST(TokenLoss, NamesAWrongShape) {
+  const Case c = example(at::kFloat);
+  EXPECT_THROW(token_loss(c.x, c.targets.narrow(0, 0, 5), c.head, {}), ShapeError);
+}
+
+}  // namespace
+}  // namespace nkat::layers

@@ -1,0 +1,68 @@
+#include "models/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+namespace nkat::models {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+
+Phi3Config phi35() {
+  Phi3Config config;
+  config.hidden_size = 3072;
+  config.intermediate_size = 8192;
+  config.num_layers = 32;
+  config.num_heads = config.num_key_value_heads = 32;
+  config.head_dim = 96;
+  config.vocab_size = 32064;
+  config.max_position_embeddings = 131072;
+  return config;
+}
+
+TEST(MemoryPlan, CountsTheParametersOfPhi35) { EXPECT_EQ(parameter_count(phi35()), 3821079552); }
+
+TEST(MemoryPlan, TiedEmbeddingsCountOnce) {
+  Phi3Config config = phi35();
+  config.tie_word_embeddings = true;
+  EXPECT_EQ(parameter_count(config), 3821079552 - 32064 * 3072);
+}
+
+// Two norm inputs, q k v and attention's output, gate and up, h: 6144 B each unit of H; log-sum-exp and two scales.
+TEST(MemoryPlan, KeepsWhatALayerKeeps) {
+  EXPECT_EQ(kept_bytes_per_token(phi35(), 2), 2 * 6144 + 4 * 6144 + 2 * 16384 + 6144 + 32 * 4 + 8);
+}
+
+TEST(MemoryPlan, ForwardAndBackwardOfASampleAreFifteenGigaflopsAToken) {
+  const double flops = sample_flops(phi35(), {.sequence_length = 512}, 0) / 512;
+  EXPECT_NEAR(flops / 1e9, 15.0, 0.1);
+  EXPECT_NEAR(sample_flops(phi35(), {.sequence_length = 512}, 31) / 512 / 1e9, 22.1, 0.15);
+}
+
+TEST(MemoryPlan, RecomputesOnlyAsManyLayersAsTheBudgetAsks) {
+  PlanRequest request{.sequence_length = 1024, .budget_bytes = 11.5 * kGiB};
+  EXPECT_EQ(fewest_recomputed_layers(phi35(), request), 0);
+  request.sequence_length = 4096;
+  const auto layers = fewest_recomputed_layers(phi35(), request);
+  ASSERT_TRUE(layers && *layers > 0);
+  EXPECT_LE(plan_memory(phi35(), request, *layers).total(), request.budget_bytes);
+  EXPECT_GT(plan_memory(phi35(), request, *layers - 1).total(), request.budget_bytes);
+  request.budget_bytes = 7 * kGiB;
+  EXPECT_FALSE(fewest_recomputed_layers(phi35(), request).has_value());
+}
+
+TEST(MemoryPlan, TheLongestSequenceFitsAndTheNextDoesNot) {
+  PlanRequest request{.budget_bytes = 11.5 * kGiB};
+  request.sequence_length = longest_sequence(phi35(), request);
+  EXPECT_LE(plan_memory(phi35(), request, 32).total(), request.budget_bytes);
+  request.sequence_length += 64;
+  EXPECT_GT(plan_memory(phi35(), request, 32).total(), request.budget_bytes);
+}
+
+TEST(MemoryPlan, ALaterFirstAdapterLayerKeepsAndComputesLess) {
+  const PlanRequest all{.sequence_length = 512}, top{.sequence_length = 512, .first_adapter_layer = 16};
+  EXPECT_LT(plan_memory(phi35(), top, 0).activations, 0.55 * plan_memory(phi35(), all, 0).activations);
+  EXPECT_LT(sample_flops(phi35(), top, 0), sample_flops(phi35(), all, 0));
+}
+
+}  // namespace
+}  // namespace nkat::models
