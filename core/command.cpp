@@ -82,13 +82,22 @@ void refuse_extras(const CLI::App& app, const std::vector<std::string>& known) {
   }
 }
 
+// With the full name of the command ("nkat data check") in its usage line.
+void print_help(const CLI::App& app) {
+  std::string before;
+  for (const CLI::App* parent = app.get_parent(); parent != nullptr; parent = parent->get_parent()) {
+    before = parent->get_name() + (before.empty() ? "" : " " + before);
+  }
+  std::cout << app.help(before);
+}
+
 ExitCode run_command(Parsed& parsed, const char* const* argv) {
   std::vector<std::string> known = {"--config", "--help"};
   for (const auto& entry : parsed.flags) known.push_back("--" + entry.first);
   for (const Command& subcommand : parsed.command->subcommands) known.push_back(subcommand.name);
   refuse_extras(*parsed.app, known);
   if (!parsed.command->run) {
-    std::cout << parsed.app->help();
+    print_help(*parsed.app);
     throw ConfigError(fmt::format("{}: one of its commands was expected", parsed.command->name));
   }
   std::map<std::string, std::vector<std::string>> flags;
@@ -114,7 +123,7 @@ ExitCode parse_and_run(CLI::App& app, std::vector<std::unique_ptr<Parsed>>& all,
   } catch (const CLI::CallForHelp&) {
     const CLI::App* asked = &app;
     while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();
-    std::cout << asked->help();
+    print_help(*asked);
     return ExitCode::kDone;
   } catch (const CLI::CallForVersion& version) {
     std::cout << version.what() << '\n';
@@ -131,7 +140,7 @@ ExitCode parse_and_run(CLI::App& app, std::vector<std::unique_ptr<Parsed>>& all,
   std::vector<std::string> known;
   for (const auto& parsed : all) known.push_back(parsed->command->name);
   refuse_extras(app, known);
-  std::cout << app.help();
+  print_help(app);
   throw ConfigError("a command was expected");
 }
 

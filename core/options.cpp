@@ -98,7 +98,7 @@ void OptionList::add(const std::string& name, std::string& field, const OptionIn
 
 void OptionList::add(const std::string& name, std::vector<std::string>& field, const OptionInfo& info) {
   Option option{.name = name, .info = info, .default_text = fmt::format("{}", fmt::join(field, " ")), .is_list = true};
-  if (option.info.value.empty()) option.info.value = "TEXT...";
+  if (option.info.value.empty()) option.info.value = "TEXT";
   option.set = [&field](const std::vector<std::string>& words) -> std::string {
     field = words;
     return "";

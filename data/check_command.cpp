@@ -8,6 +8,7 @@
 #include "core/signals.h"
 #include "data/data_check.h"
 #include "data/data_command.h"
+#include "data/dataset_options.h"
 
 namespace nkat::data {
 namespace {
@@ -15,10 +16,7 @@ namespace {
 struct Config {
   std::vector<std::string> data;
   std::string model_path;
-  std::int64_t max_sequence_length = 1024;
-  std::string overlong = "cut";
-  std::string special_tokens = "text";
-  std::int64_t max_bad_records = 0;
+  DatasetOptions dataset;
   bool json = false;
 };
 
@@ -26,9 +24,9 @@ ExitCode run(const Config& config) {
   install_stop_signals();
   const Tokenizer tokenizer(config.model_path);
   const ChatTemplate chat_template = ChatTemplate::from_model_folder(config.model_path);
-  const SampleEncoder encoder(
-      tokenizer, chat_template,
-      {config.max_sequence_length, parse_overlong(config.overlong), parse_special_tokens(config.special_tokens)});
+  const SampleEncoder encoder(tokenizer, chat_template,
+                              {config.dataset.max_sequence_length, parse_overlong(config.dataset.overlong),
+                               parse_special_tokens(config.dataset.special_tokens)});
   DataChecker checker(tokenizer, encoder);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   std::int64_t bad = 0;
@@ -52,9 +50,9 @@ ExitCode run(const Config& config) {
     throw DataError(fmt::format("{}: no record leaves a token to learn; an assistant turn or plain text was expected",
                                 fmt::join(without_target, ", ")));
   }
-  if (bad > config.max_bad_records) {
-    throw DataError(
-        fmt::format("{} bad records, at most {} may be left out (--max-bad-records)", bad, config.max_bad_records));
+  if (bad > config.dataset.max_bad_records) {
+    throw DataError(fmt::format("{} bad records, at most {} may be left out (--max-bad-records)", bad,
+                                config.dataset.max_bad_records));
   }
   return ExitCode::kDone;
 }
@@ -71,15 +69,7 @@ Command make_data_check_command() {
   OptionList& options = *command.options;
   options.add("data", config->data, {.help = "JSONL files", .value = "FILE", .required = true});
   options.add("model-path", config->model_path, {.help = "model folder", .value = "DIR", .required = true});
-  options.add("max-sequence-length", config->max_sequence_length,
-              {.help = "tokens a sample may have", .minimum = 2, .maximum = 1 << 24});
-  options.add("overlong", config->overlong,
-              {.help = "what happens to a longer sample", .choices = {"cut", "drop", "error"}});
-  options.add("data-special-tokens", config->special_tokens,
-              {.help = "are added tokens such as <|end|> inside a message plain text (text) or recognised (control)",
-               .choices = {"text", "control"}});
-  options.add("max-bad-records", config->max_bad_records,
-              {.help = "bad records that are left out without an error", .minimum = 0});
+  declare_dataset_options(options, config->dataset);
   options.add("json", config->json, {.help = "the report as JSON"});
   command.run = [config] { return run(*config); };
   return command;

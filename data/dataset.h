@@ -17,20 +17,12 @@
 #include <vector>
 
 #include "data/chat_template.h"
+#include "data/dataset_options.h"
 #include "data/sample_encoder.h"
 #include "data/token_cache.h"
 #include "data/tokenizer.h"
 
 namespace nkat::data {
-
-struct DatasetOptions {
-  std::vector<std::string> files;           // FILE or FILE:N, which stands for N times FILE
-  std::int64_t max_sequence_length = 1024;  // tokens
-  std::string overlong = "cut";             // cut, drop, error
-  std::string special_tokens = "text";      // text, control
-  std::int64_t max_bad_records = 0;         // of all files together; each is left out and counted
-  std::int64_t vocabulary_size = 0;         // of the model: ids from here on are refused
-};
 
 struct SampleView {
   std::span<const std::uint32_t> marked;  // token id | kTargetBit where the token is a target

@@ -45,12 +45,12 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
     throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}",
                                   model.num_layers - 1, config.first_adapter_layer));
   }
-  if (config.max_sequence_length > model.max_position_embeddings) {
+  if (config.dataset.max_sequence_length > model.max_position_embeddings) {
     throw ConfigError(fmt::format("--max-sequence-length: at most {} was expected for this model, found {}",
-                                  model.max_position_embeddings, config.max_sequence_length));
+                                  model.max_position_embeddings, config.dataset.max_sequence_length));
   }
   return {.samples = config.batch_size,
-          .sequence_length = config.max_sequence_length,
+          .sequence_length = config.dataset.max_sequence_length,
           .element_bytes = element_bytes,
           .first_adapter_layer = config.first_adapter_layer,
           .on_gpu = on_gpu,
@@ -92,7 +92,7 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
   const std::int64_t trained = model.num_layers - config.first_adapter_layer;
   std::string text =
       fmt::format("Memory for {} x {} tokens a micro-batch ({} parameters, {} bytes each)\n", config.batch_size,
-                  config.max_sequence_length, models::parameter_count(model), plan.request.element_bytes);
+                  config.dataset.max_sequence_length, models::parameter_count(model), plan.request.element_bytes);
   text += row("weights", m.weights, "frozen");
   text +=
       row("kept activations", m.activations, fmt::format("{} of {} layers recompute", m.recomputed_layers, trained));
@@ -107,7 +107,7 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
   text += fmt::format(
       "Time: {:.1f} h on a {} for {} steps of {} samples, all {} tokens long, at {:.0f} % of its {:.1f} TFLOP/s "
       "(BF16)\n",
-      plan.hours, card.card.name, config.max_steps, config.window_samples(), config.max_sequence_length,
+      plan.hours, card.card.name, config.max_steps, config.window_samples(), config.dataset.max_sequence_length,
       100 * card.efficiency, card.card.bf16_tflops);
   text += fmt::format("Gates: alpha can move {:.2f} from {:.2f}, so sigmoid(alpha) stays below {:.4f}\n",
                       plan.alpha_reach, config.alpha_init, plan.gate_reach);

@@ -20,12 +20,10 @@ namespace {
 
 data::DatasetOptions dataset_options(const TrainConfig& config, const std::vector<std::string>& files,
                                      const models::Phi3Config& model) {
-  return {.files = files,
-          .max_sequence_length = config.max_sequence_length,
-          .overlong = config.overlong,
-          .special_tokens = config.data_special_tokens,
-          .max_bad_records = config.max_bad_records,
-          .vocabulary_size = model.vocab_size};
+  data::DatasetOptions options = config.dataset;
+  options.files = files;
+  options.vocabulary_size = model.vocab_size;
+  return options;
 }
 
 void log_dataset(const char* what, const data::DatasetSummary& s) {

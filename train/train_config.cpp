@@ -16,7 +16,7 @@ void declare_data(OptionList& options, TrainConfig& config, bool for_plan) {
   options.add("model-path", config.model_path,
               {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
   options.add("train-data", config.train_data,
-              {.help = "JSONL files; FILE:N uses one N times", .value = "FILE...", .required = !for_plan});
+              {.help = "JSONL files; FILE:N uses one N times", .value = "FILE", .required = !for_plan});
   options.add("validation-data", config.validation_data,
               {.help = "JSONL file for the validation loss", .value = "FILE"});
   options.add("output-dir", config.output_dir,
@@ -25,15 +25,7 @@ void declare_data(OptionList& options, TrainConfig& config, bool for_plan) {
   options.add("batch-size", config.batch_size, {.help = "samples a micro-batch", .minimum = 1, .maximum = 4096});
   options.add("gradient-accumulation", config.gradient_accumulation,
               {.help = "micro-batches a step", .minimum = 1, .maximum = 65536});
-  options.add("max-sequence-length", config.max_sequence_length,
-              {.help = "tokens of the longest sample", .minimum = 2, .maximum = 131072});
-  options.add("overlong", config.overlong,
-              {.help = "what to do with a longer sample", .choices = {"cut", "drop", "error"}});
-  options.add("data-special-tokens", config.data_special_tokens,
-              {.help = "whether <|end|> and the like inside a message are plain text or control tokens",
-               .choices = {"text", "control"}});
-  options.add("max-bad-records", config.max_bad_records,
-              {.help = "bad lines that are passed over", .minimum = 0, .maximum = kLargest});
+  data::declare_dataset_options(options, config.dataset);
   options.add("seed", config.seed,
               {.help = "of initial rotations and data order", .minimum = 0, .maximum = 4294967295.0});
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "data/dataset_options.h"
 #include "train/schedule.h"
 
 namespace nkat::train {
@@ -23,10 +24,7 @@ struct TrainConfig {
   std::int64_t max_steps = 5000;
   std::int64_t batch_size = 1;
   std::int64_t gradient_accumulation = 32;
-  std::int64_t max_sequence_length = 1024;
-  std::string overlong = "cut";
-  std::string data_special_tokens = "text";
-  std::int64_t max_bad_records = 0;
+  data::DatasetOptions dataset;
   std::int64_t seed = 0;
 
   // The adapter and its objective.

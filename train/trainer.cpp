@@ -195,6 +195,7 @@ void Trainer::save() {
 
 void Trainer::finish(const std::string& stopped) {
   bar_.reset();
+  log::info("memory: " + monitor_.describe());
   RunSummary summary = summarize(metrics_.history(), state_.adapter, config_.max_grad_norm);
   summary.stopped = stopped;
   write_file_durably(parts_.folder.summary(), to_json_text(summary));

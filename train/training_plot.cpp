@@ -53,7 +53,7 @@ void plot_gates(Gnuplot& gnuplot, const std::vector<StepMetrics>& history, std::
 
 void plot_triality(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
   gnuplot << "set title 'Triality'\nset ylabel 'triality loss'\nset y2label 'lambda'\nset y2tics\nset ytics "
-             "nomirror\nset key inside top left\n"
+             "nomirror\nset y2range [0:*]\nset key inside center right\n"
           << "plot '-' with lines lw 1.5 lc rgb '#009E73' title 'triality loss', '-' axes x1y2 with lines lw 1.5 dt 2 "
              "lc rgb '#000000' title 'lambda (right)'\n";
   gnuplot.send1d(points(history, [](const StepMetrics& m) { return m.triality; }));
@@ -72,15 +72,21 @@ void plot_memory(Gnuplot& gnuplot, const std::vector<StepMetrics>& history) {
   gnuplot.send1d(points(history, [unit](const StepMetrics& m) { return static_cast<double>(m.memory_bytes) / unit; }));
 }
 
+// As gnuplot's single-quoted string, in which '' is a quote.
+std::string quoted(const fs::path& path) {
+  std::string text = "'";
+  for (const char letter : path.string()) text += letter == '\'' ? "''" : std::string(1, letter);
+  return text + "'";
+}
+
 }  // namespace
 
 void plot_training(const std::vector<StepMetrics>& history, std::int64_t first_layer, const fs::path& path) {
   if (history.empty()) return;
   const fs::path temporary = path.string() + ".partial";
   try {
-    // The file is written to a temporary name by gnuplot itself; it quotes with '' like its own strings.
     Gnuplot gnuplot("gnuplot 2>/dev/null");
-    gnuplot << "set terminal pngcairo size 1200,800 font 'sans,11'\nset output '" << temporary.string() << "'\n"
+    gnuplot << "set terminal pngcairo size 1200,800 font 'sans,11'\nset output " << quoted(temporary) << "\n"
             << "set xlabel 'optimizer step'\nset grid lc rgb '#DDDDDD'\nset multiplot layout 2,2\n";
     plot_loss(gnuplot, history);
     plot_gates(gnuplot, history, first_layer);

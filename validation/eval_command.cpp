@@ -20,12 +20,8 @@ namespace {
 struct EvalConfig {
   std::string model_path;
   std::string adapter;
-  std::vector<std::string> data;
+  data::DatasetOptions dataset;
   std::string task = "loss";
-  std::int64_t max_sequence_length = 1024;
-  std::string overlong = "cut";
-  std::string data_special_tokens = "text";
-  std::int64_t max_bad_records = 0;
   std::string precision = "auto";
   std::string device = "auto";
   bool json = false;
@@ -36,18 +32,10 @@ void declare_options(OptionList& options, EvalConfig& config) {
               {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
   options.add("adapter", config.adapter,
               {.help = "folder of an adapter; the bare model is measured beside it", .value = "DIR"});
-  options.add("data", config.data, {.help = "JSONL files", .value = "FILE...", .required = true});
+  options.add("data", config.dataset.files, {.help = "JSONL files", .value = "FILE", .required = true});
   options.add("task", config.task,
               {.help = "what to measure: loss and perplexity over target tokens", .choices = {"loss"}});
-  options.add("max-sequence-length", config.max_sequence_length,
-              {.help = "tokens of the longest sample", .minimum = 2, .maximum = 131072});
-  options.add("overlong", config.overlong,
-              {.help = "what to do with a longer sample", .choices = {"cut", "drop", "error"}});
-  options.add("data-special-tokens", config.data_special_tokens,
-              {.help = "whether <|end|> and the like inside a message are plain text or control tokens",
-               .choices = {"text", "control"}});
-  options.add("max-bad-records", config.max_bad_records,
-              {.help = "bad lines that are passed over", .minimum = 0, .maximum = 1e9});
+  data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
@@ -91,13 +79,9 @@ ExitCode run_eval(const EvalConfig& config) {
   const at::Device device = models::resolve_device(config.device);
   const at::ScalarType precision = models::resolve_precision(config.precision, device);
   const models::TextSide text = models::open_text_side(config.model_path, model);
-  const data::Dataset dataset({.files = config.data,
-                               .max_sequence_length = config.max_sequence_length,
-                               .overlong = config.overlong,
-                               .special_tokens = config.data_special_tokens,
-                               .max_bad_records = config.max_bad_records,
-                               .vocabulary_size = model.vocab_size},
-                              text.tokenizer, text.chat_template);
+  data::DatasetOptions dataset_options = config.dataset;
+  dataset_options.vocabulary_size = model.vocab_size;
+  const data::Dataset dataset(dataset_options, text.tokenizer, text.chat_template);
   const std::vector<at::Tensor> blocks =
       config.adapter.empty() ? std::vector<at::Tensor>() : adapter_blocks(config, model, device);
   const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
