@@ -15,6 +15,7 @@
 #include "models/base_hash.h"
 #include "models/generation.h"
 #include "models/model_folder.h"
+#include "models/out_of_memory.h"
 #include "models/runtime.h"
 
 namespace nkat::models {
@@ -168,10 +169,15 @@ Command make_generate_command() {
                   .summary = "answers a prompt or chats",
                   .description = "Answers a prompt, or chats from standard input, with or without an adapter."};
   declare_options(*command.options, *config);
+  command.computes = true;
   command.run = [config, options = command.options] {
     install_stop_signals();
-    Speaker speaker(*config);
-    return options->given("prompt") ? answer_prompt(speaker, *config) : chat(speaker);
+    try {
+      Speaker speaker(*config);
+      return options->given("prompt") ? answer_prompt(speaker, *config) : chat(speaker);
+    } catch (...) {
+      rethrow_memory_as_device_error("nkat generate");
+    }
   };
   return command;
 }

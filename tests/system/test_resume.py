@@ -213,3 +213,62 @@ def test_a_full_file_system_loses_nothing(nkat, tmp_path, validation_file):
         assert all((path / "manifest.json").exists() for path in checkpoints if ".nkat-tmp-" not in path.name)
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_folder_that_is_no_run_is_left_alone(nkat, tmp_path):
+    model = shutil.copytree(training.DEMO / "model", tmp_path / "model")
+    before = (model / "config.json").read_bytes()
+    done = nkat("train", *training.options(model, model_path=model, max_steps=1))
+    assert done.returncode == 2 and "not written by a run" in done.stderr
+    assert (model / "config.json").read_bytes() == before
+
+
+def test_a_run_that_lost_a_file_is_refused_and_not_mixed_with_a_new_one(nkat, tmp_path, validation_file):
+    finish(nkat, tmp_path, validation_file, max_steps=3)
+    run = tmp_path / "run"
+    content = {name: (run / name).read_bytes() for name in ("config.json", "metrics.jsonl")}
+
+    def again(**changes):
+        return nkat("train", *training.options(run, validation_data=validation_file, **{"max_steps": 6, **changes}))
+
+    (run / "config.json").unlink()
+    done = again(resume="never", seed=5)
+    assert done.returncode == 3 and "no config.json" in done.stderr
+    (run / "config.json").write_text("{}")
+    assert again(seed=5).returncode == 2
+    saved = json.loads(content["config.json"])
+    del saved["learning_rate"]
+    (run / "config.json").write_text(json.dumps(saved))
+    done = again(learning_rate=1)
+    assert done.returncode == 3 and "'learning_rate' is missing" in done.stderr
+    (run / "config.json").write_bytes(content["config.json"])
+    (run / "metrics.jsonl").unlink()
+    done = again()
+    assert done.returncode == 3 and "restore it or use another --output-dir" in done.stderr
+    lines = [json.loads(line) for line in content["metrics.jsonl"].splitlines()]
+    lines[1]["alpha"] = [0.0] * 100000
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = again()
+    assert done.returncode == 3 and "metrics.jsonl:2" in done.stderr
+    (run / "metrics.jsonl").write_bytes(content["metrics.jsonl"])
+    assert again().returncode == 0
+
+
+def test_a_start_that_failed_before_its_first_checkpoint_binds_nobody(nkat, tmp_path, validation_file):
+    model = shutil.copytree(training.DEMO / "model", tmp_path / "model")
+    weights = next(model.glob("*.safetensors"))
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-2] + b"\xff\x7f")  # BF16 NaN
+    words = dict(model_path=model, validation_data=validation_file, max_steps=1)
+    assert nkat("train", *training.options(tmp_path / "run", **words)).returncode == 3
+    weights.write_bytes(good)
+    done = nkat("train", *training.options(tmp_path / "run", **words, batch_size=4))
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_after_the_checkpoint_resumed_from_is_set_aside(nkat, tmp_path, validation_file):
+    finish(nkat, tmp_path, validation_file, max_steps=8)
+    (newest(tmp_path / "run") / "manifest.json").write_text('{"files": {"trainer_state.json": {"size": "1"}}}')
+    done = finish(nkat, tmp_path, validation_file, max_steps=10, checkpoint_every=2, keep_checkpoints=1)
+    assert "damaged-step-000008" in done.stderr
+    assert newest(tmp_path / "run").name == "step-000010"

@@ -191,6 +191,28 @@ def test_running_out_of_memory_recomputes_more_and_loses_nothing(nkat, tmp_path)
     assert adapter_bytes(calm) == adapter_bytes(short)
 
 
+def test_memory_events_of_earlier_starts_stay_recorded(nkat, tmp_path):
+    data = write_records(tmp_path / "data.jsonl", RECORDS)
+    words = training.options(tmp_path / "run", train_data=data, max_steps=2, max_sequence_length=200, checkpointing="none")
+    assert nkat("train", *words, env={**os.environ, "NKAT_FAULTS": "oom@2"}).returncode == 0
+    assert nkat("train", *words, "--max-steps", "3").returncode == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["memory"]["events"] == ["step 2: recomputing 1 of 6 layers"] and config["checkpointing"] == "1"
+
+
+def test_a_validation_that_runs_out_of_memory_takes_smaller_passes(nkat, tmp_path):
+    data = write_records(tmp_path / "data.jsonl", RECORDS * 12)
+    given = dict(train_data=data, validation_data=data, max_steps=2, max_sequence_length=200, batch_size=1, validate_every=1)
+    budget = planned(nkat, training.options(tmp_path / "run", **given, checkpointing="full"))["total_bytes"]
+    done = nkat("train", *training.options(tmp_path / "run", **given, vram_budget_gib=budget / 2**30))
+    assert done.returncode == 0, done.stderr
+    assert "tokens at a time" in done.stderr
+    free = nkat("train", *training.options(tmp_path / "free", **given))
+    assert free.returncode == 0
+    tight_loss, free_loss = (training.lines(tmp_path / name)[-1]["validation_loss"] for name in ("run", "free"))
+    assert tight_loss == pytest.approx(free_loss, rel=1e-5)
+
+
 def test_running_out_of_memory_for_good_exits_4_with_the_table(nkat, tmp_path):
     data = write_records(tmp_path / "data.jsonl", RECORDS)
     words = training.options(tmp_path / "run", train_data=data, max_sequence_length=200)
@@ -239,9 +261,10 @@ def test_a_step_that_is_not_finite_is_skipped_and_recorded(nkat, tmp_path):
 def test_the_third_step_in_a_row_that_is_not_finite_stops_the_run(nkat, tmp_path):
     data = write_records(tmp_path / "data.jsonl", RECORDS)
     words = training.options(tmp_path / "run", train_data=data, max_steps=12, checkpoint_every=2, max_sequence_length=200)
-    done = nkat("train", *words, env={**os.environ, "NKAT_FAULTS": "nan@4,nan@5,nan@6"})
+    done = nkat("train", *words, env={**os.environ, "NKAT_FAULTS": "nan@1,nan@4,nan@5,nan@6"})
     assert done.returncode == 5
-    assert "third step in a row" in done.stderr and f"{data}:1" in done.stderr
+    assert "third step in a row" in done.stderr
+    assert done.stderr.count(f"{data}:") == 3 * 4, "the samples of these three steps and no others"
     again = nkat("train", *words)
     assert again.returncode == 0 and "step-000004" in again.stderr, again.stderr
     assert len(training.lines(tmp_path / "run")) == 12
