@@ -1,8 +1,9 @@
 #include "data/generators/general.h"
 
 namespace nkat::data {
+namespace {
 
-const GeneralTexts& general_texts(Language language) {
+const GeneralTexts& english_texts() {
   static const GeneralTexts english = {
       .office_stories =
           {"On {day} {name} asked the office: \"{request}\" People there thought about it for a while. {reason}",
@@ -42,6 +43,10 @@ const GeneralTexts& general_texts(Language language) {
                      "{name} works in the {team} team."},
                     {"{name} has {n} {things} and {other} has {m}. Who has {m}?", "{other} has {m} {things}."},
                     {"Tell me something about {name} and {other}.", "{name} and {other} meet on {day}."}}};
+  return english;
+}
+
+const GeneralTexts& japanese_texts() {
   static const GeneralTexts japanese = {
       .office_stories = {"{day}に{name}さんが事務所に聞きました。「{request}」みんなはしばらく考えました。{reason}",
                          "{team}部の{name}さんの話です。だれかが書きました。「{request}」返事は短く、{other}さんが"
@@ -80,7 +85,13 @@ const GeneralTexts& general_texts(Language language) {
                     {"{name}さんは{things}を{n}個、{other}さんは{m}個持っています。{m}個持っているのは誰ですか。",
                      "{other}さんは{things}を{m}個持っています。"},
                     {"{name}さんと{other}さんについて教えてください。", "{name}さんと{other}さんは{day}に会います。"}}};
-  return language == Language::kEnglish ? english : japanese;
+  return japanese;
+}
+
+}  // namespace
+
+const GeneralTexts& general_texts(Language language) {
+  return language == Language::kEnglish ? english_texts() : japanese_texts();
 }
 
 }  // namespace nkat::data
