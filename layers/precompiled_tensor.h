@@ -2,13 +2,13 @@
 #pragma once
 
 #include <ATen/ATen.h>
-#include <algorithm>
-#include <cstdint>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <vector>
