@@ -56,13 +56,9 @@ LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& 
     std::vector<std::int64_t> indices(static_cast<std::size_t>(pass_size(dataset, begin, options.tokens_per_pass)));
     for (std::int64_t& index : indices) index = begin++;
     const PackedSamples packed = pack_samples(dataset, indices).to(decoder.device());
-    const auto layout = decoder.layout(packed.lengths);
-    at::Tensor x = decoder.embed(packed.tokens);  // (T, H)
-    for (std::int64_t layer = 0; layer < decoder.num_layers(); ++layer) {
-      x = decoder.layer(layer, x, layout, blocks.empty() ? at::Tensor() : blocks[static_cast<std::size_t>(layer)]);
-    }
-    const at::Tensor normed = decoder.final_norm(x.index_select(0, packed.target_rows));  // (R, H)
-    append_losses(packed, layers::token_loss(normed, packed.targets, decoder.head_weight(), {}).losses, report.samples);
+    const at::Tensor hidden = decoder.hidden({packed.tokens, packed.lengths}, blocks);  // (T, H)
+    const at::Tensor rows = hidden.index_select(0, packed.target_rows);                 // (R, H)
+    append_losses(packed, layers::token_loss(rows, packed.targets, decoder.head_weight(), {}).losses, report.samples);
     if (options.progress) options.progress(begin, dataset.size());
   }
   return report;

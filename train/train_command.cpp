@@ -19,6 +19,8 @@
 namespace nkat::train {
 namespace {
 
+using SavedConfig = std::optional<nlohmann::ordered_json>;  // of the run in the folder
+
 data::DatasetOptions dataset_options(const TrainConfig& config, const std::vector<std::string>& files,
                                      const models::Phi3Config& model) {
   data::DatasetOptions options = config.dataset;
@@ -57,9 +59,8 @@ void require_same_run(const RunIdentity& saved, const RunIdentity& now, const st
 }
 
 // The newest checkpoint of the run in the folder, with the config that the run was started with taken over.
-std::optional<LoadedCheckpoint> find_run(const RunFolder& folder, TrainConfig& config, const OptionList& options,
-                                         const models::Phi3Config& model) {
-  const auto saved = folder.saved_config();
+std::optional<LoadedCheckpoint> find_run(const RunFolder& folder, const SavedConfig& saved, TrainConfig& config,
+                                         const OptionList& options, const models::Phi3Config& model) {
   if (!saved) return std::nullopt;
   if (config.resume == "never") {
     throw ConfigError(fmt::format(
@@ -86,13 +87,12 @@ ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const
   return ExitCode::kDone;
 }
 
-MemoryChoices resolve_memory(TrainConfig& config, const RunFolder& folder, const models::Phi3Config& model,
+MemoryChoices resolve_memory(TrainConfig& config, const SavedConfig& saved, const models::Phi3Config& model,
                              bool on_gpu) {
   const auto request = plan_request(model, config, config.precision == "bf16" ? 2 : 4, on_gpu);
   MemoryChoices choices{.recomputed_layers = resolve_recomputed_layers(model, config, request),
                         .micro_batch_samples = config.batch_size};
   config.checkpointing = std::to_string(choices.recomputed_layers);
-  const auto saved = folder.saved_config();
   const auto keep = [&](const char* key, std::int64_t& field) {
     const nlohmann::ordered_json::json_pointer pointer(key);
     if (!saved || !saved->contains(pointer) || !(*saved)[pointer].is_number_integer()) return;
@@ -104,8 +104,7 @@ MemoryChoices resolve_memory(TrainConfig& config, const RunFolder& folder, const
 }
 
 // What the memory monitor changed before this start.
-std::vector<std::string> saved_memory_events(const RunFolder& folder) {
-  const auto saved = folder.saved_config();
+std::vector<std::string> saved_memory_events(const SavedConfig& saved) {
   const nlohmann::ordered_json::json_pointer pointer("/memory/events");
   std::vector<std::string> events;
   if (!saved || !saved->contains(pointer)) return events;
@@ -142,7 +141,8 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   limit_default_length(config, model.max_position_embeddings, options);
   const RunFolder folder(config.output_dir);
   config.requested_checkpointing = config.checkpointing;
-  auto checkpoint = find_run(folder, config, options, model);
+  const SavedConfig saved = folder.saved_config();
+  auto checkpoint = find_run(folder, saved, config, options, model);
   if (checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending)
     return repeat_finish(folder, config, *checkpoint, model);
 
@@ -150,7 +150,7 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   const at::ScalarType precision = models::resolve_precision(config.precision, device);
   config.device = device.str();
   config.precision = models::precision_name(precision);
-  const MemoryChoices choices = resolve_memory(config, folder, model, device.is_cuda());
+  const MemoryChoices choices = resolve_memory(config, saved, model, device.is_cuda());
 
   const models::TextSide text = models::open_text_side(config.model_path, model);
   const data::Dataset training(dataset_options(config, config.train_data, model), text.tokenizer, text.chat_template);
@@ -166,7 +166,7 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
                        .window_samples = config.window_samples()};
   if (checkpoint) require_same_run(checkpoint->identity, identity, config.output_dir);
   folder.require_free_space(3 * checkpoint_bytes(config, model));
-  const std::vector<std::string> memory_events = saved_memory_events(folder);
+  const std::vector<std::string> memory_events = saved_memory_events(saved);
   folder.save_config(config, choices, memory_events);
 
   const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
