@@ -12,13 +12,14 @@
 #include <vector>
 
 #include "core/file.h"
+#include "data/checkpoint_folder.h"
 #include "models/config.h"
 
 namespace nkat::models {
 
 // The two files of an adapter folder.
-inline constexpr const char* kAdapterModelFile = "adapter_model.safetensors";
-inline constexpr const char* kAdapterConfigFile = "adapter_config.json";
+using data::kAdapterConfigFile;
+using data::kAdapterModelFile;
 
 struct AdapterSet {
   std::int64_t first_layer = 0;

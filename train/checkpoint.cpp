@@ -1,13 +1,11 @@
 #include "train/checkpoint.h"
 
 #include <torch/version.h>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
-#include "core/sha256.h"
 #include "core/version.h"
 #include "data/safetensors.h"
 #include "models/tensor_bytes.h"
@@ -17,10 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::int64_t kFormatVersion = 1;
-constexpr std::uint64_t kLargestFile = 8ULL << 30;
-constexpr const char* kManifest = "manifest.json";
-constexpr const char* kStateTensors = "trainer_state.safetensors";
-constexpr const char* kStateJson = "trainer_state.json";
 
 // The four moment tensors by name, in one place for reading and writing.
 template <class State>
@@ -66,7 +60,7 @@ std::string state_json(const TrainerState& state, const RunIdentity& identity) {
                {"base_sha256", identity.base.base_sha256},
                {"program", kVersion},
                {"libtorch", TORCH_VERSION}};
-  if (state.pending) json["pending_metrics"] = Json::parse(to_json_line(*state.pending));
+  if (state.pending) json["pending_metrics"] = Json::parse(data::to_json_line(*state.pending));
   return json.dump(2) + "\n";
 }
 
@@ -77,27 +71,9 @@ std::map<std::string, std::string> checkpoint_files(const TrainerState& state, c
   if (state.pending) lines.push_back(*state.pending);
   NKAT_INVARIANT(static_cast<std::int64_t>(lines.size()) == state.step);
   auto files = models::serialize_adapter(state.adapter, config, identity.base);
-  files[kStateTensors] = state_tensors(state, lines, identity);
-  files[kStateJson] = state_json(state, identity);
+  files[data::kStateTensors] = state_tensors(state, lines, identity);
+  files[data::kStateJson] = state_json(state, identity);
   return files;
-}
-
-void verify_manifest(const fs::path& path) {
-  const fs::path manifest_path = path / kManifest;
-  const Json manifest = parse_json(read_file(manifest_path, 1 << 20), manifest_path.string());
-  for (const char* name : {models::kAdapterModelFile, models::kAdapterConfigFile, kStateTensors, kStateJson}) {
-    const Json::json_pointer entry = Json::json_pointer("/files") / name;
-    const Json size = manifest.contains(entry / "size") ? manifest[entry / "size"] : Json();
-    const Json sha256 = manifest.contains(entry / "sha256") ? manifest[entry / "sha256"] : Json();
-    if (!size.is_number_unsigned() || !sha256.is_string()) {
-      throw FormatError(fmt::format("{}: size and sha256 of {} were expected", manifest_path.string(), name));
-    }
-    const std::string bytes = read_file(path / name, kLargestFile);
-    if (bytes.size() != size.get<std::uint64_t>() || sha256_hex(bytes) != sha256.get<std::string>()) {
-      throw FormatError(
-          fmt::format("{}: size or SHA-256 differ from the manifest; the file is damaged", (path / name).string()));
-    }
-  }
 }
 
 void load_moments(const fs::path& path, TrainerState& state) {
@@ -124,56 +100,35 @@ void load_state_json(const fs::path& path, LoadedCheckpoint& loaded) {
     const auto position = json.at("data_position").get<std::int64_t>();
     loaded.identity.window_samples = loaded.state.step > 0 ? position / loaded.state.step : 0;
     if (json.contains("pending_metrics"))
-      loaded.state.pending = parse_metrics_line(json["pending_metrics"].dump(), path.string());
+      loaded.state.pending = data::parse_metrics_line(json["pending_metrics"].dump(), path.string());
   } catch (const nlohmann::json::exception& error) {
     throw FormatError(fmt::format("{}: {}", path.string(), error.what()));
   }
 }
 
-// Steps of the folders named step-N, ascending.
-std::vector<std::int64_t> saved_steps(const fs::path& checkpoints) {
-  std::vector<std::int64_t> steps;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(checkpoints, ignored)) {
-    const std::string name = entry.path().filename().string();
-    std::int64_t step = 0;
-    const char* end = name.data() + name.size();
-    if (name.rfind("step-", 0) == 0 && std::from_chars(name.data() + 5, end, step).ptr == end) steps.push_back(step);
-  }
-  std::sort(steps.begin(), steps.end());
-  return steps;
-}
-
 }  // namespace
-
-fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step) {
-  return checkpoints / fmt::format("step-{:06}", step);
-}
 
 void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
                      const models::Phi3Config& config, const RunIdentity& identity) {
-  DurableFolder folder(checkpoint_path(checkpoints, state.step));
-  Json manifest = {{"version", kFormatVersion}, {"files", Json::object()}};
-  for (const auto& [name, bytes] : checkpoint_files(state, history, config, identity)) {
-    folder.write(name, bytes);
-    manifest["files"][name] = {{"size", bytes.size()}, {"sha256", sha256_hex(bytes)}};
-  }
-  folder.write(kManifest, manifest.dump(2) + "\n");
+  DurableFolder folder(data::checkpoint_path(checkpoints, state.step));
+  const auto files = checkpoint_files(state, history, config, identity);
+  for (const auto& [name, bytes] : files) folder.write(name, bytes);
+  folder.write(data::kManifest, data::manifest_text(files));
   // Read back before it counts: what the disk holds is what the manifest says.
-  verify_manifest(folder.temporary_path());
+  data::verify_manifest(folder.temporary_path());
   folder.publish();
 }
 
 LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config& config) {
-  verify_manifest(path);
+  data::verify_manifest(path);
   LoadedCheckpoint loaded;
   loaded.path = path;
   auto [adapter, base] = models::load_adapter(path, config);
   loaded.state.adapter = std::move(adapter);
   loaded.identity.base = std::move(base);
-  load_moments(path / kStateTensors, loaded.state);
-  load_state_json(path / kStateJson, loaded);
-  if (checkpoint_path(path.parent_path(), loaded.state.step) != path) {
+  load_moments(path / data::kStateTensors, loaded.state);
+  load_state_json(path / data::kStateJson, loaded);
+  if (data::checkpoint_path(path.parent_path(), loaded.state.step) != path) {
     throw FormatError(
         fmt::format("{}: it holds step {}; folder and content do not match", path.string(), loaded.state.step));
   }
@@ -181,10 +136,10 @@ LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config&
 }
 
 std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoints, const models::Phi3Config& config) {
-  const std::vector<std::int64_t> steps = saved_steps(checkpoints);
+  const std::vector<std::int64_t> steps = data::saved_steps(checkpoints);
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     try {
-      return load_checkpoint(checkpoint_path(checkpoints, *step), config);
+      return load_checkpoint(data::checkpoint_path(checkpoints, *step), config);
     } catch (const ShapeError&) {
       throw;  // the model is another one; an older checkpoint would not fit either
     } catch (const Error& error) {
@@ -197,22 +152,22 @@ std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoin
 }
 
 void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t newest_step, std::int64_t keep) {
-  std::vector<std::int64_t> steps = saved_steps(checkpoints);
+  std::vector<std::int64_t> steps = data::saved_steps(checkpoints);
   std::erase_if(steps, [&](std::int64_t step) { return step == 0 || step > newest_step; });
   if (keep == 0) return;
   for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i) {
     std::error_code error;
-    fs::remove_all(checkpoint_path(checkpoints, steps[i]), error);
+    fs::remove_all(data::checkpoint_path(checkpoints, steps[i]), error);
     if (error)
-      log::warning(
-          fmt::format("{}: can't be removed: {}", checkpoint_path(checkpoints, steps[i]).string(), error.message()));
+      log::warning(fmt::format("{}: can't be removed: {}", data::checkpoint_path(checkpoints, steps[i]).string(),
+                               error.message()));
   }
 }
 
 void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step) {
-  for (const std::int64_t later : saved_steps(checkpoints)) {
+  for (const std::int64_t later : data::saved_steps(checkpoints)) {
     if (later <= step) continue;
-    const fs::path from = checkpoint_path(checkpoints, later);
+    const fs::path from = data::checkpoint_path(checkpoints, later);
     const fs::path to = checkpoints / ("damaged-" + from.filename().string());
     std::error_code error;
     fs::remove_all(to, error);

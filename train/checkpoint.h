@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/file.h"
+#include "data/checkpoint_folder.h"
 #include "models/adapter_set.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
@@ -38,8 +39,6 @@ struct RunIdentity {
   std::uint64_t seed = 0;
   std::int64_t window_samples = 0;
 };
-
-fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step);
 
 // Publishes the checkpoint of state.step. `history`: the metrics of steps 1..state.step (the pending one may be
 // absent).

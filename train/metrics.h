@@ -1,41 +1,16 @@
-// metrics.jsonl: one JSON object a line for each optimizer step, across stops and resumes exactly one each. Everything
-// but validation_loss belongs to the state before the step's update; what is not finite is written as null.
+// metrics.jsonl of a run that is being trained: one line for each optimizer step, across stops and resumes exactly one
+// each.
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "core/file.h"
+#include "data/step_metrics.h"
 
 namespace nkat::train {
 
-struct StepMetrics {
-  std::int64_t step = 0;  // from 1
-  double loss = 0.0;      // L_LM, nats per target token of the window
-  double triality = 0.0;  // unweighted
-  double triality_weight = 0.0;
-  std::int64_t tokens = 0;  // all tokens of the window's samples
-  std::int64_t target_tokens = 0;
-  double grad_norm = 0.0;        // over W and α, before clipping
-  double weight_grad_rms = 0.0;  // of W, after clipping
-  double learning_rate = 0.0;
-  double alpha_learning_rate = 0.0;
-  std::vector<double> alpha;       // one a layer with an adapter
-  std::vector<double> gate_force;  // NaN in a skipped step
-  double step_seconds = 0.0;       // without validation and checkpoints
-  std::uint64_t memory_bytes = 0;  // the step's peak
-  std::optional<double> validation_loss = std::nullopt;
-  std::optional<std::string> skipped = std::nullopt;  // why the update was left out
-  bool clipped = false;                               // not in the line; counted in the summary
-
-  double tokens_per_second() const { return step_seconds > 0 ? static_cast<double>(tokens) / step_seconds : 0.0; }
-};
-
-std::string to_json_line(const StepMetrics& metrics);
-// The inverse, for plots and resumed validations; throws FormatError naming `source`.
-StepMetrics parse_metrics_line(const std::string& line, const std::string& source);
+using data::StepMetrics;
 
 // The file of a run. Opening it for step `last_step` keeps the lines 1..last_step and cuts what follows; a line that is
 // missing below it is a DataError, as is one whose lists are not of `layers` numbers.

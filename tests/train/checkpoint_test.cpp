@@ -35,7 +35,7 @@ class CheckpointTest : public ::testing::Test {
     return state;
   }
   void save(std::int64_t step) { save_checkpoint(folder_.path(), state(step), lines(step), tiny_config(), identity_); }
-  fs::path at_step(std::int64_t step) { return checkpoint_path(folder_.path(), step); }
+  fs::path at_step(std::int64_t step) { return data::checkpoint_path(folder_.path(), step); }
   void damage(const fs::path& file, std::size_t position) {
     std::string bytes = read_file(file, 1 << 24);
     bytes[position % bytes.size()] = static_cast<char>(bytes[position % bytes.size()] ^ 1);

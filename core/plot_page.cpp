@@ -1,0 +1,64 @@
+#include "core/plot_page.h"
+
+#include <gnuplot-iostream.h>
+
+#include <cmath>
+
+#include "core/log.h"
+
+namespace nkat {
+namespace {
+
+// As gnuplot's single-quoted string, in which '' is a quote.
+std::string quoted(const fs::path& path) {
+  std::string text = "'";
+  for (const char letter : path.string()) text += letter == '\'' ? "''" : std::string(1, letter);
+  return text + "'";
+}
+
+}  // namespace
+
+PlotPage::PlotPage(int width, int height)
+    : terminal_(fmt::format("set terminal pngcairo size {},{} font 'sans,11'\n", width, height)) {}
+
+PlotPage& PlotPage::operator<<(std::string_view commands) {
+  commands_ += commands;
+  return *this;
+}
+
+std::string PlotPage::data(const std::vector<std::vector<double>>& rows) {
+  const std::string name = fmt::format("$data{}", ++count_);
+  tables_ += name + " << END_OF_DATA\n";
+  for (const std::vector<double>& row : rows) {
+    for (const double value : row) tables_ += std::isfinite(value) ? fmt::format("{:.9g} ", value) : "NaN ";
+    tables_ += '\n';
+  }
+  tables_ += "END_OF_DATA\n";
+  return name;
+}
+
+std::string PlotPage::data(const PlotPoints& points) {
+  std::vector<std::vector<double>> rows;
+  rows.reserve(points.size());
+  for (const auto& [x, y] : points) rows.push_back({x, y});
+  return data(rows);
+}
+
+bool PlotPage::write(const fs::path& path) const {
+  const fs::path temporary = path.string() + ".partial";
+  std::error_code error;
+  fs::remove(temporary, error);
+  try {
+    Gnuplot gnuplot("gnuplot 2>/dev/null");
+    gnuplot << terminal_ << "set output " << quoted(temporary) << "\nset grid lc rgb '#DDDDDD'\n"
+            << tables_ << commands_ << "\nset output\n";
+  } catch (const std::exception& failure) {
+    log::warning(fmt::format("no plot: {}", failure.what()));
+  }
+  fs::rename(temporary, path, error);
+  if (error)
+    log::warning(fmt::format("{}: not drawn; is gnuplot installed? (scripts/setup installs it)", path.string()));
+  return !error;
+}
+
+}  // namespace nkat

@@ -1,0 +1,50 @@
+// A page of plots, drawn by gnuplot into a PNG. Colours are those of Okabe and Ito, which colour-blind readers can tell
+// apart; axes and grid look the same on every page.
+//
+//   PlotPage page(1200, 800);
+//   page << "set ylabel 'nats'\nplot " << page.data(points) << " with lines lc rgb " << kBlue << "\n";
+//   page.write("loss.png");
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/file.h"
+
+namespace nkat {
+
+// Colours as gnuplot takes them, quotes included.
+inline constexpr std::string_view kBlue = "'#0072B2'";
+inline constexpr std::string_view kOrange = "'#D55E00'";
+inline constexpr std::string_view kGreen = "'#009E73'";
+inline constexpr std::string_view kPink = "'#CC79A7'";
+inline constexpr std::string_view kSky = "'#56B4E9'";
+inline constexpr std::string_view kYellow = "'#E69F00'";
+inline constexpr std::string_view kBlack = "'#000000'";
+inline constexpr std::string_view kGrey = "'#888888'";
+
+using PlotPoints = std::vector<std::pair<double, double>>;  // (x, y); a y that is not finite leaves a gap
+
+class PlotPage {
+ public:
+  PlotPage(int width, int height);  // pixels
+
+  PlotPage& operator<<(std::string_view commands);
+  // Adds a table and returns its name ("$data3") for a plot command; to be called before that command is streamed.
+  std::string data(const PlotPoints& points);
+  std::string data(const std::vector<std::vector<double>>& rows);
+
+  // Draws into `path`, whole or not at all. Without gnuplot, or if it fails, a warning is logged; returns whether it
+  // worked.
+  bool write(const fs::path& path) const;
+
+ private:
+  std::string terminal_;
+  std::string tables_;
+  std::string commands_;
+  int count_ = 0;
+};
+
+}  // namespace nkat
