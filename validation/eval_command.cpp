@@ -8,45 +8,33 @@
 #include "core/machine.h"
 #include "core/progress.h"
 #include "core/signals.h"
-#include "models/adapter_set.h"
-#include "models/base_hash.h"
 #include "models/evaluation.h"
-#include "models/model_folder.h"
 #include "models/out_of_memory.h"
-#include "models/runtime.h"
+#include "validation/tasks/subject.h"
 
 namespace nkat::validation {
 namespace {
 
 struct EvalConfig {
-  std::string model_path;
-  std::string adapter;
+  SubjectOptions subject;
   data::DatasetOptions dataset;
   std::string task = "loss";
-  std::string precision = "auto";
-  std::string device = "auto";
   bool json = false;
 };
 
 void declare_options(OptionList& options, EvalConfig& config) {
-  options.add("model-path", config.model_path,
+  options.add("model-path", config.subject.model_path,
               {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
-  options.add("adapter", config.adapter,
+  options.add("adapter", config.subject.adapter,
               {.help = "folder of an adapter; the bare model is measured beside it", .value = "DIR"});
   options.add("data", config.dataset.files, {.help = "JSONL files", .value = "FILE", .required = true});
   options.add("task", config.task,
               {.help = "what to measure: loss and perplexity over target tokens", .choices = {"loss"}});
   data::declare_dataset_options(options, config.dataset);
-  options.add("precision", config.precision,
+  options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
-  options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
+  options.add("device", config.subject.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
   options.add("json", config.json, {.help = "print JSON"});
-}
-
-std::vector<at::Tensor> adapter_blocks(const EvalConfig& config, const models::Phi3Config& model, at::Device device) {
-  const models::LoadedAdapter loaded = models::load_adapter(config.adapter, model);
-  models::require_same_base(loaded, models::base_sha256(config.model_path), config.adapter);
-  return loaded.adapter.blocks(loaded.adapter.rotations(), device);
 }
 
 models::LossReport measure(const char* what, const models::Decoder& decoder, const std::vector<at::Tensor>& blocks,
@@ -76,19 +64,13 @@ void print(const EvalConfig& config, const models::LossReport& report, const std
 
 ExitCode evaluate(const EvalConfig& config) {
   install_stop_signals();
-  const models::Phi3Config model = models::read_phi3_config(config.model_path);
-  const at::Device device = models::resolve_device(config.device);
-  const at::ScalarType precision = models::resolve_precision(config.precision, device);
-  const models::TextSide text = models::open_text_side(config.model_path, model);
+  const Subject subject = open_subject(config.subject);
   data::DatasetOptions dataset_options = config.dataset;
-  dataset_options.vocabulary_size = model.vocab_size;
-  const data::Dataset dataset(dataset_options, text.tokenizer, text.chat_template);
-  const std::vector<at::Tensor> blocks =
-      config.adapter.empty() ? std::vector<at::Tensor>() : adapter_blocks(config, model, device);
-  const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
+  dataset_options.vocabulary_size = subject.config.vocab_size;
+  const data::Dataset dataset(dataset_options, subject.text.tokenizer, subject.text.chat_template);
   std::optional<models::LossReport> base;
-  if (!blocks.empty()) base = measure("base", decoder, {}, dataset);
-  print(config, measure("eval", decoder, blocks, dataset), base);
+  if (subject.has_adapter()) base = measure("base", subject.decoder, {}, dataset);
+  print(config, measure("eval", subject.decoder, subject.blocks, dataset), base);
   return ExitCode::kDone;
 }
 

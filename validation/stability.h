@@ -1,0 +1,69 @@
+// How steady a run was: spikes, skipped steps, divergence, convergence, overfitting, memory and speed, from its
+// metrics.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "validation/run_records.h"
+#include "validation/statistics/interval.h"
+
+namespace nkat::validation {
+
+struct Spike {
+  std::int64_t step = 0;
+  std::string what = {};  // "loss", "gradient norm"
+  double value = 0.0;
+  double z = 0.0;  // robust: distance from the running median over 1.4826 MAD of the residuals
+};
+
+struct Convergence {
+  std::int64_t steps = 0;        // of the last fifth
+  Estimate slope = {};           // nats a step
+  double relative_change = 0.0;  // |slope| n/5 over the loss
+  bool converged = false;
+};
+
+struct Overfitting {
+  double validation_last = 0.0;
+  double validation_lowest = 0.0;
+  std::int64_t lowest_step = 0;
+  double rise = 0.0;                                     // last over lowest, less 1
+  Estimate gap_trend = {};                               // slope of (validation - training loss), nats a step
+  std::optional<std::int64_t> turn_step = std::nullopt;  // first step from which validation only lies above its lowest
+  bool overfitted = false;
+};
+
+struct SpeedPhase {
+  std::string name = {};  // "rate warm-up", "lambda annealing", "full lambda"
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+  double tokens_per_second = 0.0;  // all tokens over all seconds
+};
+
+struct StabilityOptions {
+  double spike_z = 8.0;
+  double converged_change = 0.01;  // of the loss
+  double overfitting_rise = 0.02;
+};
+
+struct StabilityReport {
+  std::vector<Spike> spikes = {};
+  std::vector<std::pair<std::int64_t, std::string>> skipped = {};  // step, reason
+  std::optional<std::int64_t> diverged_at = std::nullopt;  // first step after which the loss stays above its start
+  std::optional<Convergence> convergence = {};             // absent with too few steps
+  std::optional<Overfitting> overfitting = {};             // absent without at least three validation losses
+  double loss_first = 0.0;
+  double loss_last = 0.0;  // mean of the last fifth
+  std::uint64_t peak_memory_bytes = 0;
+  double hours = 0.0;          // of the steps so far
+  double hours_planned = 0.0;  // for max_steps, at the mean rate so far
+  std::vector<SpeedPhase> phases = {};
+};
+
+// A run whose metrics are series only has nothing to report: std::nullopt.
+std::optional<StabilityReport> analyze_stability(const RunRecords& run, const StabilityOptions& options);
+
+}  // namespace nkat::validation
