@@ -1,0 +1,255 @@
+#include "validation/report/checklist.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace nkat::validation {
+namespace {
+
+constexpr double kDefaultAlphaInit = -5.0;
+
+CheckStatus passed(bool holds) { return holds ? CheckStatus::kPass : CheckStatus::kFail; }
+
+Check unmeasured(std::string name, std::string threshold, std::string note, std::string command) {
+  return {.name = std::move(name),
+          .threshold = std::move(threshold),
+          .note = std::move(note),
+          .command = std::move(command)};
+}
+
+Check alpha_starts(const Findings& findings, const Thresholds& thresholds) {
+  const double wanted = findings.run.settings.alpha_init.value_or(kDefaultAlphaInit);
+  double worst = wanted;
+  for (const double alpha : findings.run.metrics.front().alpha)
+    if (!(std::abs(alpha - wanted) <= std::abs(worst - wanted))) worst = alpha;
+  const double distance = std::abs(worst - wanted);
+  return {.name = "alpha starts near its initial value",
+          .value = worst,
+          .threshold = fmt::format("within {} of {}", thresholds.alpha_start, wanted),
+          .status = passed(distance <= thresholds.alpha_start),
+          .note = "the layer farthest from it at the first step"};
+}
+
+Check gates_rise(const Findings& findings, const Thresholds& thresholds) {
+  const auto opened =
+      std::ranges::count_if(findings.gates.layers, [](const GateFinding& l) { return l.opened_at.has_value(); });
+  const auto layers = static_cast<double>(findings.gates.layers.size());
+  return {.name = "sigma(alpha) rises",
+          .value = static_cast<double>(opened),
+          .threshold = fmt::format(">= {:g} layers", std::ceil(thresholds.opened_layers * layers)),
+          .status = passed(static_cast<double>(opened) >= thresholds.opened_layers * layers),
+          .note = fmt::format("of {} layers opened: sigma 0.1 above its first value", layers)};
+}
+
+Check transition_timing(const Findings& findings, const Thresholds& thresholds) {
+  const GateFinding& sum = findings.gates.sum;
+  const auto first = static_cast<double>(findings.run.metrics.front().step);
+  const auto last = static_cast<double>(findings.run.metrics.back().step);
+  Check check{.name = "timing of the transition",
+              .threshold = fmt::format("interval inside the run, no wider than {:g} steps",
+                                       thresholds.tau_width * (last - first + 1)),
+              .status = CheckStatus::kFail};
+  if (!sum.tau) {
+    check.note = fmt::format("no rise of the force: the verdict is {}", verdict_name(sum.verdict));
+    return check;
+  }
+  check.value = static_cast<double>(*sum.tau);
+  check.interval = sum.tau_interval;
+  check.note = "step, of the sum over layers";
+  if (!sum.tau_interval) {
+    check.note +=
+        fmt::format("; no interval: {:.0f} % of the replicates had no rise", 100 * sum.replicates_without_rise);
+    return check;
+  }
+  const auto [low, high] = *sum.tau_interval;
+  check.status = passed(low > first && high < last && high - low <= thresholds.tau_width * (last - first + 1));
+  return check;
+}
+
+Check reasoning_gain(const Findings& findings, const Thresholds& thresholds, const std::string& command) {
+  const std::string name = "reasoning gain",
+                    threshold = fmt::format("> 0 and McNemar's p < {}", thresholds.significance);
+  if (!findings.gain.math || !findings.gain.math->scores.at("all").base)
+    return unmeasured(name, threshold, "", command + " --model-path MODEL --tasks math");
+  const PairedAccuracy& score = findings.gain.math->scores.at("all");
+  const double gain = score.model.value() - score.base->value();
+  return {.name = name,
+          .value = gain,
+          .threshold = threshold,
+          .status = passed(gain > 0 && score.p.value_or(1.0) < thresholds.significance),
+          .note = fmt::format("{} of {} right, {} without the adapter; p = {:.2g}", score.model.right,
+                              score.model.questions, score.base->right, score.p.value_or(1.0))};
+}
+
+Check worst_geometry(const Findings& findings, const std::string& name, double limit, double RotationQuality::*what) {
+  const std::string threshold = fmt::format("<= {:g}", limit);
+  if (findings.geometry.empty())
+    return unmeasured(name, threshold, "there are no checkpoints", "nkat validate on a folder with checkpoints/");
+  const auto worst =
+      std::ranges::max_element(findings.geometry, {}, [what](const GeometryRow& row) { return row.exact.*what; });
+  return {.name = name,
+          .value = worst->exact.*what,
+          .threshold = threshold,
+          .status = passed(worst->exact.*what <= limit),
+          .note = fmt::format("largest of all checkpoints, at step {}, layer {}", worst->step, worst->layer)};
+}
+
+Check triality(const Findings& findings, const Thresholds& thresholds) {
+  const std::string name = "triality", threshold = fmt::format("<= {:g}", thresholds.triality);
+  if (findings.geometry.empty())
+    return unmeasured(name, threshold, "there are no checkpoints", "nkat validate on a folder with checkpoints/");
+  double sum = 0.0;
+  int layers = 0;
+  for (const GeometryRow& row : findings.geometry) {
+    if (row.step != findings.geometry.back().step) continue;
+    sum += row.exact.triality;
+    ++layers;
+  }
+  return {.name = name,
+          .value = sum / layers,
+          .threshold = threshold,
+          .status = passed(sum / layers <= thresholds.triality),
+          .note = "triality loss, mean over layers at the last checkpoint; 0 for triples, 2 for unrelated rotations"};
+}
+
+bool ran_on_gpu(const Findings& findings) { return findings.run.settings.device.starts_with("cuda"); }
+
+Check memory(const Findings& findings, const std::string& command) {
+  const double budget = findings.run.settings.vram_budget_gib.value_or(11.5);
+  const std::string name = "VRAM within the budget", threshold = fmt::format("<= {:g} GiB", budget);
+  if (!findings.stability || !ran_on_gpu(findings))
+    return unmeasured(name, threshold, "the run was not on a GPU", command + " on a run trained with --device cuda:0");
+  const double peak = static_cast<double>(findings.stability->peak_memory_bytes) / static_cast<double>(1ULL << 30);
+  return {.name = name,
+          .value = peak,
+          .threshold = threshold,
+          .status = passed(peak <= budget),
+          .note = "GiB, largest peak of a step"};
+}
+
+Check hours(const Findings& findings, const Thresholds& thresholds, const std::string& command) {
+  const std::string name = "hours", threshold = fmt::format("<= {:g}", thresholds.hours);
+  if (!findings.stability || !ran_on_gpu(findings))
+    return unmeasured(name, threshold, "the run was not on a GPU", command + " on a run trained with --device cuda:0");
+  const double planned = findings.stability->hours_planned;
+  return {.name = name,
+          .value = planned,
+          .threshold = threshold,
+          .status = passed(planned <= thresholds.hours),
+          .note = fmt::format("for all steps at the mean rate so far; {:.2f} h are done", findings.stability->hours)};
+}
+
+Check convergence(const Findings& findings, double limit) {
+  const std::string name = "loss converges";
+  const std::string threshold = fmt::format("slope's interval holds 0, or change < {:g} %", 100 * limit);
+  if (!findings.stability || !findings.stability->convergence)
+    return unmeasured(name, threshold, "too few steps", "nkat train, with more steps");
+  const Convergence& convergence = *findings.stability->convergence;
+  return {.name = name,
+          .value = convergence.slope.value,
+          .interval = convergence.slope.interval,
+          .threshold = threshold,
+          .status = passed(convergence.converged),
+          .note = fmt::format("nats a step over the last {} steps: {:.2g} % of the loss", convergence.steps,
+                              100 * convergence.relative_change)};
+}
+
+Check final_loss(const Findings& findings, const Thresholds& thresholds) {
+  const std::string name = "final loss", threshold = fmt::format("< {:g}", thresholds.final_loss);
+  const auto last =
+      std::find_if(findings.run.metrics.rbegin(), findings.run.metrics.rend(),
+                   [](const data::StepMetrics& m) { return m.validation_loss && std::isfinite(*m.validation_loss); });
+  if (last == findings.run.metrics.rend())
+    return unmeasured(name, threshold, "the run measured no validation loss", "nkat train --validation-data FILE");
+  Check check{.name = name,
+              .value = *last->validation_loss,
+              .threshold = threshold,
+              .status = passed(*last->validation_loss < thresholds.final_loss),
+              .note = fmt::format("validation loss after step {}, nats per target token", last->step)};
+  if (findings.gain.held_out && std::abs(findings.gain.held_out->loss.value - *check.value) < 0.01 * *check.value)
+    check.interval = findings.gain.held_out->loss.interval;
+  return check;
+}
+
+Check overfitting(const Findings& findings, double limit) {
+  const std::string name = "no overfitting", threshold = fmt::format("<= {:g} %", 100 * limit);
+  if (!findings.stability || !findings.stability->overfitting)
+    return unmeasured(name, threshold, "too few validation losses",
+                      "nkat train --validation-data FILE --validate-every N");
+  const Overfitting& found = *findings.stability->overfitting;
+  return {.name = name,
+          .value = 100 * found.rise,
+          .threshold = threshold,
+          .status = passed(!found.overfitted),
+          .note = fmt::format("% of the last validation loss above its lowest, {:.4f} at step {}",
+                              found.validation_lowest, found.lowest_step)};
+}
+
+Check base_language(const Findings& findings, const Thresholds& thresholds, const std::string& command) {
+  const std::string name = "base language kept",
+                    threshold = fmt::format("<= {:+g} nats", thresholds.general_loss_change);
+  if (!findings.gain.general || !findings.gain.general->change)
+    return unmeasured(name, threshold, "", command + " --model-path MODEL --general-data FILE");
+  const Estimate& change = *findings.gain.general->change;
+  return {.name = name,
+          .value = change.value,
+          .interval = change.interval,
+          .threshold = threshold,
+          .status = passed(change.value <= thresholds.general_loss_change),
+          .note = "change of the loss on general text, nats per target token"};
+}
+
+}  // namespace
+
+const char* status_name(CheckStatus status) {
+  switch (status) {
+    case CheckStatus::kPass: return "pass";
+    case CheckStatus::kFail: return "fail";
+    case CheckStatus::kNotMeasured: return "not measured";
+  }
+  return "";
+}
+
+void declare_thresholds(OptionList& options, Thresholds& t) {
+  options.add("alpha-start-tolerance", t.alpha_start,
+              {.help = "check: distance of alpha from its initial value at the first step", .minimum = 0});
+  options.add("opened-layers", t.opened_layers,
+              {.help = "check: share of the layers that must open", .minimum = 0, .maximum = 1});
+  options.add("tau-width", t.tau_width,
+              {.help = "check: largest width of tau's interval, as a share of the run", .minimum = 0, .maximum = 1});
+  options.add("significance", t.significance,
+              {.help = "check: McNemar's p below which a reasoning gain counts", .minimum = 0, .maximum = 1});
+  options.add("rotation-error", t.rotation_error,
+              {.help = "check: largest ||R^T R - I|| and |det R - 1|", .minimum = 0});
+  options.add("triality-limit", t.triality,
+              {.help = "check: triality loss at the last checkpoint; unrelated rotations have 2", .minimum = 0});
+  options.add("hours-limit", t.hours, {.help = "check: hours for all steps", .minimum = 0});
+  options.add("final-loss", t.final_loss, {.help = "check: last validation loss, nats", .minimum = 0});
+  options.add("general-loss-change", t.general_loss_change,
+              {.help = "check: largest rise of the loss on general text, nats"});
+  options.add("overfitting-rise", t.stability.overfitting_rise,
+              {.help = "check: last validation loss over its lowest, less 1", .minimum = 0});
+  options.add("converged-change", t.stability.converged_change,
+              {.help = "check: change of the loss over the last fifth, as a share of it", .minimum = 0});
+  options.add(
+      "spike-z", t.stability.spike_z,
+      {.help = "robust z-score from which a loss or gradient norm is a spike", .minimum = 0, .above_minimum = true});
+}
+
+std::vector<Check> make_checklist(const Findings& findings, const Thresholds& thresholds, const std::string& command) {
+  return {alpha_starts(findings, thresholds),
+          gates_rise(findings, thresholds),
+          transition_timing(findings, thresholds),
+          reasoning_gain(findings, thresholds, command),
+          worst_geometry(findings, "R^T R = I", thresholds.rotation_error, &RotationQuality::orthogonality_max),
+          worst_geometry(findings, "det R = 1", thresholds.rotation_error, &RotationQuality::determinant_max),
+          triality(findings, thresholds),
+          memory(findings, command),
+          hours(findings, thresholds, command),
+          convergence(findings, thresholds.stability.converged_change),
+          final_loss(findings, thresholds),
+          overfitting(findings, thresholds.stability.overfitting_rise),
+          base_language(findings, thresholds, command)};
+}
+
+}  // namespace nkat::validation

@@ -1,0 +1,202 @@
+#include "validation/report/report_document.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/progress.h"
+#include "validation/report/gain_section.h"
+#include "validation/report/verdict_text.h"
+
+namespace nkat::validation {
+namespace {
+
+std::string number(double value) { return std::isfinite(value) ? fmt::format("{:.4g}", value) : "-"; }
+
+std::string with_interval(const std::optional<double>& value, const std::optional<Interval>& interval) {
+  if (!value) return "-";
+  return interval ? fmt::format("{} ({} to {})", number(*value), number(interval->low), number(interval->high))
+                  : number(*value);
+}
+
+std::string optional_step(const std::optional<std::int64_t>& step) { return step ? fmt::format("{}", *step) : "-"; }
+
+std::string levels_text(const std::vector<ForceLevel>& levels) {
+  std::string text;
+  for (const ForceLevel& level : levels)
+    text += fmt::format("{}{} from {}", text.empty() ? "" : ", ", number(level.force), level.from);
+  return text;
+}
+
+std::vector<std::string> gate_row(const GateFinding& finding, bool compared) {
+  std::string verdict = verdict_name(finding.verdict);
+  if (finding.reclosed) verdict += ", reclosed";
+  std::vector<std::string> row = {
+      finding.layer < 0 ? "sum" : fmt::format("{}", finding.layer),
+      verdict,
+      finding.shape ? (*finding.shape == RiseShape::kAbrupt ? "abrupt" : "gradual") : "-",
+      finding.tau ? step_text(*finding.tau, finding.tau_interval) : "-",
+      finding.sign_change ? step_text(*finding.sign_change, finding.sign_change_interval) : "-",
+      optional_step(finding.opened_at),
+      fmt::format("{:.3f}, {:.3f}, {:.3f}", finding.gate_first, finding.gate_max, finding.gate_last),
+      levels_text(finding.levels),
+      finding.smallest_step_seen ? number(*finding.smallest_step_seen) : "-"};
+  if (compared) row.insert(row.begin() + 2, finding.specific ? (*finding.specific ? "yes" : "no") : "-");
+  return row;
+}
+
+void add_gates(Document& document, const Findings& findings) {
+  const GateReport& gates = findings.gates;
+  document.push_back(Heading{2, "Gates"});
+  std::string crossings;
+  for (std::size_t i = 0; i < kCrossingLevels.size(); ++i)
+    crossings += fmt::format("{}{:g} at {}", i == 0 ? "" : ", ", kCrossingLevels[i],
+                             gates.crossings[i] ? fmt::format("step {}", *gates.crossings[i]) : "no step");
+  document.push_back(Paragraph{fmt::format(
+      "The mean gate passes {}; it grows fastest at step {}. A verdict rests on the force that the loss "
+      "exerts on a gate, not on the gate's path, which under Adam looks like a transition whatever drives it.",
+      crossings, optional_step(gates.max_susceptibility_step))});
+  const bool compared = std::ranges::any_of(gates.layers, [](const GateFinding& l) { return l.specific.has_value(); });
+  Table table{{"layer", "verdict", "shape", "tau, step", "sign change, step", "opened at", "gate: first, largest, last",
+               "levels of the force", "smallest step seen"},
+              {gate_row(gates.sum, compared)}};
+  if (compared) table.header.insert(table.header.begin() + 2, "specific");
+  for (const GateFinding& layer : gates.layers) table.rows.push_back(gate_row(layer, compared));
+  document.push_back(std::move(table));
+}
+
+void add_comparison(Document& document, const RunComparison& comparison) {
+  document.push_back(Heading{2, "Other runs"});
+  Table runs{{"run", "control", "seed", "verdict", "tau of the sum, step", "layers with a transition"}, {}};
+  for (const ComparedRun& run : comparison.runs) {
+    runs.rows.push_back({run.name, run.control, run.seed < 0 ? "-" : fmt::format("{}", run.seed),
+                         verdict_name(run.gates.sum.verdict),
+                         run.gates.sum.tau ? step_text(*run.gates.sum.tau, run.gates.sum.tau_interval) : "-",
+                         fmt::format("{} of {}", run.gates.count(Verdict::kTransition), run.gates.layers.size())});
+  }
+  document.push_back(std::move(runs));
+  for (const RunComparison::ControlResult& control : comparison.controls) {
+    document.push_back(Paragraph{
+        control.transitions_in_both.empty() && !control.run_is_transition
+            ? fmt::format("In the control {} ({}) the effect is absent: none of this run's transitions is one there.",
+                          control.name, control.control)
+            : fmt::format("In the control {} ({}) the effect is not absent: {} of its layers are a transition, {} of "
+                          "them here, too.",
+                          control.name, control.control, control.transitions, control.transitions_in_both.size())});
+  }
+  Table spread{{"layer", "runs", "transitions", "tau by run", "median", "range"}, {}};
+  for (const TauSpread& layer : comparison.spreads) {
+    if (layer.runs < 2) continue;
+    std::string list;
+    for (const std::int64_t tau : layer.tau) list += fmt::format("{}{}", list.empty() ? "" : ", ", tau);
+    spread.rows.push_back({layer.layer < 0 ? "sum" : fmt::format("{}", layer.layer), fmt::format("{}", layer.runs),
+                           fmt::format("{}", layer.transitions), list.empty() ? "-" : list,
+                           layer.tau.empty() ? "-" : number(layer.median),
+                           layer.tau.empty() ? "-" : number(layer.range)});
+  }
+  if (spread.rows.empty()) return;
+  document.push_back(Paragraph{"Spread of tau over the runs without a control, this one included:"});
+  document.push_back(std::move(spread));
+}
+
+void add_geometry(Document& document, const std::vector<GeometryRow>& rows) {
+  document.push_back(Heading{2, "Geometry"});
+  if (rows.empty()) {
+    document.push_back(Paragraph{"There are no checkpoints to measure."});
+    return;
+  }
+  document.push_back(Paragraph{fmt::format(
+      "At the last checkpoint, step {}; all checkpoints are in the JSON report. The BF16 columns are of rotations "
+      "rounded to BF16, a diagnostic: nothing applies them.",
+      rows.back().step)});
+  Table table{{"layer", "max ||R'R - I||", "max |det R - 1|", "largest angle, rad", "median angle, rad", "max ||A||",
+               "triality", "BF16 max ||R'R - I||", "BF16 triality"},
+              {}};
+  for (const GeometryRow& row : rows) {
+    if (row.step != rows.back().step) continue;
+    table.rows.push_back({fmt::format("{}", row.layer), number(row.exact.orthogonality_max),
+                          number(row.exact.determinant_max), number(row.angle_max), number(row.angle_median),
+                          number(row.norm_max), number(row.exact.triality), number(row.bf16.orthogonality_max),
+                          number(row.bf16.triality)});
+  }
+  document.push_back(std::move(table));
+}
+
+std::string list_of_spikes(const std::vector<Spike>& spikes) {
+  constexpr std::size_t kMost = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(spikes.size(), kMost); ++i)
+    text += fmt::format("{}{} at step {} (z {:.1f})", i == 0 ? "" : ", ", spikes[i].what, spikes[i].step, spikes[i].z);
+  return spikes.size() > kMost ? text + ", ..." : text;
+}
+
+void add_stability(Document& document, const StabilityReport& report) {
+  document.push_back(Heading{2, "Stability"});
+  Table table{{"what", "found"}, {}};
+  const auto add = [&](const std::string& what, const std::string& found) { table.rows.push_back({what, found}); };
+  add("training loss, first and over the last fifth",
+      fmt::format("{}, {}", number(report.loss_first), number(report.loss_last)));
+  add("spikes",
+      report.spikes.empty() ? "none" : fmt::format("{}: {}", report.spikes.size(), list_of_spikes(report.spikes)));
+  add("skipped steps", report.skipped.empty()
+                           ? "none"
+                           : fmt::format("{}, the first at {}: {}", report.skipped.size(), report.skipped.front().first,
+                                         report.skipped.front().second));
+  add("divergence", report.diverged_at ? fmt::format("from step {}", *report.diverged_at) : "none");
+  if (report.convergence)
+    add("slope over the last fifth, nats a step",
+        with_interval(report.convergence->slope.value, report.convergence->slope.interval));
+  if (report.overfitting) {
+    const Overfitting& found = *report.overfitting;
+    add("validation loss, lowest and last", fmt::format("{} at step {}, {}", number(found.validation_lowest),
+                                                        found.lowest_step, number(found.validation_last)));
+    add("trend of validation less training loss, nats a step",
+        with_interval(found.gap_trend.value, found.gap_trend.interval));
+    add("validation turns at", found.turn_step ? fmt::format("step {}", *found.turn_step) : "no step");
+  }
+  add("peak memory", format_bytes(static_cast<double>(report.peak_memory_bytes)));
+  add("time of the steps so far; for all steps",
+      fmt::format("{}; {}", format_duration(3600 * report.hours), format_duration(3600 * report.hours_planned)));
+  for (const SpeedPhase& phase : report.phases)
+    add(fmt::format("tokens a second, {} (steps {} to {})", phase.name, phase.from, phase.to),
+        fmt::format("{:.0f}", phase.tokens_per_second));
+  document.push_back(std::move(table));
+}
+
+std::string run_sentence(const Findings& findings) {
+  std::string text =
+      fmt::format("Run {}: {} steps{}, {} layers, {} checkpoints", findings.run.name, findings.run.metrics.size(),
+                  findings.run.settings.max_steps ? fmt::format(" of {}", *findings.run.settings.max_steps) : "",
+                  findings.run.layers(), findings.run.checkpoints.size());
+  if (findings.run.settings.control != "none") text += fmt::format(", control {}", findings.run.settings.control);
+  text += ".";
+  for (const std::string& message : findings.run.damaged) text += " Passed over: " + message + ".";
+  return text;
+}
+
+}  // namespace
+
+Table checklist_table(const std::vector<Check>& checks) {
+  Table table{{"check", "value (95 % interval)", "threshold", "status", "what"}, {}};
+  for (const Check& check : checks) {
+    std::string what = check.note;
+    if (!check.command.empty()) what += (what.empty() ? "" : "; ") + ("measured by: " + check.command);
+    table.rows.push_back(
+        {check.name, with_interval(check.value, check.interval), check.threshold, status_name(check.status), what});
+  }
+  return table;
+}
+
+Document make_report(const Findings& findings, const std::vector<Image>& plots) {
+  Document document = {Heading{1, "Validation of " + findings.run.name}, Paragraph{verdict_sentences(findings)},
+                       Heading{2, "Checklist"}, checklist_table(findings.checks), Paragraph{run_sentence(findings)}};
+  add_gates(document, findings);
+  if (findings.comparison) add_comparison(document, *findings.comparison);
+  add_geometry(document, findings.geometry);
+  add_gain(document, findings.gain);
+  if (findings.stability) add_stability(document, *findings.stability);
+  document.push_back(Heading{2, "Plots"});
+  for (const Image& image : plots) document.push_back(image);
+  return document;
+}
+
+}  // namespace nkat::validation

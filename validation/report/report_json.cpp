@@ -1,0 +1,200 @@
+#include "validation/report/report_json.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "validation/report/verdict_text.h"
+
+namespace nkat::validation {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json json_of(const Interval& interval) { return Json::array({json_of(interval.low), json_of(interval.high)}); }
+Json json_of(std::int64_t value) { return value; }
+
+template <class Value>
+Json json_of(const std::optional<Value>& value) {
+  return value ? json_of(*value) : Json(nullptr);
+}
+
+Json json_of(const Estimate& estimate) {
+  return {{"value", json_of(estimate.value)}, {"interval", json_of(estimate.interval)}};
+}
+
+Json levels_json(const std::vector<ForceLevel>& levels) {
+  Json list = Json::array();
+  for (const ForceLevel& level : levels) {
+    list.push_back({{"from", level.from},
+                    {"to", level.to},
+                    {"force", json_of(level.force)},
+                    {"interval", json_of(level.interval)}});
+  }
+  return list;
+}
+
+Json finding_json(const GateFinding& finding) {
+  Json json = Json::object();
+  if (finding.layer >= 0) json["layer"] = finding.layer;
+  json["verdict"] = verdict_name(finding.verdict);
+  json["specific"] = finding.specific ? Json(*finding.specific) : Json(nullptr);
+  json["reclosed"] = finding.reclosed;
+  json["shape"] = finding.shape ? Json(*finding.shape == RiseShape::kAbrupt ? "abrupt" : "gradual") : Json(nullptr);
+  json["tau"] = json_of(finding.tau);
+  json["tau_interval"] = json_of(finding.tau_interval);
+  json["replicates_without_rise"] = json_of(finding.replicates_without_rise);
+  json["sign_change"] = json_of(finding.sign_change);
+  json["sign_change_interval"] = json_of(finding.sign_change_interval);
+  json["levels"] = levels_json(finding.levels);
+  json["opened_at"] = json_of(finding.opened_at);
+  json["gate_first"] = json_of(finding.gate_first);
+  json["gate_max"] = json_of(finding.gate_max);
+  json["gate_last"] = json_of(finding.gate_last);
+  json["smallest_step_seen"] = json_of(finding.smallest_step_seen);
+  json["usable_steps"] = finding.usable_steps;
+  json["noise_factor"] = json_of(finding.noise_factor);
+  json["lag_one_correlation"] = json_of(finding.lag_one_correlation);
+  return json;
+}
+
+Json run_json(const Findings& findings) {
+  const GateReport& gates = findings.gates;
+  Json by_verdict = Json::object();
+  for (const Verdict verdict : kVerdicts) by_verdict[verdict_name(verdict)] = gates.count(verdict);
+  Json crossings = Json::object();
+  for (std::size_t i = 0; i < kCrossingLevels.size(); ++i)
+    crossings[fmt::format("{:g}", kCrossingLevels[i])] = json_of(gates.crossings[i]);
+  return {{"folder", findings.run.folder.string()},
+          {"control", findings.run.settings.control},
+          {"steps", findings.run.metrics.size()},
+          {"finished", gates.finished},
+          {"verdict", verdict_name(gates.sum.verdict)},
+          {"tau", json_of(gates.sum.tau)},
+          {"tau_interval", json_of(gates.sum.tau_interval)},
+          {"layers_by_verdict", by_verdict},
+          {"crossings", crossings},
+          {"max_susceptibility_step", json_of(gates.max_susceptibility_step)},
+          {"alpha_reach", json_of(gates.alpha_reach)},
+          {"checkpoints", findings.run.checkpoints.size()},
+          {"damaged", findings.run.damaged}};
+}
+
+Json quality_json(const RotationQuality& quality) {
+  return {{"orthogonality_max", json_of(quality.orthogonality_max)},
+          {"orthogonality_mean", json_of(quality.orthogonality_mean)},
+          {"determinant_max", json_of(quality.determinant_max)},
+          {"triality", json_of(quality.triality)}};
+}
+
+Json geometry_json(const std::vector<GeometryRow>& rows) {
+  Json list = Json::array();
+  for (const GeometryRow& row : rows) {
+    list.push_back({{"step", row.step},
+                    {"layer", row.layer},
+                    {"orthogonality_max", json_of(row.exact.orthogonality_max)},
+                    {"orthogonality_mean", json_of(row.exact.orthogonality_mean)},
+                    {"determinant_max", json_of(row.exact.determinant_max)},
+                    {"angle_max", json_of(row.angle_max)},
+                    {"angle_median", json_of(row.angle_median)},
+                    {"norm_max", json_of(row.norm_max)},
+                    {"triality", json_of(row.exact.triality)},
+                    {"bf16", quality_json(row.bf16)}});
+  }
+  return list;
+}
+
+Json checks_json(const std::vector<Check>& checks) {
+  Json list = Json::array();
+  for (const Check& check : checks) {
+    Json json = {
+        {"name", check.name},           {"value", json_of(check.value)},       {"interval", json_of(check.interval)},
+        {"threshold", check.threshold}, {"status", status_name(check.status)}, {"note", check.note}};
+    if (!check.command.empty()) json["command"] = check.command;
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+Json stability_json(const StabilityReport& report) {
+  Json json = {{"loss_first", json_of(report.loss_first)},
+               {"loss_last", json_of(report.loss_last)},
+               {"diverged_at", json_of(report.diverged_at)},
+               {"peak_memory_bytes", report.peak_memory_bytes},
+               {"hours", json_of(report.hours)},
+               {"hours_planned", json_of(report.hours_planned)}};
+  json["spikes"] = Json::array();
+  for (const Spike& spike : report.spikes)
+    json["spikes"].push_back(
+        {{"step", spike.step}, {"what", spike.what}, {"value", json_of(spike.value)}, {"z", json_of(spike.z)}});
+  json["skipped"] = Json::array();
+  for (const auto& [step, reason] : report.skipped) json["skipped"].push_back({{"step", step}, {"reason", reason}});
+  if (report.convergence) {
+    json["convergence"] = {{"steps", report.convergence->steps},
+                           {"slope", json_of(report.convergence->slope)},
+                           {"relative_change", json_of(report.convergence->relative_change)},
+                           {"converged", report.convergence->converged}};
+  }
+  if (report.overfitting) {
+    json["overfitting"] = {{"validation_last", json_of(report.overfitting->validation_last)},
+                           {"validation_lowest", json_of(report.overfitting->validation_lowest)},
+                           {"lowest_step", report.overfitting->lowest_step},
+                           {"rise", json_of(report.overfitting->rise)},
+                           {"gap_trend", json_of(report.overfitting->gap_trend)},
+                           {"turn_step", json_of(report.overfitting->turn_step)},
+                           {"overfitted", report.overfitting->overfitted}};
+  }
+  json["phases"] = Json::array();
+  for (const SpeedPhase& phase : report.phases)
+    json["phases"].push_back({{"name", phase.name},
+                              {"from", phase.from},
+                              {"to", phase.to},
+                              {"tokens_per_second", json_of(phase.tokens_per_second)}});
+  return json;
+}
+
+Json comparison_json(const RunComparison& comparison) {
+  Json json = {{"runs", Json::array()}, {"tau", Json::array()}, {"controls", Json::array()}};
+  for (const ComparedRun& run : comparison.runs) {
+    Json verdicts = Json::array();
+    for (const GateFinding& layer : run.gates.layers) verdicts.push_back(verdict_name(layer.verdict));
+    json["runs"].push_back({{"name", run.name},
+                            {"control", run.control},
+                            {"seed", run.seed},
+                            {"verdict", verdict_name(run.gates.sum.verdict)},
+                            {"tau", json_of(run.gates.sum.tau)},
+                            {"tau_interval", json_of(run.gates.sum.tau_interval)},
+                            {"layers", verdicts}});
+  }
+  for (const TauSpread& spread : comparison.spreads) {
+    json["tau"].push_back({{"layer", spread.layer >= 0 ? Json(spread.layer) : Json("sum")},
+                           {"tau", spread.tau},
+                           {"runs", spread.runs},
+                           {"transitions", spread.transitions},
+                           {"median", json_of(spread.median)},
+                           {"range", json_of(spread.range)}});
+  }
+  for (const RunComparison::ControlResult& control : comparison.controls) {
+    json["controls"].push_back({{"name", control.name},
+                                {"control", control.control},
+                                {"run_is_transition", control.run_is_transition},
+                                {"transitions", control.transitions},
+                                {"transitions_in_both", control.transitions_in_both}});
+  }
+  return json;
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const Findings& findings) {
+  Json layers = Json::array();
+  for (const GateFinding& layer : findings.gates.layers) layers.push_back(finding_json(layer));
+  Json json = {{"verdict", verdict_sentences(findings)},       {"run", run_json(findings)},
+               {"sum", finding_json(findings.gates.sum)},      {"layers", layers},
+               {"geometry", geometry_json(findings.geometry)}, {"checks", checks_json(findings.checks)}};
+  if (findings.stability) json["stability"] = stability_json(*findings.stability);
+  if (findings.comparison) json["comparison"] = comparison_json(*findings.comparison);
+  return json;
+}
+
+}  // namespace nkat::validation

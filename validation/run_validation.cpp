@@ -1,0 +1,89 @@
+#include "validation/run_validation.h"
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/machine.h"
+#include "core/progress.h"
+#include "validation/geometry.h"
+#include "validation/tasks/decision_task.h"
+#include "validation/tasks/loss_task.h"
+#include "validation/tasks/math_task.h"
+
+namespace nkat::validation {
+namespace {
+
+bool wants(const ValidateConfig& config, const std::string& task) {
+  return std::ranges::find(config.tasks, task) != config.tasks.end();
+}
+
+std::vector<ComparedRun> read_compared_runs(const ValidateConfig& config, const GateOptions& options) {
+  std::vector<ComparedRun> runs;
+  for (const std::string& folder : config.compare) {
+    const RunRecords records = read_run(folder);
+    runs.push_back({.name = records.name,
+                    .control = records.settings.control,
+                    .seed = records.settings.seed.value_or(-1),
+                    .gates = analyze_gates(records, options)});
+  }
+  return runs;
+}
+
+std::vector<GeometryRow> geometry_with_progress(const RunRecords& run) {
+  std::optional<ProgressBar> bar;
+  if (stderr_is_terminal() && !run.checkpoints.empty()) bar.emplace("geometry", run.checkpoints.size());
+  return measure_geometry(run, [&](std::int64_t done, std::int64_t) {
+    if (bar) bar->update(static_cast<std::uint64_t>(done), "");
+  });
+}
+
+std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const SubjectText& text) {
+  std::vector<Measurement> measurements;
+  data::DatasetOptions dataset = config.dataset;
+  if (!config.validation_data.empty()) dataset.files = {config.validation_data};
+  if (wants(config, "loss") && (!config.validation_data.empty() || !config.general_data.empty())) {
+    LossTaskOptions options{.dataset = dataset, .ablate_layers = !config.ablate.empty()};
+    if (!config.general_data.empty()) options.general_data = {config.general_data};
+    measurements.push_back(prepare_loss_task(options, text));
+  }
+  return measurements;
+}
+
+GainReport measure_gain(const ValidateConfig& config, const RunRecords& run) {
+  if (config.model_path.empty()) return {};
+  if (run.checkpoints.empty()) {
+    throw DataError(fmt::format("{}: --model-path measures the newest checkpoint's adapter, but there is no checkpoint",
+                                run.folder.string()));
+  }
+  SubjectText text = open_subject_text({.model_path = config.model_path,
+                                        .adapter = run.checkpoints.back().path.string(),
+                                        .precision = config.precision,
+                                        .device = config.device});
+  const std::vector<Measurement> measurements = prepare_tasks(config, text);
+  const Subject subject = open_subject(std::move(text));
+  GainReport gain;
+  for (const Measurement& measure : measurements) measure(subject, gain);
+  return gain;
+}
+
+// What would have measured the rest: this call, to which options are added.
+std::string command_of(const ValidateConfig& config) { return "nkat validate --checkpoint-dir " + config.run; }
+
+}  // namespace
+
+Findings validate_run(const ValidateConfig& config) {
+  GateOptions options = config.gates;
+  options.seed = static_cast<std::uint64_t>(config.seed);
+  Findings findings;
+  findings.run = read_run(config.run);
+  for (const std::string& message : findings.run.damaged) log::warning("passed over: " + message);
+  findings.gates = analyze_gates(findings.run, options);
+  if (!config.compare.empty())
+    findings.comparison = compare_runs(findings.gates, findings.run, read_compared_runs(config, options));
+  findings.geometry = geometry_with_progress(findings.run);
+  findings.stability = analyze_stability(findings.run, config.thresholds.stability);
+  findings.gain = measure_gain(config, findings.run);
+  findings.checks = make_checklist(findings, config.thresholds, command_of(config));
+  return findings;
+}
+
+}  // namespace nkat::validation

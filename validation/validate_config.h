@@ -1,0 +1,41 @@
+// Everything that `nkat validate` can be told.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/dataset_options.h"
+#include "validation/gates/gate_analysis.h"
+#include "validation/report/checklist.h"
+
+namespace nkat::validation {
+
+struct ValidateConfig {
+  std::string run;  // run folder, its checkpoints/, or a folder with metrics.jsonl
+  std::vector<std::string> compare;
+  std::string require;  // a verdict, or "" for none
+  GateOptions gates;
+  std::int64_t seed = 0;  // of the bootstrap
+
+  std::string output_report = "report.md";
+  std::string plot_phase_transition = "plot.png";
+  bool json = false;
+
+  // What takes the model.
+  std::string model_path;
+  std::vector<std::string> tasks = {"loss", "decision", "math"};
+  std::string validation_data;
+  std::string general_data;
+  std::string reasoning_data;
+  std::int64_t questions = 200;
+  std::string ablate;  // "layers" or ""
+  std::string precision = "auto";
+  std::string device = "auto";
+  data::DatasetOptions dataset;
+
+  Thresholds thresholds;
+};
+
+void declare_options(OptionList& options, ValidateConfig& config);
+
+}  // namespace nkat::validation
