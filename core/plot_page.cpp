@@ -46,16 +46,22 @@ std::string PlotPage::data(const PlotPoints& points) {
 
 bool PlotPage::write(const fs::path& path) const {
   const fs::path temporary = path.string() + ".partial";
+  const fs::path finished = path.string() + ".finished";  // gnuplot goes on after an error, with half a page
   std::error_code error;
-  fs::remove(temporary, error);
   try {
     Gnuplot gnuplot("gnuplot 2>/dev/null");
     gnuplot << terminal_ << "set output " << quoted(temporary) << "\nset grid lc rgb '#DDDDDD'\n"
-            << tables_ << commands_ << "\nset output\n";
+            << tables_ << commands_ << "\nset output\nif (GPVAL_ERRNO == 0) { set print " << quoted(finished)
+            << "; print 1 }\n";
   } catch (const std::exception& failure) {
     log::warning(fmt::format("no plot: {}", failure.what()));
   }
-  fs::rename(temporary, path, error);
+  if (fs::remove(finished, error))
+    fs::rename(temporary, path, error);
+  else
+    error = std::make_error_code(std::errc::io_error);
+  std::error_code ignored;
+  fs::remove(temporary, ignored);
   if (error)
     log::warning(fmt::format("{}: not drawn; is gnuplot installed? (scripts/setup installs it)", path.string()));
   return !error;

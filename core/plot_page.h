@@ -25,6 +25,10 @@ inline constexpr std::string_view kYellow = "'#E69F00'";
 inline constexpr std::string_view kBlack = "'#000000'";
 inline constexpr std::string_view kGrey = "'#888888'";
 
+// From dark to light, even in grey.
+inline constexpr std::string_view kViridis =
+    "set palette defined (0 '#440154', 0.25 '#3B528B', 0.5 '#21918C', 0.75 '#5EC962', 1 '#FDE725')\n";
+
 using PlotPoints = std::vector<std::pair<double, double>>;  // (x, y); a y that is not finite leaves a gap
 
 class PlotPage {

@@ -21,10 +21,10 @@ struct StepMetrics {
   double weight_grad_rms = 0.0;  // of W, after clipping
   double learning_rate = 0.0;
   double alpha_learning_rate = 0.0;
-  std::vector<double> alpha;       // one a layer with an adapter
-  std::vector<double> gate_force;  // NaN in a skipped step
-  double step_seconds = 0.0;       // without validation and checkpoints
-  std::uint64_t memory_bytes = 0;  // the step's peak
+  std::vector<double> alpha = {};       // one a layer with an adapter
+  std::vector<double> gate_force = {};  // NaN in a skipped step
+  double step_seconds = 0.0;            // without validation and checkpoints
+  std::uint64_t memory_bytes = 0;       // the step's peak
   std::optional<double> validation_loss = std::nullopt;
   std::optional<std::string> skipped = std::nullopt;  // why the update was left out
   bool clipped = false;                               // not in the line; counted in the summary

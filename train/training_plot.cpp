@@ -42,7 +42,7 @@ void plot_gates(PlotPage& page, const std::vector<StepMetrics>& history, std::in
         named ? fmt::format("title 'layer {}'", first_layer + static_cast<std::int64_t>(i)) : "notitle");
   }
   page << "set title 'Gates by layer'\nset ylabel 'sigmoid(alpha)'\nset yrange [0:1]\nset key outside right\n"
-       << "set palette defined (0 '#440154', 0.35 '#31688E', 0.7 '#35B779', 1 '#FDE725')\nunset colorbox\n"
+       << kViridis << "unset colorbox\n"
        << "plot " << curves << "\nset yrange [*:*]\n";
 }
 

@@ -47,7 +47,7 @@ std::vector<std::string> wrong_combinations(const ValidateConfig& config) {
         complaints.push_back(fmt::format("--{} needs --model-path, the base model of the run", name));
   }
   if (!config.ablate.empty() && config.validation_data.empty())
-    complaints.push_back("--ablate needs --validation-data, whose loss it measures");
+    complaints.emplace_back("--ablate needs --validation-data, whose loss it measures");
   return complaints;
 }
 

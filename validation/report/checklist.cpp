@@ -19,14 +19,13 @@ Check unmeasured(std::string name, std::string threshold, std::string note, std:
 
 Check alpha_starts(const Findings& findings, const Thresholds& thresholds) {
   const double wanted = findings.run.settings.alpha_init.value_or(kDefaultAlphaInit);
-  double worst = wanted;
-  for (const double alpha : findings.run.metrics.front().alpha)
-    if (!(std::abs(alpha - wanted) <= std::abs(worst - wanted))) worst = alpha;
-  const double distance = std::abs(worst - wanted);
+  // NaN counts as the farthest of all.
+  const auto distance_of = [wanted](double alpha) { return std::isnan(alpha) ? INFINITY : std::abs(alpha - wanted); };
+  const double worst = std::ranges::max(findings.run.metrics.front().alpha, {}, distance_of);
   return {.name = "alpha starts near its initial value",
           .value = worst,
           .threshold = fmt::format("within {} of {}", thresholds.alpha_start, wanted),
-          .status = passed(distance <= thresholds.alpha_start),
+          .status = passed(distance_of(worst) <= thresholds.alpha_start),
           .note = "the layer farthest from it at the first step"};
 }
 

@@ -108,7 +108,7 @@ bool plot_gate_map(const Findings& findings, const fs::path& path) {
   PlotPage page(kWidth, static_cast<int>(220 + 12 * std::max<std::size_t>(layers, 6)));
   page << x_range(findings)
        << "set title 'Gates'\nset xlabel 'optimizer step'\nset ylabel 'decoder layer'\nset cblabel 'sigmoid(alpha)'\n"
-       << "set palette viridis\nset cbrange [0:1]\nset key off\nunset grid\n"
+       << kViridis << "set cbrange [0:1]\nset key off\nunset grid\n"
        << fmt::format("set yrange [{}:{}]\n", static_cast<double>(findings.run.first_layer) - 0.5,
                       static_cast<double>(findings.run.first_layer) + static_cast<double>(layers) - 0.5);
   page << fmt::format("plot {} using 1:2:3 with image\n", page.data(cells));

@@ -20,7 +20,7 @@ bool plot_by_layer(const std::vector<GeometryRow>& rows, const fs::path& path, c
   for (const GeometryRow& row : rows) curves[row.layer].emplace_back(static_cast<double>(row.step), value(row));
   const std::int64_t first = curves.begin()->first, last = curves.rbegin()->first;
   PlotPage page(kWidth, kHeight);
-  page << kStepAxis << "set key off\nset palette viridis\nset cblabel 'decoder layer'\nset yrange [0:*]\n"
+  page << kStepAxis << kViridis << "set key off\nset cblabel 'decoder layer'\nset yrange [0:*]\n"
        << axis << fmt::format("set cbrange [{}:{}]\n", first, std::max(last, first + 1));
   std::string plot;
   for (const auto& [layer, points] : curves)

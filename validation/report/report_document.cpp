@@ -27,21 +27,19 @@ std::string levels_text(const std::vector<ForceLevel>& levels) {
   return text;
 }
 
-std::vector<std::string> gate_row(const GateFinding& finding, bool compared) {
-  std::string verdict = verdict_name(finding.verdict);
-  if (finding.reclosed) verdict += ", reclosed";
-  std::vector<std::string> row = {
-      finding.layer < 0 ? "sum" : fmt::format("{}", finding.layer),
-      verdict,
-      finding.shape ? (*finding.shape == RiseShape::kAbrupt ? "abrupt" : "gradual") : "-",
-      finding.tau ? step_text(*finding.tau, finding.tau_interval) : "-",
-      finding.sign_change ? step_text(*finding.sign_change, finding.sign_change_interval) : "-",
-      optional_step(finding.opened_at),
-      fmt::format("{:.3f}, {:.3f}, {:.3f}", finding.gate_first, finding.gate_max, finding.gate_last),
-      levels_text(finding.levels),
-      finding.smallest_step_seen ? number(*finding.smallest_step_seen) : "-"};
-  if (compared) row.insert(row.begin() + 2, finding.specific ? (*finding.specific ? "yes" : "no") : "-");
-  return row;
+std::vector<std::string> gate_row(const GateFinding& finding) {
+  const std::string specific = finding.specific ? (*finding.specific ? "yes" : "no") : "-";
+  const std::string shape = finding.shape ? (*finding.shape == RiseShape::kAbrupt ? "abrupt" : "gradual") : "-";
+  return {finding.layer < 0 ? "sum" : fmt::format("{}", finding.layer),
+          fmt::format("{}{}", verdict_name(finding.verdict), finding.reclosed ? ", reclosed" : ""),
+          specific,
+          shape,
+          finding.tau ? step_text(*finding.tau, finding.tau_interval) : "-",
+          finding.sign_change ? step_text(*finding.sign_change, finding.sign_change_interval) : "-",
+          optional_step(finding.opened_at),
+          fmt::format("{:.3f}, {:.3f}, {:.3f}", finding.gate_first, finding.gate_max, finding.gate_last),
+          levels_text(finding.levels),
+          finding.smallest_step_seen ? number(*finding.smallest_step_seen) : "-"};
 }
 
 void add_gates(Document& document, const Findings& findings) {
@@ -55,12 +53,10 @@ void add_gates(Document& document, const Findings& findings) {
       "The mean gate passes {}; it grows fastest at step {}. A verdict rests on the force that the loss "
       "exerts on a gate, not on the gate's path, which under Adam looks like a transition whatever drives it.",
       crossings, optional_step(gates.max_susceptibility_step))});
-  const bool compared = std::ranges::any_of(gates.layers, [](const GateFinding& l) { return l.specific.has_value(); });
-  Table table{{"layer", "verdict", "shape", "tau, step", "sign change, step", "opened at", "gate: first, largest, last",
-               "levels of the force", "smallest step seen"},
-              {gate_row(gates.sum, compared)}};
-  if (compared) table.header.insert(table.header.begin() + 2, "specific");
-  for (const GateFinding& layer : gates.layers) table.rows.push_back(gate_row(layer, compared));
+  Table table{{"layer", "verdict", "specific", "shape", "tau, step", "sign change, step", "opened at",
+               "gate: first, largest, last", "levels of the force", "smallest step seen"},
+              {gate_row(gates.sum)}};
+  for (const GateFinding& layer : gates.layers) table.rows.push_back(gate_row(layer));
   document.push_back(std::move(table));
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "validation/report/verdict_text.h"
+#include "validation/tasks/gain_text.h"
 
 namespace nkat::validation {
 namespace {
@@ -193,6 +194,7 @@ nlohmann::ordered_json to_json(const Findings& findings) {
                {"sum", finding_json(findings.gates.sum)},      {"layers", layers},
                {"geometry", geometry_json(findings.geometry)}, {"checks", checks_json(findings.checks)}};
   if (findings.stability) json["stability"] = stability_json(*findings.stability);
+  if (const Json gain = to_json(findings.gain); !gain.empty()) json["gain"] = gain;
   if (findings.comparison) json["comparison"] = comparison_json(*findings.comparison);
   return json;
 }
