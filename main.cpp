@@ -7,6 +7,7 @@
 #include "train/plan_command.h"
 #include "train/train_command.h"
 #include "validation/eval_command.h"
+#include "validation/validate_command.h"
 
 int main(int argc, char** argv) {
   nkat::ignore_write_signals();
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
                            {
                                nkat::train::make_train_command(),
                                nkat::train::make_plan_command(),
+                               nkat::validation::make_validate_command(),
                                nkat::validation::make_eval_command(),
                                nkat::models::make_generate_command(),
                                nkat::data::make_data_command(),
