@@ -7,9 +7,18 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace nkat {
 namespace {
+
+// The library quotes the whole token that it stopped in, however long.
+std::string shortened(const std::string& complaint) {
+  constexpr std::size_t kLongest = 200;
+  if (complaint.size() <= kLongest) return complaint;
+  const std::string_view head = std::string_view(complaint).substr(0, kLongest);
+  return fmt::format("{} ...", head.substr(0, complete_utf8_prefix(head)));
+}
 
 // Builds the value while it checks depth and keys. The library's own callback parser walks over the whole parent at the
 // end of every child, which takes hours for a header of a million keys.
@@ -55,8 +64,8 @@ class CheckedBuilder {
     // The library's text opens with its own error number and position, up to the first colon.
     const std::string text = error.what();
     const std::size_t colon = text.find(": ");
-    throw FormatError(fmt::format("{}: not valid JSON at byte {}: {}", source_, position,
-                                  colon == std::string::npos ? text : text.substr(colon + 2)));
+    const std::string complaint = colon == std::string::npos ? text : text.substr(colon + 2);
+    throw FormatError(fmt::format("{}: not valid JSON at byte {}: {}", source_, position, shortened(complaint)));
   }
 
  private:
