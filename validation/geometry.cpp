@@ -1,0 +1,136 @@
+#include "validation/geometry.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/signals.h"
+#include "data/checkpoint_folder.h"
+#include "data/safetensors.h"
+#include "layers/so8_rotation.h"
+#include "layers/triality.h"
+#include "models/tensor_bytes.h"
+#include "validation/geometry/block_measures.h"
+#include "validation/records/adapter_sizes.h"
+
+namespace nkat::validation {
+namespace {
+
+constexpr double kLargestError = 1e-6;  // of ||R^T R - I||
+constexpr std::int64_t kGrain = 64;     // blocks that are worth a thread
+
+Block block_of(const at::Tensor& blocks /* (N, 8, 8) */, std::int64_t index) {
+  return Block(blocks.const_data_ptr<double>() + 64 * index, 64);
+}
+
+// One value a block, in the order of the blocks, whatever the number of threads.
+template <class Measure>
+auto measure_blocks(const at::Tensor& blocks /* (N, 8, 8) */, const Measure& measure) {
+  std::vector<decltype(measure(block_of(blocks, 0)))> values(static_cast<std::size_t>(blocks.size(0)));
+  at::parallel_for(0, blocks.size(0), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) values[static_cast<std::size_t>(i)] = measure(block_of(blocks, i));
+  });
+  return values;
+}
+
+double largest(const std::vector<double>& values) { return *std::max_element(values.begin(), values.end()); }
+
+double mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+// Reorders.
+double median(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return values.size() % 2 == 1 ? *middle : 0.5 * (*middle + *std::max_element(values.begin(), middle));
+}
+
+RotationQuality quality(const at::Tensor& rotation /* (N, 8, 8) */, const std::vector<double>& orthogonality) {
+  const auto determinants = measure_blocks(rotation, [](Block r) { return std::abs(determinant(r) - 1); });
+  return {.orthogonality_max = largest(orthogonality),
+          .orthogonality_mean = mean(orthogonality),
+          .determinant_max = largest(determinants),
+          .triality = layers::triality_loss(rotation).item<double>()};
+}
+
+// The first block, in their order, for which `is_wrong` holds.
+template <class Values, class Test>
+std::optional<std::size_t> first_block(const Values& values, const Test& is_wrong) {
+  const auto found = std::find_if(values.begin(), values.end(), is_wrong);
+  return found == values.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - values.begin()));
+}
+
+// where: file, layer and step, for messages.
+GeometryRow measure_layer(const at::Tensor& weight /* (N, 8, 8) float64 */, const std::string& where) {
+  const auto norms = measure_blocks(weight, skew_norm);
+  if (const auto block = first_block(norms, [](double norm) { return !std::isfinite(norm); })) {
+    throw FormatError(fmt::format("{}: block {} holds NaN or Inf; the run went wrong before this checkpoint was saved",
+                                  where, *block));
+  }
+  const at::Tensor rotation = layers::so8_rotation(weight);  // (N, 8, 8)
+  const auto orthogonality = measure_blocks(rotation, orthogonality_error);
+  if (const auto block = first_block(orthogonality, [](double error) { return !(error <= kLargestError); })) {
+    throw FormatError(fmt::format(
+        "{}: block {}: ||R^T R - I|| of at most {:g} was expected, found {:g}, because ||A|| is {:g}; such a rotation "
+        "can't be computed, train with a lower --learning-rate",
+        where, *block, kLargestError, orthogonality[*block], norms[*block]));
+  }
+  const at::Tensor rounded = rotation.to(at::kBFloat16).to(at::kDouble);
+  GeometryRow row;
+  row.exact = quality(rotation, orthogonality);
+  row.bf16 = quality(rounded, measure_blocks(rounded, orthogonality_error));
+  std::vector<double> angles;
+  for (const auto& four : measure_blocks(weight, rotation_angles))
+    angles.insert(angles.end(), four.begin(), four.end());
+  row.angle_max = largest(angles);
+  row.angle_median = median(angles);
+  row.norm_max = largest(norms);
+  return row;
+}
+
+std::vector<GeometryRow> measure_checkpoint(const SavedCheckpoint& checkpoint, bool newest) {
+  const AdapterSizes sizes = read_adapter_sizes(checkpoint.path);
+  const data::SafetensorsFile file(checkpoint.path / data::kAdapterModelFile);
+  std::vector<GeometryRow> rows;
+  for (std::int64_t layer = sizes.first_layer; layer <= sizes.last_layer; ++layer) {
+    const std::string name = fmt::format("layers.{}.so8t.weight", layer);
+    const data::TensorInfo* info = file.find(name);
+    if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", file.path().string(), name));
+    const at::Tensor weight = models::float32_tensor(file, *info, {sizes.blocks, 8, 8}, file.path());
+    rows.push_back(
+        measure_layer(weight.to(at::kDouble), fmt::format("{}: layer {} (step {}{})", file.path().string(), layer,
+                                                          checkpoint.step, newest ? ", the newest checkpoint" : "")));
+    rows.back().step = checkpoint.step;
+    rows.back().layer = layer;
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::vector<GeometryRow> measure_geometry(const RunRecords& run,
+                                          const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
+  std::vector<GeometryRow> rows;
+  const auto total = static_cast<std::int64_t>(run.checkpoints.size());
+  for (std::int64_t i = 0; i < total; ++i) {
+    throw_if_stop_requested();
+    const SavedCheckpoint& checkpoint = run.checkpoints[static_cast<std::size_t>(i)];
+    try {
+      const auto measured = measure_checkpoint(checkpoint, i + 1 == total);
+      rows.insert(rows.end(), measured.begin(), measured.end());
+    } catch (const DataError& error) {
+      // A run that is going on removes its older checkpoints.
+      if (fs::exists(checkpoint.path)) throw;
+      log::info(fmt::format("{}: removed meanwhile, left out", checkpoint.path.string()));
+    }
+    if (progress) progress(i + 1, total);
+  }
+  return rows;
+}
+
+}  // namespace nkat::validation
