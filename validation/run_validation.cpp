@@ -5,9 +5,7 @@
 #include "core/machine.h"
 #include "core/progress.h"
 #include "validation/geometry.h"
-#include "validation/tasks/decision_task.h"
 #include "validation/tasks/loss_task.h"
-#include "validation/tasks/math_task.h"
 
 namespace nkat::validation {
 namespace {

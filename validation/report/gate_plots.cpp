@@ -82,8 +82,8 @@ bool plot_phase_transition(const Findings& findings, const fs::path& path) {
     page << fmt::format("set arrow from graph 0,first {0} to graph 1,first {0} nohead dt 3 lc rgb {1}\n", level, kGrey);
     if (gates.crossings[i])
       page << fmt::format(
-          "set label '{0} at step {1}' at {1},{0} point pt 7 ps 0.8 lc rgb {2} offset 0.8,0.5 font ',9'\n", level,
-          *gates.crossings[i], kOrange);
+          "set label '{0} at step {1}' at {1},{0} point pt 7 ps 0.8 lc rgb {2} offset 1.2,{3} font ',9'\n", level,
+          *gates.crossings[i], kOrange, i == 0 ? -0.3 : 0.5);
   }
   page << fmt::format("set title 'Order parameter: {}{}'\nset ylabel 'm, mean gate'\nset yrange [0:1]\nset key off\n",
                       verdict_name(gates.sum.verdict), gates.sum.tau ? fmt::format(", tau = {}", *gates.sum.tau) : "");

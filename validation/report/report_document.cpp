@@ -60,6 +60,14 @@ void add_gates(Document& document, const Findings& findings) {
   document.push_back(std::move(table));
 }
 
+std::string control_sentence(const RunComparison::ControlResult& control) {
+  const std::string run = fmt::format("In the run {}, with control {},", control.name, control.control);
+  if (control.transitions_in_both.empty() && !control.run_is_transition)
+    return run + " the effect is absent: no layer that is a transition here is one there.";
+  return run + fmt::format(" the effect is not absent: layers with a transition there: {}, both there and here: {}.",
+                           control.transitions, control.transitions_in_both.size());
+}
+
 void add_comparison(Document& document, const RunComparison& comparison) {
   document.push_back(Heading{2, "Other runs"});
   Table runs{{"run", "control", "seed", "verdict", "tau of the sum, step", "layers with a transition"}, {}};
@@ -70,15 +78,8 @@ void add_comparison(Document& document, const RunComparison& comparison) {
                          fmt::format("{} of {}", run.gates.count(Verdict::kTransition), run.gates.layers.size())});
   }
   document.push_back(std::move(runs));
-  for (const RunComparison::ControlResult& control : comparison.controls) {
-    document.push_back(Paragraph{
-        control.transitions_in_both.empty() && !control.run_is_transition
-            ? fmt::format("In the control {} ({}) the effect is absent: none of this run's transitions is one there.",
-                          control.name, control.control)
-            : fmt::format("In the control {} ({}) the effect is not absent: {} of its layers are a transition, {} of "
-                          "them here, too.",
-                          control.name, control.control, control.transitions, control.transitions_in_both.size())});
-  }
+  for (const RunComparison::ControlResult& control : comparison.controls)
+    document.push_back(Paragraph{control_sentence(control)});
   Table spread{{"layer", "runs", "transitions", "tau by run", "median", "range"}, {}};
   for (const TauSpread& layer : comparison.spreads) {
     if (layer.runs < 2) continue;
