@@ -2,7 +2,6 @@
 
 #include "core/signals.h"
 #include "layers/token_loss.h"
-#include "models/packed_samples.h"
 
 namespace nkat::models {
 namespace {
@@ -15,22 +14,6 @@ std::int64_t pass_size(const data::Dataset& dataset, std::int64_t begin, std::in
     tokens += dataset.sample(end++).length();
   }
   return end - begin;
-}
-
-// The mean is of float64 sums: the number of passes must not show in it.
-void append_losses(const PackedSamples& packed, const at::Tensor& losses, std::vector<SampleLoss>& samples) {
-  const at::Tensor values = losses.to(at::kCPU, at::kDouble).contiguous();
-  const double* loss = values.data_ptr<double>();
-  const at::Tensor rows = packed.target_rows.cpu();
-  const std::int64_t* row = rows.data_ptr<std::int64_t>();
-  const std::int64_t* last_row = row + rows.numel();
-  std::int64_t end = 0;
-  for (const std::int64_t length : packed.lengths) {
-    end += length;
-    SampleLoss sample;
-    for (; row != last_row && *row < end; ++row, ++sample.targets) sample.sum += *loss++;
-    samples.push_back(sample);
-  }
 }
 
 }  // namespace
@@ -47,20 +30,45 @@ double LossReport::mean() const {
   return sum / static_cast<double>(target_tokens());
 }
 
-LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& blocks, const data::Dataset& dataset,
-                         const EvaluationOptions& options) {
-  const at::NoGradGuard no_grad;
-  LossReport report;
+void for_each_pass(const data::Dataset& dataset, at::Device device, const EvaluationOptions& options,
+                   const std::function<void(const PackedSamples&)>& visit) {
   for (std::int64_t begin = 0; begin < dataset.size();) {
     throw_if_stop_requested();
     std::vector<std::int64_t> indices(static_cast<std::size_t>(pass_size(dataset, begin, options.tokens_per_pass)));
     for (std::int64_t& index : indices) index = begin++;
-    const PackedSamples packed = pack_samples(dataset, indices).to(decoder.device());
-    const at::Tensor hidden = decoder.hidden({packed.tokens, packed.lengths}, blocks);  // (T, H)
-    const at::Tensor rows = hidden.index_select(0, packed.target_rows);                 // (R, H)
-    append_losses(packed, layers::token_loss(rows, packed.targets, decoder.head_weight(), {}).losses, report.samples);
+    visit(pack_samples(dataset, indices).to(device));
     if (options.progress) options.progress(begin, dataset.size());
   }
+}
+
+void append_sample_sums(const PackedSamples& packed, const at::Tensor& values, std::vector<SampleLoss>& samples) {
+  const at::Tensor on_host = values.to(at::kCPU, at::kDouble).contiguous();
+  const double* value = on_host.const_data_ptr<double>();
+  const at::Tensor rows = packed.target_rows.cpu();
+  const std::int64_t* row = rows.const_data_ptr<std::int64_t>();
+  const std::int64_t* last_row = row + rows.numel();
+  std::int64_t end = 0;
+  for (const std::int64_t length : packed.lengths) {
+    end += length;
+    SampleLoss sample;
+    for (; row != last_row && *row < end; ++row, ++sample.targets) sample.sum += *value++;
+    samples.push_back(sample);
+  }
+}
+
+void append_losses(const Decoder& decoder, const PackedSamples& packed, const at::Tensor& hidden, LossReport& report) {
+  const at::Tensor rows = hidden.index_select(0, packed.target_rows);  // (R, H)
+  append_sample_sums(packed, layers::token_loss(rows, packed.targets, decoder.head_weight(), {}).losses,
+                     report.samples);
+}
+
+LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& blocks, const data::Dataset& dataset,
+                         const EvaluationOptions& options) {
+  const at::NoGradGuard no_grad;
+  LossReport report;
+  for_each_pass(dataset, decoder.device(), options, [&](const PackedSamples& packed) {
+    append_losses(decoder, packed, decoder.hidden({packed.tokens, packed.lengths}, blocks), report);
+  });
   return report;
 }
 

@@ -1,4 +1,4 @@
-// Token loss of a model over a dataset, without gradients.
+// Token loss of a model over a dataset, without gradients, and the walk over the data that other measures share.
 #pragma once
 
 #include <functional>
@@ -6,6 +6,7 @@
 
 #include "data/dataset.h"
 #include "models/decoder.h"
+#include "models/packed_samples.h"
 
 namespace nkat::models {
 
@@ -22,11 +23,22 @@ struct LossReport {
 
 struct EvaluationOptions {
   std::int64_t tokens_per_pass = 2048;  // samples are packed up to this many tokens; a longer one goes alone
-  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // samples, after each pass
 };
 
-// blocks: by layer, (N, 8, 8) float32 on the decoder's device or undefined; empty: the bare model. Throws Interrupted
-// when a stop was asked for.
+// Calls visit with all samples in the dataset's order, packed for one forward pass at a time, on `device`. Throws
+// Interrupted between passes when a stop was asked for.
+void for_each_pass(const data::Dataset& dataset, at::Device device, const EvaluationOptions& options,
+                   const std::function<void(const PackedSamples&)>& visit);
+
+// values (R), one for each target of `packed`: appends their sum by sample. The sums are float64, so that the number of
+// passes does not show in a mean.
+void append_sample_sums(const PackedSamples& packed, const at::Tensor& values, std::vector<SampleLoss>& samples);
+
+// hidden (T, H) of `packed`: appends the token losses by sample.
+void append_losses(const Decoder& decoder, const PackedSamples& packed, const at::Tensor& hidden, LossReport& report);
+
+// blocks: by layer, (N, 8, 8) float32 on the decoder's device or undefined; empty: the bare model.
 LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& blocks, const data::Dataset& dataset,
                          const EvaluationOptions& options);
 

@@ -1,16 +1,12 @@
 #include "validation/eval_command.h"
 
-#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "core/log.h"
-#include "core/machine.h"
-#include "core/progress.h"
 #include "core/signals.h"
-#include "models/evaluation.h"
 #include "models/out_of_memory.h"
-#include "validation/tasks/subject.h"
+#include "validation/tasks/gain_text.h"
+#include "validation/tasks/loss_task.h"
 
 namespace nkat::validation {
 namespace {
@@ -18,7 +14,9 @@ namespace {
 struct EvalConfig {
   SubjectOptions subject;
   data::DatasetOptions dataset;
+  std::vector<std::string> general_data;
   std::string task = "loss";
+  std::string ablate = "none";
   bool json = false;
 };
 
@@ -30,6 +28,10 @@ void declare_options(OptionList& options, EvalConfig& config) {
   options.add("data", config.dataset.files, {.help = "JSONL files", .value = "FILE", .required = true});
   options.add("task", config.task,
               {.help = "what to measure: loss and perplexity over target tokens", .choices = {"loss"}});
+  options.add("general-data", config.general_data,
+              {.help = "JSONL files of general text: with --adapter, is the base's language kept", .value = "FILE"});
+  options.add("ablate", config.ablate,
+              {.help = "with --adapter: the loss with each layer's gate shut in turn", .choices = {"none", "layers"}});
   data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
@@ -37,40 +39,28 @@ void declare_options(OptionList& options, EvalConfig& config) {
   options.add("json", config.json, {.help = "print JSON"});
 }
 
-models::LossReport measure(const char* what, const models::Decoder& decoder, const std::vector<at::Tensor>& blocks,
-                           const data::Dataset& dataset) {
-  std::optional<ProgressBar> bar;
-  if (stderr_is_terminal()) bar.emplace(what, static_cast<std::uint64_t>(dataset.size()));
-  return models::evaluate_loss(decoder, blocks, dataset, {.progress = [&](std::int64_t done, std::int64_t) {
-                                 if (bar) bar->update(static_cast<std::uint64_t>(done), "");
-                               }});
+std::vector<std::string> wrong_combinations(const EvalConfig& config) {
+  std::vector<std::string> complaints;
+  if (config.ablate == "layers" && config.subject.adapter.empty()) {
+    complaints.push_back(fmt::format(
+        "--ablate {}: it shuts the gates of an adapter, and there is none; give --adapter DIR", config.ablate));
+  }
+  return complaints;
 }
 
-void print(const EvalConfig& config, const models::LossReport& report, const std::optional<models::LossReport>& base) {
-  const double loss = report.mean();
-  if (config.json) {
-    nlohmann::ordered_json json = {{"tokens", report.target_tokens()}, {"loss", loss}, {"perplexity", std::exp(loss)}};
-    if (base) json["base"] = {{"loss", base->mean()}, {"perplexity", std::exp(base->mean())}};
-    std::cout << json.dump() << '\n';
-    return;
-  }
-  std::cout << fmt::format("{} target tokens of {} samples\n", report.target_tokens(), report.samples.size());
-  if (base)
-    std::cout << fmt::format("  base          loss {:.4f} nats  perplexity {:.3f}\n", base->mean(),
-                             std::exp(base->mean()));
-  std::cout << fmt::format("  {}  loss {:.4f} nats  perplexity {:.3f}\n", base ? "with adapter" : "model       ", loss,
-                           std::exp(loss));
+Measurement prepare(const EvalConfig& config, const SubjectText& text) {
+  return prepare_loss_task(
+      {.dataset = config.dataset, .general_data = config.general_data, .ablate_layers = config.ablate == "layers"},
+      text);
 }
 
 ExitCode evaluate(const EvalConfig& config) {
   install_stop_signals();
-  const Subject subject = open_subject(config.subject);
-  data::DatasetOptions dataset_options = config.dataset;
-  dataset_options.vocabulary_size = subject.config.vocab_size;
-  const data::Dataset dataset(dataset_options, subject.text.tokenizer, subject.text.chat_template);
-  std::optional<models::LossReport> base;
-  if (subject.has_adapter()) base = measure("base", subject.decoder, {}, dataset);
-  print(config, measure("eval", subject.decoder, subject.blocks, dataset), base);
+  SubjectText text = open_subject_text(config.subject);
+  const Measurement measure = prepare(config, text);
+  GainReport report;
+  measure(open_subject(std::move(text)), report);
+  std::cout << (config.json ? to_json(report).dump() + '\n' : to_text(report));
   return ExitCode::kDone;
 }
 
@@ -86,11 +76,14 @@ ExitCode run_eval(const EvalConfig& config) {
 
 Command make_eval_command() {
   auto config = std::make_shared<EvalConfig>();
-  Command command{.name = "eval", .summary = "token loss and perplexity on a data file, with and without an adapter"};
+  Command command{.name = "eval", .summary = "what an adapter gains and loses: token loss and perplexity"};
   command.description =
-      "Mean loss in nats over the target tokens of the data, and its exponential. With --adapter the bare model is "
-      "measured on the same tokens.";
+      "Mean loss in nats over the target tokens of the data, and its exponential, with 95 % intervals (bootstrap over "
+      "samples). With --adapter the bare model is measured on the same tokens: the change is paired by sample, KL is "
+      "how "
+      "far the adapter moved the predictions.";
   declare_options(*command.options, *config);
+  command.options->add_check([config] { return wrong_combinations(*config); });
   command.computes = true;
   command.run = [config] { return run_eval(*config); };
   return command;

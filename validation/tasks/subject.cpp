@@ -4,31 +4,31 @@
 #include "models/runtime.h"
 
 namespace nkat::validation {
-namespace {
 
-models::AdapterSet read_adapter(const SubjectOptions& options, const models::Phi3Config& config) {
-  models::LoadedAdapter loaded = models::load_adapter(options.adapter, config);
-  models::require_same_base(loaded, models::base_sha256(options.model_path), options.adapter);
-  return std::move(loaded.adapter);
-}
-
-}  // namespace
-
-Subject open_subject(const SubjectOptions& options) {
+SubjectText open_subject_text(const SubjectOptions& options) {
   const models::Phi3Config config = models::read_phi3_config(options.model_path);
   const at::Device device = models::resolve_device(options.device);
-  const at::ScalarType precision = models::resolve_precision(options.precision, device);
-  models::TextSide text = models::open_text_side(options.model_path, config);
-  models::AdapterSet adapter;
+  SubjectText text{.options = options,
+                   .config = config,
+                   .text = models::open_text_side(options.model_path, config),
+                   .device = device,
+                   .precision = models::resolve_precision(options.precision, device)};
+  if (!options.adapter.empty()) text.adapter = models::load_adapter(options.adapter, config);
+  return text;
+}
+
+Subject open_subject(SubjectText text) {
   std::vector<at::Tensor> blocks;
-  if (!options.adapter.empty()) {
-    adapter = read_adapter(options, config);
-    blocks = adapter.blocks(adapter.rotations(), device);
+  if (text.has_adapter()) {
+    const models::AdapterSet& adapter = text.adapter.adapter;
+    models::require_same_base(text.adapter, models::base_sha256(text.options.model_path), text.options.adapter);
+    blocks = adapter.blocks(adapter.rotations(), text.device);
   }
-  return {.config = config,
-          .text = std::move(text),
-          .decoder = models::open_decoder(options.model_path, config, precision, device),
-          .adapter = std::move(adapter),
+  models::Decoder decoder = models::open_decoder(text.options.model_path, text.config, text.precision, text.device);
+  return {.config = std::move(text.config),
+          .text = std::move(text.text),
+          .decoder = std::move(decoder),
+          .adapter = std::move(text.adapter.adapter),
           .blocks = std::move(blocks)};
 }
 

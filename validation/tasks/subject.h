@@ -1,4 +1,5 @@
-// What a task measures: a model with or without an adapter, opened once for all tasks of a command.
+// What a task measures: a model with or without an adapter, opened once for all tasks of a command, in two steps, so
+// that a mistake in the data shows before any weight is read.
 #pragma once
 
 #include <memory>
@@ -17,6 +18,21 @@ struct SubjectOptions {
   std::string device = "auto";
 };
 
+// All but the weights.
+struct SubjectText {
+  SubjectOptions options;
+  models::Phi3Config config;
+  models::TextSide text;
+  at::Device device;
+  at::ScalarType precision;
+  models::LoadedAdapter adapter = {};  // undefined tensors without one
+
+  bool has_adapter() const { return adapter.adapter.alpha.defined(); }
+};
+// Reads config, tokenizer and adapter. Refuses an adapter of another shape (ShapeError) or with a number that is not
+// finite (FormatError).
+SubjectText open_subject_text(const SubjectOptions& options);
+
 struct Subject {
   models::Phi3Config config;
   models::TextSide text;
@@ -26,9 +42,8 @@ struct Subject {
 
   bool has_adapter() const { return !blocks.empty(); }
 };
-
-// Refuses an adapter of another base (DataError) or shape (ShapeError). Config, tokenizer and adapter are read before
-// any weight.
-Subject open_subject(const SubjectOptions& options);
+// Reads the weights. Refuses an adapter of another base (DataError).
+Subject open_subject(SubjectText text);
+inline Subject open_subject(const SubjectOptions& options) { return open_subject(open_subject_text(options)); }
 
 }  // namespace nkat::validation

@@ -1,0 +1,96 @@
+#include "validation/statistics/bootstrap.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "core/random.h"
+
+namespace nkat::validation {
+namespace {
+
+// Samples of 5 to 40 targets whose mean nats scatter about `mean`.
+std::vector<SampleSum> simulated(double mean, std::size_t count, std::uint64_t seed) {
+  RandomStream stream(seed, "bootstrap-test");
+  std::vector<SampleSum> samples;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double weight = static_cast<double>(5 + stream.below(36));
+    samples.push_back({.sum = weight * (mean + 0.8 * stream.normal()), .weight = weight});
+  }
+  return samples;
+}
+
+double width(const Estimate& estimate) { return estimate.interval->high - estimate.interval->low; }
+
+// 600 simulated files: the share's own standard error is 0.9 %, and the percentile bootstrap is known to be a little
+// too narrow at 60 samples.
+TEST(Bootstrap, IntervalCoversTheTruthNineteenTimesInTwenty) {
+  constexpr int kFiles = 600;
+  int covered = 0;
+  for (int file = 0; file < kFiles; ++file) {
+    const Estimate estimate = bootstrap_ratio(simulated(2.0, 60, static_cast<std::uint64_t>(file)));
+    covered += estimate.interval->low <= 2.0 && 2.0 <= estimate.interval->high;
+  }
+  RecordProperty("coverage", std::to_string(static_cast<double>(covered) / kFiles));
+  EXPECT_GE(covered, 0.90 * kFiles);
+  EXPECT_LE(covered, 0.99 * kFiles);
+}
+
+// Linearisation: the ratio's variance is Σ (sum_i - r weight_i)² / (Σ weight_i)²; 2,000 replicates estimate a width
+// with a relative error of about 3 %.
+TEST(Bootstrap, WidthIsThatOfTheDeltaMethodForManySamples) {
+  const std::vector<SampleSum> samples = simulated(2.0, 1000, 5);
+  const Estimate estimate = bootstrap_ratio(samples);
+  double squares = 0.0;
+  double weight = 0.0;
+  for (const SampleSum& sample : samples) {
+    squares += std::pow(sample.sum - estimate.value * sample.weight, 2);
+    weight += sample.weight;
+  }
+  EXPECT_NEAR(width(estimate) / (2 * 1.96 * std::sqrt(squares) / weight), 1.0, 0.12);
+}
+
+TEST(Bootstrap, PairedDifferenceIsNarrowerThanTheDifferenceOfTwo) {
+  const std::vector<SampleSum> base = simulated(2.0, 100, 1);
+  std::vector<SampleSum> better = base;
+  std::vector<SampleSum> change = base;
+  RandomStream stream(2, "bootstrap-test");
+  for (std::size_t i = 0; i < base.size(); ++i) {
+    better[i].sum -= base[i].weight * (0.1 + 0.02 * stream.normal());
+    change[i].sum = better[i].sum - base[i].sum;
+  }
+  const Estimate paired = bootstrap_ratio(change);
+  EXPECT_NEAR(paired.value, bootstrap_ratio(better).value - bootstrap_ratio(base).value, 1e-12);
+  EXPECT_LT(paired.interval->high, 0.0);
+  EXPECT_LT(width(paired), 0.2 * std::hypot(width(bootstrap_ratio(base)), width(bootstrap_ratio(better))));
+}
+
+TEST(Bootstrap, EqualDataGiveEqualIntervals) {
+  const std::vector<SampleSum> samples = simulated(1.0, 40, 3);
+  EXPECT_EQ(bootstrap_ratio(samples).interval->low, bootstrap_ratio(samples).interval->low);
+  EXPECT_EQ(bootstrap_ratio(samples).interval->high, bootstrap_ratio(samples).interval->high);
+}
+
+TEST(Bootstrap, OneSampleHasNoInterval) {
+  const Estimate estimate = bootstrap_ratio(std::vector<SampleSum>{{.sum = 6.0, .weight = 4.0}});
+  EXPECT_EQ(estimate.value, 1.5);
+  EXPECT_FALSE(estimate.interval);
+  EXPECT_FALSE(exponential(estimate).interval);
+}
+
+TEST(Bootstrap, EqualSamplesLeaveNoDoubt) {
+  const Estimate estimate = bootstrap_ratio(std::vector<SampleSum>(9, {.sum = 1.0, .weight = 2.0}));
+  EXPECT_EQ(estimate.interval->low, 0.5);
+  EXPECT_EQ(estimate.interval->high, 0.5);
+}
+
+TEST(Bootstrap, ExponentialMapsValueAndInterval) {
+  const Estimate estimate = exponential({.value = 1.0, .interval = Interval{0.0, 2.0}});
+  EXPECT_EQ(estimate.value, std::exp(1.0));
+  EXPECT_EQ(estimate.interval->low, 1.0);
+  EXPECT_EQ(estimate.interval->high, std::exp(2.0));
+}
+
+}  // namespace
+}  // namespace nkat::validation

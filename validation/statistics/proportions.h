@@ -1,0 +1,22 @@
+// Right answers out of n questions: the interval of a share, and whether two models differ on the same questions.
+//
+//   Wilson (1927): all shares p with |right/n - p| <= z sqrt(p (1-p) / n), z = 1.96
+//   McNemar (1947), exact: of the gained + lost questions on which the models differ, either outcome is as likely as
+//     the other if the models are equally good; p is the chance of a split at least as uneven, on either side
+//
+// Exact up to rounding, no state. Counts are not negative and right <= questions.
+#pragma once
+
+#include <cstdint>
+
+#include "validation/statistics/interval.h"
+
+namespace nkat::validation {
+
+// With 95 % confidence; [0, 1] for no questions.
+Interval wilson_interval(std::int64_t right, std::int64_t questions);
+
+// gained: wrong with the first model, right with the second; lost: the other way round. 1 if they never differ.
+double mcnemar_p(std::int64_t gained, std::int64_t lost);
+
+}  // namespace nkat::validation

@@ -1,0 +1,54 @@
+#include "validation/tasks/layer_ablation.h"
+
+#include "core/error.h"
+#include "core/signals.h"
+
+namespace nkat::validation {
+namespace {
+
+// The layers of one pass, with the adapter.
+struct Pass {
+  const Subject& subject;
+  layers::SequenceLayout layout;
+
+  // x (T, H) through layers [begin, end) -> (T, H)
+  at::Tensor through(std::int64_t begin, std::int64_t end, at::Tensor x) const {
+    for (std::int64_t i = begin; i < end; ++i) {
+      x = subject.decoder.layer(i, x, layout, subject.blocks[static_cast<std::size_t>(i)]);
+    }
+    return x;
+  }
+  // x (T, H) below `layer` -> (T, H) above all layers, with that one's gate shut.
+  at::Tensor around(std::int64_t layer, const at::Tensor& x) const {
+    return through(layer + 1, subject.decoder.num_layers(), subject.decoder.layer(layer, x, layout, {}));
+  }
+};
+
+}  // namespace
+
+AblatedLosses ablate_layers(const Subject& subject, const data::Dataset& dataset,
+                            const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  NKAT_INVARIANT(subject.has_adapter());
+  const at::NoGradGuard no_grad;
+  const models::Decoder& decoder = subject.decoder;
+  const std::int64_t first = subject.adapter.first_layer;
+  const std::int64_t count = decoder.num_layers() - first;
+  AblatedLosses losses;
+  losses.without.resize(static_cast<std::size_t>(count));
+  std::int64_t done = 0;
+  models::for_each_pass(dataset, decoder.device(), {}, [&](const models::PackedSamples& packed) {
+    const Pass pass{subject, decoder.layout(packed.lengths)};
+    at::Tensor x = pass.through(0, first, decoder.embed(packed.tokens));  // (T, H)
+    for (std::int64_t i = 0; i < count; ++i) {
+      throw_if_stop_requested();
+      models::append_losses(decoder, packed, decoder.final_norm(pass.around(first + i, x)),
+                            losses.without[static_cast<std::size_t>(i)]);
+      x = pass.through(first + i, first + i + 1, x);
+      progress(done += static_cast<std::int64_t>(packed.samples.size()), dataset.size() * count);
+    }
+    models::append_losses(decoder, packed, decoder.final_norm(x), losses.whole);
+  });
+  return losses;
+}
+
+}  // namespace nkat::validation

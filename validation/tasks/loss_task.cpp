@@ -1,0 +1,115 @@
+#include "validation/tasks/loss_task.h"
+
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "validation/statistics/bootstrap.h"
+#include "validation/tasks/layer_ablation.h"
+#include "validation/tasks/paired_loss.h"
+
+namespace nkat::validation {
+namespace {
+
+using Losses = std::vector<models::SampleLoss>;
+
+struct NamedData {
+  std::string name;  // its files
+  data::Dataset dataset;
+};
+
+std::shared_ptr<const NamedData> read_data(data::DatasetOptions options, const std::vector<std::string>& files,
+                                           const SubjectText& text) {
+  options.files = files;
+  options.vocabulary_size = text.config.vocab_size;
+  auto data = std::make_shared<const NamedData>(NamedData{
+      fmt::format("{}", fmt::join(files, ", ")), data::Dataset(options, text.text.tokenizer, text.text.chat_template)});
+  const data::DatasetSummary& summary = data->dataset.summary();
+  const std::int64_t dropped = summary.dropped_overlong + summary.dropped_without_target;
+  if (summary.cut + dropped + summary.bad_records > 0) {
+    log::info(fmt::format("{}: {} of {} records cut, {} dropped, {} bad", data->name, summary.cut, summary.records,
+                          dropped, summary.bad_records));
+  }
+  return data;
+}
+
+// The statistics can't be made of what is not a number.
+void require_finite(const NamedData& data, const Losses& losses, const char* of_what) {
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    if (std::isfinite(losses[i].sum)) continue;
+    throw DataError(
+        fmt::format("{}: the loss {} must be finite, found {}; compute with --precision fp32, and look at "
+                    "the adapter and the model",
+                    data.dataset.describe(static_cast<std::int64_t>(i)), of_what, losses[i].sum));
+  }
+}
+
+Estimate mean_of(const Losses& losses) {
+  std::vector<SampleSum> samples;
+  for (const auto& [sum, targets] : losses) samples.push_back({.sum = sum, .weight = static_cast<double>(targets)});
+  return bootstrap_ratio(samples);
+}
+
+// left - right, paired by sample.
+Estimate mean_difference(const Losses& left, const Losses& right) {
+  Losses differences = left;
+  for (std::size_t i = 0; i < left.size(); ++i) differences[i].sum -= right[i].sum;
+  return mean_of(differences);
+}
+
+auto shown_by(ProgressBar& bar) {
+  return [&bar](std::int64_t done, std::int64_t) { bar.update(static_cast<std::uint64_t>(done), ""); };
+}
+
+LossFinding measure_loss(const Subject& subject, const NamedData& data, const char* title) {
+  LossFinding finding{
+      .file = data.name, .samples = data.dataset.size(), .tokens = data.dataset.summary().target_tokens};
+  ProgressBar bar(title, static_cast<std::uint64_t>(data.dataset.size()));
+  if (!subject.has_adapter()) {
+    const models::LossReport report =
+        models::evaluate_loss(subject.decoder, {}, data.dataset, {.progress = shown_by(bar)});
+    require_finite(data, report.samples, "of the model");
+    finding.loss = mean_of(report.samples);
+    finding.perplexity = exponential(finding.loss);
+    return finding;
+  }
+  const PairedLosses losses = evaluate_paired(subject, data.dataset, {.progress = shown_by(bar)});
+  require_finite(data, losses.base.samples, "of the model");
+  require_finite(data, losses.adapted.samples, "with the adapter");
+  finding.loss = mean_of(losses.adapted.samples);
+  finding.perplexity = exponential(finding.loss);
+  finding.base_loss = mean_of(losses.base.samples);
+  finding.base_perplexity = exponential(*finding.base_loss);
+  finding.change = mean_difference(losses.adapted.samples, losses.base.samples);
+  finding.divergence = mean_of(losses.divergence);
+  return finding;
+}
+
+std::vector<LayerAblation> measure_ablation(const Subject& subject, const NamedData& data) {
+  const std::vector<double> gates = subject.adapter.gates();
+  ProgressBar bar("layers", static_cast<std::uint64_t>(data.dataset.size()) * gates.size());
+  const AblatedLosses losses = ablate_layers(subject, data.dataset, shown_by(bar));
+  std::vector<LayerAblation> ablation;
+  for (std::size_t i = 0; i < gates.size(); ++i) {
+    require_finite(data, losses.without[i].samples, "with a gate shut");
+    ablation.push_back({.layer = subject.adapter.first_layer + static_cast<std::int64_t>(i),
+                        .gate = gates[i],
+                        .loss_change = mean_difference(losses.without[i].samples, losses.whole.samples)});
+  }
+  return ablation;
+}
+
+}  // namespace
+
+Measurement prepare_loss_task(const LossTaskOptions& options, const SubjectText& text) {
+  const auto held_out = read_data(options.dataset, options.dataset.files, text);
+  const auto general = options.general_data.empty() ? nullptr : read_data(options.dataset, options.general_data, text);
+  return [held_out, general, ablate = options.ablate_layers](const Subject& subject, GainReport& report) {
+    report.held_out = measure_loss(subject, *held_out, "held-out");
+    if (general) report.general = measure_loss(subject, *general, "general");
+    if (ablate) report.ablation = measure_ablation(subject, *held_out);
+  };
+}
+
+}  // namespace nkat::validation

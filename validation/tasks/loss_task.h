@@ -1,0 +1,23 @@
+// `nkat eval --task loss`: held-out loss with and without the adapter, the same on general text ("is the base's
+// language kept"), and which layers carry the gain.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/dataset_options.h"
+#include "validation/tasks/task.h"
+
+namespace nkat::validation {
+
+struct LossTaskOptions {
+  data::DatasetOptions dataset = {};           // files: the held-out ones
+  std::vector<std::string> general_data = {};  // none: not measured
+  bool ablate_layers = false;                  // needs an adapter
+};
+
+// Reads the data; errors as data::Dataset. The measurement fills held_out, general and ablation; it throws DataError
+// "file:line" for a sample whose loss is not finite and Interrupted when a stop was asked for.
+Measurement prepare_loss_task(const LossTaskOptions& options, const SubjectText& text);
+
+}  // namespace nkat::validation

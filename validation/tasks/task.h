@@ -1,0 +1,14 @@
+// A task of `nkat eval` in two steps: prepare_..._task reads and checks its data, which needs no weights; the
+// measurement that it returns fills its part of the report.
+#pragma once
+
+#include <functional>
+
+#include "validation/tasks/gain_report.h"
+#include "validation/tasks/subject.h"
+
+namespace nkat::validation {
+
+using Measurement = std::function<void(const Subject&, GainReport&)>;
+
+}  // namespace nkat::validation
