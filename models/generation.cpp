@@ -8,7 +8,6 @@
 #include "core/signals.h"
 
 namespace nkat::models {
-namespace {
 
 void check_prompt(const std::vector<std::int32_t>& prompt, const Phi3Config& config) {
   if (prompt.empty()) throw DataError("the prompt is empty; at least one token was expected");
@@ -25,8 +24,6 @@ void check_prompt(const std::vector<std::int32_t>& prompt, const Phi3Config& con
                                 config.max_position_embeddings));
   }
 }
-
-}  // namespace
 
 std::int32_t choose_token(const at::Tensor& logits, const SamplingOptions& options, RandomStream& random) {
   if (options.temperature == 0) return static_cast<std::int32_t>(logits.argmax().item<std::int64_t>());

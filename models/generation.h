@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/random.h"
-#include "models/kv_cache.h"
+#include "models/cached_batch.h"
 
 namespace nkat::models {
 
@@ -28,11 +28,14 @@ struct Generation {
   StopReason stop = StopReason::kMaxNewTokens;
 };
 
+// Throws DataError if the prompt is empty, holds a token outside the vocabulary, or leaves no room before
+// max_position_embeddings.
+void check_prompt(const std::vector<std::int32_t>& prompt, const Phi3Config& config);
+
 // logits (V) -> a token
 std::int32_t choose_token(const at::Tensor& logits, const SamplingOptions& options, RandomStream& random);
 
-// Calls on_token for each new token that is not an end token, as soon as it is known. Throws DataError if the prompt is
-// empty, holds a token outside the vocabulary, or leaves no room before max_position_embeddings.
+// Calls on_token for each new token that is not an end token, as soon as it is known. Checks the prompt first.
 Generation generate(CachedSequence& sequence, const std::vector<std::int32_t>& prompt, const SamplingOptions& options,
                     const std::function<void(std::int32_t)>& on_token);
 

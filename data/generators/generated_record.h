@@ -24,6 +24,7 @@ struct GeneratedRecord {
   std::string label;  // of a decision: ALLOW, ESCALATION, DENY or REFUSE; "" for none
   std::string task;
   Language language = Language::kEnglish;
+  std::string kind = "";  // of a problem: "arithmetic" or "geometry"; not written to the line
 };
 
 // Eight tenths of all keys train, one tenth each validates and tests: by a RandomStream named by the key.

@@ -175,6 +175,7 @@ WordedProblem draw_worded_problem(RandomStream& random, Language language) {
   }
   worded.question = fill(pick(random, texts.questions), slots);
   worded.formula = texts.formula;
+  worded.field = kind < kArithmeticKinds ? "arithmetic" : "geometry";
   return worded;
 }
 
@@ -196,7 +197,8 @@ GeneratedRecord draw_problem_record(RandomStream& random, Language language) {
           .text = "",
           .label = "",
           .task = "math",
-          .language = language};
+          .language = language,
+          .kind = worded.field};
 }
 
 }  // namespace nkat::data

@@ -44,6 +44,7 @@ struct WordedProblem {
   Problem problem;
   std::string question;
   std::string formula;
+  std::string field;  // "arithmetic" or "geometry"
 };
 WordedProblem draw_worded_problem(RandomStream& random, Language language);
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "models/kv_cache.h"
+#include "models/cached_batch.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
 #include "tests/support/tiny_model.h"

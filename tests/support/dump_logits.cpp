@@ -12,7 +12,7 @@
 #include <stdexcept>
 
 #include "models/decoder.h"
-#include "models/kv_cache.h"
+#include "models/cached_batch.h"
 
 namespace {
 

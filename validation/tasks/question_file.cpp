@@ -1,0 +1,121 @@
+#include "validation/tasks/question_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "data/jsonl.h"
+#include "data/record.h"
+#include "validation/tasks/answer_parser.h"
+
+namespace nkat::validation {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_or_empty(const Json& object, const char* key) {
+  return object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "";
+}
+
+// Takes the last assistant turn off and returns its text.
+std::string take_answer(std::vector<data::Turn>& turns) {
+  if (turns.empty() || turns.back().role != data::Role::kAssistant) return "";
+  std::string answer = std::move(turns.back().content);
+  turns.pop_back();
+  return answer;
+}
+
+Question question_of(data::Record& record, const std::string& where) {
+  if (record.turns.empty())
+    throw DataError(fmt::format("{}: the record asks nothing, a turn before the answer was expected", where));
+  return {.where = where, .turns = std::move(record.turns), .language = text_or_empty(record.metadata, "language")};
+}
+
+std::optional<DecisionQuestion> decision_question(std::string_view line, const std::string& where) {
+  data::Record record = data::parse_record(line, where);
+  if (record.label.empty()) return std::nullopt;
+  if (record.kind == data::RecordKind::kText && record.turns.empty()) {
+    throw DataError(fmt::format("{}: plain text with a label, a question and an answer were expected", where));
+  }
+  const auto label = std::ranges::find(data::kFourClasses, record.label) - data::kFourClasses.begin();
+  std::string answer = take_answer(record.turns);
+  return DecisionQuestion{
+      .question = question_of(record, where), .answer = std::move(answer), .label = static_cast<std::size_t>(label)};
+}
+
+Decimal result_of(const std::string& answer, const std::string& where) {
+  const std::optional<Decimal> result = parse_number(answer);
+  if (result) return *result;
+  throw DataError(
+      fmt::format("{}: the answer has no number that can be read behind \"####\" or \"# 最終回答\"; its end is \"{}\"",
+                  where, answer.substr(answer.size() - std::min<std::size_t>(answer.size(), 40))));
+}
+
+std::optional<MathQuestion> question_of_gsm8k(const Json& object, const std::string& where) {
+  for (const char* key : {"question", "answer"}) {
+    if (!object[key].is_string() || object[key].get_ref<const std::string&>().empty()) {
+      throw DataError(fmt::format("{}: '{}' is {}, a text was expected", where, key,
+                                  object[key].is_string() ? "empty" : object[key].type_name()));
+    }
+  }
+  return MathQuestion{.question = {.where = where,
+                                   .turns = {{data::Role::kUser, object["question"].get<std::string>()}},
+                                   .language = text_or_empty(object, "language")},
+                      .result = result_of(object["answer"].get<std::string>(), where),
+                      .kind = text_or_empty(object, "kind")};
+}
+
+std::optional<MathQuestion> math_question(std::string_view line, const std::string& where) {
+  const Json object = parse_json(line, where);
+  if (object.is_object() && object.contains("question") && object.contains("answer")) {
+    return question_of_gsm8k(object, where);
+  }
+  data::Record record = data::parse_record(line, where);
+  const std::string task = text_or_empty(record.metadata, "task");
+  if (!record.label.empty() || (!task.empty() && task != "math")) return std::nullopt;
+  const Decimal result = result_of(take_answer(record.turns), where);
+  return MathQuestion{
+      .question = question_of(record, where), .result = result, .kind = text_or_empty(record.metadata, "kind")};
+}
+
+// parse: (line, where) -> a question, or nothing for a line of another task
+template <class One, class Parse>
+QuestionSet<One> read_questions(const std::vector<std::string>& files, std::int64_t limit, const Parse& parse,
+                                const char* expected) {
+  QuestionSet<One> set{.source = fmt::format("{}", fmt::join(files, ", ")), .questions = {}};
+  const auto full = [&] { return limit > 0 && static_cast<std::int64_t>(set.questions.size()) >= limit; };
+  std::int64_t passed_over = 0;
+  for (const std::string& file : files) {
+    data::JsonlReader reader(file);
+    for (std::optional<data::JsonlLine> line; !full() && (line = reader.next());) {
+      if (line->complaint.empty() && line->text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+      const std::string where = reader.where(line->number);
+      if (!line->complaint.empty()) throw DataError(where + ": " + line->complaint);
+      std::optional<One> question = parse(line->text, where);
+      passed_over += question ? 0 : 1;
+      if (question) set.questions.push_back(std::move(*question));
+    }
+  }
+  if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, expected));
+  if (passed_over > 0) log::info(fmt::format("{}: {} lines of other tasks passed over", set.source, passed_over));
+  return set;
+}
+
+}  // namespace
+
+QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files, std::int64_t limit) {
+  return read_questions<DecisionQuestion>(files, limit, decision_question,
+                                          "records with a label ALLOW, ESCALATION, DENY or REFUSE were expected");
+}
+
+QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, std::int64_t limit) {
+  return read_questions<MathQuestion>(files, limit, math_question,
+                                      "objects with question and answer, or records of the task math, were expected");
+}
+
+}  // namespace nkat::validation
