@@ -7,6 +7,7 @@
 #include "data/dataset_options.h"
 #include "validation/gates/gate_analysis.h"
 #include "validation/report/checklist.h"
+#include "validation/tasks/answering.h"
 
 namespace nkat::validation {
 
@@ -28,7 +29,8 @@ struct ValidateConfig {
   std::string general_data;
   std::string reasoning_data;
   std::int64_t questions = 200;
-  std::string ablate;  // "layers" or ""
+  AnsweringOptions answering;
+  std::string ablate = "none";  // none, layers
   std::string precision = "auto";
   std::string device = "auto";
   data::DatasetOptions dataset;
