@@ -1,10 +1,7 @@
 #include "validation/run_records.h"
 
-#include <atomic>
-#include <thread>
-
 #include "core/error.h"
-#include "core/machine.h"
+#include "core/parallel.h"
 #include "core/signals.h"
 #include "data/checkpoint_folder.h"
 #include "validation/records/adapter_sizes.h"
@@ -107,15 +104,10 @@ std::vector<Inspected> inspect_all(const fs::path& checkpoints) {
   std::vector<Inspected> all;
   for (const std::int64_t step : data::saved_steps(checkpoints))
     all.push_back({.step = step, .path = data::checkpoint_path(checkpoints, step)});
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < all.size() && !stop_requested(); i = next++) inspect(all[i]);
-  };
-  std::vector<std::jthread> threads;
-  for (int i = 1; i < usable_processors() && threads.size() + 1 < all.size(); ++i) threads.emplace_back(work);
-  work();
-  threads.clear();
-  throw_if_stop_requested();
+  parallel_for(all.size(), [&](std::size_t i) {
+    throw_if_stop_requested();
+    inspect(all[i]);
+  });
   return all;
 }
 
