@@ -125,37 +125,24 @@ TEST(ForcePartition, LeavesASeriesThatIsTooShortForTwoPiecesWhole) {
   EXPECT_EQ(partition(sample.series(), {0.1, 2}), std::vector<std::size_t>{0});
 }
 
-TEST(ForcePartition, FindsStepsOfALongSeriesOffTheGrid) {
-  // A grid of 7; the steps are 20 standard deviations high, so that the best place is theirs but for a chance of 1e-20.
-  const std::size_t n = 7500;
+Sample long_sample(std::size_t n, double height) {
   RandomStream random(5, "force-partition");
   Sample sample{std::vector<double>(n), std::vector<double>(n, 1.0)};
-  for (std::size_t i = 0; i < n; ++i)
-    sample.values[i] = (i >= 2003 ? 20.0 : 0.0) + (i >= 5001 ? -20.0 : 0.0) + random.normal();
-  EXPECT_EQ(partition(sample.series(), {30.0, 75}), (std::vector<std::size_t>{0, 2003, 5001}));
+  for (std::size_t i = 0; i < n; ++i) sample.values[i] = (i >= 2003 && i < 5001 ? height : 0.0) + random.normal();
+  return sample;
 }
 
-TEST(ForcePartition, IsNoWorseOnTheGridThanABoundOnWhatTheGridCanLose) {
-  // 2,500 values, grid 2: against the exact partition a change misses its place by at most one step before it is moved,
-  // so that with noise of 1 and steps of 1 the cost of three changes can't differ by more than a few units.
-  const std::size_t n = 2500;
-  RandomStream random(6, "force-partition");
-  Sample sample{std::vector<double>(n), std::vector<double>(n, 1.0)};
-  for (std::size_t i = 0; i < n; ++i) sample.values[i] = static_cast<double>((i / 625) % 2) + random.normal();
-  const PartitionRule rule{3.0 * std::log(n), 25};
-  const auto starts = partition(sample.series(), rule);
-  ASSERT_EQ(starts.size(), 4u);
-  const WeightedSeries series = sample.series();
-  // Each change lies at the best place between its neighbours, but the first two, whose right neighbour moved later.
-  double best = -1.0;
-  std::size_t place = 0;
-  for (std::size_t i = starts[2] + 25; i + 25 <= n; ++i) {
-    const double gain = series.gain(starts[2], i) + series.gain(i, n);
-    if (gain > best) place = i;
-    best = std::max(best, gain);
-  }
-  EXPECT_EQ(starts[3], place);
-  for (std::size_t k = 1; k < 4; ++k) EXPECT_NEAR(static_cast<double>(starts[k]), 625.0 * static_cast<double>(k), 25.0);
+TEST(ForcePartition, FindsTheStepsOfALongSeries) {
+  // 20 standard deviations high, so that the best place is theirs but for a chance of 1e-20.
+  EXPECT_EQ(partition(long_sample(7500, 20.0).series(), {30.0, 75}), (std::vector<std::size_t>{0, 2003, 5001}));
+}
+
+TEST(ForcePartition, MovesChangesFromTheGridToTheirBestPlaces) {
+  const WeightedSeries series = long_sample(7500, 2.0).series();
+  const auto exact = partition(series, {30.0, 75});
+  ASSERT_EQ(exact.size(), 3u);
+  EXPECT_NE(exact[1] % 7, 0u);
+  EXPECT_EQ(partition(series, {30.0, 75, 7}), exact);
 }
 
 TEST(WeightedSeries, GivesWeightedMeansInTheForcesUnits) {
