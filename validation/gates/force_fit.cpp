@@ -45,7 +45,7 @@ ForceFit fit_force(const ScaledForce& force, std::size_t layers) {
   const WeightedSeries series(force.values, force.scale);
   const double penalty = 3.0 * std::log(static_cast<double>(n * layers));
   ForceFit fit;
-  fit.rule = {penalty, std::max<std::size_t>(10, n / 100)};
+  fit.rule = {.penalty = penalty, .shortest_piece = std::max<std::size_t>(10, n / 100)};
   fit.pieces = cut(series, fit.rule, 1.0);
   fit.residuals = standardised_residuals(force, fit.pieces);
   fit.noise_factor = noise_factor(fit.residuals);
