@@ -1,5 +1,8 @@
 #include "validation/run_records.h"
 
+#include <chrono>
+#include <thread>
+
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/signals.h"
@@ -94,7 +97,9 @@ void inspect(Inspected& checkpoint) {
     const std::int64_t layers = checkpoint.sizes.layers();
     checkpoint.pending = read_pending_metrics(checkpoint.path, checkpoint.step, layers);
     checkpoint.last_row = read_saved_series(checkpoint.path, checkpoint.step, layers, Rows::kLast);
-  } catch (const std::exception& error) {
+  } catch (const Error& error) {
+    // A run that is going on removes its older checkpoints, file by file.
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (is_file_or_broken(checkpoint.path)) checkpoint.complaint = error.what();
   }
 }
