@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "validation/tasks/answer_parser.h"
+#include "validation/tasks/generated_questions.h"
 #include "validation/tasks/label_likelihood.h"
+#include "validation/tasks/question_file.h"
 #include "validation/tasks/scores.h"
 
 namespace nkat::validation {
@@ -11,26 +13,29 @@ namespace {
 
 using Labels = std::vector<std::size_t>;  // 0 to 3 or kUnparsed, one a question
 
-Labels generated_labels(const Subject& subject, const std::vector<at::Tensor>& blocks,
-                        const std::vector<DecisionQuestion>& questions, const AnsweringOptions& options,
-                        const std::string& title) {
-  std::vector<Question> asked;
-  for (const DecisionQuestion& one : questions) asked.push_back(one.question);
-  Labels labels;
-  for (const std::string& text : answer_questions(subject, blocks, asked, options, title).texts) {
-    const std::optional<NamedLabel> named = parse_label(text);
-    labels.push_back(named ? named->label : kUnparsed);
-  }
-  return labels;
-}
+struct DecisionTask {
+  QuestionSet<DecisionQuestion> set;
+  std::vector<Prompt> prompts;
+  std::vector<models::ScoredSequence> labelled;  // four a question
+  AnsweringOptions answering;
+};
 
-Labels likeliest_labels(const Subject& subject, const std::vector<at::Tensor>& blocks,
-                        const std::vector<DecisionQuestion>& questions, const std::string& title) {
-  Labels labels;
-  for (const LabelScores& scores : score_labels(subject, blocks, questions, title)) {
-    labels.push_back(static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin()));
+struct Choices {
+  Labels likeliest;
+  Labels written;
+};
+
+Choices choices(const Subject& subject, const std::vector<at::Tensor>& blocks, const DecisionTask& task,
+                const std::string& who) {
+  Choices made;
+  for (const LabelScores& scores : score_labels(subject, blocks, task.labelled, "labels" + who)) {
+    made.likeliest.push_back(static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin()));
   }
-  return labels;
+  for (const std::string& text : answer_prompts(subject, blocks, task.prompts, task.answering, "answers" + who).texts) {
+    const std::optional<NamedLabel> named = parse_label(text);
+    made.written.push_back(named ? named->label : kUnparsed);
+  }
+  return made;
 }
 
 std::vector<bool> equal_labels(const Labels& truth, const Labels& given) {
@@ -52,31 +57,40 @@ DecisionScore score(const Labels& truth, const Labels& given, const Labels& base
   return result;
 }
 
-}  // namespace
-
-DecisionFinding measure_decisions(const Subject& subject, const QuestionSet<DecisionQuestion>& set,
-                                  const AnsweringOptions& options) {
-  const std::vector<DecisionQuestion>& questions = set.questions;
+DecisionFinding measure(const Subject& subject, const DecisionTask& task) {
+  Choices base;
+  if (subject.has_adapter()) base = choices(subject, {}, task, ", base");
+  const Choices own = choices(subject, subject.blocks, task, "");
   std::vector<std::string> languages;
-  Labels truth;
-  for (const DecisionQuestion& one : questions) {
+  Labels labels;
+  for (const DecisionQuestion& one : task.set.questions) {
     languages.push_back(one.question.language);
-    truth.push_back(one.label);
+    labels.push_back(one.label);
   }
-  Labels base_written, base_likeliest;
-  if (subject.has_adapter()) {
-    base_likeliest = likeliest_labels(subject, {}, questions, "labels, base");
-    base_written = generated_labels(subject, {}, questions, options, "answers, base");
-  }
-  const Labels likeliest = likeliest_labels(subject, subject.blocks, questions, "labels");
-  const Labels written = generated_labels(subject, subject.blocks, questions, options, "answers");
-  DecisionFinding finding{.file = set.source};
+  DecisionFinding finding;
+  finding.file = task.set.source;
   for (const auto& [name, indices] : groups_of(languages, {})) {
-    const Labels chosen = selected(truth, indices);
-    finding.generated[name] = score(chosen, selected(written, indices), selected(base_written, indices));
-    finding.likelihood[name] = score(chosen, selected(likeliest, indices), selected(base_likeliest, indices));
+    const Labels truth = selected(labels, indices);
+    finding.generated[name] = score(truth, selected(own.written, indices), selected(base.written, indices));
+    finding.likelihood[name] = score(truth, selected(own.likeliest, indices), selected(base.likeliest, indices));
   }
   return finding;
+}
+
+}  // namespace
+
+Measurement prepare_decision_task(const QuestionTaskOptions& options, const SubjectText& text) {
+  DecisionTask task{.set = options.files.empty() ? generate_decision_questions(
+                                                       options.questions > 0 ? options.questions : kGeneratedQuestions)
+                                                 : read_decision_questions(options.files, options.questions),
+                    .prompts = {},
+                    .labelled = {},
+                    .answering = options.answering};
+  for (const DecisionQuestion& one : task.set.questions) task.prompts.push_back(encode_prompt(text, one.question));
+  task.labelled = encode_labels(text, task.set.questions);
+  return [task = std::move(task)](const Subject& subject, GainReport& report) {
+    report.decision = measure(subject, task);
+  };
 }
 
 }  // namespace nkat::validation
