@@ -21,6 +21,7 @@ struct EvalConfig {
   std::string ablate = "none";
   std::int64_t questions = 0;
   AnsweringOptions answering;
+  std::string answers_file;
   bool json = false;
 };
 
@@ -52,6 +53,10 @@ void declare_options(OptionList& options, EvalConfig& config) {
                .value = "N",
                .minimum = 1,
                .maximum = 4096});
+  options.add("answers-file", config.answers_file,
+              {.help = "decision, math: write each question's answer and what was read from it here, one JSON object a "
+                       "line",
+               .value = "FILE"});
   data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
@@ -78,8 +83,10 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
 }
 
 Measurement prepare(const EvalConfig& config, const SubjectText& text) {
-  const QuestionTaskOptions asked{
-      .files = config.dataset.files, .questions = config.questions, .answering = config.answering};
+  const QuestionTaskOptions asked{.files = config.dataset.files,
+                                  .questions = config.questions,
+                                  .answering = config.answering,
+                                  .answers_file = config.answers_file};
   if (config.task == "decision") return prepare_decision_task(asked, text);
   if (config.task == "math") return prepare_math_task(asked, text);
   return prepare_loss_task(

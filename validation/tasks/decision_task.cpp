@@ -1,8 +1,11 @@
 #include "validation/tasks/decision_task.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "data/record.h"
 #include "validation/tasks/answer_parser.h"
+#include "validation/tasks/answers_file.h"
 #include "validation/tasks/generated_questions.h"
 #include "validation/tasks/label_likelihood.h"
 #include "validation/tasks/question_file.h"
@@ -18,24 +21,51 @@ struct DecisionTask {
   std::vector<Prompt> prompts;
   std::vector<models::ScoredSequence> labelled;  // four a question
   AnsweringOptions answering;
+  AnswersFile file;
 };
 
+// One model's answers, the labels that they name, and those it holds likeliest.
 struct Choices {
-  Labels likeliest;
-  Labels written;
+  Labels likeliest = {};
+  Labels written = {};
+  std::vector<LabelScores> scores = {};
+  std::vector<std::string> texts = {};
+
+  nlohmann::ordered_json row(std::size_t i) const {
+    nlohmann::ordered_json row = {{"answer", texts[i]},
+                                  {"read", nullptr},
+                                  {"likeliest", data::kFourClasses[likeliest[i]]},
+                                  {"log_probabilities", scores[i]}};
+    if (written[i] != kUnparsed) row["read"] = data::kFourClasses[written[i]];
+    return row;
+  }
 };
 
 Choices choices(const Subject& subject, const std::vector<at::Tensor>& blocks, const DecisionTask& task,
                 const std::string& who) {
   Choices made;
-  for (const LabelScores& scores : score_labels(subject, blocks, task.labelled, "labels" + who)) {
+  made.scores = score_labels(subject, blocks, task.labelled, "labels" + who);
+  made.texts = answer_prompts(subject, blocks, task.prompts, task.answering, "answers" + who).texts;
+  for (const LabelScores& scores : made.scores) {
     made.likeliest.push_back(static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin()));
   }
-  for (const std::string& text : answer_prompts(subject, blocks, task.prompts, task.answering, "answers" + who).texts) {
+  for (const std::string& text : made.texts) {
     const std::optional<NamedLabel> named = parse_label(text);
     made.written.push_back(named ? named->label : kUnparsed);
   }
   return made;
+}
+
+void write_answers(DecisionTask& task, const Choices& own, const Choices& base) {
+  std::vector<nlohmann::ordered_json> rows;
+  for (std::size_t i = 0; i < task.prompts.size(); ++i) {
+    const DecisionQuestion& one = task.set.questions[i];
+    nlohmann::ordered_json& row = rows.emplace_back();
+    row = {{"where", one.question.where}, {"label", data::kFourClasses[one.label]}};
+    row.update(own.row(i));
+    if (!base.texts.empty()) row["base"] = base.row(i);
+  }
+  task.file.write(rows);
 }
 
 std::vector<bool> equal_labels(const Labels& truth, const Labels& given) {
@@ -57,10 +87,11 @@ DecisionScore score(const Labels& truth, const Labels& given, const Labels& base
   return result;
 }
 
-DecisionFinding measure(const Subject& subject, const DecisionTask& task) {
+DecisionFinding measure(const Subject& subject, DecisionTask& task) {
   Choices base;
   if (subject.has_adapter()) base = choices(subject, {}, task, ", base");
   const Choices own = choices(subject, subject.blocks, task, "");
+  write_answers(task, own, base);
   std::vector<std::string> languages;
   Labels labels;
   for (const DecisionQuestion& one : task.set.questions) {
@@ -85,10 +116,11 @@ Measurement prepare_decision_task(const QuestionTaskOptions& options, const Subj
                                                  : read_decision_questions(options.files, options.questions),
                     .prompts = {},
                     .labelled = {},
-                    .answering = options.answering};
+                    .answering = options.answering,
+                    .file = AnswersFile(options.answers_file)};
   for (const DecisionQuestion& one : task.set.questions) task.prompts.push_back(encode_prompt(text, one.question));
   task.labelled = encode_labels(text, task.set.questions);
-  return [task = std::move(task)](const Subject& subject, GainReport& report) {
+  return [task = std::move(task)](const Subject& subject, GainReport& report) mutable {
     report.decision = measure(subject, task);
   };
 }

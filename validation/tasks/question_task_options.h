@@ -15,6 +15,7 @@ struct QuestionTaskOptions {
   std::vector<std::string> files = {};  // none: generated questions
   std::int64_t questions = 0;           // at most so many; 0: all of the files, kGeneratedQuestions generated ones
   AnsweringOptions answering = {};
+  std::string answers_file = "";  // where each question's answer goes (answers_file.h); "": nowhere
 };
 
 }  // namespace nkat::validation
