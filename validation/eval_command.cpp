@@ -5,8 +5,10 @@
 
 #include "core/signals.h"
 #include "models/out_of_memory.h"
+#include "validation/tasks/decision_task.h"
 #include "validation/tasks/gain_text.h"
 #include "validation/tasks/loss_task.h"
+#include "validation/tasks/math_task.h"
 
 namespace nkat::validation {
 namespace {
@@ -17,6 +19,9 @@ struct EvalConfig {
   std::vector<std::string> general_data;
   std::string task = "loss";
   std::string ablate = "none";
+  std::int64_t questions = 0;
+  AnsweringOptions answering;
+  std::string answers_file;
   bool json = false;
 };
 
@@ -25,13 +30,33 @@ void declare_options(OptionList& options, EvalConfig& config) {
               {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
   options.add("adapter", config.subject.adapter,
               {.help = "folder of an adapter; the bare model is measured beside it", .value = "DIR"});
-  options.add("data", config.dataset.files, {.help = "JSONL files", .value = "FILE", .required = true});
+  options.add("data", config.dataset.files,
+              {.help = "JSONL files; decision and math without them: generated questions that no training saw",
+               .value = "FILE"});
   options.add("task", config.task,
-              {.help = "what to measure: loss and perplexity over target tokens", .choices = {"loss"}});
+              {.help = "what to measure: loss and perplexity over target tokens; the four classes, by answer and by "
+                       "likelihood; right numbers in arithmetic and geometry (records, or GSM8K's question and answer)",
+               .choices = {"loss", "decision", "math"}});
   options.add("general-data", config.general_data,
               {.help = "JSONL files of general text: with --adapter, is the base's language kept", .value = "FILE"});
   options.add("ablate", config.ablate,
               {.help = "with --adapter: the loss with each layer's gate shut in turn", .choices = {"none", "layers"}});
+  options.add("questions", config.questions,
+              {.help = "decision, math: ask at most so many; 0: all of the files, 200 generated ones",
+               .value = "N",
+               .minimum = 0,
+               .maximum = 1'000'000});
+  options.add("max-new-tokens", config.answering.max_new_tokens,
+              {.help = "decision, math: an answer is cut after so many tokens", .value = "N", .minimum = 1});
+  options.add("generation-batch", config.answering.generation_batch,
+              {.help = "decision, math: questions answered at once, as far as their key-value caches fit the memory",
+               .value = "N",
+               .minimum = 1,
+               .maximum = 4096});
+  options.add("answers-file", config.answers_file,
+              {.help = "decision, math: write each question's answer and what was read from it here, one JSON object a "
+                       "line",
+               .value = "FILE"});
   data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
@@ -41,6 +66,15 @@ void declare_options(OptionList& options, EvalConfig& config) {
 
 std::vector<std::string> wrong_combinations(const EvalConfig& config) {
   std::vector<std::string> complaints;
+  if (config.task == "loss" && config.dataset.files.empty()) {
+    complaints.push_back("--data is required for --task loss; give one or more JSONL files");
+  }
+  if (config.task != "loss" && (config.ablate != "none" || !config.general_data.empty())) {
+    complaints.push_back(
+        fmt::format("--task {} takes neither --ablate nor --general-data, which measure loss; use "
+                    "--task loss",
+                    config.task));
+  }
   if (config.ablate == "layers" && config.subject.adapter.empty()) {
     complaints.push_back(fmt::format(
         "--ablate {}: it shuts the gates of an adapter, and there is none; give --adapter DIR", config.ablate));
@@ -49,6 +83,12 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
 }
 
 Measurement prepare(const EvalConfig& config, const SubjectText& text) {
+  const QuestionTaskOptions asked{.files = config.dataset.files,
+                                  .questions = config.questions,
+                                  .answering = config.answering,
+                                  .answers_file = config.answers_file};
+  if (config.task == "decision") return prepare_decision_task(asked, text);
+  if (config.task == "math") return prepare_math_task(asked, text);
   return prepare_loss_task(
       {.dataset = config.dataset, .general_data = config.general_data, .ablate_layers = config.ablate == "layers"},
       text);

@@ -78,6 +78,8 @@ Json to_json(const MathFinding& finding) {
           {"scores", scores},
           {"unparsed", finding.unparsed},
           {"base_unparsed", finding.base_unparsed},
+          {"unmarked_right", finding.unmarked_right},
+          {"base_unmarked_right", finding.base_unmarked_right},
           {"tokens_per_second", finding.tokens_per_second}};
 }
 

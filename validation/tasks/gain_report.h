@@ -62,8 +62,8 @@ struct DecisionFinding {
 
 struct MathFinding {
   std::string file = {};
-  std::map<std::string, PairedAccuracy>
-      scores = {};            // "all", and by language, by kind ("arithmetic", "geometry") where known
+  std::map<std::string, PairedAccuracy> scores =
+      {};                     // "all", and by language, by kind ("arithmetic", "geometry") where known
   std::int64_t unparsed = 0;  // answers without a number that could be read
   std::int64_t base_unparsed = 0;
   // Of the unparsed answers, those whose last number would have been right: a gain in form, not in reasoning. Never in

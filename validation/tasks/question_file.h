@@ -6,8 +6,8 @@
 //   both      `language` and, for math, `kind` are taken from the keys of these names
 //
 // Lines of the other task (a math question has no label, a record with another `task` or a label is none) are passed
-// over and counted in the log. Everything else that can't be asked is a DataError "file:line: what, what was expected",
-// and so is a file without any question.
+// over and counted in the log. Everything else that can't be asked is a DataError, or FormatError where the line breaks
+// its format, "file:line: what, what was expected"; a file without any question is a DataError.
 #pragma once
 
 #include <cstdint>
