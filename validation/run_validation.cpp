@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/machine.h"
 #include "core/progress.h"
+#include "data/dataset.h"
 #include "validation/geometry.h"
 #include "validation/tasks/decision_task.h"
 #include "validation/tasks/loss_task.h"

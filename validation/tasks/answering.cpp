@@ -23,6 +23,16 @@ std::string text_of(const Subject& subject, const models::Generation& generation
 
 }  // namespace
 
+void declare_answering_options(OptionList& options, AnsweringOptions& answering) {
+  options.add("max-new-tokens", answering.max_new_tokens,
+              {.help = "decision, math: an answer is cut after so many tokens", .value = "N", .minimum = 1});
+  options.add("generation-batch", answering.generation_batch,
+              {.help = "decision, math: questions answered at once, as far as their key-value caches fit the memory",
+               .value = "N",
+               .minimum = 1,
+               .maximum = 4096});
+}
+
 void require_usable(const Prompt& tokens, const SubjectText& text, const Question& question) {
   try {
     models::check_prompt(tokens, text.config);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/options.h"
 #include "validation/tasks/question.h"
 #include "validation/tasks/subject.h"
 
@@ -18,6 +19,8 @@ struct AnsweringOptions {
   std::int64_t max_new_tokens = 256;
   std::int64_t generation_batch = 32;  // questions in work at once; fewer where their caches don't fit the memory
 };
+
+void declare_answering_options(OptionList& options, AnsweringOptions& answering);
 
 struct Answers {
   std::vector<std::string> texts;  // in the prompts' order
