@@ -60,7 +60,8 @@ RunPlaces find_places(const fs::path& given) {
   require_folder(given);
   fs::path folder = fs::absolute(given).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
-  const bool is_checkpoints = folder.filename() == kCheckpoints || !data::saved_steps(folder).empty();
+  const bool is_checkpoints = !is_file_or_broken(folder / kCheckpoints) &&
+                              (folder.filename() == kCheckpoints || !data::saved_steps(folder).empty());
   RunPlaces places;
   const fs::path root = is_checkpoints && !is_file_or_broken(folder / kMetricsFile) ? folder.parent_path() : folder;
   places.checkpoints = is_checkpoints ? folder : root / kCheckpoints;
@@ -130,27 +131,28 @@ std::vector<StepMetrics> metrics_of(const SavedSeries& series) {
   return metrics;
 }
 
-void require_same_layers(const Inspected& checkpoint, const RunRecords& run, const RunPlaces& places) {
+// source: where the run's metrics come from.
+void require_same_layers(const Inspected& checkpoint, const RunRecords& run, const fs::path& source) {
   if (checkpoint.sizes.first_layer != run.first_layer) {
     throw FormatError(fmt::format("{}: its adapter begins at layer {}, the run's at layer {}; they are not of one run",
                                   checkpoint.path.string(), checkpoint.sizes.first_layer, run.first_layer));
   }
   if (run.metrics.empty() || checkpoint.sizes.layers() == run.layers()) return;
   throw FormatError(fmt::format("{}: it holds {} layers, {} has lists of {}; they are not of one run",
-                                checkpoint.path.string(), checkpoint.sizes.layers(), places.metrics.string(),
-                                run.layers()));
+                                checkpoint.path.string(), checkpoint.sizes.layers(), source.string(), run.layers()));
 }
 
 // The newest in full, the others by their last step.
 void require_one_run(const std::vector<Inspected>& valid, const RunRecords& run, const RunPlaces& places) {
+  const fs::path source = run.series_only && !valid.empty() ? valid.back().path : places.metrics;
   for (auto checkpoint = valid.rbegin(); checkpoint != valid.rend(); ++checkpoint) {
-    require_same_layers(*checkpoint, run, places);
-    if (run.series_only) continue;
+    require_same_layers(*checkpoint, run, source);
     const bool newest = checkpoint == valid.rbegin();
+    if (newest && run.series_only) continue;
     const SavedSeries series =
         newest ? read_saved_series(checkpoint->path, checkpoint->step, checkpoint->sizes.layers(), Rows::kAll)
                : *checkpoint->last_row;
-    require_agreement(series, checkpoint->path, run.metrics, places.metrics, run.first_layer);
+    require_agreement(series, checkpoint->path, run.metrics, source, run.first_layer);
   }
 }
 

@@ -236,6 +236,16 @@ TEST_F(HostileRunTest, RefusesAnOlderCheckpointWhoseLastForceDiffers) {
   EXPECT_THAT(refusal(), HasSubstr("step-000003: step 3, layer 0: gate_force is 9 here and -0.3"));
 }
 
+TEST_F(HostileRunTest, RefusesCheckpointsOfTwoRunsWhereThereAreNoMetrics) {
+  fs::remove(run_ / "metrics.jsonl");
+  auto changed = files(3);
+  auto lines = metrics_lines(3, 2);
+  lines[2].alpha[1] = 1.0;
+  changed[data::kStateTensors] = series_bytes(lines, 2);
+  write_checkpoint(run_, 3, changed);
+  EXPECT_THAT(refusal(), HasSubstr("step-000003: step 3, layer 1: alpha is 1 here and -4.97"));
+}
+
 TEST_F(HostileRunTest, RefusesACheckpointOfAnotherModel) {
   const AdapterShape other{.hidden = 16, .num_layers = 3};
   write_checkpoint(run_, 6, checkpoint_files(6, metrics_lines(6, 3), other));

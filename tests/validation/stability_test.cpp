@@ -79,6 +79,13 @@ TEST(Stability, TakesNoNoiseForASpike) {
   EXPECT_LT(found, 200000 * 3e-4);
 }
 
+// Noise that is ten times larger at the start is measured against its neighbours.
+TEST(Stability, TakesNoiseThatIsLargerAtTheStartForNoSpike) {
+  RandomStream random(2, "test-noise");
+  const RunRecords run = run_of(2000, [&](auto step) { return 3 + (step <= 200 ? 0.3 : 0.03) * random.normal(); });
+  EXPECT_TRUE(report_of(run).spikes.empty());
+}
+
 TEST(Stability, TakesTheNoiseOfAShortRunForNoSpike) {
   for (const std::int64_t steps : {2, 5, 10, 15, 20, 25, 30, 50, 100, 300}) {
     std::int64_t found = 0;
@@ -183,6 +190,17 @@ TEST(Stability, CallsARiseWithinTwoPercentNotOverfitted) {
   EXPECT_EQ(found.turn_step, 300);
   EXPECT_NEAR(found.rise, 0.015, 1e-12);
   EXPECT_TRUE(analyze_stability(run, {.overfitting_rise = 0.01})->overfitting->overfitted);
+}
+
+TEST(Stability, ComparesOnlyLossesOnTheSameValidationData) {
+  RunRecords run = run_of(500, falling(0.02));
+  for (std::size_t i = 99; i < 500; i += 100) run.metrics[i].validation_loss = i < 200 ? 1.0 : 3.0;
+  EXPECT_TRUE(report_of(run).overfitting->overfitted);
+  run.settings.validation_since = 200;
+  EXPECT_FALSE(report_of(run).overfitting->overfitted);
+  EXPECT_EQ(report_of(run).overfitting->validation_lowest, 3.0);
+  run.settings.validation_since = 300;
+  EXPECT_FALSE(report_of(run).overfitting.has_value());
 }
 
 TEST(Stability, HasNoTurnWhereTheLastValidationIsTheLowest) {

@@ -80,7 +80,7 @@ void require_agreement(const SavedSeries& saved, const fs::path& checkpoint, std
           "{}: step {}, layer {}: {} is {} here and {} in {}; they are not of one run: restore the one that was "
           "changed",
           checkpoint.string(), saved.first_step + row, first_layer + static_cast<std::int64_t>(column), what, value,
-          written[column], metrics_file.string()));
+          static_cast<float>(written[column]), metrics_file.string()));
     }
   };
   for (std::int64_t row = 0; row < saved.rows(); ++row) {

@@ -33,10 +33,10 @@ struct Validation {
   double loss;
 };
 
-std::vector<Validation> finite_validations(const std::vector<StepMetrics>& metrics) {
+std::vector<Validation> finite_validations(const std::vector<StepMetrics>& metrics, std::int64_t since) {
   std::vector<Validation> found;
   for (const StepMetrics& line : metrics)
-    if (line.validation_loss && std::isfinite(*line.validation_loss))
+    if (line.step > since && line.validation_loss && std::isfinite(*line.validation_loss))
       found.push_back({line.step, *line.validation_loss});
   return found;
 }
@@ -115,8 +115,9 @@ std::optional<Convergence> measure_convergence(const std::vector<StepMetrics>& m
   return found;
 }
 
-std::optional<Overfitting> measure_overfitting(const std::vector<StepMetrics>& metrics, double allowed_rise) {
-  const std::vector<Validation> validations = finite_validations(metrics);
+std::optional<Overfitting> measure_overfitting(const std::vector<StepMetrics>& metrics, std::int64_t since,
+                                               double allowed_rise) {
+  const std::vector<Validation> validations = finite_validations(metrics, since);
   if (validations.size() < kFewestValidations) return std::nullopt;
   // The last one of equal ones, so that what follows lies above it.
   const auto lowest = std::ranges::min_element(validations.rbegin(), validations.rend(), {}, &Validation::loss);

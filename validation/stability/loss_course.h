@@ -24,7 +24,8 @@ std::optional<std::int64_t> find_divergence(const std::vector<data::StepMetrics>
 std::optional<Convergence> measure_convergence(const std::vector<data::StepMetrics>& metrics, double converged_change);
 
 // The training loss beside a validation is the mean over the steps nearer to it than to the one before or after.
-// Absent with fewer than three finite validation losses.
-std::optional<Overfitting> measure_overfitting(const std::vector<data::StepMetrics>& metrics, double allowed_rise);
+// Absent with fewer than three finite validation losses after step `since`.
+std::optional<Overfitting> measure_overfitting(const std::vector<data::StepMetrics>& metrics, std::int64_t since,
+                                               double allowed_rise);
 
 }  // namespace nkat::validation
