@@ -7,27 +7,31 @@
 namespace nkat::validation {
 namespace {
 
-std::string interval_text(const std::optional<Interval>& interval, int decimals) {
-  return interval ? fmt::format("  [{:.{}f}, {:.{}f}]", interval->low, decimals, interval->high, decimals) : "";
+// format: of one number, "{:.3f}"
+std::string interval_text(const std::optional<Interval>& interval, std::string_view format) {
+  if (!interval) return "";
+  return fmt::format("  [{}, {}]", fmt::format(fmt::runtime(format), interval->low),
+                     fmt::format(fmt::runtime(format), interval->high));
 }
 
 std::string loss_text(const char* who, const Estimate& loss, const Estimate& perplexity) {
   return fmt::format("  {:<14}loss {:.4f} nats{}  perplexity {:.3f}{}\n", who, loss.value,
-                     interval_text(loss.interval, 4), perplexity.value, interval_text(perplexity.interval, 3));
+                     interval_text(loss.interval, "{:.4f}"), perplexity.value,
+                     interval_text(perplexity.interval, "{:.3f}"));
 }
 
 std::string loss_finding_text(const char* what, const LossFinding& finding) {
-  std::string text =
-      fmt::format("{} {}: {} target tokens of {} samples\n", what, finding.file, finding.tokens, finding.samples);
+  std::string text = fmt::format("{} {}: {} target tokens of {} samples; 95 % intervals in brackets\n", what,
+                                 finding.file, finding.tokens, finding.samples);
   if (finding.base_loss) text += loss_text("base", *finding.base_loss, *finding.base_perplexity);
   text += loss_text(finding.base_loss ? "with adapter" : "model", finding.loss, finding.perplexity);
   if (finding.change) {
     text += fmt::format("  {:<14}{:+.4f} nats{}\n", "change", finding.change->value,
-                        interval_text(finding.change->interval, 4));
+                        interval_text(finding.change->interval, "{:.4f}"));
   }
   if (finding.divergence) {
     text += fmt::format("  {:<14}{:.4g} nats a token from the base{}\n", "KL", finding.divergence->value,
-                        interval_text(finding.divergence->interval, 4));
+                        interval_text(finding.divergence->interval, "{:.4g}"));
   }
   return text;
 }
@@ -36,7 +40,7 @@ std::string ablation_text(const std::vector<LayerAblation>& ablation) {
   std::string text = "one gate shut: held-out loss in nats, less that of the whole adapter (above 0: the gate helps)\n";
   for (const LayerAblation& one : ablation) {
     text += fmt::format("  layer {:<3} gate {:.4f}  {:+.4f}{}\n", one.layer, one.gate, one.loss_change.value,
-                        interval_text(one.loss_change.interval, 4));
+                        interval_text(one.loss_change.interval, "{:.4f}"));
   }
   return text;
 }

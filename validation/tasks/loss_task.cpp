@@ -39,9 +39,9 @@ void require_finite(const NamedData& data, const Losses& losses, const char* of_
   for (std::size_t i = 0; i < losses.size(); ++i) {
     if (std::isfinite(losses[i].sum)) continue;
     throw DataError(
-        fmt::format("{}: the loss {} must be finite, found {}; compute with --precision fp32, and look at "
+        fmt::format("{}: the loss {} must be finite and is not; compute with --precision fp32, and look at "
                     "the adapter and the model",
-                    data.dataset.describe(static_cast<std::int64_t>(i)), of_what, losses[i].sum));
+                    data.dataset.describe(static_cast<std::int64_t>(i)), of_what));
   }
 }
 
