@@ -19,9 +19,7 @@ struct EvalConfig {
   std::vector<std::string> general_data;
   std::string task = "loss";
   std::string ablate = "none";
-  std::int64_t questions = 0;
-  AnsweringOptions answering;
-  std::string answers_file;
+  QuestionTaskOptions questions;
   bool json = false;
 };
 
@@ -41,16 +39,7 @@ void declare_options(OptionList& options, EvalConfig& config) {
               {.help = "JSONL files of general text: with --adapter, is the base's language kept", .value = "FILE"});
   options.add("ablate", config.ablate,
               {.help = "with --adapter: the loss with each layer's gate shut in turn", .choices = {"none", "layers"}});
-  options.add("questions", config.questions,
-              {.help = "decision, math: ask at most so many; 0: all of the files, 200 generated ones",
-               .value = "N",
-               .minimum = 0,
-               .maximum = 1'000'000});
-  declare_answering_options(options, config.answering);
-  options.add("answers-file", config.answers_file,
-              {.help = "decision, math: write each question's answer and what was read from it here, one JSON object a "
-                       "line",
-               .value = "FILE"});
+  declare_question_task_options(options, config.questions);
   data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
@@ -65,9 +54,7 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
   }
   if (config.task != "loss" && (config.ablate != "none" || !config.general_data.empty())) {
     complaints.push_back(
-        fmt::format("--task {} takes neither --ablate nor --general-data, which measure loss; use "
-                    "--task loss",
-                    config.task));
+        fmt::format("--task {}: --ablate and --general-data measure loss; use --task loss", config.task));
   }
   if (config.ablate == "layers" && config.subject.adapter.empty()) {
     complaints.push_back(fmt::format(
@@ -77,10 +64,8 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
 }
 
 Measurement prepare(const EvalConfig& config, const SubjectText& text) {
-  const QuestionTaskOptions asked{.files = config.dataset.files,
-                                  .questions = config.questions,
-                                  .answering = config.answering,
-                                  .answers_file = config.answers_file};
+  QuestionTaskOptions asked = config.questions;
+  asked.files = config.dataset.files;
   if (config.task == "decision") return prepare_decision_task(asked, text);
   if (config.task == "math") return prepare_math_task(asked, text);
   return prepare_loss_task(
@@ -110,12 +95,14 @@ ExitCode run_eval(const EvalConfig& config) {
 
 Command make_eval_command() {
   auto config = std::make_shared<EvalConfig>();
-  Command command{.name = "eval", .summary = "what an adapter gains and loses: token loss and perplexity"};
+  Command command{.name = "eval",
+                  .summary = "what an adapter gains and loses: token loss, right decisions and numbers"};
   command.description =
-      "Mean loss in nats over the target tokens of the data, and its exponential, with 95 % intervals (bootstrap over "
+      "loss: mean in nats over the target tokens of the data, and its exponential, with 95 % intervals (bootstrap over "
       "samples). With --adapter the bare model is measured on the same tokens: the change is paired by sample, KL is "
-      "how "
-      "far the adapter moved the predictions.";
+      "how far the adapter moved the predictions.\n"
+      "decision, math: questions answered greedily, many at a time, and read by a parser; what it can't read is wrong. "
+      "With --adapter the bare model answers the same questions (McNemar's test). Intervals: Wilson.";
   declare_options(*command.options, *config);
   command.options->add_check([config] { return wrong_combinations(*config); });
   command.computes = true;

@@ -53,7 +53,7 @@ std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const Subje
     if (!config.general_data.empty()) options.general_data = {config.general_data};
     measurements.push_back(prepare_loss_task(options, text));
   }
-  QuestionTaskOptions asked{.questions = config.questions, .answering = config.answering};
+  QuestionTaskOptions asked = config.questions;
   if (wants(config, "decision") && held_out && holds_labels(dataset, text)) {
     asked.files = {config.validation_data};
     measurements.push_back(prepare_decision_task(asked, text));

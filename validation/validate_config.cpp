@@ -16,11 +16,9 @@ void declare_gain_options(OptionList& options, ValidateConfig& config) {
               {.help = "JSONL file of general text: is the base's language kept?", .value = "FILE"});
   options.add("reasoning-data", config.reasoning_data,
               {.help = "JSONL file of problems (GSM8K's form, too); without it they are generated", .value = "FILE"});
-  options.add("questions", config.questions,
-              {.help = "problems to generate without --reasoning-data", .value = "N", .minimum = 1});
   options.add("ablate", config.ablate,
               {.help = "held-out loss with each layer's gate shut in turn", .choices = {"none", "layers"}});
-  declare_answering_options(options, config.answering);
+  declare_question_task_options(options, config.questions);
   data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});

@@ -9,18 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "core/options.h"
 #include "validation/tasks/question.h"
+#include "validation/tasks/question_task_options.h"
 #include "validation/tasks/subject.h"
 
 namespace nkat::validation {
-
-struct AnsweringOptions {
-  std::int64_t max_new_tokens = 256;
-  std::int64_t generation_batch = 32;  // questions in work at once; fewer where their caches don't fit the memory
-};
-
-void declare_answering_options(OptionList& options, AnsweringOptions& answering);
 
 struct Answers {
   std::vector<std::string> texts;  // in the prompts' order

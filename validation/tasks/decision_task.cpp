@@ -5,6 +5,7 @@
 
 #include "data/record.h"
 #include "validation/tasks/answer_parser.h"
+#include "validation/tasks/answering.h"
 #include "validation/tasks/answers_file.h"
 #include "validation/tasks/generated_questions.h"
 #include "validation/tasks/label_likelihood.h"

@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "validation/tasks/answer_parser.h"
+#include "validation/tasks/answering.h"
 #include "validation/tasks/answers_file.h"
 #include "validation/tasks/generated_questions.h"
 #include "validation/tasks/question_file.h"

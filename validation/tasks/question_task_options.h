@@ -1,15 +1,20 @@
-// Where the questions of a task come from and how they are answered: the choices that the tasks have in common.
+// What the tasks that ask questions have in common: where the questions come from and how they are answered.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "validation/tasks/answering.h"
+#include "core/options.h"
 
 namespace nkat::validation {
 
 inline constexpr std::int64_t kGeneratedQuestions = 200;
+
+struct AnsweringOptions {
+  std::int64_t max_new_tokens = 256;
+  std::int64_t generation_batch = 32;  // questions in work at once; fewer where their caches don't fit the memory
+};
 
 struct QuestionTaskOptions {
   std::vector<std::string> files = {};  // none: generated questions
@@ -17,5 +22,8 @@ struct QuestionTaskOptions {
   AnsweringOptions answering = {};
   std::string answers_file = "";  // where each question's answer goes (answers_file.h); "": nowhere
 };
+
+// All but the files, whose option each command names itself.
+void declare_question_task_options(OptionList& options, QuestionTaskOptions& config);
 
 }  // namespace nkat::validation
