@@ -40,6 +40,10 @@ void declare_options(OptionList& options, EvalConfig& config) {
   options.add("ablate", config.ablate,
               {.help = "with --adapter: the loss with each layer's gate shut in turn", .choices = {"none", "layers"}});
   declare_question_task_options(options, config.questions);
+  options.add("answers-file", config.questions.answers_file,
+              {.help = "decision, math: write each question's answer and what was read from it here, one JSON object a "
+                       "line",
+               .value = "FILE"});
   data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});

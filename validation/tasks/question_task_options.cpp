@@ -18,10 +18,6 @@ void declare_question_task_options(OptionList& options, QuestionTaskOptions& con
                .value = "N",
                .minimum = 1,
                .maximum = 4096});
-  options.add("answers-file", config.answers_file,
-              {.help = "decision, math: write each question's answer and what was read from it here, one JSON object a "
-                       "line",
-               .value = "FILE"});
 }
 
 }  // namespace nkat::validation

@@ -23,7 +23,7 @@ struct QuestionTaskOptions {
   std::string answers_file = "";  // where each question's answer goes (answers_file.h); "": nowhere
 };
 
-// All but the files, whose option each command names itself.
+// All but the files, whose options each command names itself.
 void declare_question_task_options(OptionList& options, QuestionTaskOptions& config);
 
 }  // namespace nkat::validation
