@@ -27,7 +27,8 @@ struct RunPlaces {
   fs::path checkpoints;
 };
 
-bool is_file_or_broken(const fs::path& path) {
+// A link that leads nowhere is there, too.
+bool is_there(const fs::path& path) {
   std::error_code error;
   return fs::symlink_status(path, error).type() != fs::file_type::not_found;
 }
@@ -60,17 +61,17 @@ RunPlaces find_places(const fs::path& given) {
   require_folder(given);
   fs::path folder = fs::absolute(given).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
-  const bool is_checkpoints = !is_file_or_broken(folder / kCheckpoints) &&
-                              (folder.filename() == kCheckpoints || !data::saved_steps(folder).empty());
+  const bool is_checkpoints =
+      !is_there(folder / kCheckpoints) && (folder.filename() == kCheckpoints || !data::saved_steps(folder).empty());
   RunPlaces places;
-  const fs::path root = is_checkpoints && !is_file_or_broken(folder / kMetricsFile) ? folder.parent_path() : folder;
+  const fs::path root = is_checkpoints && !is_there(folder / kMetricsFile) ? folder.parent_path() : folder;
   places.checkpoints = is_checkpoints ? folder : root / kCheckpoints;
   places.name = root.filename().string();
-  if (is_file_or_broken(root / kMetricsFile)) places.metrics = root / kMetricsFile;
-  if (is_file_or_broken(root / "config.json")) places.config = root / "config.json";
-  if (!is_file_or_broken(places.checkpoints)) places.checkpoints.clear();
+  if (is_there(root / kMetricsFile)) places.metrics = root / kMetricsFile;
+  if (is_there(root / "config.json")) places.config = root / "config.json";
+  if (!is_there(places.checkpoints)) places.checkpoints.clear();
   if (!places.checkpoints.empty()) require_folder(places.checkpoints);
-  if (is_file_or_broken(folder / data::kManifest)) {
+  if (is_there(folder / data::kManifest)) {
     throw DataError(fmt::format("{}: this is one checkpoint; give the folder of its run, or the checkpoints/ it is in",
                                 given.string()));
   }
@@ -101,7 +102,7 @@ void inspect(Inspected& checkpoint) {
   } catch (const Error& error) {
     // A run that is going on removes its older checkpoints, file by file.
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    if (is_file_or_broken(checkpoint.path)) checkpoint.complaint = error.what();
+    if (is_there(checkpoint.path)) checkpoint.complaint = error.what();
   }
 }
 

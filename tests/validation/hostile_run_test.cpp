@@ -299,6 +299,13 @@ const Change kChanges[] = {
      "pending_metrics: the line of step 6 with 2 layers was expected"},
     {"SeriesOfFewerSteps", data::kStateTensors, [] { return series_bytes(metrics_lines(5, 2), 2); },
      "tensor 'series.alpha': F32 [6, 2] was expected, found F32 [5, 2]"},
+    {"GateThatIsNoNumber", data::kStateTensors,
+     [] {
+       auto lines = metrics_lines(6, 2);
+       lines[5].alpha[1] = NAN;
+       return series_bytes(lines, 2);
+     },
+     "tensor 'series.alpha' holds a value that is no number"},
     {"StateWithoutSeries", data::kStateTensors, [] { return data::serialize_safetensors({}, {}); },
      "tensor 'series.alpha': F32 [6, 2] was expected, found none"},
     {"StateThatIsNoSafetensors", data::kStateTensors, [] { return std::string(100, '\xff'); },

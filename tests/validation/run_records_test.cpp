@@ -176,8 +176,9 @@ TEST_F(RunRecordsTest, UsesAnOlderCheckpointsSeriesWhereTheNewestIsDamaged) {
 }
 
 TEST_F(RunRecordsTest, IgnoresFoldersThatAreNoCheckpoints) {
-  fs::create_directories(run_ / "checkpoints/damaged-step-000007");
-  fs::create_directories(run_ / "checkpoints/step-000011.tmp-4711");
+  for (const char* name :
+       {"damaged-step-000007", "step-000011.tmp-4711", "step-10", "step-99999999999999999999", "step--00005", "step-"})
+    fs::create_directories(run_ / "checkpoints" / name);
   const RunRecords run = read_run(run_);
   EXPECT_THAT(steps(run), ElementsAre(0, 5, 10));
   EXPECT_TRUE(run.damaged.empty());
