@@ -46,6 +46,12 @@ TEST_F(QuestionFile, AGsm8kLineIsOneUserTurnAndItsNumber) {
   EXPECT_THAT(one.question.where, HasSubstr("questions.jsonl:1"));
 }
 
+TEST_F(QuestionFile, ASuffixStandsBelowAGsm8kQuestionAlone) {
+  const auto set = read_math_questions({write(fmt::format("{}\n{}\n", kGsm8k, kMath))}, 0, "End with ####.");
+  EXPECT_EQ(set.questions[0].question.turns[0].content, "How many?\nEnd with ####.");
+  EXPECT_EQ(set.questions[1].question.turns.back().content, "3+4?");
+}
+
 TEST_F(QuestionFile, RecordsLoseTheirAnswerAndKeepLanguageAndKind) {
   const std::string file = write(fmt::format("\n{}\n{}\n{}", kMath, kDecision, kGsm8k));
   const auto math = read_math_questions({file}, 0);

@@ -66,11 +66,11 @@ void write_answers(MathTask& task, const Sheet& own, const Sheet& base) {
 void warn_of_form(const MathFinding& finding) {
   const std::int64_t questions = finding.scores.at("all").model.questions;
   if (2 * finding.base_unparsed <= questions) return;
-  log::warning(
-      fmt::format("{} of {} answers of the bare model don't give their number in the form asked for (\"#### 42\" or "
-                  "\"# 最終回答\"), "
-                  "{} of them end in the right one: part of the gain is a gain in form",
-                  finding.base_unparsed, questions, finding.base_unmarked_right));
+  log::warning(fmt::format(
+      "{} of {} answers of the bare model don't give their number in the form asked for (\"#### 42\" or "
+      "\"# 最終回答\"), "
+      "{} of them end in the right one: part of the gain may be a gain in form; --question-suffix can ask for the form",
+      finding.base_unparsed, questions, finding.base_unmarked_right));
 }
 
 MathFinding measure(const Subject& subject, MathTask& task) {
@@ -103,7 +103,7 @@ MathFinding measure(const Subject& subject, MathTask& task) {
 Measurement prepare_math_task(const QuestionTaskOptions& options, const SubjectText& text) {
   MathTask task{.set = options.files.empty()
                            ? generate_math_questions(options.questions > 0 ? options.questions : kGeneratedQuestions)
-                           : read_math_questions(options.files, options.questions),
+                           : read_math_questions(options.files, options.questions, options.question_suffix),
                 .prompts = {},
                 .answering = options.answering,
                 .file = AnswersFile(options.answers_file)};

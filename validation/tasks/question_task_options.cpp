@@ -11,6 +11,11 @@ void declare_question_task_options(OptionList& options, QuestionTaskOptions& con
                .value = "N",
                .minimum = 0,
                .maximum = 1'000'000});
+  options.add(
+      "question-suffix", config.question_suffix,
+      {.help = "math: a line below each question of a file in GSM8K's form, such as \"End with #### and the number "
+               "alone.\", for models that were not trained on that form",
+       .value = "TEXT"});
   options.add("max-new-tokens", config.answering.max_new_tokens,
               {.help = "decision, math: an answer is cut after so many tokens", .value = "N", .minimum = 1});
   options.add("generation-batch", config.answering.generation_batch,

@@ -19,6 +19,7 @@ struct AnsweringOptions {
 struct QuestionTaskOptions {
   std::vector<std::string> files = {};  // none: generated questions
   std::int64_t questions = 0;           // at most so many; 0: all of the files, kGeneratedQuestions generated ones
+  std::string question_suffix = "";     // a line below each question of GSM8K's form
   AnsweringOptions answering = {};
   std::string answers_file = "";  // where each question's answer goes (answers_file.h); "": nowhere
 };
