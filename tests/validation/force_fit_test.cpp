@@ -35,7 +35,7 @@ TEST(ForceFit, LevelsAreWeightedMeansWithTheirIntervals) {
       moments += scaled.values[i] / (scaled.scale[i] * scaled.scale[i]);
     }
     EXPECT_NEAR(piece.level, moments / weights, 1e-12);
-    EXPECT_NEAR(piece.half_width, 1.96 * std::sqrt(std::max(1.0, fit.noise_factor) / weights), 1e-12);
+    EXPECT_NEAR(piece.half_width, 1.96 * std::sqrt(fit.noise_factor / weights), 1e-12);
   }
   EXPECT_NEAR(static_cast<double>(fit.pieces[1].begin), 500.0, 10.0);
 }
@@ -43,7 +43,7 @@ TEST(ForceFit, LevelsAreWeightedMeansWithTheirIntervals) {
 TEST(ForceFit, PenaltyIsThatOfTheStepsAndLayers) {
   // White noise of seed 8 has v below 1.05, so that the first cut is the last.
   const ForceFit fit = fit_force(scale_noise(step_with_noise(1500, 0.0)), 32);
-  ASSERT_LT(fit.noise_factor, 1.05);
+  ASSERT_EQ(fit.noise_factor, 1.0);
   EXPECT_DOUBLE_EQ(fit.rule.penalty, 3.0 * std::log(1500.0 * 32.0));
   EXPECT_EQ(fit.rule.shortest_piece, 15u);
   EXPECT_EQ(fit_force(scale_noise(step_with_noise(200, 0.0)), 32).rule.shortest_piece, 10u);
@@ -57,6 +57,16 @@ TEST(ForceFit, CorrelatedNoiseRaisesThePenalty) {
   EXPECT_LT(fit.noise_factor, 6.5);
   EXPECT_DOUBLE_EQ(fit.rule.penalty, 3.0 * std::log(2000.0) * fit.noise_factor);
   EXPECT_EQ(fit.pieces.size(), 1u);
+}
+
+TEST(ForceFit, CutsAgainUntilTheNoiseFactorHolds) {
+  for (const double correlation : {0.0, 0.3, 0.6}) {
+    const ForceFit fit = fit_force(scale_noise(step_with_noise(400, 1.0, correlation)), 1);
+    double squares = 0.0;
+    for (const double residual : fit.residuals) squares += residual * residual / 400.0;
+    const double r = std::max(0.0, lag_one_correlation(fit.residuals));
+    EXPECT_LE(squares * (1.0 + r) / (1.0 - r), 1.05 * fit.noise_factor);
+  }
 }
 
 TEST(ForceFit, ResidualsAreStandardised) {

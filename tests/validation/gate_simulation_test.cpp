@@ -61,6 +61,12 @@ TEST_P(NullForce, IsNoRiseInAnyOf32Layers) {
   expect_at_most(rates.sums_called, rates.runs, 0.05);
 }
 
+// With 300 steps a cut for white noise would call a tenth of the runs under correlated noise.
+TEST_P(NullForce, IsNoRiseInOneLayerOf300Steps) {
+  const SimulatedRates rates = measure(GetParam(), {.runs = kRunsOfOneLayer, .steps = 300});
+  expect_at_most(rates.called(), rates.runs, 0.03);
+}
+
 class Step : public testing::TestWithParam<PlantedForce> {};
 INSTANTIATE_TEST_SUITE_P(GateSimulation, Step, testing::ValuesIn(step_rows()), case_name);
 

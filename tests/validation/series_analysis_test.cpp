@@ -77,6 +77,28 @@ TEST(SeriesAnalysis, ARiseThatBeginsAtTheOpeningCounts) {
   EXPECT_EQ(analyze_series(series, 1, {}).verdict, Verdict::kTransition);
 }
 
+TEST(SeriesAnalysis, IntervalsPassOverARiseAfterTheOpening) {
+  GateSeries series = risen(600, 201);
+  open_at(series, 300);
+  for (std::size_t t = 449; t < 600; ++t) series.force[t] += 5.0;
+  const GateFinding finding = analyze_series(series, 1, {});
+  EXPECT_EQ(finding.tau, 201);
+  ASSERT_TRUE(finding.tau_interval.has_value());
+  EXPECT_LE(finding.tau_interval->high, 204.0);
+}
+
+TEST(SeriesAnalysis, EachLayerDrawsItsOwnReplicates) {
+  GateSeries series = risen(600, 201);
+  RandomStream random(13, "series-analysis");
+  for (double& force : series.force) force += 1.5 * random.normal();
+  const GateFinding first = analyze_series(series, 1, {});
+  series.layer = 1;
+  const GateFinding second = analyze_series(series, 1, {});
+  ASSERT_TRUE(first.tau_interval && second.tau_interval);
+  EXPECT_TRUE(first.tau_interval->low != second.tau_interval->low ||
+              first.tau_interval->high != second.tau_interval->high);
+}
+
 TEST(SeriesAnalysis, SaysWhichStepItCouldHaveSeen) {
   GateSeries series = shut_gate(2000);
   RandomStream random(11, "series-analysis");

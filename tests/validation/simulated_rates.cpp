@@ -21,7 +21,11 @@ RunFindings analyze_run(const PlantedForce& planted, const SimulationPlan& plan,
   RunFindings found;
   GateSeries sum;
   for (std::size_t l = 0; l < layers; ++l) {
-    const GateSeries series = simulate(planted, plan.seed, run * layers + l);
+    GateSeries series = simulate(planted, plan.seed, run * layers + l);
+    const auto steps = static_cast<std::size_t>(plan.steps);
+    series.steps.resize(steps);
+    series.gate.resize(steps);
+    series.force.resize(steps);
     found.layers.push_back(
         analyze_series(series, layers, {.replicates = plan.replicates, .seed = plan.seed + run * layers + l}));
     if (l == 0)

@@ -12,8 +12,9 @@ namespace nkat::validation {
 
 struct SimulationPlan {
   std::int64_t runs = 1000;
-  std::int64_t layers = 1;      // of a run, independent of each other
-  std::int64_t replicates = 0;  // of the bootstrap
+  std::int64_t layers = 1;               // of a run, independent of each other
+  std::int64_t steps = kSimulatedSteps;  // the first ones of a simulated run
+  std::int64_t replicates = 0;           // of the bootstrap
   std::uint64_t seed = 0;
 };
 
