@@ -140,6 +140,7 @@ def test_what_was_learned_is_counted_and_tested(solved):
     assert score["p"] == pytest.approx(2 * 0.5**4)  # four of four, either way
     assert score["interval"][0] < 1 and score["interval"][1] == 1
     assert (found["unparsed"], found["base_unparsed"]) == (0, 4)
+    assert (found["any_form"]["right"], found["any_form"]["base"]["right"]) == (4, found["base_unmarked_right"])
 
 
 def test_confusions_add_up_and_languages_to_all(decided, folder):

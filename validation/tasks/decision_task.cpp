@@ -1,8 +1,11 @@
 #include "validation/tasks/decision_task.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/log.h"
 #include "data/record.h"
 #include "validation/tasks/answer_parser.h"
 #include "validation/tasks/answering.h"
@@ -109,6 +112,16 @@ DecisionFinding measure(const Subject& subject, DecisionTask& task) {
   return finding;
 }
 
+void warn_of_form(const DecisionScore& score) {
+  std::int64_t unparsed = 0;
+  for (const auto& row : *score.base_confusion) unparsed += row[kUnparsed];
+  if (2 * unparsed <= score.accuracy.model.questions) return;
+  log::warning(
+      fmt::format("{} of {} answers of the bare model name no label: part of the gain by generated answer may "
+                  "be a gain in form; the likelihood of the labels doesn't depend on it",
+                  unparsed, score.accuracy.model.questions));
+}
+
 }  // namespace
 
 Measurement prepare_decision_task(const QuestionTaskOptions& options, const SubjectText& text) {
@@ -123,6 +136,7 @@ Measurement prepare_decision_task(const QuestionTaskOptions& options, const Subj
   task.labelled = encode_labels(text, task.set.questions);
   return [task = std::move(task)](const Subject& subject, GainReport& report) mutable {
     report.decision = measure(subject, task);
+    if (subject.has_adapter()) warn_of_form(report.decision->generated.at("all"));
   };
 }
 

@@ -91,7 +91,8 @@ std::string math_text(const MathFinding& finding) {
   };
   const bool paired = finding.scores.contains("all") && finding.scores.at("all").base;
   if (paired) text += unparsed("base's ", finding.base_unparsed, finding.base_unmarked_right);
-  text += unparsed("", finding.unparsed, finding.unmarked_right);
+  text += unparsed("", finding.unparsed, finding.unmarked_right) + "with these counted as right\n" +
+          paired_text("all", finding.any_form);
   return text + fmt::format("  {:.0f} new tokens a second\n", finding.tokens_per_second);
 }
 

@@ -27,6 +27,7 @@ struct Sheet {
   Answers answers = {};
   std::vector<std::optional<Decimal>> numbers = {};
   std::vector<bool> right = {};
+  std::vector<bool> right_in_any_form = {};  // unparsed answers that end in the right number, too
   std::int64_t unparsed = 0;
   std::int64_t unmarked_right = 0;
 
@@ -44,9 +45,10 @@ Sheet answer(const Subject& subject, const std::vector<at::Tensor>& blocks, cons
     const Decimal& result = task.set.questions[i].result;
     sheet.numbers.push_back(parse_number(text));
     sheet.right.push_back(sheet.numbers[i] == result);
-    if (sheet.numbers[i]) continue;
-    ++sheet.unparsed;
-    if (unmarked_number(text) == result) ++sheet.unmarked_right;
+    const bool ends_right = !sheet.numbers[i] && unmarked_number(text) == result;
+    sheet.right_in_any_form.push_back(sheet.right[i] || ends_right);
+    sheet.unparsed += sheet.numbers[i] ? 0 : 1;
+    sheet.unmarked_right += ends_right ? 1 : 0;
   }
   return sheet;
 }
@@ -82,6 +84,7 @@ MathFinding measure(const Subject& subject, MathTask& task) {
   finding.file = task.set.source;
   finding.unparsed = own.unparsed;
   finding.unmarked_right = own.unmarked_right;
+  finding.any_form = paired_accuracy(own.right_in_any_form, base.right_in_any_form);
   finding.base_unparsed = base.unparsed;
   finding.base_unmarked_right = base.unmarked_right;
   const double seconds = base.answers.seconds + own.answers.seconds;
