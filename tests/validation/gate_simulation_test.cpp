@@ -6,10 +6,15 @@
 
 #include <cctype>
 #include <cmath>
+#include <ostream>
 
 #include "tests/validation/simulated_rates.h"
 
 namespace nkat::validation {
+
+// What ctest shows of a row.
+void PrintTo(const PlantedForce& planted, std::ostream* out) { *out << planted.name; }
+
 namespace {
 
 #ifdef __OPTIMIZE__
