@@ -6,10 +6,15 @@
 
 #include <cctype>
 #include <cmath>
+#include <ostream>
 
 #include "tests/validation/simulated_rates.h"
 
 namespace nkat::validation {
+
+// What ctest shows of a row.
+void PrintTo(const PlantedForce& planted, std::ostream* out) { *out << planted.name; }
+
 namespace {
 
 #ifdef __OPTIMIZE__
@@ -64,7 +69,7 @@ TEST_P(NullForce, IsNoRiseInAnyOf32Layers) {
 // With 300 steps a cut for white noise would call a tenth of the runs under correlated noise.
 TEST_P(NullForce, IsNoRiseInOneLayerOf300Steps) {
   const SimulatedRates rates = measure(GetParam(), {.runs = kRunsOfOneLayer, .steps = 300});
-  expect_at_most(rates.called(), rates.runs, 0.03);
+  expect_at_most(rates.called(), rates.runs, 0.02);
 }
 
 class Step : public testing::TestWithParam<PlantedForce> {};
