@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/random.h"
+#include "validation/statistics/autocorrelation.h"
 
 namespace nkat::validation {
 namespace {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "validation/statistics/autocorrelation.h"
+
 namespace nkat::validation {
 namespace {
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "validation/gates/running_median.h"
 #include "validation/statistics/linear_trend.h"
+#include "validation/statistics/running_median.h"
 
 namespace nkat::validation {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "validation/gates/running_median.h"
+#include "validation/statistics/running_median.h"
 
 namespace nkat::validation {
 namespace {

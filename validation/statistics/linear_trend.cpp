@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "validation/gates/noise_scale.h"
+#include "validation/statistics/autocorrelation.h"
 
 namespace nkat::validation {
 namespace {
