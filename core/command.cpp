@@ -104,6 +104,10 @@ ExitCode run_command(Parsed& parsed, const char* const* argv) {
   std::map<std::string, std::vector<std::string>> flags;
   for (const auto& [name, flag] : parsed.flags) {
     if (flag->count() == 0) continue;
+    if (name == parsed.command->positional && flag->get_items_expected_max() == 1 && flag->count() > 1) {
+      throw ConfigError(fmt::format("{}: one {} was expected, found {}; see --help for the options that take more",
+                                    parsed.command->name, name, flag->count()));
+    }
     flags[name] = parsed.words[name];
     // A switch without a value arrives as one empty word.
     if (flag->get_expected_min() == 0) std::erase(flags[name], "");

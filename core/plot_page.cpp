@@ -3,6 +3,7 @@
 #include <gnuplot-iostream.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "core/log.h"
 
@@ -14,6 +15,23 @@ std::string quoted(const fs::path& path) {
   std::string text = "'";
   for (const char letter : path.string()) text += letter == '\'' ? "''" : std::string(1, letter);
   return text + "'";
+}
+
+// As the shell's single-quoted word, in which '\'' is a quote.
+std::string shell_quoted(const fs::path& path) {
+  std::string text = "'";
+  for (const char letter : path.string()) text += letter == '\'' ? "'\\''" : std::string(1, letter);
+  return text + "'";
+}
+
+// gnuplot's own words: the last line that it complained with.
+std::string reason_in(const fs::path& complaints) {
+  std::ifstream file(complaints);
+  std::string reason, line;
+  while (std::getline(file, line))
+    if (const std::size_t start = line.find_first_not_of(" \t^"); start != std::string::npos)
+      reason = line.substr(start);
+  return reason.empty() ? "nothing can be written there" : reason + " (scripts/setup installs gnuplot)";
 }
 
 }  // namespace
@@ -47,24 +65,25 @@ std::string PlotPage::data(const PlotPoints& points) {
 bool PlotPage::write(const fs::path& path) const {
   const fs::path temporary = path.string() + ".partial";
   const fs::path finished = path.string() + ".finished";  // gnuplot goes on after an error, with half a page
-  std::error_code error;
+  const fs::path complaints = path.string() + ".complaints";
   try {
-    Gnuplot gnuplot("gnuplot 2>/dev/null");
+    // "true": gnuplot's exit status is told by `finished`.
+    Gnuplot gnuplot("gnuplot 2>" + shell_quoted(complaints) + "; true");
     gnuplot << terminal_ << "set output " << quoted(temporary) << "\nset grid lc rgb '#DDDDDD'\n"
             << tables_ << commands_ << "\nset output\nif (GPVAL_ERRNO == 0) { set print " << quoted(finished)
             << "; print 1 }\n";
   } catch (const std::exception& failure) {
     log::warning(fmt::format("no plot: {}", failure.what()));
   }
-  if (fs::remove(finished, error))
+  std::error_code error;
+  bool drawn = fs::remove(finished, error);
+  if (drawn) {
     fs::rename(temporary, path, error);
-  else
-    error = std::make_error_code(std::errc::io_error);
-  std::error_code ignored;
-  fs::remove(temporary, ignored);
-  if (error)
-    log::warning(fmt::format("{}: not drawn; is gnuplot installed? (scripts/setup installs it)", path.string()));
-  return !error;
+    drawn = !error;
+  }
+  if (!drawn) log::warning(fmt::format("{}: not drawn: {}", path.string(), reason_in(complaints)));
+  for (const fs::path& left : {temporary, complaints}) fs::remove(left, error);
+  return drawn;
 }
 
 }  // namespace nkat

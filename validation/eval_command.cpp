@@ -5,6 +5,7 @@
 
 #include "core/signals.h"
 #include "models/out_of_memory.h"
+#include "validation/output_paths.h"
 #include "validation/tasks/decision_task.h"
 #include "validation/tasks/gain_text.h"
 #include "validation/tasks/loss_task.h"
@@ -60,6 +61,8 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
     complaints.push_back(
         fmt::format("--task {}: --ablate and --general-data measure loss; use --task loss", config.task));
   }
+  if (config.task == "loss" && !config.questions.answers_file.empty())
+    complaints.push_back("--answers-file is of the tasks decision and math; --task loss has no answers");
   if (config.ablate == "layers" && config.subject.adapter.empty()) {
     complaints.push_back(fmt::format(
         "--ablate {}: it shuts the gates of an adapter, and there is none; give --adapter DIR", config.ablate));
@@ -79,6 +82,10 @@ Measurement prepare(const EvalConfig& config, const SubjectText& text) {
 
 ExitCode evaluate(const EvalConfig& config) {
   install_stop_signals();
+  if (!config.questions.answers_file.empty()) {
+    check_output_paths({{"--answers-file", config.questions.answers_file}},
+                       {config.dataset.files.begin(), config.dataset.files.end()}, {});
+  }
   SubjectText text = open_subject_text(config.subject);
   const Measurement measure = prepare(config, text);
   GainReport report;

@@ -182,8 +182,9 @@ void require_something(const RunRecords& run, const RunPlaces& places) {
 
 }  // namespace
 
-bool RunRecords::finished() const {
-  return !settings.max_steps || (!metrics.empty() && metrics.back().step >= *settings.max_steps);
+std::optional<bool> RunRecords::finished() const {
+  if (!settings.max_steps) return std::nullopt;
+  return !metrics.empty() && metrics.back().step >= *settings.max_steps;
 }
 
 RunRecords read_run(const fs::path& folder) {

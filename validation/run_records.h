@@ -49,8 +49,8 @@ struct RunRecords {
   std::vector<std::string> damaged = {};          // one message for each checkpoint passed over
 
   std::int64_t layers() const { return metrics.empty() ? 0 : static_cast<std::int64_t>(metrics.front().alpha.size()); }
-  // Its last line is that of max_steps. Unknown settings: true.
-  bool finished() const;
+  // Its last line is that of max_steps; unknown without settings.
+  std::optional<bool> finished() const;
 };
 
 RunRecords read_run(const fs::path& folder);

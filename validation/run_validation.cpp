@@ -5,6 +5,7 @@
 #include "core/machine.h"
 #include "core/progress.h"
 #include "data/dataset.h"
+#include "models/runtime.h"
 #include "validation/geometry.h"
 #include "validation/tasks/decision_task.h"
 #include "validation/tasks/loss_task.h"
@@ -78,13 +79,10 @@ GainReport measure_gain(const ValidateConfig& config, const RunRecords& run) {
                                         .device = config.device});
   const std::vector<Measurement> measurements = prepare_tasks(config, text);
   const Subject subject = open_subject(std::move(text));
-  GainReport gain;
+  GainReport gain{.step = run.checkpoints.back().step, .precision = models::precision_name(subject.decoder.dtype())};
   for (const Measurement& measure : measurements) measure(subject, gain);
   return gain;
 }
-
-// What would have measured the rest: this call, to which options are added.
-std::string command_of(const ValidateConfig& config) { return "nkat validate --checkpoint-dir " + config.run; }
 
 }  // namespace
 
@@ -100,7 +98,7 @@ Findings validate_run(const ValidateConfig& config) {
   findings.geometry = geometry_with_progress(findings.run);
   findings.stability = analyze_stability(findings.run, config.thresholds.stability);
   findings.gain = measure_gain(config, findings.run);
-  findings.checks = make_checklist(findings, config.thresholds, command_of(config));
+  findings.checks = make_checklist(findings, config.thresholds);
   return findings;
 }
 

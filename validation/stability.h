@@ -55,6 +55,7 @@ struct StabilityReport {
   // First step from which the loss stays above its start, or is not finite, to the end (stability/loss_course.h).
   std::optional<std::int64_t> diverged_at = std::nullopt;
   std::optional<Convergence> convergence = {};  // absent with too few steps
+  std::string why_no_convergence = {};          // why it is absent: "no finite losses in the last 40 steps"
   std::optional<Overfitting> overfitting = {};  // absent without at least three validation losses
   double loss_first = 0.0;                      // both NaN where no loss is finite
   double loss_last = 0.0;                       // mean of the last fifth

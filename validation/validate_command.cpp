@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/signals.h"
 #include "models/out_of_memory.h"
+#include "validation/output_paths.h"
 #include "validation/report/plots.h"
 #include "validation/report/report_document.h"
 #include "validation/report/report_json.h"
@@ -19,30 +20,44 @@ namespace {
 // runs/report.md -> runs/report-plots
 fs::path plot_folder(const fs::path& report) { return report.parent_path() / (report.stem().string() + "-plots"); }
 
-// Before anything is measured: a report that can't be written should not cost an hour.
-void require_writable(const fs::path& path) {
-  const fs::path folder = fs::absolute(path).parent_path();
-  std::error_code error;
-  if (!fs::is_directory(folder, error))
-    throw ConfigError(fmt::format("{}: the folder {} does not exist; create it first", path.string(), folder.string()));
-  if (fs::is_directory(path, error))
-    throw ConfigError(fmt::format("{}: a file was expected, this is a folder", path.string()));
+void check_outputs(const ValidateConfig& config) {
+  std::vector<fs::path> runs = {config.run};
+  runs.insert(runs.end(), config.compare.begin(), config.compare.end());
+  check_output_paths({{"--output-report", config.output_report, {".md", ".html", ".json"}},
+                      {"--plot-phase-transition", config.plot_phase_transition, {".png"}}},
+                     {config.validation_data, config.general_data, config.reasoning_data}, runs);
+  if (fs::absolute(config.plot_phase_transition).parent_path() == fs::absolute(plot_folder(config.output_report)))
+    throw ConfigError(
+        fmt::format("--plot-phase-transition '{}': the other plots go into this folder; choose another one",
+                    config.plot_phase_transition));
+}
+
+// What couldn't be drawn is not left over from another run.
+std::vector<Image> draw(const ValidateConfig& config, const Findings& findings) {
+  std::vector<Image> plots;
+  std::error_code ignored;
+  fs::remove(config.plot_phase_transition, ignored);
+  if (plot_phase_transition(findings, config.plot_phase_transition))
+    plots.push_back({config.plot_phase_transition, "Order parameter, crossings and susceptibility"});
+  if (lower_ending(config.output_report) == ".json") return plots;
+  const fs::path folder = plot_folder(config.output_report);
+  for (const char* name : kPlotNames) fs::remove(folder / name, ignored);
+  for (Image& image : draw_plots(findings, folder)) plots.push_back(std::move(image));
+  return plots;
 }
 
 void write_report(const ValidateConfig& config, const Findings& findings) {
   const fs::path report = config.output_report;
-  std::vector<Image> plots;
-  if (plot_phase_transition(findings, config.plot_phase_transition))
-    plots.push_back({config.plot_phase_transition, "Order parameter, crossings and susceptibility"});
-  if (report.extension() == ".json") {
+  const std::vector<Image> plots = draw(config, findings);
+  const std::string ending = lower_ending(report);
+  if (ending == ".json") {
     write_file_durably(report, to_json(findings).dump(2) + "\n");
   } else {
-    for (Image& image : draw_plots(findings, plot_folder(report))) plots.push_back(std::move(image));
     const Document document = make_report(findings, plots);
-    write_file_durably(report, report.extension() == ".html" ? to_html(document, "Validation of " + findings.run.name)
-                                                             : to_markdown(document, report));
+    write_file_durably(report, ending == ".html" ? to_html(document, "Validation of " + findings.run.name)
+                                                 : to_markdown(document, report));
   }
-  log::info(fmt::format("wrote {} and {}", report.string(), config.plot_phase_transition));
+  log::info(fmt::format("wrote {} and {} plots", report.string(), plots.size()));
 }
 
 void print(const ValidateConfig& config, const Findings& findings) {
@@ -59,17 +74,24 @@ void print(const ValidateConfig& config, const Findings& findings) {
   }
 }
 
+ExitCode validate(const ValidateConfig& config) {
+  check_outputs(config);
+  const Findings findings = validate_run(config);
+  print(config, findings);  // first: a full disk must not cost what was measured
+  write_report(config, findings);
+  const std::string verdict = verdict_name(findings.gates.sum.verdict);
+  if (!config.require.empty() && verdict != config.require)
+    throw CheckError(fmt::format("--require {}: the verdict is {}", config.require, verdict));
+  return ExitCode::kDone;
+}
+
 ExitCode run_validate(const ValidateConfig& config) {
   install_stop_signals();
-  for (const std::string& path : {config.output_report, config.plot_phase_transition}) require_writable(path);
   try {
-    const Findings findings = validate_run(config);
-    write_report(config, findings);
-    print(config, findings);
-    const std::string verdict = verdict_name(findings.gates.sum.verdict);
-    if (!config.require.empty() && verdict != config.require)
-      throw CheckError(fmt::format("--require {}: the verdict is {}", config.require, verdict));
-    return ExitCode::kDone;
+    return validate(config);
+  } catch (const Interrupted&) {
+    log::warning("stopped before the report was written; nothing of this validation is kept, the run is as it was");
+    throw;
   } catch (...) {
     models::rethrow_memory_as_device_error("nkat validate");
   }

@@ -25,7 +25,38 @@ void declare_gain_options(OptionList& options, ValidateConfig& config) {
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
 }
 
-std::vector<std::string> wrong_combinations(const ValidateConfig& config) {
+bool has_task(const ValidateConfig& config, const char* task) {
+  return std::ranges::find(config.tasks, task) != config.tasks.end();
+}
+
+// An option that would be ignored is a mistake.
+void check_gain_options(const ValidateConfig& config, bool tasks_given, std::vector<std::string>& complaints) {
+  struct Rule {
+    bool given;
+    const char* option;
+    bool holds;
+    const char* needs;
+  };
+  const bool model = !config.model_path.empty(), held_out = !config.validation_data.empty();
+  const bool loss = has_task(config, "loss"), decision = has_task(config, "decision"), math = has_task(config, "math");
+  for (const Rule& rule : {
+           Rule{tasks_given, "tasks", model, "--model-path, the base model of the run"},
+           Rule{held_out, "validation-data", model, "--model-path, the base model of the run"},
+           Rule{!config.general_data.empty(), "general-data", model, "--model-path, the base model of the run"},
+           Rule{!config.reasoning_data.empty(), "reasoning-data", model, "--model-path, the base model of the run"},
+           Rule{config.ablate == "layers", "ablate", held_out && loss, "--validation-data and the task loss"},
+           Rule{held_out && model, "validation-data", loss || decision, "one of the tasks loss and decision"},
+           Rule{!config.general_data.empty() && model, "general-data", loss, "the task loss"},
+           Rule{!config.reasoning_data.empty() && model, "reasoning-data", math, "the task math"},
+           Rule{tasks_given && decision && model, "tasks decision", held_out, "--validation-data with labels"},
+           Rule{tasks_given && loss && model, "tasks loss", held_out || !config.general_data.empty(),
+                "--validation-data or --general-data"},
+       }) {
+    if (rule.given && !rule.holds) complaints.push_back(fmt::format("--{} needs {}", rule.option, rule.needs));
+  }
+}
+
+std::vector<std::string> wrong_combinations(const ValidateConfig& config, bool tasks_given) {
   std::vector<std::string> complaints;
   if (!config.require.empty() &&
       std::ranges::none_of(kVerdicts, [&](Verdict v) { return verdict_name(v) == config.require; })) {
@@ -36,15 +67,7 @@ std::vector<std::string> wrong_combinations(const ValidateConfig& config) {
     if (task != "loss" && task != "decision" && task != "math")
       complaints.push_back(fmt::format("--tasks: loss, decision or math was expected, found '{}'", task));
   }
-  if (config.model_path.empty()) {
-    for (const auto& [name, value] :
-         {std::pair{"validation-data", &config.validation_data}, std::pair{"general-data", &config.general_data},
-          std::pair{"reasoning-data", &config.reasoning_data}})
-      if (!value->empty())
-        complaints.push_back(fmt::format("--{} needs --model-path, the base model of the run", name));
-  }
-  if (config.ablate == "layers" && config.validation_data.empty())
-    complaints.emplace_back("--ablate needs --validation-data, whose loss it measures");
+  check_gain_options(config, tasks_given, complaints);
   return complaints;
 }
 
@@ -69,7 +92,7 @@ void declare_options(OptionList& options, ValidateConfig& config) {
   options.add("seed", config.seed, {.help = "of the bootstrap", .value = "N", .minimum = 0});
   declare_gain_options(options, config);
   declare_thresholds(options, config.thresholds);
-  options.add_check([&config] { return wrong_combinations(config); });
+  options.add_check([&config, &options] { return wrong_combinations(config, options.given("tasks")); });
 }
 
 }  // namespace nkat::validation

@@ -14,15 +14,13 @@ using testing::example_findings;
 using ::testing::HasSubstr;
 
 Check check_named(const Findings& findings, const std::string& name, const Thresholds& thresholds = {}) {
-  const std::vector<Check> checks = make_checklist(findings, thresholds, "nkat validate --checkpoint-dir run");
+  const std::vector<Check> checks = make_checklist(findings, thresholds);
   const auto found = std::ranges::find(checks, name, &Check::name);
   EXPECT_NE(found, checks.end()) << name;
   return found == checks.end() ? Check{} : *found;
 }
 
-TEST(Checklist, HasOneLineForEachOfItsThirteenItems) {
-  EXPECT_EQ(make_checklist(example_findings(), {}, "").size(), 13u);
-}
+TEST(Checklist, HasOneLineForEachOfItsThirteenItems) { EXPECT_EQ(make_checklist(example_findings(), {}).size(), 13u); }
 
 TEST(Checklist, FailsAnAlphaThatStartsElsewhereAndNamesIt) {
   Findings findings = example_findings();
@@ -57,6 +55,32 @@ TEST(Checklist, FailsATimingThatIsTooWideOrTouchesTheEnds) {
   }
   findings.gates.sum.tau_interval.reset();
   EXPECT_EQ(check_named(findings, "timing of the transition").status, CheckStatus::kFail);
+}
+
+TEST(Checklist, JudgesTheTimingOfATransitionOnly) {
+  Findings findings = example_findings();
+  findings.gates.sum.verdict = Verdict::kInProgress;
+  EXPECT_EQ(check_named(findings, "timing of the transition", {.tau_width = 1.0}).status, CheckStatus::kFail);
+  findings.gates.sum.verdict = Verdict::kUnresolved;
+  EXPECT_EQ(check_named(findings, "timing of the transition").status, CheckStatus::kNotMeasured);
+}
+
+TEST(Checklist, QuotesTheFolderInTheCommandsItNames) {
+  Findings findings = example_findings();
+  findings.run.folder = "my run's";
+  findings.run.settings.model_path = "models/phi";
+  EXPECT_EQ(check_named(findings, "reasoning gain").command,
+            "nkat validate --checkpoint-dir 'my run'\\''s' --model-path models/phi --tasks math");
+}
+
+TEST(Checklist, TakesTheIntervalOfTheFinalLossFromTheSameStepOnly) {
+  Findings findings = example_findings();
+  findings.gain.held_out = LossFinding{};
+  findings.gain.held_out->loss = Estimate{*findings.run.metrics.back().validation_loss, Interval{0.2, 0.4}};
+  findings.gain.step = 150;
+  EXPECT_FALSE(check_named(findings, "final loss").interval);
+  findings.gain.step = 200;
+  EXPECT_TRUE(check_named(findings, "final loss").interval);
 }
 
 TEST(Checklist, CallsAReasoningGainOneOnlyWhenItIsSignificant) {
@@ -104,6 +128,9 @@ TEST(Checklist, LeavesMemoryAndHoursUnmeasuredOnACpu) {
   Findings findings = example_findings();
   EXPECT_EQ(check_named(findings, "VRAM within the budget").status, CheckStatus::kNotMeasured);
   EXPECT_EQ(check_named(findings, "hours").status, CheckStatus::kNotMeasured);
+  EXPECT_EQ(check_named(findings, "hours").note, "the run was not on a GPU");
+  findings.run.settings.device = "";
+  EXPECT_EQ(check_named(findings, "hours").note, "where the run was is not known");
   findings.run.settings.device = "cuda:0";
   findings.run.settings.vram_budget_gib = 11.5;
   findings.stability->peak_memory_bytes = 12ULL << 30;

@@ -65,7 +65,7 @@ TEST(GateAnalysis, OrderParameterIsTheMeanGate) {
   EXPECT_EQ(report.crossings[0], 2);  // 0.05
   EXPECT_EQ(report.crossings[1], 3);  // 0.1
   EXPECT_EQ(report.crossings[2], 3);  // 0.5
-  EXPECT_DOUBLE_EQ(report.alpha_reach, 0.75);
+  EXPECT_DOUBLE_EQ(report.alpha_reach.value(), 0.75);
   EXPECT_EQ(report.sum.opened_at, 3);
   EXPECT_EQ(report.layers[0].opened_at, 3);
 }
@@ -191,9 +191,11 @@ TEST(GateAnalysis, SurvivesShortAndEmptyRuns) {
 TEST(GateAnalysis, SaysWhetherTheRunIsFinished) {
   RunRecords run = run_with_alpha({{-5.0}, {-5.0}});
   run.settings.max_steps = 3;
-  EXPECT_FALSE(analyze_gates(run, {}).finished);
+  EXPECT_EQ(analyze_gates(run, {}).finished, false);
   run.settings.max_steps = 2;
-  EXPECT_TRUE(analyze_gates(run, {}).finished);
+  EXPECT_EQ(analyze_gates(run, {}).finished, true);
+  run.settings.max_steps.reset();
+  EXPECT_EQ(analyze_gates(run, {}).finished, std::nullopt);
 }
 
 TEST(GateAnalysisDeathTest, StopsWhenAsked) {

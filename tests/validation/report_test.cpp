@@ -23,7 +23,7 @@ using ::testing::Not;
 
 Findings checked_findings() {
   Findings findings = example_findings();
-  findings.checks = make_checklist(findings, {}, "nkat validate");
+  findings.checks = make_checklist(findings, {});
   return findings;
 }
 
@@ -43,9 +43,25 @@ TEST(VerdictText, SaysHowFarAlphaCouldMoveWhenAFinishedRunIsInProgress) {
   Findings findings = checked_findings();
   findings.gates.sum.verdict = Verdict::kInProgress;
   findings.gates.alpha_reach = 0.14;
+  findings.gates.finished = true;
   EXPECT_THAT(verdict_sentences(findings), HasSubstr("let alpha move by 0.14"));
   findings.gates.finished = false;
   EXPECT_THAT(verdict_sentences(findings), HasSubstr("not finished"));
+  findings.gates.finished.reset();
+  EXPECT_THAT(verdict_sentences(findings), Not(HasSubstr("finished")));
+  findings.run.settings.control = "frozen-gates";
+  EXPECT_THAT(verdict_sentences(findings), HasSubstr("this control keeps them shut"));
+}
+
+TEST(VerdictText, NamesAControlThatShowsTheTransitionToo) {
+  Findings findings = checked_findings();
+  findings.comparison = RunComparison{};
+  RunComparison::ControlResult control;
+  control.name = "shuffled";
+  control.transitions_in_both = {0, 2};
+  findings.comparison->controls = {control};
+  EXPECT_THAT(verdict_sentences(findings),
+              HasSubstr("2 of these layers went through one in the control shuffled, too"));
 }
 
 TEST(VerdictText, CountsTheChecks) { EXPECT_THAT(verdict_sentences(checked_findings()), HasSubstr("Of 13 checks")); }

@@ -73,13 +73,15 @@ TEST_F(RunRecordsTest, ReadsMetricsSettingsAndCheckpointsOfARunFolder) {
   EXPECT_EQ(run.settings.device, "cpu");
   EXPECT_EQ(run.settings.model_path, "m");
   EXPECT_EQ(run.settings.validation_since, 6);
-  EXPECT_TRUE(run.finished());
+  EXPECT_EQ(run.finished(), true);
 }
 
 TEST_F(RunRecordsTest, KnowsWhetherTheLastLineIsThatOfMaxSteps) {
-  EXPECT_TRUE(read_run(run_).finished());
+  EXPECT_EQ(read_run(run_).finished(), std::nullopt);
+  write_config({{"max_steps", 12}});
+  EXPECT_EQ(read_run(run_).finished(), true);
   write_config({{"max_steps", 13}});
-  EXPECT_FALSE(read_run(run_).finished());
+  EXPECT_EQ(read_run(run_).finished(), false);
 }
 
 TEST_F(RunRecordsTest, ReadsTheSameFromTheCheckpointsFolder) {

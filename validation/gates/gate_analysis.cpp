@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -36,6 +35,15 @@ std::vector<GateSeries> gate_series(const RunRecords& run) {
   return all;
 }
 
+std::optional<double> alpha_reach(const RunRecords& run) {
+  if (run.settings.control == "frozen-gates") return 0.0;
+  if (run.series_only) return std::nullopt;
+  double reach = 0.0;
+  for (const data::StepMetrics& line : run.metrics)
+    if (std::isfinite(line.alpha_learning_rate)) reach += line.alpha_learning_rate;
+  return reach;
+}
+
 void describe_order_parameter(GateReport& report) {
   const std::vector<double>& m = report.order_parameter;
   for (std::size_t t = 0; t + 1 < m.size(); ++t) report.susceptibility.push_back(m[t + 1] - m[t]);
@@ -45,7 +53,7 @@ void describe_order_parameter(GateReport& report) {
     if (passed != m.end() && passed != m.begin())
       report.crossings[k] = report.steps[static_cast<std::size_t>(passed - m.begin())];
   }
-  double largest = -std::numeric_limits<double>::infinity();
+  double largest = 0.0;
   for (std::size_t t = 0; t < report.susceptibility.size(); ++t) {
     if (!(report.susceptibility[t] > largest)) continue;
     largest = report.susceptibility[t];
@@ -66,9 +74,7 @@ GateReport analyze_gates(const RunRecords& run, const GateOptions& options) {
   report.finished = run.finished();
   report.steps = all.front().steps;
   report.order_parameter = all.front().gate;
-  for (const data::StepMetrics& line : run.metrics) {
-    if (std::isfinite(line.alpha_learning_rate)) report.alpha_reach += line.alpha_learning_rate;
-  }
+  report.alpha_reach = alpha_reach(run);
   describe_order_parameter(report);
 
   std::vector<GateFinding> findings(all.size());

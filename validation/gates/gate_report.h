@@ -59,10 +59,11 @@ struct GateReport {
   std::vector<double> order_parameter = {};  // m(t), by line
   std::vector<double> susceptibility = {};   // chi(t) = m(t+1) - m(t), one shorter
   std::array<std::optional<std::int64_t>, kCrossingLevels.size()> crossings =
-      {};  // first step at which m passes the level
-  std::optional<std::int64_t> max_susceptibility_step = {};
-  double alpha_reach = 0.0;  // sum of the alpha rates of all lines: how far alpha could have moved
-  bool finished = true;
+      {};                                                    // first step at which m passes the level
+  std::optional<std::int64_t> max_susceptibility_step = {};  // absent if m never grows
+  // Sum of the alpha rates of all lines: how far alpha could have moved. Unknown without them, 0 for frozen gates.
+  std::optional<double> alpha_reach = std::nullopt;
+  std::optional<bool> finished = std::nullopt;  // unknown without the run's settings
 
   std::int64_t count(Verdict verdict) const;  // layers with it
 };

@@ -8,6 +8,36 @@ namespace {
 
 constexpr double kDefaultAlphaInit = -5.0;
 
+constexpr const char* kNoCheckpoints = "there are no checkpoints";
+constexpr const char* kTrainWithCheckpoints = "nkat train --checkpoint-every N";
+
+// What would measure what was not: commands with the names that are known.
+class Commands {
+ public:
+  explicit Commands(const Findings& findings) : run_(findings.run) {}
+
+  std::string validate_with(const std::string& options) const {
+    const std::string model = run_.settings.model_path.empty() ? "DIR" : quoted(run_.settings.model_path);
+    return fmt::format("nkat validate --checkpoint-dir {} --model-path {} {}", quoted(run_.folder.string()), model,
+                       options);
+  }
+  std::string train_on(const std::string& options) const {
+    return fmt::format("nkat train --output-dir {} {} and the run's other options", quoted(run_.folder.string()),
+                       options);
+  }
+
+ private:
+  static std::string quoted(const std::string& word) {
+    static constexpr std::string_view kSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,";
+    if (!word.empty() && word.find_first_not_of(kSafe) == std::string::npos) return word;
+    std::string text = "'";
+    for (const char letter : word) letter == '\'' ? text += "'\\''" : text += letter;
+    return text + "'";
+  }
+
+  const RunRecords& run_;
+};
+
 CheckStatus passed(bool holds) { return holds ? CheckStatus::kPass : CheckStatus::kFail; }
 
 Check unmeasured(std::string name, std::string threshold, std::string note, std::string command) {
@@ -40,16 +70,18 @@ Check gates_rise(const Findings& findings, const Thresholds& thresholds) {
           .note = fmt::format("of {} layers opened: sigma 0.1 above its first value", layers)};
 }
 
-Check transition_timing(const Findings& findings, const Thresholds& thresholds) {
+Check transition_timing(const Findings& findings, const Thresholds& thresholds, const Commands& commands) {
   const GateFinding& sum = findings.gates.sum;
   const auto first = static_cast<double>(findings.run.metrics.front().step);
   const auto last = static_cast<double>(findings.run.metrics.back().step);
-  Check check{.name = "timing of the transition",
-              .threshold = fmt::format("interval inside the run, no wider than {:g} steps",
-                                       thresholds.tau_width * (last - first + 1)),
-              .status = CheckStatus::kFail};
-  if (!sum.tau) {
-    check.note = fmt::format("no rise of the force: the verdict is {}", verdict_name(sum.verdict));
+  const double widest = thresholds.tau_width * (last - first + 1);
+  const std::string name = "timing of the transition";
+  const std::string threshold = fmt::format("interval inside the run, no wider than {:g} steps", widest);
+  if (sum.verdict == Verdict::kUnresolved)
+    return unmeasured(name, threshold, "the verdict is unresolved", commands.train_on("--max-steps N"));
+  Check check{.name = name, .threshold = threshold, .status = CheckStatus::kFail};
+  if (sum.verdict != Verdict::kTransition) {
+    check.note = fmt::format("there is no transition: the verdict is {}", verdict_name(sum.verdict));
     return check;
   }
   check.value = static_cast<double>(*sum.tau);
@@ -61,7 +93,7 @@ Check transition_timing(const Findings& findings, const Thresholds& thresholds) 
     return check;
   }
   const auto [low, high] = *sum.tau_interval;
-  check.status = passed(low > first && high < last && high - low <= thresholds.tau_width * (last - first + 1));
+  check.status = passed(low > first && high < last && high - low <= widest);
   return check;
 }
 
@@ -71,11 +103,11 @@ bool significant(const PairedAccuracy& score, double significance) {
 
 // A base that never writes the form asked for scores 0, and learning the form alone would look like reasoning. So the
 // gain must also hold where the last number of an answer counts, whatever its form.
-Check reasoning_gain(const Findings& findings, const Thresholds& thresholds, const std::string& command) {
+Check reasoning_gain(const Findings& findings, const Thresholds& thresholds, const Commands& commands) {
   const std::string name = "reasoning gain";
   const std::string threshold = fmt::format("> 0 and McNemar's p < {}, in any form, too", thresholds.significance);
   if (!findings.gain.math || !findings.gain.math->scores.at("all").base)
-    return unmeasured(name, threshold, "", command + " --model-path MODEL --tasks math");
+    return unmeasured(name, threshold, "", commands.validate_with("--tasks math"));
   const PairedAccuracy& score = findings.gain.math->scores.at("all");
   const PairedAccuracy& any_form = findings.gain.math->any_form;
   return {
@@ -90,8 +122,7 @@ Check reasoning_gain(const Findings& findings, const Thresholds& thresholds, con
 
 Check worst_geometry(const Findings& findings, const std::string& name, double limit, double RotationQuality::*what) {
   const std::string threshold = fmt::format("<= {:g}", limit);
-  if (findings.geometry.empty())
-    return unmeasured(name, threshold, "there are no checkpoints", "nkat validate on a folder with checkpoints/");
+  if (findings.geometry.empty()) return unmeasured(name, threshold, kNoCheckpoints, kTrainWithCheckpoints);
   const auto worst =
       std::ranges::max_element(findings.geometry, {}, [what](const GeometryRow& row) { return row.exact.*what; });
   return {.name = name,
@@ -103,8 +134,7 @@ Check worst_geometry(const Findings& findings, const std::string& name, double l
 
 Check triality(const Findings& findings, const Thresholds& thresholds) {
   const std::string name = "triality", threshold = fmt::format("<= {:g}", thresholds.triality);
-  if (findings.geometry.empty())
-    return unmeasured(name, threshold, "there are no checkpoints", "nkat validate on a folder with checkpoints/");
+  if (findings.geometry.empty()) return unmeasured(name, threshold, kNoCheckpoints, kTrainWithCheckpoints);
   double sum = 0.0;
   int layers = 0;
   for (const GeometryRow& row : findings.geometry) {
@@ -119,38 +149,47 @@ Check triality(const Findings& findings, const Thresholds& thresholds) {
           .note = "triality loss, mean over layers at the last checkpoint; 0 for triples, 2 for unrelated rotations"};
 }
 
-bool ran_on_gpu(const Findings& findings) { return findings.run.settings.device.starts_with("cuda"); }
+// Memory and hours are the card's: nothing is measured by a run that was elsewhere, or nobody knows where.
+Check gpu_check(const Findings& findings, Check check, double limit) {
+  const std::string& device = findings.run.settings.device;
+  if (!findings.stability || !device.starts_with("cuda")) {
+    return unmeasured(check.name, check.threshold,
+                      device.empty() ? "where the run was is not known" : "the run was not on a GPU",
+                      "nkat train --device cuda:0, then nkat validate");
+  }
+  check.status = passed(*check.value <= limit);
+  return check;
+}
 
-Check memory(const Findings& findings, const std::string& command) {
+Check memory(const Findings& findings) {
   const double budget = findings.run.settings.vram_budget_gib.value_or(11.5);
-  const std::string name = "VRAM within the budget", threshold = fmt::format("<= {:g} GiB", budget);
-  if (!findings.stability || !ran_on_gpu(findings))
-    return unmeasured(name, threshold, "the run was not on a GPU", command + " on a run trained with --device cuda:0");
-  const double peak = static_cast<double>(findings.stability->peak_memory_bytes) / static_cast<double>(1ULL << 30);
-  return {.name = name,
-          .value = peak,
-          .threshold = threshold,
-          .status = passed(peak <= budget),
-          .note = "GiB, largest peak of a step"};
+  const std::uint64_t bytes = findings.stability ? findings.stability->peak_memory_bytes : 0;
+  return gpu_check(findings,
+                   {.name = "VRAM within the budget",
+                    .value = static_cast<double>(bytes) / static_cast<double>(1ULL << 30),
+                    .threshold = fmt::format("<= {:g} GiB", budget),
+                    .note = "GiB, largest peak of a step"},
+                   budget);
 }
 
-Check hours(const Findings& findings, const Thresholds& thresholds, const std::string& command) {
-  const std::string name = "hours", threshold = fmt::format("<= {:g}", thresholds.hours);
-  if (!findings.stability || !ran_on_gpu(findings))
-    return unmeasured(name, threshold, "the run was not on a GPU", command + " on a run trained with --device cuda:0");
-  const double planned = findings.stability->hours_planned;
-  return {.name = name,
-          .value = planned,
-          .threshold = threshold,
-          .status = passed(planned <= thresholds.hours),
-          .note = fmt::format("for all steps at the mean rate so far; {:.2f} h are done", findings.stability->hours)};
+Check hours(const Findings& findings, const Thresholds& thresholds) {
+  const StabilityReport report = findings.stability.value_or(StabilityReport{});
+  return gpu_check(findings,
+                   {.name = "hours",
+                    .value = report.hours_planned,
+                    .threshold = fmt::format("<= {:g}", thresholds.hours),
+                    .note = fmt::format("for all steps at the mean rate so far, without validation and checkpoints; "
+                                        "{:.2f} h are done",
+                                        report.hours)},
+                   thresholds.hours);
 }
 
-Check convergence(const Findings& findings, double limit) {
+Check convergence(const Findings& findings, double limit, const Commands& commands) {
   const std::string name = "loss converges";
   const std::string threshold = fmt::format("slope's interval holds 0, or change < {:g} %", 100 * limit);
   if (!findings.stability || !findings.stability->convergence)
-    return unmeasured(name, threshold, "too few steps", "nkat train, with more steps");
+    return unmeasured(name, threshold, findings.stability ? findings.stability->why_no_convergence : "",
+                      commands.train_on("--max-steps N"));
   const Convergence& convergence = *findings.stability->convergence;
   return {.name = name,
           .value = convergence.slope.value,
@@ -161,28 +200,32 @@ Check convergence(const Findings& findings, double limit) {
                               100 * convergence.relative_change)};
 }
 
-Check final_loss(const Findings& findings, const Thresholds& thresholds) {
+Check final_loss(const Findings& findings, const Thresholds& thresholds, const Commands& commands) {
   const std::string name = "final loss", threshold = fmt::format("< {:g}", thresholds.final_loss);
   const auto last =
       std::find_if(findings.run.metrics.rbegin(), findings.run.metrics.rend(),
                    [](const data::StepMetrics& m) { return m.validation_loss && std::isfinite(*m.validation_loss); });
   if (last == findings.run.metrics.rend())
-    return unmeasured(name, threshold, "the run measured no validation loss", "nkat train --validation-data FILE");
+    return unmeasured(name, threshold, "the run measured no validation loss",
+                      commands.train_on("--validation-data FILE"));
   Check check{.name = name,
               .value = *last->validation_loss,
               .threshold = threshold,
               .status = passed(*last->validation_loss < thresholds.final_loss),
               .note = fmt::format("validation loss after step {}, nats per target token", last->step)};
-  if (findings.gain.held_out && std::abs(findings.gain.held_out->loss.value - *check.value) < 0.01 * *check.value)
-    check.interval = findings.gain.held_out->loss.interval;
+  // The same loss at the same step is the same data: then the interval over samples is known, too.
+  constexpr double kSameLoss = 1e-4;
+  const std::optional<LossFinding>& held_out = findings.gain.held_out;
+  if (held_out && findings.gain.step == last->step && std::abs(held_out->loss.value / *check.value - 1) < kSameLoss)
+    check.interval = held_out->loss.interval;
   return check;
 }
 
-Check overfitting(const Findings& findings, double limit) {
+Check overfitting(const Findings& findings, double limit, const Commands& commands) {
   const std::string name = "no overfitting", threshold = fmt::format("<= {:g} %", 100 * limit);
   if (!findings.stability || !findings.stability->overfitting)
     return unmeasured(name, threshold, "too few validation losses",
-                      "nkat train --validation-data FILE --validate-every N");
+                      commands.train_on("--validation-data FILE --validate-every N"));
   const Overfitting& found = *findings.stability->overfitting;
   return {.name = name,
           .value = 100 * found.rise,
@@ -192,11 +235,11 @@ Check overfitting(const Findings& findings, double limit) {
                               found.validation_lowest, found.lowest_step)};
 }
 
-Check base_language(const Findings& findings, const Thresholds& thresholds, const std::string& command) {
+Check base_language(const Findings& findings, const Thresholds& thresholds, const Commands& commands) {
   const std::string name = "base language kept",
                     threshold = fmt::format("<= {:+g} nats", thresholds.general_loss_change);
   if (!findings.gain.general || !findings.gain.general->change)
-    return unmeasured(name, threshold, "", command + " --model-path MODEL --general-data FILE");
+    return unmeasured(name, threshold, "", commands.validate_with("--tasks loss --general-data FILE"));
   const Estimate& change = *findings.gain.general->change;
   return {.name = name,
           .value = change.value,
@@ -243,20 +286,21 @@ void declare_thresholds(OptionList& options, Thresholds& t) {
       {.help = "robust z-score from which a loss or gradient norm is a spike", .minimum = 0, .above_minimum = true});
 }
 
-std::vector<Check> make_checklist(const Findings& findings, const Thresholds& thresholds, const std::string& command) {
+std::vector<Check> make_checklist(const Findings& findings, const Thresholds& thresholds) {
+  const Commands commands(findings);
   return {alpha_starts(findings, thresholds),
           gates_rise(findings, thresholds),
-          transition_timing(findings, thresholds),
-          reasoning_gain(findings, thresholds, command),
+          transition_timing(findings, thresholds, commands),
+          reasoning_gain(findings, thresholds, commands),
           worst_geometry(findings, "R^T R = I", thresholds.rotation_error, &RotationQuality::orthogonality_max),
           worst_geometry(findings, "det R = 1", thresholds.rotation_error, &RotationQuality::determinant_max),
           triality(findings, thresholds),
-          memory(findings, command),
-          hours(findings, thresholds, command),
-          convergence(findings, thresholds.stability.converged_change),
-          final_loss(findings, thresholds),
-          overfitting(findings, thresholds.stability.overfitting_rise),
-          base_language(findings, thresholds, command)};
+          memory(findings),
+          hours(findings, thresholds),
+          convergence(findings, thresholds.stability.converged_change, commands),
+          final_loss(findings, thresholds, commands),
+          overfitting(findings, thresholds.stability.overfitting_rise, commands),
+          base_language(findings, thresholds, commands)};
 }
 
 }  // namespace nkat::validation

@@ -24,7 +24,6 @@ struct Thresholds {
 };
 void declare_thresholds(OptionList& options, Thresholds& thresholds);
 
-// command: how this validation was called, for what another call would measure.
-std::vector<Check> make_checklist(const Findings& findings, const Thresholds& thresholds, const std::string& command);
+std::vector<Check> make_checklist(const Findings& findings, const Thresholds& thresholds);
 
 }  // namespace nkat::validation

@@ -75,8 +75,10 @@ void plot_force(PlotPage& page, const Findings& findings, const GateFinding& fin
 
 bool plot_phase_transition(const Findings& findings, const fs::path& path) {
   const GateReport& gates = findings.gates;
-  PlotPage page(kWidth, 700);
-  page << "set multiplot layout 2,1\n" << x_range(findings) << tau_marks(gates.sum) << "set lmargin 11\n";
+  const bool grows = gates.susceptibility.size() > 1;
+  PlotPage page(kWidth, grows ? 700 : 380);
+  page << fmt::format("set multiplot layout {},1\n", grows ? 2 : 1) << x_range(findings) << tau_marks(gates.sum)
+       << "set lmargin 11\nset xlabel 'optimizer step'\n";
   for (std::size_t i = 0; i < kCrossingLevels.size(); ++i) {
     const double level = kCrossingLevels[i];
     page << fmt::format("set arrow from graph 0,first {0} to graph 1,first {0} nohead dt 3 lc rgb {1}\n", level, kGrey);
@@ -85,15 +87,20 @@ bool plot_phase_transition(const Findings& findings, const fs::path& path) {
           "set label '{0} at step {1}' at {1},{0} point pt 7 ps 0.8 lc rgb {2} offset 1.2,{3} font ',9'\n", level,
           *gates.crossings[i], kOrange, i == 0 ? -0.3 : 0.5);
   }
+  const std::string tau =
+      gates.sum.tau ? fmt::format(", tau = {} (blue line; band: 95 % interval)", *gates.sum.tau) : "";
   page << fmt::format("set title 'Order parameter: {}{}'\nset ylabel 'm, mean gate'\nset yrange [0:1]\nset key off\n",
-                      verdict_name(gates.sum.verdict), gates.sum.tau ? fmt::format(", tau = {}", *gates.sum.tau) : "");
+                      verdict_name(gates.sum.verdict), tau);
   page << fmt::format("plot {} with lines lw 2 lc rgb {}\n", page.data(points_of(gates.steps, gates.order_parameter)),
                       kGreen);
-  page << "unset label\nunset arrow\n"
-       << tau_marks(gates.sum) << "set title 'Susceptibility'\nset xlabel 'optimizer step'\n"
-       << "set ylabel 'dm/dt, a step'\nset yrange [*:*]\n";
-  page << fmt::format("plot {} with lines lw 1.5 lc rgb {}\nunset multiplot\n",
-                      page.data(points_of(gates.steps, gates.susceptibility)), kPink);
+  if (grows) {
+    page << "unset label\nunset arrow\nunset object\n"
+         << tau_marks(gates.sum) << "set title 'Susceptibility'\nset ylabel 'change of m from a step to the next'\n"
+         << "set yrange [*:*]\n";
+    page << fmt::format("plot {} with lines lw 1.5 lc rgb {}\n",
+                        page.data(points_of(gates.steps, gates.susceptibility)), kPink);
+  }
+  page << "unset multiplot\n";
   return page.write(path);
 }
 
@@ -120,12 +127,13 @@ bool plot_forces(const Findings& findings, const fs::path& path) {
   const int rows = static_cast<int>((panels + 1) / 2);
   PlotPage page(kWidth, 60 + 190 * rows);
   page << fmt::format(
-              "set multiplot layout {},2 title 'Force on the gates, -dL/dsigma, in nats: dots, fitted levels (orange), "
-              "tau (blue), sign change (dashed)' font ',10'\n",
+              "set multiplot layout {},2 title 'Force on the gates, -dL/dsigma, nats per target token: dots, fitted "
+              "levels "
+              "(orange), tau and its interval (blue), sign change (dashed)' font ',9'\n",
               rows)
        << x_range(findings)
        << "set key off\nset xtics font ',8'\nset ytics font ',8'\nset title font ',10'\nset xlabel 'step' font ',8' "
-          "offset 0,0.6\n";
+          "offset 0,0.6\nset ylabel 'force, nats' font ',8'\n";
   plot_force(page, findings, findings.gates.sum);
   for (const GateFinding& layer : findings.gates.layers) plot_force(page, findings, layer);
   page << "unset multiplot\n";

@@ -94,12 +94,12 @@ std::vector<Image> draw_plots(const Findings& findings, const fs::path& folder) 
     bool wanted;
   };
   const bool geometry = !findings.geometry.empty(), full = findings.stability.has_value();
-  const Plot plots[] = {{"gates.png", "Gates by layer and step", plot_gate_map, true},
-                        {"forces.png", "Force on the gates with its fitted levels", plot_forces, true},
-                        {"angles.png", "Largest rotation angle by layer", plot_angles, geometry},
-                        {"triality.png", "Triality loss and its weight", plot_triality, full},
-                        {"loss.png", "Loss", plot_loss, full},
-                        {"memory.png", "Peak memory of a step", plot_memory, full}};
+  const Plot plots[] = {{kPlotNames[0], "Gates by layer and step", plot_gate_map, true},
+                        {kPlotNames[1], "Force on the gates with its fitted levels", plot_forces, true},
+                        {kPlotNames[2], "Largest rotation angle by layer", plot_angles, geometry},
+                        {kPlotNames[3], "Triality loss and its weight", plot_triality, full},
+                        {kPlotNames[4], "Loss", plot_loss, full},
+                        {kPlotNames[5], "Peak memory of a step", plot_memory, full}};
   std::vector<Image> images;
   for (const Plot& plot : plots)
     if (plot.wanted && plot.draw(findings, folder / plot.name)) images.push_back({folder / plot.name, plot.caption});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "core/progress.h"
 #include "validation/report/gain_section.h"
@@ -50,9 +51,11 @@ void add_gates(Document& document, const Findings& findings) {
     crossings += fmt::format("{}{:g} at {}", i == 0 ? "" : ", ", kCrossingLevels[i],
                              gates.crossings[i] ? fmt::format("step {}", *gates.crossings[i]) : "no step");
   document.push_back(Paragraph{fmt::format(
-      "The mean gate passes {}; it grows fastest at step {}. A verdict rests on the force that the loss "
+      "The mean gate passes {}; it {}. A verdict rests on the force that the loss "
       "exerts on a gate, not on the gate's path, which under Adam looks like a transition whatever drives it.",
-      crossings, optional_step(gates.max_susceptibility_step))});
+      crossings,
+      gates.max_susceptibility_step ? fmt::format("grows fastest at step {}", *gates.max_susceptibility_step)
+                                    : "never grows")});
   Table table{{"layer", "verdict", "specific", "shape", "tau, step", "sign change, step", "opened at",
                "gate: first, largest, last", "levels of the force", "smallest step seen"},
               {gate_row(gates.sum)}};
@@ -95,16 +98,47 @@ void add_comparison(Document& document, const RunComparison& comparison) {
   document.push_back(std::move(spread));
 }
 
+// Of all layers, at most 20 checkpoints spread over the run.
+Table geometry_over_time(const std::vector<GeometryRow>& rows) {
+  constexpr std::size_t kMostRows = 20;
+  struct OfStep {
+    double orthogonality = 0.0, determinant = 0.0, angle = 0.0, norm = 0.0, triality = 0.0;
+    int layers = 0;
+  };
+  std::map<std::int64_t, OfStep> steps;
+  for (const GeometryRow& row : rows) {
+    OfStep& of = steps[row.step];
+    of.orthogonality = std::max(of.orthogonality, row.exact.orthogonality_max);
+    of.determinant = std::max(of.determinant, row.exact.determinant_max);
+    of.angle = std::max(of.angle, row.angle_max);
+    of.norm = std::max(of.norm, row.norm_max);
+    of.triality += row.exact.triality;
+    ++of.layers;
+  }
+  Table table{{"step", "max ||R'R - I||", "max |det R - 1|", "largest angle, rad", "max ||A||", "mean triality"}, {}};
+  const std::size_t stride = (steps.size() + kMostRows - 1) / kMostRows;
+  std::size_t left = steps.size();
+  for (const auto& [step, of] : steps) {
+    if (--left % stride != 0) continue;
+    table.rows.push_back({fmt::format("{}", step), number(of.orthogonality), number(of.determinant), number(of.angle),
+                          number(of.norm), number(of.triality / of.layers)});
+  }
+  return table;
+}
+
 void add_geometry(Document& document, const std::vector<GeometryRow>& rows) {
   document.push_back(Heading{2, "Geometry"});
   if (rows.empty()) {
     document.push_back(Paragraph{"There are no checkpoints to measure."});
     return;
   }
-  document.push_back(Paragraph{fmt::format(
-      "At the last checkpoint, step {}; all checkpoints are in the JSON report. The BF16 columns are of rotations "
-      "rounded to BF16, a diagnostic: nothing applies them.",
-      rows.back().step)});
+  document.push_back(
+      Paragraph{"Over the checkpoints, all layers together (every layer of each is in the JSON report):"});
+  document.push_back(geometry_over_time(rows));
+  document.push_back(Paragraph{
+      fmt::format("By layer at the last checkpoint, step {}. The BF16 columns are of rotations rounded to BF16, a "
+                  "diagnostic: nothing applies them.",
+                  rows.back().step)});
   Table table{{"layer", "max ||R'R - I||", "max |det R - 1|", "largest angle, rad", "median angle, rad", "max ||A||",
                "triality", "BF16 max ||R'R - I||", "BF16 triality"},
               {}};
@@ -170,8 +204,6 @@ std::string run_sentence(const Findings& findings) {
   return text;
 }
 
-}  // namespace
-
 Table checklist_table(const std::vector<Check>& checks) {
   Table table{{"check", "value (95 % interval)", "threshold", "status", "what"}, {}};
   for (const Check& check : checks) {
@@ -182,6 +214,8 @@ Table checklist_table(const std::vector<Check>& checks) {
   }
   return table;
 }
+
+}  // namespace
 
 Document make_report(const Findings& findings, const std::vector<Image>& plots) {
   Document document = {Heading{1, "Validation of " + findings.run.name}, Paragraph{verdict_sentences(findings)},

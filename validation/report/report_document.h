@@ -8,7 +8,4 @@ namespace nkat::validation {
 
 Document make_report(const Findings& findings, const std::vector<Image>& plots);
 
-// The checklist as the report shows it, for the screen, too.
-Table checklist_table(const std::vector<Check>& checks);
-
 }  // namespace nkat::validation

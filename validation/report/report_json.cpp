@@ -69,7 +69,7 @@ Json run_json(const Findings& findings) {
   return {{"folder", findings.run.folder.string()},
           {"control", findings.run.settings.control},
           {"steps", findings.run.metrics.size()},
-          {"finished", gates.finished},
+          {"finished", gates.finished ? Json(*gates.finished) : Json(nullptr)},
           {"verdict", verdict_name(gates.sum.verdict)},
           {"tau", json_of(gates.sum.tau)},
           {"tau_interval", json_of(gates.sum.tau_interval)},

@@ -5,19 +5,31 @@
 namespace nkat::validation {
 namespace {
 
-std::string transition_sentence(const GateFinding& sum, const std::string& layers) {
-  return fmt::format(
-      "The gates went through a transition at step {}: they opened after the force on them had risen{}, in {}.",
-      step_text(*sum.tau, sum.tau_interval), sum.sign_change ? " from below zero" : "", layers);
-}
+constexpr std::int64_t kFewestSteps = 100;  // for a verdict (mathematics.md 6)
 
+// What can be said about a force that has risen under gates that are not open.
 std::string in_progress_sentence(const Findings& findings, const std::string& layers) {
   const GateFinding& sum = findings.gates.sum;
   const std::string rise = fmt::format("The force on the gates rose at step {}, but they have not opened ({})",
                                        step_text(*sum.tau, sum.tau_interval), layers);
-  if (!findings.gates.finished) return rise + "; the run is not finished.";
+  if (findings.run.settings.control == "frozen-gates") return rise + "; this control keeps them shut.";
+  if (!findings.gates.finished) return rise + ".";
+  if (!*findings.gates.finished) return rise + "; the run is not finished.";
+  if (!findings.gates.alpha_reach) return rise + "; the run is finished.";
   return rise + fmt::format("; the run is finished, and its rates let alpha move by {:.3g} at most.",
-                            findings.gates.alpha_reach);
+                            *findings.gates.alpha_reach);
+}
+
+// ", and so are 6 of these layers in the control shuffled": a transition that a control shows, too, is named at once.
+std::string control_clause(const Findings& findings) {
+  if (!findings.comparison) return "";
+  std::string clause;
+  for (const RunComparison::ControlResult& control : findings.comparison->controls) {
+    if (control.transitions_in_both.empty() && !control.run_is_transition) continue;
+    clause += fmt::format("; {} of these layers went through one in the control {}, too",
+                          control.transitions_in_both.size(), control.name);
+  }
+  return clause;
 }
 
 std::string blind_below(const GateFinding& sum) {
@@ -32,9 +44,10 @@ std::string gate_sentence(const Findings& findings) {
                                          findings.gates.layers.size());
   switch (sum.verdict) {
     case Verdict::kTransition:
-      return transition_sentence(sum,
-                                 fmt::format("{} of {} layers one by one", findings.gates.count(Verdict::kTransition),
-                                             findings.gates.layers.size()));
+      return fmt::format(
+          "The gates went through a transition at step {}: they opened after the force on them had risen{} ({}{}).",
+          step_text(*sum.tau, sum.tau_interval), sum.sign_change ? " from below zero" : "", layers,
+          control_clause(findings));
     case Verdict::kInProgress: return in_progress_sentence(findings, layers);
     case Verdict::kDrift:
       return fmt::format(
@@ -46,13 +59,15 @@ std::string gate_sentence(const Findings& findings) {
           sum.gate_first, sum.gate_last, layers, blind_below(sum));
     case Verdict::kUnresolved: break;
   }
-  return sum.usable_steps < 100
-             ? fmt::format("Nothing can be said about the gates yet: {} usable steps, at least 100 are needed.",
-                           sum.usable_steps)
-             : fmt::format(
-                   "Nothing can be said about the gates: the force's noise is correlated from step to step by {:.2f}, "
-                   "and above 0.7 no test for a change holds.",
-                   sum.lag_one_correlation);
+  if (sum.usable_steps < kFewestSteps) {
+    return fmt::format("Nothing can be said about the gates yet: {} usable steps, at least {} are needed.",
+                       sum.usable_steps, kFewestSteps);
+  }
+  return fmt::format(
+      "Nothing can be said about the gates: from step to step the force stays off its running median with a "
+      "correlation of "
+      "{:.2f}, and above 0.7 noise can't be told from a slow change; a longer run may do.",
+      sum.lag_one_correlation);
 }
 
 std::string failed_names(const std::vector<Check>& checks) {

@@ -83,6 +83,8 @@ struct LayerAblation {
 };
 
 struct GainReport {
+  std::optional<std::int64_t> step = std::nullopt;  // of the checkpoint that was measured, in a validation
+  std::string precision = "";                       // "bf16", "fp32"; "" where the caller knows
   std::optional<LossFinding> held_out = std::nullopt;
   std::optional<LossFinding> general = std::nullopt;
   std::optional<DecisionFinding> decision = std::nullopt;

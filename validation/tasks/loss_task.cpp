@@ -109,10 +109,13 @@ std::vector<LayerAblation> measure_ablation(const Subject& subject, const NamedD
 }  // namespace
 
 Measurement prepare_loss_task(const LossTaskOptions& options, const SubjectText& text) {
-  const auto held_out = read_data(options.dataset, options.dataset.files, text);
-  const auto general = options.general_data.empty() ? nullptr : read_data(options.dataset, options.general_data, text);
+  const auto read = [&](const std::vector<std::string>& files) {
+    return files.empty() ? nullptr : read_data(options.dataset, files, text);
+  };
+  const auto held_out = read(options.dataset.files), general = read(options.general_data);
+  NKAT_INVARIANT(held_out || (general && !options.ablate_layers));
   return [held_out, general, ablate = options.ablate_layers](const Subject& subject, GainReport& report) {
-    report.held_out = measure_loss(subject, *held_out, "held-out");
+    if (held_out) report.held_out = measure_loss(subject, *held_out, "held-out");
     if (general) report.general = measure_loss(subject, *general, "general");
     if (ablate) report.ablation = measure_ablation(subject, *held_out);
   };

@@ -11,9 +11,9 @@
 namespace nkat::validation {
 
 struct LossTaskOptions {
-  data::DatasetOptions dataset = {};           // files: the held-out ones
+  data::DatasetOptions dataset = {};           // files: the held-out ones; none: not measured
   std::vector<std::string> general_data = {};  // none: not measured
-  bool ablate_layers = false;                  // needs an adapter
+  bool ablate_layers = false;                  // needs an adapter and held-out files
 };
 
 // Reads the data; errors as data::Dataset. The measurement fills held_out, general and ablation; it throws DataError
