@@ -31,7 +31,8 @@ std::string reason_in(const fs::path& complaints) {
   while (std::getline(file, line))
     if (const std::size_t start = line.find_first_not_of(" \t^"); start != std::string::npos)
       reason = line.substr(start);
-  return reason.empty() ? "nothing can be written there" : reason + " (scripts/setup installs gnuplot)";
+  if (reason.empty()) return "nothing can be written there";
+  return reason.find("not found") == std::string::npos ? reason : reason + "; scripts/setup installs gnuplot";
 }
 
 }  // namespace

@@ -3,6 +3,7 @@ import hashlib
 import json
 import math
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -211,7 +212,17 @@ WRONG = [
     (["--require", "open"], 2, "found 'open'"),
     (["--validation-data", "x.jsonl"], 2, "needs --model-path"),
     (["--tasks", "poetry"], 2, "found 'poetry'"),
-    (["--output-report", "missing/report.md"], 2, "does not exist"),
+    (["--output-report", "missing/report.md"], 3, "does not exist"),
+    (["--output-report", "report.txt"], 2, ".md, .html, .json"),
+    (["--output-report", ""], 2, "a file name was expected"),
+    (["--output-report", "/proc/report.md"], 4, "nothing can be written"),
+    (["--output-report", "same.md", "--plot-phase-transition", "same.md"], 2, ".png"),
+    (["--plot-phase-transition", "report-plots/gates.png"], 3, "report-plots"),
+    (["--tasks", "math"], 2, "needs --model-path"),
+    (["--model-path", training.DEMO / "model", "--tasks", "decision"], 2, "needs --validation-data"),
+    (["--model-path", training.DEMO / "model", "--tasks", "math", "--general-data", "x.jsonl"], 2, "needs the task loss"),
+    (["--model-path", training.DEMO / "model", "--ablate", "layers"], 2, "needs --validation-data"),
+    (["another-run"], 2, "one checkpoint-dir was expected, found 2"),
     (["--minimum-rise", "-1"], 2, "--minimum-rise"),
     (["--compare", "nowhere"], 3, "nowhere"),
     (["--model-path", "nowhere"], 3, "nowhere"),
@@ -233,6 +244,38 @@ def test_foreign_folders_are_refused(nkat, tmp_path):
         done = nkat("validate", folder, cwd=tmp_path)
         assert done.returncode == 3, (folder, done.stderr)
         assert str(folder) in done.stderr
+
+
+def test_the_runs_own_files_are_never_overwritten(copied, nkat):
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    for output in ("metrics.jsonl", "config.json", "checkpoints/step-000150/manifest.json", "adapter/report.json"):
+        for option in ("--output-report", "--plot-phase-transition"):
+            done = nkat("validate", copied, option, copied / output, cwd=copied.parent)
+            assert done.returncode == 2, (option, output, done.stderr)
+    assert before == {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+
+
+def test_the_commands_that_a_checklist_names_run(run, nkat, tmp_path, validate):
+    general = training.first_lines(training.DEMO / "general.jsonl", tmp_path / "general.jsonl", 5)
+    checks = validate(run)[1]["checks"]
+    commands = [check["command"] for check in checks if check.get("command", "").startswith("nkat validate --checkpoint-dir")]
+    assert len(commands) == 2
+    for command in commands:
+        words = command.replace("FILE", str(general)).split()[1:]
+        done = nkat(*words, "--questions", 4, cwd=tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_interrupt_says_that_nothing_was_written(run, nkat_path, tmp_path):
+    process = subprocess.Popen([str(nkat_path), "validate", "--checkpoint-dir", str(run), "--model-path", str(training.DEMO / "model"),
+                                "--questions", "2000", "--tasks", "math", "--generation-batch", "2"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "math" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stderr.read()
+    assert process.wait(60) == 75
+    assert "nothing of this validation is kept" in rest and not (tmp_path / "report.md").exists()
 
 
 def test_a_full_disk_leaves_the_old_report(run, nkat_path, tmp_path):
