@@ -106,6 +106,17 @@ void load_state_json(const fs::path& path, LoadedCheckpoint& loaded) {
   }
 }
 
+// Renamed first: who reads the run meanwhile finds a checkpoint whole or not at all. The one name for all takes what a
+// kill left behind along.
+void take_away(const fs::path& folder) {
+  const fs::path aside = folder.parent_path() / "removed";
+  std::error_code error;
+  fs::remove_all(aside, error);
+  fs::rename(folder, aside, error);
+  if (!error) fs::remove_all(aside, error);
+  if (error) log::warning(fmt::format("{}: can't be removed: {}", folder.string(), error.message()));
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
@@ -155,13 +166,8 @@ void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t newest_ste
   std::vector<std::int64_t> steps = data::saved_steps(checkpoints);
   std::erase_if(steps, [&](std::int64_t step) { return step == 0 || step > newest_step; });
   if (keep == 0) return;
-  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i) {
-    std::error_code error;
-    fs::remove_all(data::checkpoint_path(checkpoints, steps[i]), error);
-    if (error)
-      log::warning(fmt::format("{}: can't be removed: {}", data::checkpoint_path(checkpoints, steps[i]).string(),
-                               error.message()));
-  }
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i)
+    take_away(data::checkpoint_path(checkpoints, steps[i]));
 }
 
 void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step) {

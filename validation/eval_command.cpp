@@ -73,6 +73,7 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
 Measurement prepare(const EvalConfig& config, const SubjectText& text) {
   QuestionTaskOptions asked = config.questions;
   asked.files = config.dataset.files;
+  asked.max_bad_records = config.dataset.max_bad_records;
   if (config.task == "decision") return prepare_decision_task(asked, text);
   if (config.task == "math") return prepare_math_task(asked, text);
   return prepare_loss_task(

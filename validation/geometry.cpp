@@ -14,6 +14,7 @@
 #include "models/tensor_bytes.h"
 #include "validation/geometry/block_measures.h"
 #include "validation/records/adapter_sizes.h"
+#include "validation/statistics/running_median.h"
 
 namespace nkat::validation {
 namespace {
@@ -41,13 +42,6 @@ double mean(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
   return sum / static_cast<double>(values.size());
-}
-
-// Reorders.
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return values.size() % 2 == 1 ? *middle : 0.5 * (*middle + *std::max_element(values.begin(), middle));
 }
 
 RotationQuality quality(const at::Tensor& rotation /* (N, 8, 8) */, const std::vector<double>& orthogonality) {
@@ -88,18 +82,31 @@ GeometryRow measure_layer(const at::Tensor& weight /* (N, 8, 8) float64 */, cons
   for (const auto& four : measure_blocks(weight, rotation_angles))
     angles.insert(angles.end(), four.begin(), four.end());
   row.angle_max = largest(angles);
-  row.angle_median = median(angles);
+  row.angle_median = median(std::move(angles));
   row.norm_max = largest(norms);
   return row;
 }
 
-GeometryRow measure_saved_layer(const data::SafetensorsFile& file, const AdapterSizes& sizes, std::int64_t layer,
-                                const std::string& when) {
-  const std::string name = fmt::format("layers.{}.so8t.weight", layer);
+at::Tensor saved_tensor(const data::SafetensorsFile& file, std::int64_t layer, const char* what,
+                        const std::vector<std::int64_t>& shape) {
+  const std::string name = fmt::format("layers.{}.so8t.{}", layer, what);
   const data::TensorInfo* info = file.find(name);
   if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", file.path().string(), name));
-  const at::Tensor weight = models::float32_tensor(file, *info, {sizes.blocks, 8, 8}, file.path()).to(at::kDouble);
-  return measure_layer(weight, fmt::format("{}: layer {} ({})", file.path().string(), layer, when));
+  return models::float32_tensor(file, *info, shape, file.path());
+}
+
+GeometryRow measure_saved_layer(const data::SafetensorsFile& file, const AdapterSizes& sizes, std::int64_t layer,
+                                const std::string& when) {
+  const std::string where = fmt::format("{}: layer {} ({})", file.path().string(), layer, when);
+  const at::Tensor weight = saved_tensor(file, layer, "weight", {sizes.blocks, 8, 8}).to(at::kDouble);
+  const float alpha = saved_tensor(file, layer, "alpha", {}).item<float>();
+  if (!std::isfinite(alpha)) {
+    throw FormatError(
+        fmt::format("{}: alpha was expected to be a finite number, found {}; the run went wrong before "
+                    "this checkpoint was saved",
+                    where, alpha));
+  }
+  return measure_layer(weight, where);
 }
 
 // Layers side by side; what they complain of is reported in their order.

@@ -12,7 +12,8 @@
 namespace nkat::validation {
 
 // One row for each checkpoint and layer, by step, then layer. FormatError with file, layer and block for a W that holds
-// NaN or Inf, or is so large that ||R^T R - I||_F > 1e-6. Interrupted when a stop was asked for.
+// NaN or Inf, or is so large that ||R^T R - I||_F > 1e-6; with file and layer for an alpha that is NaN or Inf.
+// Interrupted when a stop was asked for.
 std::vector<GeometryRow> measure_geometry(const RunRecords& run,
                                           const std::function<void(std::int64_t done, std::int64_t total)>& progress);
 

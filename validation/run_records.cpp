@@ -1,8 +1,5 @@
 #include "validation/run_records.h"
 
-#include <chrono>
-#include <thread>
-
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/signals.h"
@@ -22,6 +19,7 @@ constexpr const char* kCheckpoints = "checkpoints";
 // Where the parts of a run lie; a path is empty if the part is absent.
 struct RunPlaces {
   std::string name;
+  fs::path root;
   fs::path metrics;
   fs::path config;
   fs::path checkpoints;
@@ -66,6 +64,7 @@ RunPlaces find_places(const fs::path& given) {
   RunPlaces places;
   const fs::path root = is_checkpoints && !is_there(folder / kMetricsFile) ? folder.parent_path() : folder;
   places.checkpoints = is_checkpoints ? folder : root / kCheckpoints;
+  places.root = root;
   places.name = root.filename().string();
   if (is_there(root / kMetricsFile)) places.metrics = root / kMetricsFile;
   if (is_there(root / "config.json")) places.config = root / "config.json";
@@ -82,6 +81,13 @@ RunPlaces find_places(const fs::path& given) {
   return places;
 }
 
+// Through a link to checkpoints/ alone the folder that it lies in is found.
+fs::path canonical_root(const RunPlaces& places) {
+  if (!places.metrics.empty()) return fs::weakly_canonical(places.root);
+  const fs::path checkpoints = fs::weakly_canonical(places.checkpoints);
+  return checkpoints.filename() == kCheckpoints ? checkpoints.parent_path() : checkpoints;
+}
+
 // One checkpoint: verified and its last row read; or the complaint; or neither, because it was removed meanwhile.
 struct Inspected {
   std::int64_t step = 0;
@@ -92,7 +98,13 @@ struct Inspected {
   std::string complaint = {};
 };
 
+// Looked at again after it couldn't be read: a run that is going on removes its older checkpoints.
+bool was_removed(const fs::path& checkpoint, bool had_manifest) {
+  return !is_there(checkpoint) || (had_manifest && !is_there(checkpoint / data::kManifest));
+}
+
 void inspect(Inspected& checkpoint) {
+  const bool had_manifest = is_there(checkpoint.path / data::kManifest);
   try {
     data::verify_manifest(checkpoint.path);
     checkpoint.sizes = read_adapter_sizes(checkpoint.path);
@@ -100,9 +112,7 @@ void inspect(Inspected& checkpoint) {
     checkpoint.pending = read_pending_metrics(checkpoint.path, checkpoint.step, layers);
     checkpoint.last_row = read_saved_series(checkpoint.path, checkpoint.step, layers, Rows::kLast);
   } catch (const Error& error) {
-    // A run that is going on removes its older checkpoints, file by file.
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    if (is_there(checkpoint.path)) checkpoint.complaint = error.what();
+    if (!was_removed(checkpoint.path, had_manifest)) checkpoint.complaint = error.what();
   }
 }
 
@@ -143,6 +153,16 @@ void require_same_layers(const Inspected& checkpoint, const RunRecords& run, con
                                 checkpoint.path.string(), checkpoint.sizes.layers(), source.string(), run.layers()));
 }
 
+// All of its rows; the last one where it was removed after it had been inspected.
+SavedSeries whole_series(const Inspected& checkpoint) {
+  try {
+    return read_saved_series(checkpoint.path, checkpoint.step, checkpoint.sizes.layers(), Rows::kAll);
+  } catch (const Error&) {
+    if (!was_removed(checkpoint.path, true)) throw;
+    return *checkpoint.last_row;
+  }
+}
+
 // The newest in full, the others by their last step.
 void require_one_run(const std::vector<Inspected>& valid, const RunRecords& run, const RunPlaces& places) {
   const fs::path source = run.series_only && !valid.empty() ? valid.back().path : places.metrics;
@@ -150,9 +170,7 @@ void require_one_run(const std::vector<Inspected>& valid, const RunRecords& run,
     require_same_layers(*checkpoint, run, source);
     const bool newest = checkpoint == valid.rbegin();
     if (newest && run.series_only) continue;
-    const SavedSeries series =
-        newest ? read_saved_series(checkpoint->path, checkpoint->step, checkpoint->sizes.layers(), Rows::kAll)
-               : *checkpoint->last_row;
+    const SavedSeries series = newest ? whole_series(*checkpoint) : *checkpoint->last_row;
     require_agreement(series, checkpoint->path, run.metrics, source, run.first_layer);
   }
 }
@@ -191,6 +209,7 @@ RunRecords read_run(const fs::path& folder) {
   const RunPlaces places = find_places(folder);
   RunRecords run;
   run.folder = folder;
+  run.root = canonical_root(places);
   run.name = places.name;
   ReadSettings read = places.config.empty() ? ReadSettings{} : read_run_settings(places.config);
   run.settings = std::move(read.settings);

@@ -39,6 +39,7 @@ struct SavedCheckpoint {
 
 struct RunRecords {
   fs::path folder = {};   // as given
+  fs::path root = {};     // the run folder, the same for every path that leads to it or to its checkpoints/
   std::string name = {};  // for tables: the run folder's own name
   RunSettings settings;
   std::int64_t first_layer = 0;  // number of the first layer with an adapter

@@ -6,6 +6,7 @@
 #include "core/progress.h"
 #include "data/dataset.h"
 #include "models/runtime.h"
+#include "validation/compared_runs.h"
 #include "validation/geometry.h"
 #include "validation/tasks/decision_task.h"
 #include "validation/tasks/loss_task.h"
@@ -16,18 +17,6 @@ namespace {
 
 bool wants(const ValidateConfig& config, const std::string& task) {
   return std::ranges::find(config.tasks, task) != config.tasks.end();
-}
-
-std::vector<ComparedRun> read_compared_runs(const ValidateConfig& config, const GateOptions& options) {
-  std::vector<ComparedRun> runs;
-  for (const std::string& folder : config.compare) {
-    const RunRecords records = read_run(folder);
-    runs.push_back({.name = records.name,
-                    .control = records.settings.control,
-                    .seed = records.settings.seed.value_or(-1),
-                    .gates = analyze_gates(records, options)});
-  }
-  return runs;
 }
 
 std::vector<GeometryRow> geometry_with_progress(const RunRecords& run) {
@@ -55,6 +44,7 @@ std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const Subje
     measurements.push_back(prepare_loss_task(options, text));
   }
   QuestionTaskOptions asked = config.questions;
+  asked.max_bad_records = dataset.max_bad_records;
   if (wants(config, "decision") && held_out && holds_labels(dataset, text)) {
     asked.files = {config.validation_data};
     measurements.push_back(prepare_decision_task(asked, text));
@@ -94,7 +84,8 @@ Findings validate_run(const ValidateConfig& config) {
   for (const std::string& message : findings.run.damaged) log::warning("passed over: " + message);
   findings.gates = analyze_gates(findings.run, options);
   if (!config.compare.empty())
-    findings.comparison = compare_runs(findings.gates, findings.run, read_compared_runs(config, options));
+    findings.comparison =
+        compare_runs(findings.gates, findings.run, read_compared_runs(findings.run, config.compare, options));
   findings.geometry = geometry_with_progress(findings.run);
   findings.stability = analyze_stability(findings.run, config.thresholds.stability);
   findings.gain = measure_gain(config, findings.run);

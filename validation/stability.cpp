@@ -62,6 +62,7 @@ std::optional<StabilityReport> analyze_stability(const RunRecords& run, const St
   }
   report.diverged_at = find_divergence(run.metrics);
   report.convergence = measure_convergence(run.metrics, options.converged_change);
+  report.why_no_convergence = why_no_convergence(run.metrics);
   report.overfitting = measure_overfitting(run.metrics, run.settings.validation_since, options.overfitting_rise);
   report.loss_first = first_loss(run.metrics);
   report.loss_last = mean_loss(last_fifth(run.metrics));

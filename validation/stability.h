@@ -30,8 +30,9 @@ struct Overfitting {
   double validation_last = 0.0;
   double validation_lowest = 0.0;
   std::int64_t lowest_step = 0;
-  double rise = 0.0;                                     // last over lowest, less 1
-  Estimate gap_trend = {};                               // slope of (validation - training loss), nats a step
+  double rise = 0.0;  // last over lowest, less 1
+  // Slope of (validation - training loss), nats a step; absent where fewer than two have finite training losses beside.
+  std::optional<Estimate> gap_trend = std::nullopt;
   std::optional<std::int64_t> turn_step = std::nullopt;  // first step from which validation only lies above its lowest
   bool overfitted = false;
 };
@@ -54,12 +55,13 @@ struct StabilityReport {
   std::vector<std::pair<std::int64_t, std::string>> skipped = {};  // step, reason
   // First step from which the loss stays above its start, or is not finite, to the end (stability/loss_course.h).
   std::optional<std::int64_t> diverged_at = std::nullopt;
-  std::optional<Convergence> convergence = {};  // absent with too few steps
+  std::optional<Convergence> convergence = {};
   std::string why_no_convergence = {};          // why it is absent: "no finite losses in the last 40 steps"
   std::optional<Overfitting> overfitting = {};  // absent without at least three validation losses
   double loss_first = 0.0;                      // both NaN where no loss is finite
   double loss_last = 0.0;                       // mean of the last fifth
   std::uint64_t peak_memory_bytes = 0;
+  // Of the steps alone: validations and checkpoints, which the run's clock counts, too, are not in the metrics.
   double hours = 0.0;          // of the steps so far
   double hours_planned = 0.0;  // for max_steps, at the mean rate so far
   std::vector<SpeedPhase> phases = {};

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <cstring>
 #include <fstream>
 
 #include "core/error.h"
@@ -133,6 +137,30 @@ TEST_F(CheckpointTest, KeepsTheNewestAndStepZero) {
     EXPECT_EQ(fs::exists(at_step(step)), there) << step;
   remove_old_checkpoints(folder_.path(), 40, 0);
   EXPECT_TRUE(fs::exists(at_step(30)));
+}
+
+// What the kernel reports of the folder: it goes as a whole, before the first of its files.
+TEST_F(CheckpointTest, AFolderThatIsRemovedIsNeverSeenWithoutOneOfItsFiles) {
+  for (const std::int64_t step : {10, 20}) save(step);
+  const int watcher = ::inotify_init1(IN_NONBLOCK);
+  ASSERT_GE(watcher, 0);
+  ASSERT_GE(::inotify_add_watch(watcher, at_step(10).c_str(), IN_MOVE_SELF | IN_DELETE), 0);
+  remove_old_checkpoints(folder_.path(), 20, 1);
+  inotify_event first = {};
+  alignas(inotify_event) std::array<char, 4096> events = {};
+  ASSERT_GE(::read(watcher, events.data(), events.size()), static_cast<ssize_t>(sizeof first));
+  std::memcpy(&first, events.data(), sizeof first);
+  EXPECT_EQ(first.mask & (IN_MOVE_SELF | IN_DELETE), static_cast<std::uint32_t>(IN_MOVE_SELF));
+  ::close(watcher);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);
+}
+
+TEST_F(CheckpointTest, AFolderHalfRemovedWhenTheTrainerWasKilledGoesWithTheNext) {
+  for (const std::int64_t step : {10, 20}) save(step);
+  fs::create_directories(folder_.path() / "removed");
+  std::ofstream(folder_.path() / "removed" / "trainer_state.json") << "{}";
+  remove_old_checkpoints(folder_.path(), 20, 1);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);
 }
 
 TEST_F(CheckpointTest, NeverRemovesTheOneJustWrittenForALaterDamagedOne) {

@@ -83,13 +83,13 @@ TEST(GainJson, HoldsAnswersOfBothModels) {
 TEST(GainText, ShowsSmallDivergencesAndTheSignOfAChange) {
   const std::string text = to_text(GainReport{.held_out = paired_loss()});
   EXPECT_THAT(text, HasSubstr("held-out held-out.jsonl: 40 target tokens of 3 samples"));
-  EXPECT_THAT(text, HasSubstr("-1.0000 nats  [-1.2500, -0.7500]"));
-  EXPECT_THAT(text, HasSubstr("0.0001235 nats a token from the base  [0.0001, 0.0002]"));
+  EXPECT_THAT(text, HasSubstr("-1.0000 [-1.2500, -0.7500] nats"));
+  EXPECT_THAT(text, HasSubstr("0.0001235 [0.0001, 0.0002] nats a token from the base"));
 }
 
 TEST(GainText, LeavesOutWhatWasNotMeasured) {
   const std::string text = to_text(GainReport{.held_out = bare_loss()});
-  EXPECT_THAT(text, HasSubstr("model         loss 2.0000 nats  [1.5000, 2.5000]"));
+  EXPECT_THAT(text, HasSubstr("model         loss 2.0000 [1.5000, 2.5000] nats"));
   for (const char* word : {"base", "change", "KL", "gate", "general"}) EXPECT_THAT(text, Not(HasSubstr(word)));
 }
 

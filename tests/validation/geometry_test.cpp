@@ -204,6 +204,16 @@ TEST_F(GeometryTest, AcceptsAnglesOfManyTurns) {
   EXPECT_LT(measure().front().exact.orthogonality_max, 1e-6);
 }
 
+TEST_F(GeometryTest, RefusesAnAlphaThatIsNotFiniteWithFileAndLayer) {
+  for (const float alpha : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    auto files = checkpoint_files(10, metrics_lines(10, 2), shape_, turn(0.5F));
+    files[data::kAdapterModelFile] = adapter_bytes(shape_, turn(0.5F), alpha);
+    write_checkpoint(run_, 10, files);
+    EXPECT_THAT(refusal(), HasSubstr("step-000010/adapter_model.safetensors: layer 1 (step 10, the newest checkpoint): "
+                                     "alpha was expected to be a finite number"));
+  }
+}
+
 TEST_F(GeometryTest, RefusesAnAdapterOfAnotherSizeThanItsConfig) {
   auto files = checkpoint_files(10, metrics_lines(10, 2), shape_, turn(0.5F));
   files[data::kAdapterModelFile] = adapter_bytes({.hidden = 16, .first_layer = 1, .num_layers = 3}, turn(0.5F));

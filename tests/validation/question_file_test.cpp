@@ -36,7 +36,7 @@ constexpr const char* kMath =
     R"({"messages":[{"role":"system","content":"Solve."},{"role":"user","content":"3+4?"},{"role":"assistant","content":"# 最終回答\n7"}],"task":"math","language":"ja","kind":"arithmetic"})";
 
 TEST_F(QuestionFile, AGsm8kLineIsOneUserTurnAndItsNumber) {
-  const auto set = read_math_questions({write(fmt::format("{}\n", kGsm8k))}, 0);
+  const auto set = read_math_questions({write(fmt::format("{}\n", kGsm8k))});
   ASSERT_EQ(set.questions.size(), 1u);
   const MathQuestion& one = set.questions[0];
   ASSERT_EQ(one.question.turns.size(), 1u);
@@ -47,22 +47,22 @@ TEST_F(QuestionFile, AGsm8kLineIsOneUserTurnAndItsNumber) {
 }
 
 TEST_F(QuestionFile, ASuffixStandsBelowAGsm8kQuestionAlone) {
-  const auto set = read_math_questions({write(fmt::format("{}\n{}\n", kGsm8k, kMath))}, 0, "End with ####.");
+  const auto set = read_math_questions({write(fmt::format("{}\n{}\n", kGsm8k, kMath))}, {}, "End with ####.");
   EXPECT_EQ(set.questions[0].question.turns[0].content, "How many?\nEnd with ####.");
   EXPECT_EQ(set.questions[1].question.turns.back().content, "3+4?");
 }
 
 TEST_F(QuestionFile, RecordsLoseTheirAnswerAndKeepLanguageAndKind) {
   const std::string file = write(fmt::format("\n{}\n{}\n{}", kMath, kDecision, kGsm8k));
-  const auto math = read_math_questions({file}, 0);
+  const auto math = read_math_questions({file});
   ASSERT_EQ(math.questions.size(), 2u);
   EXPECT_EQ(math.questions[0].question.turns.size(), 2u);
   EXPECT_EQ(math.questions[0].question.language, "ja");
   EXPECT_EQ(math.questions[0].kind, "arithmetic");
   EXPECT_EQ(math.questions[1].question.language, "");
-  EXPECT_EQ(read_math_questions({file, file}, 3).questions.size(), 3u);
+  EXPECT_EQ(read_math_questions({file, file}, {.questions = 3}).questions.size(), 3u);
   const std::string decision_file = write(fmt::format("{}\n{}", kMath, kDecision));
-  const auto decisions = read_decision_questions({decision_file}, 0);
+  const auto decisions = read_decision_questions({decision_file});
   ASSERT_EQ(decisions.questions.size(), 1u);
   EXPECT_EQ(data::kFourClasses[decisions.questions[0].label], "DENY");
   EXPECT_EQ(decisions.questions[0].answer, "Decision: DENY\nReason: no");
@@ -91,23 +91,39 @@ TEST_F(QuestionFile, DamagedMathLinesAreNamedWithTheirPlace) {
       {R"({"messages":[{"role":"assistant","content":"#### 7"}]})", "asks nothing"}};
   for (const auto& [line, message] : damaged) {
     const std::string file = write(fmt::format("{}\n{}\n{}\n", kGsm8k, line, kGsm8k));
-    EXPECT_THAT([&] { read_math_questions({file}, 0); },
+    EXPECT_THAT([&] { read_math_questions({file}); },
                 ThrowsMessage<Error>(AllOf(HasSubstr("questions.jsonl:2"), HasSubstr(message))))
         << line;
     try {
-      read_math_questions({file}, 0);
+      read_math_questions({file});
     } catch (const Error& error) {
       EXPECT_EQ(error.exit_code(), ExitCode::kInput) << line;
     }
   }
 }
 
+TEST_F(QuestionFile, AsManyBadRecordsAsAllowedAreLeftOut) {
+  const std::string file = write(fmt::format("{0}\n{{broken\n{0}\n{{\"question\":\"\\xff\"}}\n{0}\n", kGsm8k));
+  EXPECT_EQ(read_math_questions({file}, {.bad_records = 2}).questions.size(), 3u);
+  EXPECT_EQ(read_math_questions({file}, {.questions = 2, .bad_records = 1}).questions.size(), 2u);
+  EXPECT_THAT([&] { read_math_questions({file}, {.bad_records = 1}); },
+              ThrowsMessage<DataError>(AllOf(HasSubstr("2 bad records, at most 1"), HasSubstr("questions.jsonl:4"))));
+  EXPECT_THAT([&] { read_math_questions({file}); }, ThrowsMessage<DataError>(HasSubstr("--max-bad-records N")));
+  EXPECT_THAT(
+      [&] {
+        read_math_questions({file, file}, {.bad_records = 3});
+      },
+      ThrowsMessage<DataError>(HasSubstr("4 bad records")));
+  const std::string decisions = write(fmt::format("{}\n{{\"label\":\"MAYBE\"}}\n", kDecision));
+  EXPECT_EQ(read_decision_questions({decisions}, {.bad_records = 1}).questions.size(), 1u);
+}
+
 TEST_F(QuestionFile, AFileWithoutQuestionsOfTheTaskIsRefused) {
-  EXPECT_THAT([&] { read_math_questions({write(kDecision)}, 0); }, ThrowsMessage<DataError>(HasSubstr("no question")));
-  EXPECT_THAT([&] { read_decision_questions({write(kMath)}, 0); }, ThrowsMessage<DataError>(HasSubstr("ESCALATION")));
-  EXPECT_THAT([&] { read_math_questions({write("")}, 0); }, ThrowsMessage<DataError>(HasSubstr("no question")));
-  EXPECT_THAT([&] { read_math_questions({"absent.jsonl"}, 0); }, ThrowsMessage<DataError>(HasSubstr("absent.jsonl")));
-  EXPECT_THAT([&] { read_decision_questions({write(R"({"text":"a","label":"DENY"})")}, 0); },
+  EXPECT_THAT([&] { read_math_questions({write(kDecision)}); }, ThrowsMessage<DataError>(HasSubstr("no question")));
+  EXPECT_THAT([&] { read_decision_questions({write(kMath)}); }, ThrowsMessage<DataError>(HasSubstr("ESCALATION")));
+  EXPECT_THAT([&] { read_math_questions({write("")}); }, ThrowsMessage<DataError>(HasSubstr("no question")));
+  EXPECT_THAT([&] { read_math_questions({"absent.jsonl"}); }, ThrowsMessage<DataError>(HasSubstr("absent.jsonl")));
+  EXPECT_THAT([&] { read_decision_questions({write(R"({"text":"a","label":"DENY"})")}); },
               ThrowsMessage<DataError>(HasSubstr("plain text")));
 }
 

@@ -1,11 +1,14 @@
 #include "validation/gates/run_comparison.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
 
 namespace nkat::validation {
 namespace {
+
+using ::testing::ElementsAre;
 
 GateReport report(const std::vector<Verdict>& layers, std::int64_t first_layer = 0) {
   GateReport report;
@@ -30,6 +33,8 @@ RunRecords records(const std::string& control = "none") {
 constexpr Verdict kT = Verdict::kTransition;
 constexpr Verdict kD = Verdict::kDrift;
 constexpr Verdict kC = Verdict::kClosed;
+constexpr Verdict kI = Verdict::kInProgress;
+constexpr Verdict kU = Verdict::kUnresolved;
 
 TEST(RunComparison, ATransitionIsSpecificIfTheIdentityControlHasNone) {
   GateReport main = report({kT, kT, kD, kC});
@@ -42,9 +47,10 @@ TEST(RunComparison, ATransitionIsSpecificIfTheIdentityControlHasNone) {
   EXPECT_EQ(main.sum.specific, true);
   ASSERT_EQ(comparison.controls.size(), 1u);
   EXPECT_EQ(comparison.controls[0].name, "control");
-  EXPECT_EQ(comparison.controls[0].transitions_in_both, std::vector<std::int64_t>{1});
-  EXPECT_EQ(comparison.controls[0].transitions, 2);
-  EXPECT_FALSE(comparison.controls[0].run_is_transition);
+  EXPECT_THAT(comparison.controls[0].in_both, ElementsAre(1));
+  EXPECT_THAT(comparison.controls[0].only_here, ElementsAre(-1, 0));
+  EXPECT_THAT(comparison.controls[0].only_there, ElementsAre(2));
+  EXPECT_TRUE(comparison.controls[0].decided());
 }
 
 TEST(RunComparison, OtherControlsAndSeedsSayNothingAboutSpecificity) {
@@ -53,7 +59,7 @@ TEST(RunComparison, OtherControlsAndSeedsSayNothingAboutSpecificity) {
       main, records(), {{"seed 1", "none", 1, report({kT, kC})}, {"shuffled", "shuffled", 0, report({kC, kC})}});
   EXPECT_FALSE(main.layers[0].specific.has_value());
   ASSERT_EQ(comparison.controls.size(), 1u);
-  EXPECT_TRUE(comparison.controls[0].transitions_in_both.empty());
+  EXPECT_TRUE(comparison.controls[0].in_both.empty());
   EXPECT_EQ(comparison.runs.size(), 2u);
 }
 
@@ -64,6 +70,66 @@ TEST(RunComparison, OneOfSeveralIdentityControlsIsEnoughAgainstATransition) {
                  {{"a", "identity", 0, report({first ? kT : kC})}, {"b", "identity", 1, report({first ? kC : kT})}});
     EXPECT_EQ(main.layers[0].specific, false);
   }
+}
+
+TEST(RunComparison, AnIdentityControlThatIsUnresolvedDecidesNothing) {
+  GateReport main = report({kT, kT, kT});
+  const RunComparison comparison = compare_runs(main, records(), {{"control", "identity", 0, report({kC, kU, kT})}});
+  EXPECT_EQ(main.layers[0].specific, true);
+  EXPECT_FALSE(main.layers[1].specific.has_value());
+  EXPECT_EQ(main.layers[2].specific, false);
+  const ControlResult& control = comparison.controls[0];
+  EXPECT_FALSE(control.decided());
+  EXPECT_THAT(control.not_decided, ElementsAre(1));
+  EXPECT_THAT(control.unresolved, ElementsAre(1));
+}
+
+TEST(RunComparison, AnUnfinishedControlDecidesOnlyWhatItAlreadyShows) {
+  GateReport main = report({kT, kT});
+  GateReport control = report({kC, kT});
+  control.finished = false;
+  const RunComparison comparison = compare_runs(main, records(), {{"control", "identity", 0, control}});
+  EXPECT_FALSE(main.layers[0].specific.has_value());
+  EXPECT_EQ(main.layers[1].specific, false);
+  EXPECT_THAT(comparison.controls[0].not_decided, ElementsAre(-1, 0));
+}
+
+TEST(RunComparison, AControlThatEndsBeforeTheGateOpenedDecidesNothingAboutIt) {
+  GateReport main = report({kT, kT});
+  main.layers[0].opened_at = 150;
+  main.layers[1].opened_at = 250;
+  GateReport control = report({kC, kC});
+  for (std::int64_t step = 1; step <= 200; ++step) control.steps.push_back(step);
+  compare_runs(main, records(), {{"control", "identity", 0, control}});
+  EXPECT_EQ(main.layers[0].specific, true);
+  EXPECT_FALSE(main.layers[1].specific.has_value());
+}
+
+TEST(RunComparison, OneOpenIdentityControlLeavesSpecificityOpenUnlessAnotherHasTheTransition) {
+  for (const Verdict other : {kC, kT}) {
+    GateReport main = report({kT});
+    compare_runs(main, records(), {{"a", "identity", 0, report({kU})}, {"b", "identity", 1, report({other})}});
+    EXPECT_EQ(main.layers[0].specific, other == kT ? std::optional(false) : std::nullopt);
+  }
+}
+
+TEST(RunComparison, OfFrozenGatesTheRisesAreCompared) {
+  GateReport main = report({kT, kT, kC});
+  GateReport frozen = report({kI, kC, kI});
+  frozen.layers[0].tau = 90;
+  frozen.layers[2].tau = 40;
+  frozen.steps = {300};
+  const ControlResult control = compare_runs(main, records(), {{"frozen", "frozen-gates", 0, frozen}}).controls[0];
+  EXPECT_TRUE(control.by_rise);
+  EXPECT_THAT(control.in_both, ElementsAre(0));
+  EXPECT_THAT(control.only_here, ElementsAre(1));
+  EXPECT_THAT(control.only_there, ElementsAre(2));
+}
+
+TEST(RunComparison, OfAControlItselfNothingIsSpecific) {
+  GateReport main = report({kT});
+  compare_runs(main, records("shuffled"), {{"control", "identity", 0, report({kC})}});
+  EXPECT_FALSE(main.layers[0].specific.has_value());
 }
 
 TEST(RunComparison, GivesTheSpreadOfTauOverRunsWithoutControl) {
@@ -79,19 +145,30 @@ TEST(RunComparison, GivesTheSpreadOfTauOverRunsWithoutControl) {
   EXPECT_EQ(comparison.spreads[0].transitions, 2);
   const TauSpread& layer = comparison.spreads[1];
   EXPECT_EQ(layer.layer, 0);
-  EXPECT_EQ(layer.runs, 3);
   EXPECT_EQ(layer.transitions, 2);
-  EXPECT_EQ(layer.tau, (std::vector<std::int64_t>{100, 160}));
+  EXPECT_THAT(layer.tau, ElementsAre(100, 160, std::nullopt));
   EXPECT_EQ(layer.median, 130.0);
   EXPECT_EQ(layer.range, 60.0);
-  EXPECT_EQ(comparison.spreads[2].tau, std::vector<std::int64_t>{200});
+  EXPECT_THAT(comparison.spreads[2].tau, ElementsAre(std::nullopt, std::nullopt, 200));
   EXPECT_EQ(comparison.spreads[2].range, 0.0);
+  EXPECT_THAT(comparison.spread_runs, ElementsAre("main", "seed 1, seed 1", "seed 2, seed 2"));
+  EXPECT_TRUE(comparison.spread_includes_main);
+}
+
+TEST(RunComparison, ARiseThatHasNotOpenedItsGateIsNotInTheSpread) {
+  GateReport main = report({kT});
+  GateReport other = report({kI});
+  other.layers[0].tau = 150;
+  const TauSpread spread = compare_runs(main, records(), {{"seed 1", "none", 1, other}}).spreads[1];
+  EXPECT_THAT(spread.tau, ElementsAre(100, std::nullopt));
+  EXPECT_EQ(spread.median, 100.0);
 }
 
 TEST(RunComparison, AControlThatIsAnalysedItselfIsNotInTheSpread) {
   GateReport main = report({kT});
   const RunComparison comparison = compare_runs(main, records("identity"), {{"seed 1", "none", 1, report({kT})}});
-  EXPECT_EQ(comparison.spreads[1].runs, 1);
+  EXPECT_THAT(comparison.spreads[1].tau, ElementsAre(100));
+  EXPECT_FALSE(comparison.spread_includes_main);
   GateReport alone = report({kT});
   EXPECT_TRUE(compare_runs(alone, records("identity"), {}).spreads.empty());
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <thread>
 
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"
@@ -175,6 +176,25 @@ TEST_F(RunRecordsTest, UsesAnOlderCheckpointsSeriesWhereTheNewestIsDamaged) {
   const RunRecords run = read_run(run_);
   EXPECT_EQ(run.metrics.size(), 5U);
   EXPECT_THAT(run.damaged, ElementsAre(HasSubstr("manifest.json: can't be opened: No such file")));
+}
+
+// As the trainer does it: the folder is renamed, then taken away.
+TEST_F(RunRecordsTest, ACheckpointThatIsRemovedMeanwhileIsNotDamaged) {
+  constexpr std::int64_t kSteps = 60;
+  write_text(run_ / "metrics.jsonl", metrics_text(metrics_lines(kSteps, 3)));
+  for (std::int64_t step = 1; step <= kSteps; ++step) write_checkpoint(run_, step, files(step));
+  std::jthread remover([&] {
+    for (std::int64_t step = 1; step < kSteps; ++step) {
+      const fs::path folder = data::checkpoint_path(run_ / "checkpoints", step);
+      fs::rename(folder, run_ / "checkpoints/removed");
+      fs::remove_all(run_ / "checkpoints/removed");
+    }
+  });
+  for (std::size_t left = kSteps; left > 2;) {
+    const RunRecords run = read_run(run_);
+    EXPECT_THAT(run.damaged, ElementsAre());
+    left = run.checkpoints.size();
+  }
 }
 
 TEST_F(RunRecordsTest, IgnoresFoldersThatAreNoCheckpoints) {

@@ -55,11 +55,10 @@ inline void write_text(const fs::path& file, const std::string& text) {
 // One value of a layer's W (N, 8, 8) by block, row and column.
 using WeightFunction = std::function<float(std::int64_t block, std::int64_t row, std::int64_t column)>;
 
-inline std::string adapter_bytes(const AdapterShape& shape, const WeightFunction& weight) {
+inline std::string adapter_bytes(const AdapterShape& shape, const WeightFunction& weight, float alpha = -5.0F) {
   std::vector<float> values;
   for (std::int64_t block = 0; block < shape.hidden / 8; ++block)
     for (std::int64_t entry = 0; entry < 64; ++entry) values.push_back(weight(block, entry / 8, entry % 8));
-  const float alpha = -5.0F;
   std::vector<data::TensorToWrite> tensors;
   for (std::int64_t layer = shape.first_layer; layer < shape.num_layers; ++layer) {
     const std::string name = "layers." + std::to_string(layer) + ".so8t.";

@@ -58,5 +58,12 @@ TEST(Scores, AreGroupedByLanguageAndKind) {
   EXPECT_THAT(selected(std::vector<bool>{true, false, true, false}, groups.at("en")), ElementsAre(true, true));
 }
 
+TEST(Scores, AQuestionIsInAGroupOnceWhateverItsLanguageAndKindAreCalled) {
+  const auto groups = groups_of({"all", "en", "geometry", "ja"}, {"", "all", "geometry", ""});
+  EXPECT_THAT(groups, ElementsAre(Key("all"), Key("en"), Key("geometry"), Key("ja")));
+  EXPECT_THAT(groups.at("all"), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(groups.at("geometry"), ElementsAre(2));
+}
+
 }  // namespace
 }  // namespace nkat::validation

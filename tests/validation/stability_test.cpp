@@ -178,7 +178,7 @@ TEST(Stability, SeesValidationTurnWhileTrainingFalls) {
   EXPECT_DOUBLE_EQ(found.validation_lowest, 2.5);
   EXPECT_DOUBLE_EQ(found.validation_last, 3.125);
   EXPECT_DOUBLE_EQ(found.rise, 0.25);
-  EXPECT_GT(found.gap_trend.value, 0);
+  EXPECT_GT(found.gap_trend->value, 0);
 }
 
 TEST(Stability, CallsARiseWithinTwoPercentNotOverfitted) {
@@ -217,7 +217,7 @@ TEST(Stability, MeasuresTheTrendOfTheGapToTheTrainingLoss) {
   RunRecords run = run_of(400, [](auto) { return 2.0; });
   for (std::size_t i = 49; i < 400; i += 50)
     run.metrics[i].validation_loss = 2.1 + 0.001 * static_cast<double>(run.metrics[i].step);
-  const Estimate trend = report_of(run).overfitting->gap_trend;
+  const Estimate trend = report_of(run).overfitting->gap_trend.value();
   EXPECT_NEAR(trend.value, 0.001, 1e-12);
   EXPECT_NEAR(trend.interval->low, 0.001, 1e-9);
 }
@@ -227,7 +227,7 @@ TEST(Stability, ComparesValidationWithTheTrainingLossAroundIt) {
   for (std::size_t i = 49; i < 400; i += 50)
     run.metrics[i].validation_loss = 8 - 0.01 * static_cast<double>(run.metrics[i].step);
   // The last window is half a window, whose mean lies a quarter of the distance before its end.
-  EXPECT_NEAR(report_of(run).overfitting->gap_trend.value, 0, 0.01 * 50 / 4 / 350);
+  EXPECT_NEAR(report_of(run).overfitting->gap_trend->value, 0, 0.01 * 50 / 4 / 350);
 }
 
 TEST(Stability, LeavesOutWhatAShortRunCannotTell) {
@@ -256,6 +256,24 @@ TEST(Stability, SurvivesARunWithoutAnyFiniteNumber) {
   EXPECT_TRUE(std::isnan(report.loss_last));
   EXPECT_FALSE(report.convergence.has_value());
   EXPECT_EQ(report.hours, 0);
+}
+
+TEST(Stability, HasNoTrendOfTheGapWithoutFiniteTrainingLosses) {
+  RunRecords run = run_of(200, [](auto) { return NAN; });
+  for (std::size_t i = 49; i < 200; i += 50) run.metrics[i].validation_loss = 2.0;
+  EXPECT_FALSE(report_of(run).overfitting->gap_trend.has_value());
+}
+
+TEST(Stability, SaysWhyConvergenceIsNotMeasured) {
+  const auto lost = [](auto) { return NAN; };
+  EXPECT_EQ(report_of(run_of(500, falling(0.02))).why_no_convergence, "");
+  EXPECT_EQ(report_of(run_of(40, falling(0.02))).why_no_convergence,
+            "too few steps: the last fifth has 8, 10 are needed");
+  EXPECT_EQ(report_of(run_of(500, lost)).why_no_convergence, "none of the last 100 losses finite, 10 are needed");
+  RunRecords run = run_of(500, falling(0.02));
+  for (std::size_t i = 403; i < 500; ++i) run.metrics[i].loss = NAN;
+  EXPECT_EQ(report_of(run).why_no_convergence, "only 3 of the last 100 losses finite, 10 are needed");
+  EXPECT_FALSE(report_of(run).convergence.has_value());
 }
 
 TEST(Stability, CountsHoursSoFarAndForTheWholeRun) {

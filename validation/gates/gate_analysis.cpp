@@ -11,8 +11,6 @@
 namespace nkat::validation {
 namespace {
 
-double sigmoid(double alpha) { return 1.0 / (1.0 + std::exp(-alpha)); }
-
 // The sum over layers first, then the layers.
 std::vector<GateSeries> gate_series(const RunRecords& run) {
   const auto layers = static_cast<std::size_t>(run.layers());
@@ -26,7 +24,7 @@ std::vector<GateSeries> gate_series(const RunRecords& run) {
   }
   for (std::size_t t = 0; t < lines; ++t) {
     for (std::size_t l = 0; l < layers; ++l) {
-      all[l + 1].gate[t] = sigmoid(run.metrics[t].alpha.at(l));
+      all[l + 1].gate[t] = gate_of(run.metrics[t].alpha.at(l));
       all[l + 1].force[t] = run.metrics[t].gate_force.at(l);
       all[0].gate[t] += all[l + 1].gate[t] / static_cast<double>(layers);
       all[0].force[t] += all[l + 1].force[t];

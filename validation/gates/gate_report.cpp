@@ -1,8 +1,11 @@
 #include "validation/gates/gate_report.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace nkat::validation {
+
+double gate_of(double alpha) { return 1.0 / (1.0 + std::exp(-alpha)); }
 
 const char* verdict_name(Verdict verdict) {
   switch (verdict) {

@@ -12,6 +12,8 @@
 
 namespace nkat::validation {
 
+double gate_of(double alpha);  // sigmoid
+
 enum class Verdict { kClosed, kDrift, kTransition, kInProgress, kUnresolved };
 inline constexpr std::array kVerdicts = {Verdict::kTransition, Verdict::kInProgress, Verdict::kDrift, Verdict::kClosed,
                                          Verdict::kUnresolved};

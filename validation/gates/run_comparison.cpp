@@ -9,9 +9,6 @@
 namespace nkat::validation {
 namespace {
 
-constexpr const char* kNoControl = "none";
-constexpr const char* kIdentity = "identity";
-
 std::string layer_numbers(const GateReport& gates) {
   if (gates.layers.empty()) return "no layers";
   return fmt::format("layers {} to {}", gates.layers.front().layer, gates.layers.back().layer);
@@ -29,41 +26,86 @@ const GateFinding& finding(const GateReport& gates, std::size_t position) {
   return position == 0 ? gates.sum : gates.layers[position - 1];
 }
 
-TauSpread spread(const std::vector<const GateReport*>& runs, std::size_t position) {
+struct Replica {
+  std::string name;
+  const GateReport* gates;
+};
+
+std::string replica_name(const std::string& name, const std::optional<std::int64_t>& seed) {
+  return seed ? fmt::format("{}, seed {}", name, *seed) : name;
+}
+
+TauSpread spread(const std::vector<Replica>& runs, std::size_t position) {
   TauSpread spread;
-  spread.layer = finding(*runs.front(), position).layer;
-  spread.runs = static_cast<std::int64_t>(runs.size());
-  for (const GateReport* run : runs) {
-    const GateFinding& found = finding(*run, position);
-    if (found.tau) spread.tau.push_back(*found.tau);
-    if (found.verdict == Verdict::kTransition) ++spread.transitions;
+  spread.layer = finding(*runs.front().gates, position).layer;
+  std::vector<double> known;
+  for (const Replica& run : runs) {
+    const GateFinding& found = finding(*run.gates, position);
+    const bool transition = found.verdict == Verdict::kTransition;
+    spread.tau.push_back(transition ? found.tau : std::nullopt);
+    spread.transitions += transition ? 1 : 0;
+    if (spread.tau.back()) known.push_back(static_cast<double>(*spread.tau.back()));
   }
-  if (spread.tau.empty()) return spread;
-  spread.median = median(std::vector<double>(spread.tau.begin(), spread.tau.end()));
-  const auto [least, most] = std::ranges::minmax_element(spread.tau);
-  spread.range = static_cast<double>(*most - *least);
+  if (known.empty()) return spread;
+  const auto [least, most] = std::ranges::minmax(known);
+  spread.range = most - least;
+  spread.median = median(std::move(known));
   return spread;
 }
 
-RunComparison::ControlResult against_control(const GateReport& main, const ComparedRun& control) {
-  RunComparison::ControlResult result{control.name,
-                                      control.control,
-                                      {},
-                                      control.gates.count(Verdict::kTransition),
-                                      control.gates.sum.verdict == Verdict::kTransition};
-  for (std::size_t l = 0; l < main.layers.size(); ++l) {
-    if (main.layers[l].verdict == Verdict::kTransition && control.gates.layers[l].verdict == Verdict::kTransition)
-      result.transitions_in_both.push_back(main.layers[l].layer);
+enum class Presence { kPresent, kAbsent, kNotDecided };
+
+bool shows_effect(const GateFinding& found, bool by_rise) {
+  return by_rise ? found.tau.has_value() : found.verdict == Verdict::kTransition;
+}
+
+std::int64_t last_step(const GateReport& gates) { return gates.steps.empty() ? 0 : gates.steps.back(); }
+
+// here: a finding with the effect, which the control is asked about.
+Presence presence(const GateFinding& here, const GateFinding& there, const GateReport& control, bool by_rise) {
+  if (there.verdict == Verdict::kUnresolved) return Presence::kNotDecided;
+  if (shows_effect(there, by_rise)) return Presence::kPresent;
+  const std::optional<std::int64_t> seen_at = by_rise ? here.tau : here.opened_at;
+  const bool reaches_it = !seen_at || last_step(control) >= *seen_at;
+  return control.finished && reaches_it ? Presence::kAbsent : Presence::kNotDecided;
+}
+
+ControlResult against_control(const GateReport& main, const ComparedRun& control) {
+  ControlResult result{.name = control.name,
+                       .control = control.control,
+                       .by_rise = control.control == kFrozenGatesControl,
+                       .last_step = last_step(control.gates),
+                       .finished = control.gates.finished};
+  for (std::size_t position = 0; position <= main.layers.size(); ++position) {
+    const GateFinding& here = finding(main, position);
+    const GateFinding& there = finding(control.gates, position);
+    if (there.verdict == Verdict::kUnresolved) result.unresolved.push_back(here.layer);
+    if (!shows_effect(here, result.by_rise)) {
+      if (shows_effect(there, result.by_rise)) result.only_there.push_back(here.layer);
+      continue;
+    }
+    switch (presence(here, there, control.gates, result.by_rise)) {
+      case Presence::kPresent: result.in_both.push_back(here.layer); break;
+      case Presence::kAbsent: result.only_here.push_back(here.layer); break;
+      case Presence::kNotDecided: result.not_decided.push_back(here.layer); break;
+    }
   }
   return result;
 }
 
-// With several identity controls a transition has to be absent in all of them.
-void mark_specific(GateReport& main, const ComparedRun& control) {
+// A transition that one control has is not specific, whatever the others leave open.
+void mark_specific(GateReport& main, const std::vector<ControlResult>& controls) {
   for (std::size_t position = 0; position <= main.layers.size(); ++position) {
     GateFinding& found = position == 0 ? main.sum : main.layers[position - 1];
     if (found.verdict != Verdict::kTransition) continue;
-    found.specific = found.specific.value_or(true) && finding(control.gates, position).verdict != Verdict::kTransition;
+    bool asked = false, present = false, open = false;
+    for (const ControlResult& control : controls) {
+      if (control.control != kIdentityControl) continue;
+      asked = true;
+      present = present || std::ranges::count(control.in_both, found.layer) > 0;
+      open = open || std::ranges::count(control.not_decided, found.layer) > 0;
+    }
+    if (present || (asked && !open)) found.specific = !present;
   }
 }
 
@@ -71,17 +113,18 @@ void mark_specific(GateReport& main, const ComparedRun& control) {
 
 RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<ComparedRun> others) {
   RunComparison comparison;
-  std::vector<const GateReport*> replicas;
-  if (main_run.settings.control == kNoControl) replicas.push_back(&main);
+  std::vector<Replica> replicas;
+  comparison.spread_includes_main = main_run.settings.control == kNoControl;
+  if (comparison.spread_includes_main) replicas.push_back({replica_name(main_run.name, main_run.settings.seed), &main});
   for (const ComparedRun& other : others) {
     require_same_layers(main, main_run.name, other);
-    if (other.control == kNoControl) {
-      replicas.push_back(&other.gates);
-      continue;
-    }
-    comparison.controls.push_back(against_control(main, other));
-    if (other.control == kIdentity) mark_specific(main, other);
+    if (other.control == kNoControl)
+      replicas.push_back({replica_name(other.name, other.seed), &other.gates});
+    else
+      comparison.controls.push_back(against_control(main, other));
   }
+  if (comparison.spread_includes_main) mark_specific(main, comparison.controls);
+  for (const Replica& replica : replicas) comparison.spread_runs.push_back(replica.name);
   for (std::size_t position = 0; !replicas.empty() && position <= main.layers.size(); ++position)
     comparison.spreads.push_back(spread(replicas, position));
   comparison.runs = std::move(others);

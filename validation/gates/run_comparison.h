@@ -1,6 +1,12 @@
 // Several runs side by side: the spread of tau over seeds, and controls, in which the effect should be absent.
+//
+// The effect is a transition. The gates of a frozen-gates control can't open, so that it can't have one: with it, rises
+// of the force (findings with a tau) are compared. A control decides nothing about a layer that is unresolved there,
+// and, where it shows no effect, nothing while it is unfinished or if it ends before the layer's gate opened here (with
+// frozen gates: before tau).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,40 +15,54 @@
 
 namespace nkat::validation {
 
+inline constexpr const char* kNoControl = "none";
+inline constexpr const char* kIdentityControl = "identity";
+inline constexpr const char* kFrozenGatesControl = "frozen-gates";
+
 struct ComparedRun {
   std::string name = {};
-  std::string control = {};  // "none" or the control's name
-  std::int64_t seed = -1;
+  std::string control = {};  // kNoControl or the control's name
+  std::optional<std::int64_t> seed = std::nullopt;
   GateReport gates = {};
 };
 
-// Of one layer, or of the sum (layer -1), over all runs without a control, the analysed one included.
+// Of one layer, or of the sum (layer -1), over RunComparison::spread_runs.
 struct TauSpread {
   std::int64_t layer = -1;
-  std::vector<std::int64_t> tau = {};  // of the runs that have one
-  std::int64_t runs = 0;
+  std::vector<std::optional<std::int64_t>> tau = {};  // one a run: of its transition, if it is one
   std::int64_t transitions = 0;
-  double median = 0.0;  // of tau; 0 without any
+  double median = 0.0;  // of the tau there are; 0 without any
   double range = 0.0;   // largest - smallest
 };
 
-struct RunComparison {
-  std::vector<ComparedRun> runs = {};   // the others, in the order given
-  std::vector<TauSpread> spreads = {};  // the sum first, then the layers
-  // By control that was given: the layers that are a transition in the analysed run and in the control, too. Empty
-  // list: the effect is absent there.
-  struct ControlResult {
-    std::string name;
-    std::string control;
-    std::vector<std::int64_t> transitions_in_both;
-    std::int64_t transitions = 0;  // layers with one in the control
-    bool run_is_transition = false;
-  };
-  std::vector<ControlResult> controls = {};
+// Lists of layers; -1 is the sum.
+struct ControlResult {
+  std::string name = {};
+  std::string control = {};
+  bool by_rise = false;                        // rises of the force are compared, not transitions
+  std::vector<std::int64_t> in_both = {};      // the effect is in the analysed run and in the control
+  std::vector<std::int64_t> only_here = {};    // absent in the control
+  std::vector<std::int64_t> only_there = {};   // in the control alone
+  std::vector<std::int64_t> not_decided = {};  // the effect is in the analysed run; the control doesn't decide
+  std::vector<std::int64_t> unresolved = {};   // in the control
+  std::int64_t last_step = 0;                  // of the control
+  bool finished = true;                        // the control is
+
+  bool decided() const { return not_decided.empty(); }
 };
 
-// Sets `specific` of main's transitions where an identity control is among the others. ShapeError, naming both runs, if
-// they have other layers.
+struct RunComparison {
+  std::vector<ComparedRun> runs = {};        // the others, in the order given
+  std::vector<ControlResult> controls = {};  // by control that was given
+  std::vector<TauSpread> spreads = {};       // the sum first, then the layers; empty if all runs are controls
+  std::vector<std::string> spread_runs =
+      {};  // the runs without a control: "seed1, seed 1"; the name alone where the seed is unknown
+  bool spread_includes_main = true;  // the analysed run is the first of them; a control isn't one
+};
+
+// Sets `specific` of main's transitions where identity controls are among the others and main is no control itself:
+// true if it is absent in all of them, null if one of them doesn't decide. ShapeError, naming both runs, if they have
+// other layers.
 RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<ComparedRun> others);
 
 }  // namespace nkat::validation

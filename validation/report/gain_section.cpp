@@ -1,79 +1,99 @@
 #include "validation/report/gain_section.h"
 
-#include "data/record.h"
+#include <map>
+
+#include "validation/tasks/gain_format.h"
 
 namespace nkat::validation {
 namespace {
 
-std::string estimate(const std::optional<Estimate>& value) {
-  if (!value) return "-";
-  if (!value->interval) return fmt::format("{:.4f}", value->value);
-  return fmt::format("{:.4f} ({:.4f} to {:.4f})", value->value, value->interval->low, value->interval->high);
-}
-
-std::string accuracy(const std::optional<Accuracy>& value) {
-  if (!value) return "-";
-  return fmt::format("{} of {}: {:.1f} % ({:.1f} to {:.1f})", value->right, value->questions, 100 * value->value(),
-                     100 * value->interval.low, 100 * value->interval.high);
+void add_loss_rows(Table& table, const std::string& text, const LossFinding& loss) {
+  const auto row = [&](const char* model, const Estimate& value, const Estimate& perplexity) {
+    return std::vector<std::string>{
+        text, model, estimate_text(value, kLossFormat), estimate_text(perplexity, kPerplexityFormat), "-", "-"};
+  };
+  if (loss.base_loss) table.rows.push_back(row("base", *loss.base_loss, *loss.base_perplexity));
+  table.rows.push_back(row(loss.base_loss ? "with adapter" : "model", loss.loss, loss.perplexity));
+  table.rows.back()[4] = estimate_text(loss.change, kChangeFormat);
+  table.rows.back()[5] = estimate_text(loss.divergence, kDivergenceFormat);
 }
 
 void add_losses(Document& document, const GainReport& gain) {
-  Table table{{"text", "targets", "loss with adapter", "loss without", "change, paired", "KL from the base"}, {}};
+  Table table{{"text", "model", "loss", "perplexity", "change, paired", "KL from the base"}, {}};
   for (const auto& [name, finding] : {std::pair{"held out", &gain.held_out}, std::pair{"general", &gain.general}}) {
     if (!*finding) continue;
     const LossFinding& loss = **finding;
-    table.rows.push_back({fmt::format("{}: {}", name, loss.file), fmt::format("{}", loss.tokens), estimate(loss.loss),
-                          estimate(loss.base_loss), estimate(loss.change), estimate(loss.divergence)});
+    add_loss_rows(table, fmt::format("{}: {}, {} targets of {} samples", name, loss.file, loss.tokens, loss.samples),
+                  loss);
   }
   if (table.rows.empty()) return;
-  document.push_back(Paragraph{"Loss in nats per target token, 95 % intervals by bootstrap over samples:"});
+  document.push_back(Paragraph{
+      "Loss, its change and KL in nats per target token; in brackets 95 % intervals by bootstrap over samples:"});
   document.push_back(std::move(table));
 }
 
-std::vector<std::string> accuracy_row(const std::string& name, const PairedAccuracy& score) {
-  return {name, accuracy(score.model), accuracy(score.base), fmt::format("+{} -{}", score.gained, score.lost),
-          score.p ? fmt::format("{:.2g}", *score.p) : "-"};
+std::vector<std::string> accuracy_row(const std::string& group, const PairedAccuracy& score) {
+  const bool paired = score.base.has_value();
+  return {group_text(group),
+          accuracy_text(score.base),
+          accuracy_text(score.model),
+          paired ? fmt::format("{}", score.gained) : "-",
+          paired ? fmt::format("{}", score.lost) : "-",
+          p_text(score.p)};
 }
 
-void add_decisions(Document& document, const DecisionFinding& decision) {
-  Table table{{"decisions", "with adapter", "without", "gained, lost", "McNemar's p"}, {}};
-  for (const auto& [how, scores] :
-       {std::pair{"generated", &decision.generated}, std::pair{"by likelihood", &decision.likelihood}})
-    for (const auto& [language, score] : *scores) {
-      auto row = accuracy_row(fmt::format("{}, {}", how, language.empty() ? "no language" : language), score.accuracy);
-      row[1] += fmt::format(", macro F1 {:.3f}", score.macro_f1);
-      table.rows.push_back(std::move(row));
-    }
-  document.push_back(Paragraph{fmt::format("Four-class decisions of {}:", decision.file)});
-  document.push_back(std::move(table));
-  if (!decision.generated.contains("all")) return;
-  Table confusion{{"true label", "ALLOW", "ESCALATION", "DENY", "REFUSE", "no label"}, {}};
-  for (std::size_t label = 0; label < data::kFourClasses.size(); ++label) {
-    std::vector<std::string> row = {std::string(data::kFourClasses[label])};
-    for (const std::int64_t count : decision.generated.at("all").confusion[label])
-      row.push_back(fmt::format("{}", count));
-    confusion.rows.push_back(std::move(row));
+void add_confusion(Document& document, const std::string& whose, const Confusion& confusion, double macro_f1) {
+  const std::vector<std::string> columns = confusion_columns();
+  Table table{{"true label"}, {}};
+  table.header.insert(table.header.end(), columns.begin(), columns.end());
+  for (std::size_t label = 0; label < confusion.size(); ++label) {
+    std::vector<std::string> row = {columns[label]};
+    for (const std::int64_t count : confusion[label]) row.push_back(fmt::format("{}", count));
+    table.rows.push_back(std::move(row));
   }
-  document.push_back(Paragraph{"Generated answers with the adapter, by true label:"});
-  document.push_back(std::move(confusion));
+  document.push_back(Paragraph{fmt::format("{}, all by true label; macro F1 {:.3f}:", whose, macro_f1)});
+  document.push_back(std::move(table));
+}
+
+void add_decisions(Document& document, const std::string& how, const std::map<std::string, DecisionScore>& scores) {
+  if (scores.empty()) return;
+  Table table{{"decisions", "base", "with adapter", "gained", "lost", "McNemar's p"}, {}};
+  for (const auto& [language, score] : scores) table.rows.push_back(accuracy_row(language, score.accuracy));
+  document.push_back(Paragraph{fmt::format("Four classes by {}:", how)});
+  document.push_back(std::move(table));
+  const auto all = scores.find("all");
+  if (all == scores.end()) return;
+  const DecisionScore& score = all->second;
+  if (score.base_confusion)
+    add_confusion(document, fmt::format("Base, by {}", how), *score.base_confusion, score.base_macro_f1.value_or(0.0));
+  add_confusion(document, fmt::format("{}, by {}", score.base_confusion ? "With adapter" : "Model", how),
+                score.confusion, score.macro_f1);
 }
 
 void add_math(Document& document, const MathFinding& math) {
-  Table table{{"problems", "with adapter", "without", "gained, lost", "McNemar's p"}, {}};
+  Table table{{"problems", "base", "with adapter", "gained", "lost", "McNemar's p"}, {}};
   for (const auto& [name, score] : math.scores) table.rows.push_back(accuracy_row(name, score));
-  document.push_back(Paragraph{fmt::format(
-      "Arithmetic and geometry, {}: exact match of the parsed answer ({} answers without one, {} of the base):",
-      math.file, math.unparsed, math.base_unparsed)});
+  table.rows.push_back(accuracy_row("all, the last number in any form", math.any_form));
+  document.push_back(Paragraph{
+      fmt::format("Arithmetic and geometry, {}: exact match of the parsed answer. In any form counts an answer whose "
+                  "last number is right without being marked; only a gain that holds there, too, is one in reasoning:",
+                  math.file)});
   document.push_back(std::move(table));
+  std::string text = unparsed_text(math.unparsed, math.unmarked_right);
+  text.front() = 'A';
+  if (math.any_form.base)
+    text += fmt::format("; the base's {}", unparsed_text(math.base_unparsed, math.base_unmarked_right));
+  document.push_back(Paragraph{fmt::format("{}. {:.0f} new tokens a second.", text, math.tokens_per_second)});
 }
 
 void add_ablation(Document& document, const std::vector<LayerAblation>& ablation) {
   Table table{{"layer", "gate", "change of the held-out loss when shut"}, {}};
   for (const LayerAblation& layer : ablation)
-    table.rows.push_back(
-        {fmt::format("{}", layer.layer), fmt::format("{:.3f}", layer.gate), estimate(layer.loss_change)});
+    table.rows.push_back({fmt::format("{}", layer.layer), fmt::format("{:.4f}", layer.gate),
+                          estimate_text(layer.loss_change, kChangeFormat)});
   document.push_back(
-      Paragraph{"Which gates carry the gain: the held-out loss with one gate shut, less that of the whole adapter:"});
+      Paragraph{"Which gates carry the gain: the held-out loss in nats with one gate shut, less that of the whole "
+                "adapter (above 0: the gate helps):"});
   document.push_back(std::move(table));
 }
 
@@ -86,7 +106,11 @@ void add_gain(Document& document, const GainReport& gain) {
     return;
   }
   add_losses(document, gain);
-  if (gain.decision) add_decisions(document, *gain.decision);
+  if (gain.decision) {
+    document.push_back(Heading{3, "Decisions of " + gain.decision->file});
+    add_decisions(document, "generated answer", gain.decision->generated);
+    add_decisions(document, "likelihood", gain.decision->likelihood);
+  }
   if (gain.math) add_math(document, *gain.math);
   if (!gain.ablation.empty()) add_ablation(document, gain.ablation);
 }

@@ -29,6 +29,4 @@ PlotPoints thinned_series(const std::vector<data::StepMetrics>& metrics,
   return points;
 }
 
-double gate_of(double alpha) { return 1.0 / (1.0 + std::exp(-alpha)); }
-
 }  // namespace nkat::validation

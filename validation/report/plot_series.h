@@ -15,6 +15,4 @@ PlotPoints thinned_series(const std::vector<data::StepMetrics>& metrics,
 // How many lines one point of it stands for.
 std::size_t lines_a_point(std::size_t lines, std::size_t most = 800);
 
-double gate_of(double alpha);  // sigmoid
-
 }  // namespace nkat::validation

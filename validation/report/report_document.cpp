@@ -63,39 +63,84 @@ void add_gates(Document& document, const Findings& findings) {
   document.push_back(std::move(table));
 }
 
-std::string control_sentence(const RunComparison::ControlResult& control) {
-  const std::string run = fmt::format("In the run {}, with control {},", control.name, control.control);
-  if (control.transitions_in_both.empty() && !control.run_is_transition)
-    return run + " the effect is absent: no layer that is a transition here is one there.";
-  return run + fmt::format(" the effect is not absent: layers with a transition there: {}, both there and here: {}.",
-                           control.transitions, control.transitions_in_both.size());
+std::string layer_list(const std::vector<std::int64_t>& layers) {
+  std::string text;
+  for (const std::int64_t layer : layers)
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", layer < 0 ? "the sum" : fmt::format("layer {}", layer));
+  return text;
+}
+
+std::string why_not_decided(const ControlResult& control) {
+  std::string why = control.unresolved.empty() ? "" : "unresolved there: " + layer_list(control.unresolved);
+  const bool all_unresolved = std::ranges::all_of(control.not_decided, [&](std::int64_t layer) {
+    return std::ranges::find(control.unresolved, layer) != control.unresolved.end();
+  });
+  if (all_unresolved) return why;
+  return fmt::format("{}{}the control {} step {}", why, why.empty() ? "" : "; ",
+                     control.finished ? "ends at" : "is not finished, it is at", control.last_step);
+}
+
+// True whatever the control shows; "absent" only where nothing of the effect is there.
+std::string control_sentence(const ControlResult& control) {
+  const std::string effect = control.by_rise ? "rise of the force" : "transition";
+  const auto also = [](const std::string& what, const std::vector<std::int64_t>& layers) {
+    return layers.empty() ? "" : fmt::format("; {}: {}", what, layer_list(layers));
+  };
+  std::string text = fmt::format("Run {}, control {}{}: ", control.name, control.control,
+                                 control.by_rise ? " (its gates can't open, so rises of the force are compared)" : "");
+  const auto& [here, there] = std::pair(control.only_here, control.only_there);
+  if (!control.in_both.empty()) {
+    text += fmt::format("the effect is not absent, a {} in both runs: {}", effect, layer_list(control.in_both)) +
+            also("here alone", here);
+  } else if (!control.decided()) {
+    text += fmt::format("whether the effect is absent is not decided for {} ({})", layer_list(control.not_decided),
+                        why_not_decided(control)) +
+            also(fmt::format("a {} here, none there", effect), here);
+  } else if (here.empty()) {
+    text += fmt::format("nothing to compare, this run shows no {}", effect);
+  } else if (there.empty()) {
+    text += fmt::format("the effect is absent: no {} there where this run has one ({})", effect, layer_list(here));
+  } else {
+    text += fmt::format("a {} here, none there: {}", effect, layer_list(here));
+  }
+  text += also(fmt::format("a {} there, none here", effect), there);
+  if (control.decided()) text += also("unresolved there", control.unresolved);
+  if (!control.in_both.empty() && !control.decided())
+    text += also("not decided", control.not_decided) + " (" + why_not_decided(control) + ")";
+  return text + ".";
+}
+
+void add_spread(Document& document, const RunComparison& comparison) {
+  if (comparison.spread_runs.size() < 2) return;
+  Table table{{"layer", "transitions"}, {}};
+  for (const std::string& run : comparison.spread_runs) table.header.push_back("tau, " + run);
+  table.header.insert(table.header.end(), {"median", "range"});
+  for (const TauSpread& layer : comparison.spreads) {
+    std::vector<std::string> row = {layer.layer < 0 ? "sum" : fmt::format("{}", layer.layer),
+                                    fmt::format("{} of {}", layer.transitions, layer.tau.size())};
+    for (const auto& tau : layer.tau) row.push_back(optional_step(tau));
+    row.push_back(layer.transitions > 0 ? number(layer.median) : "-");
+    row.push_back(layer.transitions > 0 ? number(layer.range) : "-");
+    table.rows.push_back(std::move(row));
+  }
+  document.push_back(Paragraph{
+      fmt::format("Spread of tau over the runs without a control, {}; \"-\": no transition in that run.",
+                  comparison.spread_includes_main ? "this one first" : "which this one, a control, is not part of")});
+  document.push_back(std::move(table));
 }
 
 void add_comparison(Document& document, const RunComparison& comparison) {
   document.push_back(Heading{2, "Other runs"});
-  Table runs{{"run", "control", "seed", "verdict", "tau of the sum, step", "layers with a transition"}, {}};
+  Table runs{{"run", "control", "seed", "finished", "verdict", "tau of the sum, step", "layers with a transition"}, {}};
   for (const ComparedRun& run : comparison.runs) {
-    runs.rows.push_back({run.name, run.control, run.seed < 0 ? "-" : fmt::format("{}", run.seed),
+    runs.rows.push_back({run.name, run.control, optional_step(run.seed), run.gates.finished ? "yes" : "no",
                          verdict_name(run.gates.sum.verdict),
                          run.gates.sum.tau ? step_text(*run.gates.sum.tau, run.gates.sum.tau_interval) : "-",
                          fmt::format("{} of {}", run.gates.count(Verdict::kTransition), run.gates.layers.size())});
   }
   document.push_back(std::move(runs));
-  for (const RunComparison::ControlResult& control : comparison.controls)
-    document.push_back(Paragraph{control_sentence(control)});
-  Table spread{{"layer", "runs", "transitions", "tau by run", "median", "range"}, {}};
-  for (const TauSpread& layer : comparison.spreads) {
-    if (layer.runs < 2) continue;
-    std::string list;
-    for (const std::int64_t tau : layer.tau) list += fmt::format("{}{}", list.empty() ? "" : ", ", tau);
-    spread.rows.push_back({layer.layer < 0 ? "sum" : fmt::format("{}", layer.layer), fmt::format("{}", layer.runs),
-                           fmt::format("{}", layer.transitions), list.empty() ? "-" : list,
-                           layer.tau.empty() ? "-" : number(layer.median),
-                           layer.tau.empty() ? "-" : number(layer.range)});
-  }
-  if (spread.rows.empty()) return;
-  document.push_back(Paragraph{"Spread of tau over the runs without a control, this one included:"});
-  document.push_back(std::move(spread));
+  for (const ControlResult& control : comparison.controls) document.push_back(Paragraph{control_sentence(control)});
+  add_spread(document, comparison);
 }
 
 // Of all layers, at most 20 checkpoints spread over the run.
@@ -181,7 +226,7 @@ void add_stability(Document& document, const StabilityReport& report) {
     add("validation loss, lowest and last", fmt::format("{} at step {}, {}", number(found.validation_lowest),
                                                         found.lowest_step, number(found.validation_last)));
     add("trend of validation less training loss, nats a step",
-        with_interval(found.gap_trend.value, found.gap_trend.interval));
+        found.gap_trend ? with_interval(found.gap_trend->value, found.gap_trend->interval) : "-");
     add("validation turns at", found.turn_step ? fmt::format("step {}", *found.turn_step) : "no step");
   }
   add("peak memory", format_bytes(static_cast<double>(report.peak_memory_bytes)));

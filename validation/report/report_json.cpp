@@ -14,14 +14,14 @@ using Json = nlohmann::ordered_json;
 Json json_of(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json json_of(const Interval& interval) { return Json::array({json_of(interval.low), json_of(interval.high)}); }
 Json json_of(std::int64_t value) { return value; }
+Json json_of(const Estimate& estimate) {
+  return {{"value", json_of(estimate.value)},
+          {"interval", estimate.interval ? json_of(*estimate.interval) : Json(nullptr)}};
+}
 
 template <class Value>
 Json json_of(const std::optional<Value>& value) {
   return value ? json_of(*value) : Json(nullptr);
-}
-
-Json json_of(const Estimate& estimate) {
-  return {{"value", json_of(estimate.value)}, {"interval", json_of(estimate.interval)}};
 }
 
 Json levels_json(const std::vector<ForceLevel>& levels) {
@@ -154,34 +154,63 @@ Json stability_json(const StabilityReport& report) {
   return json;
 }
 
+// "sum" or the layer's number.
+Json layer_json(std::int64_t layer) { return layer < 0 ? Json("sum") : Json(layer); }
+
+Json layers_json(const std::vector<std::int64_t>& layers) {
+  Json list = Json::array();
+  for (const std::int64_t layer : layers) list.push_back(layer_json(layer));
+  return list;
+}
+
+Json control_json(const ControlResult& control) {
+  Json transitions_in_both = Json::array();
+  for (const std::int64_t layer : control.in_both)
+    if (layer >= 0 && !control.by_rise) transitions_in_both.push_back(layer);
+  return {{"name", control.name},
+          {"control", control.control},
+          {"effect", control.by_rise ? "rise" : "transition"},
+          {"decided", control.decided()},
+          {"finished", control.finished},
+          {"last_step", control.last_step},
+          {"transitions_in_both", transitions_in_both},
+          {"in_both", layers_json(control.in_both)},
+          {"only_here", layers_json(control.only_here)},
+          {"only_there", layers_json(control.only_there)},
+          {"not_decided", layers_json(control.not_decided)},
+          {"unresolved", layers_json(control.unresolved)}};
+}
+
 Json comparison_json(const RunComparison& comparison) {
-  Json json = {{"runs", Json::array()}, {"tau", Json::array()}, {"controls", Json::array()}};
+  Json json = {{"runs", Json::array()},
+               {"tau_runs", comparison.spread_runs},
+               {"tau_includes_this_run", comparison.spread_includes_main},
+               {"tau", Json::array()},
+               {"controls", Json::array()}};
   for (const ComparedRun& run : comparison.runs) {
     Json verdicts = Json::array();
     for (const GateFinding& layer : run.gates.layers) verdicts.push_back(verdict_name(layer.verdict));
     json["runs"].push_back({{"name", run.name},
                             {"control", run.control},
-                            {"seed", run.seed},
+                            {"seed", json_of(run.seed)},
+                            {"finished", run.gates.finished},
                             {"verdict", verdict_name(run.gates.sum.verdict)},
                             {"tau", json_of(run.gates.sum.tau)},
                             {"tau_interval", json_of(run.gates.sum.tau_interval)},
                             {"layers", verdicts}});
   }
   for (const TauSpread& spread : comparison.spreads) {
-    json["tau"].push_back({{"layer", spread.layer >= 0 ? Json(spread.layer) : Json("sum")},
-                           {"tau", spread.tau},
-                           {"runs", spread.runs},
+    Json tau = Json::array();
+    for (const auto& one : spread.tau) tau.push_back(json_of(one));
+    const bool any = spread.transitions > 0;
+    json["tau"].push_back({{"layer", layer_json(spread.layer)},
+                           {"tau", tau},
+                           {"runs", spread.tau.size()},
                            {"transitions", spread.transitions},
-                           {"median", json_of(spread.median)},
-                           {"range", json_of(spread.range)}});
+                           {"median", any ? json_of(spread.median) : Json(nullptr)},
+                           {"range", any ? json_of(spread.range) : Json(nullptr)}});
   }
-  for (const RunComparison::ControlResult& control : comparison.controls) {
-    json["controls"].push_back({{"name", control.name},
-                                {"control", control.control},
-                                {"run_is_transition", control.run_is_transition},
-                                {"transitions", control.transitions},
-                                {"transitions_in_both", control.transitions_in_both}});
-  }
+  for (const ControlResult& control : comparison.controls) json["controls"].push_back(control_json(control));
   return json;
 }
 

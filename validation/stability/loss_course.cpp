@@ -54,7 +54,7 @@ std::span<const StepMetrics> lines_beside(const std::vector<StepMetrics>& metric
   return std::span(metrics).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
 }
 
-Estimate gap_trend(const std::vector<StepMetrics>& metrics, const std::vector<Validation>& validations) {
+std::optional<Estimate> gap_trend(const std::vector<StepMetrics>& metrics, const std::vector<Validation>& validations) {
   std::vector<double> steps, gaps;
   for (std::size_t i = 0; i < validations.size(); ++i) {
     const double training = mean_loss(lines_beside(metrics, validations, i));
@@ -62,7 +62,7 @@ Estimate gap_trend(const std::vector<StepMetrics>& metrics, const std::vector<Va
     steps.push_back(static_cast<double>(validations[i].step));
     gaps.push_back(validations[i].loss - training);
   }
-  return linear_trend(steps, gaps).value_or(Estimate{});
+  return linear_trend(steps, gaps);
 }
 
 }  // namespace
@@ -113,6 +113,17 @@ std::optional<Convergence> measure_convergence(const std::vector<StepMetrics>& m
   const bool level = found.slope.interval->low <= 0 && found.slope.interval->high >= 0;
   found.converged = level || found.relative_change < converged_change;
   return found;
+}
+
+std::string why_no_convergence(const std::vector<StepMetrics>& metrics) {
+  const auto lines = last_fifth(metrics);
+  const auto finite = static_cast<std::size_t>(
+      std::ranges::count_if(lines, [](const StepMetrics& line) { return std::isfinite(line.loss); }));
+  if (finite >= kFewestForTrend) return "";
+  if (lines.size() < kFewestForTrend)
+    return fmt::format("too few steps: the last fifth has {}, {} are needed", lines.size(), kFewestForTrend);
+  return fmt::format("{} of the last {} losses finite, {} are needed",
+                     finite == 0 ? "none" : fmt::format("only {}", finite), lines.size(), kFewestForTrend);
 }
 
 std::optional<Overfitting> measure_overfitting(const std::vector<StepMetrics>& metrics, std::int64_t since,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "validation/run_records.h"
@@ -22,6 +23,8 @@ std::optional<std::int64_t> find_divergence(const std::vector<data::StepMetrics>
 
 // The trend of the last fifth. Absent with fewer than ten finite losses in it.
 std::optional<Convergence> measure_convergence(const std::vector<data::StepMetrics>& metrics, double converged_change);
+// Why it is absent; "" if it isn't.
+std::string why_no_convergence(const std::vector<data::StepMetrics>& metrics);
 
 // The training loss beside a validation is the mean over the steps nearer to it than to the one before or after.
 // Absent with fewer than three finite validation losses after step `since`.

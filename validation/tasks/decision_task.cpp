@@ -125,13 +125,14 @@ void warn_of_form(const DecisionScore& score) {
 }  // namespace
 
 Measurement prepare_decision_task(const QuestionTaskOptions& options, const SubjectText& text) {
-  DecisionTask task{.set = options.files.empty() ? generate_decision_questions(
-                                                       options.questions > 0 ? options.questions : kGeneratedQuestions)
-                                                 : read_decision_questions(options.files, options.questions),
-                    .prompts = {},
-                    .labelled = {},
-                    .answering = options.answering,
-                    .file = AnswersFile(options.answers_file)};
+  DecisionTask task{
+      .set = options.files.empty()
+                 ? generate_decision_questions(options.questions > 0 ? options.questions : kGeneratedQuestions)
+                 : read_decision_questions(options.files, {options.questions, options.max_bad_records}),
+      .prompts = {},
+      .labelled = {},
+      .answering = options.answering,
+      .file = AnswersFile(options.answers_file)};
   for (const DecisionQuestion& one : task.set.questions) task.prompts.push_back(encode_prompt(text, one.question));
   task.labelled = encode_labels(text, task.set.questions);
   return [task = std::move(task)](const Subject& subject, GainReport& report) mutable {

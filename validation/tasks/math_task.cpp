@@ -106,7 +106,8 @@ MathFinding measure(const Subject& subject, MathTask& task) {
 Measurement prepare_math_task(const QuestionTaskOptions& options, const SubjectText& text) {
   MathTask task{.set = options.files.empty()
                            ? generate_math_questions(options.questions > 0 ? options.questions : kGeneratedQuestions)
-                           : read_math_questions(options.files, options.questions, options.question_suffix),
+                           : read_math_questions(options.files, {options.questions, options.max_bad_records},
+                                                 options.question_suffix),
                 .prompts = {},
                 .answering = options.answering,
                 .file = AnswersFile(options.answers_file)};

@@ -85,24 +85,42 @@ std::optional<MathQuestion> math_question(std::string_view line, const std::stri
       .question = question_of(record, where), .result = result, .kind = text_or_empty(record.metadata, "kind")};
 }
 
+// The count-th bad record: named and left out, or the end.
+void leave_out(const char* complaint, std::int64_t count, std::int64_t allowed) {
+  if (count <= allowed) return log::warning(fmt::format("left out: {}", complaint));
+  throw DataError(allowed == 0
+                      ? fmt::format("{} (--max-bad-records N leaves up to N such records out)", complaint)
+                      : fmt::format("{} bad records, at most {} may be left out (--max-bad-records); the last: {}",
+                                    count, allowed, complaint));
+}
+
 // parse: (line, where) -> a question, or nothing for a line of another task
 template <class One, class Parse>
-QuestionSet<One> read_questions(const std::vector<std::string>& files, std::int64_t limit, const Parse& parse,
+QuestionSet<One> read_questions(const std::vector<std::string>& files, const QuestionLimits& limits, const Parse& parse,
                                 const char* expected) {
   QuestionSet<One> set{.source = fmt::format("{}", fmt::join(files, ", ")), .questions = {}};
-  const auto full = [&] { return limit > 0 && static_cast<std::int64_t>(set.questions.size()) >= limit; };
+  const auto full = [&] {
+    return limits.questions > 0 && static_cast<std::int64_t>(set.questions.size()) >= limits.questions;
+  };
   std::int64_t passed_over = 0;
+  std::int64_t bad = 0;
   for (const std::string& file : files) {
     data::JsonlReader reader(file);
     for (std::optional<data::JsonlLine> line; !full() && (line = reader.next());) {
       if (line->complaint.empty() && line->text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
       const std::string where = reader.where(line->number);
-      if (!line->complaint.empty()) throw DataError(where + ": " + line->complaint);
-      std::optional<One> question = parse(line->text, where);
-      passed_over += question ? 0 : 1;
-      if (question) set.questions.push_back(std::move(*question));
+      try {
+        if (!line->complaint.empty()) throw DataError(where + ": " + line->complaint);
+        std::optional<One> question = parse(line->text, where);
+        passed_over += question ? 0 : 1;
+        if (question) set.questions.push_back(std::move(*question));
+      } catch (const Error& error) {
+        if (error.exit_code() != ExitCode::kInput) throw;
+        leave_out(error.what(), ++bad, limits.bad_records);
+      }
     }
   }
+  if (bad > 0) log::warning(fmt::format("{}: {} bad records left out (--max-bad-records)", set.source, bad));
   if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, expected));
   if (passed_over > 0) log::info(fmt::format("{}: {} lines of other tasks passed over", set.source, passed_over));
   return set;
@@ -110,17 +128,18 @@ QuestionSet<One> read_questions(const std::vector<std::string>& files, std::int6
 
 }  // namespace
 
-QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files, std::int64_t limit) {
-  return read_questions<DecisionQuestion>(files, limit, decision_question,
+QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files,
+                                                      const QuestionLimits& limits) {
+  return read_questions<DecisionQuestion>(files, limits, decision_question,
                                           "records with a label ALLOW, ESCALATION, DENY or REFUSE were expected");
 }
 
-QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, std::int64_t limit,
+QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, const QuestionLimits& limits,
                                               const std::string& suffix) {
   const auto parse = [&](std::string_view line, const std::string& where) {
     return math_question(line, where, suffix);
   };
-  return read_questions<MathQuestion>(files, limit, parse,
+  return read_questions<MathQuestion>(files, limits, parse,
                                       "objects with question and answer, or records of the task math, were expected");
 }
 

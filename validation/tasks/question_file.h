@@ -7,8 +7,9 @@
 //   both      `language` and, for math, `kind` are taken from the keys of these names
 //
 // Lines of the other task (a math question has no label, a record with another `task` or a label is none) are passed
-// over and counted in the log. Everything else that can't be asked is a DataError, or FormatError where the line breaks
-// its format, "file:line: what, what was expected"; a file without any question is a DataError.
+// over and counted in the log. Everything else that can't be asked is a bad record: up to bad_records of them are named
+// in the log and left out, the next is a DataError "file:line: what, what was expected"; a file without any question is
+// a DataError.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,15 @@
 
 namespace nkat::validation {
 
-// The first `limit` questions of all files together; 0: all.
-QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files, std::int64_t limit);
-QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, std::int64_t limit,
+// Of all files together.
+struct QuestionLimits {
+  std::int64_t questions = 0;    // the first so many; 0: all
+  std::int64_t bad_records = 0;  // at most so many are left out
+};
+
+QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files,
+                                                      const QuestionLimits& limits = {});
+QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, const QuestionLimits& limits = {},
                                               const std::string& suffix = "");
 
 }  // namespace nkat::validation

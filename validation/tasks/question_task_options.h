@@ -19,12 +19,13 @@ struct AnsweringOptions {
 struct QuestionTaskOptions {
   std::vector<std::string> files = {};  // none: generated questions
   std::int64_t questions = 0;           // at most so many; 0: all of the files, kGeneratedQuestions generated ones
+  std::int64_t max_bad_records = 0;     // of the files; DatasetOptions declares the option
   std::string question_suffix = "";     // a line below each question of GSM8K's form
   AnsweringOptions answering = {};
   std::string answers_file = "";  // where each question's answer goes (answers_file.h); "": nowhere
 };
 
-// All but the files, whose options each command names itself.
+// All but the files and max_bad_records, whose options each command names itself.
 void declare_question_task_options(OptionList& options, QuestionTaskOptions& config);
 
 }  // namespace nkat::validation

@@ -1,6 +1,7 @@
 #include "validation/tasks/scores.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/error.h"
 #include "validation/statistics/proportions.h"
@@ -54,9 +55,9 @@ std::map<std::string, std::vector<std::size_t>> groups_of(const std::vector<std:
                                                           const std::vector<std::string>& kinds) {
   std::map<std::string, std::vector<std::size_t>> groups;
   for (std::size_t i = 0; i < languages.size(); ++i) {
-    groups["all"].push_back(i);
-    groups[languages[i]].push_back(i);
-    if (i < kinds.size() && !kinds[i].empty()) groups[kinds[i]].push_back(i);
+    std::set<std::string> names = {"all", languages[i]};  // a question is in a group once, whatever it is called
+    if (i < kinds.size() && !kinds[i].empty()) names.insert(kinds[i]);
+    for (const std::string& name : names) groups[name].push_back(i);
   }
   return groups;
 }

@@ -19,7 +19,8 @@ Confusion confusion_of(const std::vector<std::size_t>& labels, const std::vector
 // is a miss of its class and a hit of none. 0 for no questions.
 double macro_f1(const Confusion& confusion);
 
-// Which questions make up a score: "all", each language ("" for those that name none), and each kind that is named.
+// Which questions make up a score: "all", each language ("" for those that name none), and each kind that is named. A
+// question counts once in each group, also where its language and kind are one word or "all".
 std::map<std::string, std::vector<std::size_t>> groups_of(const std::vector<std::string>& languages,
                                                           const std::vector<std::string>& kinds);
 

@@ -1,0 +1,18 @@
+// The runs that an analysed one is compared with, read and analysed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "validation/gates/gate_analysis.h"
+#include "validation/gates/run_comparison.h"
+
+namespace nkat::validation {
+
+// In the order given; their damaged checkpoints are named in the log. ConfigError for the analysed run itself, or one
+// given twice, by whatever path; a warning where two hold the same series (a copy, or a repetition with one seed).
+// Otherwise the errors of read_run() and analyze_gates().
+std::vector<ComparedRun> read_compared_runs(const RunRecords& analysed, const std::vector<std::string>& folders,
+                                            const GateOptions& options);
+
+}  // namespace nkat::validation
