@@ -56,12 +56,12 @@ TEST(VerdictText, SaysHowFarAlphaCouldMoveWhenAFinishedRunIsInProgress) {
 TEST(VerdictText, NamesAControlThatShowsTheTransitionToo) {
   Findings findings = checked_findings();
   findings.comparison = RunComparison{};
-  RunComparison::ControlResult control;
+  ControlResult control;
   control.name = "shuffled";
-  control.transitions_in_both = {0, 2};
+  control.in_both = {-1, 0, 2};
   findings.comparison->controls = {control};
   EXPECT_THAT(verdict_sentences(findings),
-              HasSubstr("2 of these layers went through one in the control shuffled, too"));
+              HasSubstr("the control shuffled shows it, too, in 2 of these layers"));
 }
 
 TEST(VerdictText, CountsTheChecks) { EXPECT_THAT(verdict_sentences(checked_findings()), HasSubstr("Of 13 checks")); }

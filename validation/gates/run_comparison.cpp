@@ -67,7 +67,7 @@ Presence presence(const GateFinding& here, const GateFinding& there, const GateR
   if (shows_effect(there, by_rise)) return Presence::kPresent;
   const std::optional<std::int64_t> seen_at = by_rise ? here.tau : here.opened_at;
   const bool reaches_it = !seen_at || last_step(control) >= *seen_at;
-  return control.finished && reaches_it ? Presence::kAbsent : Presence::kNotDecided;
+  return control.finished.value_or(true) && reaches_it ? Presence::kAbsent : Presence::kNotDecided;
 }
 
 ControlResult against_control(const GateReport& main, const ComparedRun& control) {
@@ -75,7 +75,7 @@ ControlResult against_control(const GateReport& main, const ComparedRun& control
                        .control = control.control,
                        .by_rise = control.control == kFrozenGatesControl,
                        .last_step = last_step(control.gates),
-                       .finished = control.gates.finished};
+                       .finished = control.gates.finished.value_or(true)};
   for (std::size_t position = 0; position <= main.layers.size(); ++position) {
     const GateFinding& here = finding(main, position);
     const GateFinding& there = finding(control.gates, position);

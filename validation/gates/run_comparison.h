@@ -46,7 +46,7 @@ struct ControlResult {
   std::vector<std::int64_t> not_decided = {};  // the effect is in the analysed run; the control doesn't decide
   std::vector<std::int64_t> unresolved = {};   // in the control
   std::int64_t last_step = 0;                  // of the control
-  bool finished = true;                        // the control is
+  bool finished = true;                        // the control is, or nobody knows
 
   bool decided() const { return not_decided.empty(); }
 };

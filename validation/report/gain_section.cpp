@@ -105,6 +105,9 @@ void add_gain(Document& document, const GainReport& gain) {
     document.push_back(Paragraph{"Not measured: that takes --model-path and data."});
     return;
   }
+  if (gain.step)
+    document.push_back(Paragraph{
+        fmt::format("Measured with the adapter of the checkpoint at step {}, in {}.", *gain.step, gain.precision)});
   add_losses(document, gain);
   if (gain.decision) {
     document.push_back(Heading{3, "Decisions of " + gain.decision->file});

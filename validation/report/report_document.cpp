@@ -133,7 +133,10 @@ void add_comparison(Document& document, const RunComparison& comparison) {
   document.push_back(Heading{2, "Other runs"});
   Table runs{{"run", "control", "seed", "finished", "verdict", "tau of the sum, step", "layers with a transition"}, {}};
   for (const ComparedRun& run : comparison.runs) {
-    runs.rows.push_back({run.name, run.control, optional_step(run.seed), run.gates.finished ? "yes" : "no",
+    runs.rows.push_back({run.name, run.control, optional_step(run.seed),
+                         !run.gates.finished   ? "-"
+                         : *run.gates.finished ? "yes"
+                                               : "no",
                          verdict_name(run.gates.sum.verdict),
                          run.gates.sum.tau ? step_text(*run.gates.sum.tau, run.gates.sum.tau_interval) : "-",
                          fmt::format("{} of {}", run.gates.count(Verdict::kTransition), run.gates.layers.size())});

@@ -14,6 +14,7 @@ using Json = nlohmann::ordered_json;
 Json json_of(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json json_of(const Interval& interval) { return Json::array({json_of(interval.low), json_of(interval.high)}); }
 Json json_of(std::int64_t value) { return value; }
+Json json_of(bool value) { return value; }
 Json json_of(const Estimate& estimate) {
   return {{"value", json_of(estimate.value)},
           {"interval", estimate.interval ? json_of(*estimate.interval) : Json(nullptr)}};
@@ -69,7 +70,7 @@ Json run_json(const Findings& findings) {
   return {{"folder", findings.run.folder.string()},
           {"control", findings.run.settings.control},
           {"steps", findings.run.metrics.size()},
-          {"finished", gates.finished ? Json(*gates.finished) : Json(nullptr)},
+          {"finished", json_of(gates.finished)},
           {"verdict", verdict_name(gates.sum.verdict)},
           {"tau", json_of(gates.sum.tau)},
           {"tau_interval", json_of(gates.sum.tau_interval)},
@@ -193,7 +194,7 @@ Json comparison_json(const RunComparison& comparison) {
     json["runs"].push_back({{"name", run.name},
                             {"control", run.control},
                             {"seed", json_of(run.seed)},
-                            {"finished", run.gates.finished},
+                            {"finished", json_of(run.gates.finished)},
                             {"verdict", verdict_name(run.gates.sum.verdict)},
                             {"tau", json_of(run.gates.sum.tau)},
                             {"tau_interval", json_of(run.gates.sum.tau_interval)},

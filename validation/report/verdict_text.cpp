@@ -20,14 +20,14 @@ std::string in_progress_sentence(const Findings& findings, const std::string& la
                             *findings.gates.alpha_reach);
 }
 
-// ", and so are 6 of these layers in the control shuffled": a transition that a control shows, too, is named at once.
+// A transition that a control shows, too, is named at once.
 std::string control_clause(const Findings& findings) {
   if (!findings.comparison) return "";
   std::string clause;
-  for (const RunComparison::ControlResult& control : findings.comparison->controls) {
-    if (control.transitions_in_both.empty() && !control.run_is_transition) continue;
-    clause += fmt::format("; {} of these layers went through one in the control {}, too",
-                          control.transitions_in_both.size(), control.name);
+  for (const ControlResult& control : findings.comparison->controls) {
+    const auto layers = std::ranges::count_if(control.in_both, [](std::int64_t layer) { return layer >= 0; });
+    if (control.in_both.empty()) continue;
+    clause += fmt::format("; the control {} shows it, too, in {} of these layers", control.name, layers);
   }
   return clause;
 }
