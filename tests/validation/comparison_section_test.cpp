@@ -87,7 +87,7 @@ TEST(ComparisonSection, LinesUpTheTauOfRunsThatHaveNone) {
   EXPECT_THAT(text, HasSubstr("| layer | transitions | tau, a, seed 0 | tau, b | median | range |"));
   EXPECT_THAT(text, HasSubstr("| sum | 1 of 2 | - | 80 | 80 | 0 |"));
   EXPECT_THAT(text, HasSubstr("this one first"));
-  EXPECT_THAT(text, HasSubstr("| b | none | - | yes |"));
+  EXPECT_THAT(text, HasSubstr("| b | none | - | - |"));
   findings.comparison->spread_includes_main = false;
   EXPECT_THAT(to_markdown(make_report(findings, {}), "report.md"),
               HasSubstr("which this one, a control, is not part of"));
