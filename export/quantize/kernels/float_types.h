@@ -7,49 +7,56 @@ namespace nkat::gguf {
 namespace {
 
 inline bool encode_f32(const float* row, std::int64_t length, const float*, std::uint8_t* out) {
-  __builtin_memcpy(out, row, static_cast<std::size_t>(length) * sizeof(float));
-  return all_finite(row, length);
+  Ints most = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= length; i += kLanes) {
+    const Floats values = load<Floats>(row + i);
+    most = larger(most, bits_of(magnitude(values)));
+    store(out + 4 * i, values);
+  }
+  __builtin_memcpy(out + 4 * i, row + i, static_cast<std::size_t>(length - i) * sizeof(float));
+  return largest_of(most) < kInfinityBits && all_finite(row + i, length - i);
 }
 
 inline void decode_f32(const std::uint8_t* blocks, std::int64_t count, float* out) {
   __builtin_memcpy(out, blocks, static_cast<std::size_t>(count) * sizeof(float));
 }
 
-// Narrow(bits of floats) gives the bits of 16-bit floats, whose exponent is all ones where they are infinite or NaN.
+// Magnitudes from which a 16-bit float is infinite, as bits: half a step above the largest finite one.
+constexpr std::int32_t kHalfLimit = 0x477FF000;  // 65520
+constexpr std::int32_t kBfloat16Limit = 0x7F7F8000;
+
+// narrow(bits of floats) gives the bits of 16-bit floats.
 template <typename Narrow>
-inline bool encode_16_bits(const float* row, std::int64_t length, std::uint8_t* out, std::uint32_t exponent,
+inline bool encode_16_bits(const float* row, std::int64_t length, std::uint8_t* out, std::int32_t limit,
                            Narrow narrow) {
   typedef std::uint16_t Halves __attribute__((vector_size(2 * kLanes)));
-  Ints broken = {};
+  Ints most = {};
   std::int64_t i = 0;
   for (; i + kLanes <= length; i += kLanes) {
-    const Words bits = narrow(load<Words>(row + i));
-    broken |= (bits & exponent) == exponent;
-    store(out + 2 * i, __builtin_convertvector(bits, Halves));
+    const Floats values = load<Floats>(row + i);
+    most = larger(most, bits_of(magnitude(values)));
+    store(out + 2 * i, __builtin_convertvector(narrow(reinterpret_cast<Words>(values)), Halves));
   }
-  bool finite = all_bits_of(reinterpret_cast<Words>(broken)) == 0;
+  bool stored = largest_of(most) < limit;
   for (; i < length; ++i) {
-    const std::uint32_t bits = narrow(__builtin_bit_cast(std::uint32_t, row[i]));
-    const auto half = static_cast<std::uint16_t>(bits);
-    finite = finite && (bits & exponent) != exponent;
+    const auto half = static_cast<std::uint16_t>(narrow(__builtin_bit_cast(std::uint32_t, row[i])));
     __builtin_memcpy(out + 2 * i, &half, sizeof half);
+    stored = stored && bits_of(magnitude(row[i])) < limit;
   }
-  return finite;
+  return stored;
 }
 
 inline bool encode_f16(const float* row, std::int64_t length, const float*, std::uint8_t* out) {
-  const bool finite = encode_16_bits(row, length, out, 0x7C00, [](auto bits) { return half_bits(bits); });
-  return finite;
+  return encode_16_bits(row, length, out, kHalfLimit, [](auto bits) { return half_bits(bits); });
 }
 
 inline void decode_f16(const std::uint8_t* blocks, std::int64_t count, float* out) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = load_half(blocks + 2 * i);
 }
 
-// A NaN's mantissa can carry into the exponent and beyond, so NaN is looked for in the input.
 inline bool encode_bf16(const float* row, std::int64_t length, const float*, std::uint8_t* out) {
-  const bool finite = encode_16_bits(row, length, out, 0x7F80, [](auto bits) { return bfloat16_bits(bits); });
-  return finite && all_finite(row, length);
+  return encode_16_bits(row, length, out, kBfloat16Limit, [](auto bits) { return bfloat16_bits(bits); });
 }
 
 inline void decode_bf16(const std::uint8_t* blocks, std::int64_t count, float* out) {
