@@ -8,7 +8,8 @@
 namespace nkat::gguf {
 
 struct RowKernels {
-  // row: `length` floats. importance: as many, or null. False: the row can't be stored, `out` holds no meaning.
+  // row: `length` floats (several rows, end to end, where importance is null). importance: as many, or null.
+  // False: the row can't be stored, and `out` holds no meaning.
   using Encode = bool (*)(const float* row, std::int64_t length, const float* importance, std::uint8_t* out);
   using Decode = void (*)(const std::uint8_t* blocks, std::int64_t elements, float* out);
   Encode encode = nullptr;  // null for a type without a codec

@@ -42,24 +42,29 @@ void check(GgmlType type, const Rows& rows, std::size_t out_bytes) {
   check_importance(rows.importance);
 }
 
-// Encodes rows [begin, end).
 class RowEncoder {
  public:
   RowEncoder(GgmlType type, const Rows& rows, std::span<std::byte> out, Instructions instructions)
       : type_(type), rows_(rows), out_(out), encode_(kernels_for(type, instructions).encode) {}
 
+  // Rows [begin, end). Without importance, no row's blocks depend on the others: they are one long row.
   void encode(std::size_t begin, std::size_t end) const {
-    const auto length = static_cast<std::size_t>(rows_.length);
-    const std::size_t row_bytes = bytes_of(type_, length);
-    const float* importance = rows_.importance.empty() ? nullptr : rows_.importance.data();
+    if (rows_.importance.empty() && encode_all(begin, end)) return;
     for (std::size_t row = begin; row < end; ++row) {
-      std::byte* out = out_.data() + row * row_bytes;
-      const auto values = rows_.values.subspan(row * length, length);
-      if (!encode_(values.data(), rows_.length, importance, reinterpret_cast<std::uint8_t*>(out))) refuse(row, values);
+      if (!encode_all(row, row + 1)) refuse(row, rows_.values.subspan(row * length(), length()));
     }
   }
 
  private:
+  std::size_t length() const { return static_cast<std::size_t>(rows_.length); }
+
+  bool encode_all(std::size_t begin, std::size_t end) const {
+    const float* importance = rows_.importance.empty() ? nullptr : rows_.importance.data();
+    std::byte* out = out_.data() + begin * bytes_of(type_, length());
+    return encode_(rows_.values.data() + begin * length(), static_cast<std::int64_t>((end - begin) * length()),
+                   importance, reinterpret_cast<std::uint8_t*>(out));
+  }
+
   [[noreturn]] void refuse(std::size_t row, std::span<const float> values) const {
     const auto broken = std::ranges::find_if(values, [](float x) { return !std::isfinite(x); });
     if (broken != values.end()) {

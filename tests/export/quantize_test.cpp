@@ -104,6 +104,25 @@ TEST(Quantize, ThreadsDontChangeTheBytes) {
   }
 }
 
+TEST(Quantize, LargeCopiesAreWholeWhereverTheyStart) {
+  constexpr std::size_t kCount = (1u << 21) + 13;  // written past the cache
+  Weights weights{std::vector<float>(kCount), static_cast<std::int64_t>(kCount), {}};
+  for (std::size_t i = 0; i < kCount; ++i) weights.values[i] = static_cast<float>(i);
+  std::vector<std::byte> room(4 * kCount + 64);
+  for (const Instructions instructions : runnable()) {
+    for (const std::size_t offset : {0u, 1u, 4u, 20u, 32u}) {
+      const std::span<std::byte> out = std::span(room).subspan(offset, 4 * kCount);
+      encode_rows(kF32, weights.rows(), out, instructions);
+      EXPECT_TRUE(std::ranges::equal(out, std::as_bytes(std::span(weights.values)))) << offset;
+    }
+  }
+  for (const std::size_t column : {std::size_t{0}, kCount / 2, kCount - 1}) {
+    Weights broken = weights;
+    broken.values[column] = std::numeric_limits<float>::infinity();
+    EXPECT_THAT(complaint(kF32, broken), HasSubstr(fmt::format("row 0, column {}:", column)));
+  }
+}
+
 TEST(Quantize, EveryHalfComesBackAsItWas) {
   std::vector<std::uint16_t> halves;
   for (std::uint32_t half = 0; half <= 0xFFFF; ++half) {

@@ -71,6 +71,7 @@ ROW_KINDS = {
     "denormal": lambda r, n, m: r.normal(size=(n, m)) * _by_block(r, n, m, -45, -37),
     "small": lambda r, n, m: r.normal(size=(n, m)) * _by_block(r, n, m, -20, -3),
     "large": lambda r, n, m: r.uniform(-1e5, 1e5, (n, m)),
+    "large for a half": lambda r, n, m: r.uniform(-6.5e4, 6.5e4, (n, m)),
     "constant": lambda r, n, m: np.tile(r.normal(size=(n, 1)) * _by_block(r, n, 32, -8, 4)[:, :1], (1, m)),
     "alternating": lambda r, n, m: r.normal(size=(n, 1)) * np.where(np.arange(m) % 2, 1, -1),
     "one outlier": lambda r, n, m: _with_outlier(r, r.normal(size=(n, m)) * 0.01),

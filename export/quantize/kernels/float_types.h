@@ -6,16 +6,39 @@
 namespace nkat::gguf {
 namespace {
 
-inline bool encode_f32(const float* row, std::int64_t length, const float*, std::uint8_t* out) {
+constexpr std::int64_t kStreamedFloats = 1 << 21;  // 8 MiB: more than a core's own caches
+
+// write(to, vector) stores one vector. length: a multiple of kLanes.
+template <typename Write>
+inline bool copy_floats(const float* row, std::int64_t length, std::uint8_t* out, Write write) {
   Ints most = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= length; i += kLanes) {
+  for (std::int64_t i = 0; i < length; i += kLanes) {
     const Floats values = load<Floats>(row + i);
     most = larger(most, bits_of(magnitude(values)));
-    store(out + 4 * i, values);
+    write(out + 4 * i, values);
   }
-  __builtin_memcpy(out + 4 * i, row + i, static_cast<std::size_t>(length - i) * sizeof(float));
-  return largest_of(most) < kInfinityBits && all_finite(row + i, length - i);
+  return largest_of(most) < kInfinityBits;
+}
+
+inline bool copy_few(const float* row, std::int64_t length, std::uint8_t* out) {
+  __builtin_memcpy(out, row, static_cast<std::size_t>(length) * sizeof(float));
+  return all_finite(row, length);
+}
+
+inline bool encode_f32(const float* row, std::int64_t length, const float*, std::uint8_t* out) {
+  constexpr std::uintptr_t kBytes = sizeof(Floats);
+  const std::uintptr_t beyond = reinterpret_cast<std::uintptr_t>(out) % kBytes;
+  const auto to_aligned = static_cast<std::int64_t>((kBytes - beyond) % kBytes / sizeof(float));
+  const std::int64_t head = to_aligned < length ? to_aligned : length;
+  const std::int64_t whole = (length - head) / kLanes * kLanes, tail = length - head - whole;
+  bool finite = copy_few(row, head, out);
+  if (beyond % sizeof(float) == 0 && length >= kStreamedFloats) {
+    finite &= copy_floats(row + head, whole, out + 4 * head, [](std::uint8_t* to, Floats x) { stream(to, x); });
+    finish_streams();
+  } else {
+    finite &= copy_floats(row + head, whole, out + 4 * head, [](std::uint8_t* to, Floats x) { store(to, x); });
+  }
+  return copy_few(row + length - tail, tail, out + 4 * (length - tail)) && finite;
 }
 
 inline void decode_f32(const std::uint8_t* blocks, std::int64_t count, float* out) {

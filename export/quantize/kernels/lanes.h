@@ -35,6 +35,22 @@ inline void store(void* to, Vector vector) {
   __builtin_memcpy(to, &vector, sizeof vector);
 }
 
+// Past the cache, for what is too large to stay there. to: aligned to the vector.
+inline void stream(void* to, Floats vector) {
+#if defined(__AVX2__)
+  __builtin_ia32_movntps256(static_cast<float*>(to), vector);
+#elif defined(__SSE2__)
+  __builtin_ia32_movntps(static_cast<float*>(to), vector);
+#else
+  store(to, vector);
+#endif
+}
+inline void finish_streams() {
+#if defined(__SSE2__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 inline Floats all(float value) { return Floats{} + value; }
 inline Floats select(Ints condition, Floats yes, Floats no) { return condition ? yes : no; }
 inline Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
