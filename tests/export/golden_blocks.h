@@ -1,10 +1,12 @@
-// Blocks that libggml (ggml_quantize_chunk of xllamacpp 2026.10.11549) makes of golden_values, as hex.
+// What libggml (ggml_quantize_chunk of xllamacpp 2026.10.11549) makes of fixed weights: one block of golden_values as
+// hex, and the digest of 16 rows of golden_rows.
 #pragma once
 
 #include <fmt/format.h>
 
-#include <array>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +34,38 @@ inline std::vector<float> golden_values(std::size_t count) {
 inline std::vector<float> golden_importance(std::size_t count) {
   std::vector<float> importance(count);
   for (std::size_t i = 0; i < count; ++i) importance[i] = 1.0f + static_cast<float>((i * 7) % 13);
+  return importance;
+}
+
+constexpr std::int64_t kGoldenRowLength = 1024;
+
+// The upper 24 bits of a linear congruential generator.
+class GoldenBits {
+ public:
+  explicit GoldenBits(std::uint32_t seed) : state_(seed) {}
+  std::uint32_t next() { return (state_ = state_ * 1664525u + 1013904223u) >> 8; }
+
+ private:
+  std::uint32_t state_;
+};
+
+// Cubes of numbers spread evenly between -1/2 and 1/2, times a power of two that changes every 32 columns; one in 16 is
+// zero.
+inline std::vector<float> golden_rows() {
+  GoldenBits bits(1);
+  std::vector<float> values;
+  for (int i = 0; i < 16 * kGoldenRowLength; ++i) {
+    const std::uint32_t drawn = bits.next();
+    const float x = static_cast<float>(drawn) * 0x1p-24f - 0.5f;
+    values.push_back(drawn % 16 == 0 ? 0.0f * x : std::ldexp(x * x * x, (i / 32) % 36 - 24));
+  }
+  return values;
+}
+
+inline std::vector<float> golden_row_importance() {
+  GoldenBits bits(2);
+  std::vector<float> importance;
+  for (int i = 0; i < kGoldenRowLength; ++i) importance.push_back(static_cast<float>(bits.next() % 17) / 8.0f);
   return importance;
 }
 
@@ -84,6 +118,21 @@ inline constexpr GoldenBlock kGoldenBlocks[] = {
      "d6e10262a94d5e69091405c1d0e0819cfd4075c9004396dd1f6199ec2e65b8ff935ed59179649629a74e28920ae19279"
      "949d695656259249e49229a35e698659874d795646e59269e49e39a34e398649a45675a49e59a54a259349a48278a41a"
      "9f8eb6a69280ac9889b29f8eb9a59a83460e"},
+};
+
+struct GoldenDigest {
+  GgmlType type;
+  bool with_importance;
+  std::string_view sha256;  // its first 16 digits
+};
+
+inline constexpr GoldenDigest kGoldenDigests[] = {
+    {kF32, false, "7ad154c5ce3c7df0"},  {kF16, false, "dd3ad88e8dd24a1b"},  {kBF16, false, "67c717e195839795"},
+    {kQ8_0, false, "9f49adf308810701"}, {kQ4_0, false, "91e98f8887a248a8"}, {kQ4_0, true, "99faf41e56b3fa64"},
+    {kQ5_0, false, "e9d06354881e6e51"}, {kQ5_0, true, "1414401e3e118b7d"},  {kQ5_1, false, "29d7290e5e359ccb"},
+    {kQ5_1, true, "6d00679af3a62263"},  {kQ4_K, false, "ee33c7ddbb364fee"}, {kQ4_K, true, "b33190eba3ad6719"},
+    {kQ5_K, false, "f88d6be114651b29"}, {kQ5_K, true, "467344628ea88404"},  {kQ6_K, false, "ed971eda87a9bde5"},
+    {kQ6_K, true, "db6b954092d1b085"},
 };
 
 }  // namespace nkat::gguf::testing

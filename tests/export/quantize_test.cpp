@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/sha256.h"
 #include "tests/export/golden_blocks.h"
 
 namespace nkat::gguf {
@@ -77,6 +78,19 @@ TEST(Quantize, BlocksAreGgmlsByteForByte) {
       Weights weights{testing::golden_values(count), static_cast<std::int64_t>(count), {}};
       if (golden.with_importance) weights.importance = testing::golden_importance(count);
       EXPECT_EQ(testing::hex(encoded(golden.type, weights, instructions)), golden.hex) << traits(golden.type).name;
+    }
+  }
+}
+
+TEST(Quantize, ManyBlocksHaveTheDigestOfGgmls) {
+  for (const Instructions instructions : runnable()) {
+    for (const testing::GoldenDigest& golden : testing::kGoldenDigests) {
+      Weights weights{testing::golden_rows(), testing::kGoldenRowLength, {}};
+      if (golden.with_importance) weights.importance = testing::golden_row_importance();
+      const auto bytes = encoded(golden.type, weights, instructions);
+      const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      EXPECT_EQ(sha256_hex(text).substr(0, golden.sha256.size()), golden.sha256)
+          << traits(golden.type).name << (golden.with_importance ? " with importance" : "");
     }
   }
 }
@@ -238,6 +252,15 @@ TEST(Quantize, WeightsWhoseSumsOverflowAreRefusedRatherThanWipedOut) {
       weights.values[7] = -size;
       EXPECT_THAT(complaint(type, weights), HasSubstr("would store infinity")) << traits(type).name << " " << size;
     }
+  }
+}
+
+// Zeros beside the overflow: ggml's own sums turn into NaN there and it stores a block of zeros.
+TEST(Quantize, OneHugeWeightAmongZerosIsRefusedRatherThanWipedOut) {
+  for (const GgmlType type : {kQ4_K, kQ5_K}) {
+    Weights weights{std::vector<float>(256), 256, std::vector<float>(256, 1.0f)};
+    weights.values[7] = 1e20f;
+    EXPECT_THAT(complaint(type, weights), HasSubstr("would store infinity")) << traits(type).name;
   }
 }
 

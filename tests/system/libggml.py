@@ -79,6 +79,8 @@ ROW_KINDS = {
     "few values": lambda r, n, m: r.integers(-8, 8, (n, m)) * _by_block(r, n, 32, -3, 1)[:, :1],
     "positive": lambda r, n, m: np.abs(r.normal(size=(n, m))) + r.uniform(0, 3, (n, 1)),
     "negative": lambda r, n, m: -np.abs(r.normal(size=(n, m))) - r.uniform(0, 3, (n, 1)),
+    "not negative": lambda r, n, m: _with_signed_zeros(r, np.abs(r.normal(size=(n, m)))),
+    "not positive": lambda r, n, m: _with_signed_zeros(r, -np.abs(r.normal(size=(n, m)))),
     "sparse": lambda r, n, m: r.normal(size=(n, m)) * (r.random((n, m)) < 0.05),
     "bfloat16": lambda r, n, m: ((r.normal(size=(n, m)) * 0.02).astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32),
     "mixed": lambda r, n, m: np.concatenate([ROW_KINDS[kind](r, n, 32) for kind in r.choice(list(ROW_KINDS)[:-1], m // 32)], axis=1),
@@ -88,6 +90,10 @@ ROW_KINDS = {
 def _with_outlier(random, rows):
     rows[np.arange(len(rows)), random.integers(0, rows.shape[1], len(rows))] = 10 ** random.uniform(0, 4.5, len(rows))
     return rows
+
+
+def _with_signed_zeros(random, rows):
+    return np.where(random.random(rows.shape) < 0.5, rows, np.where(random.random(rows.shape) < 0.5, 0.0, -0.0))
 
 
 def make_rows(random, kind, n, length):

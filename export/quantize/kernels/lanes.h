@@ -37,7 +37,9 @@ inline void store(void* to, Vector vector) {
 
 // Past the cache, for what is too large to stay there. to: aligned to the vector.
 inline void stream(void* to, Floats vector) {
-#if defined(__AVX2__)
+#if defined(__clang__)
+  __builtin_nontemporal_store(vector, static_cast<Floats*>(to));
+#elif defined(__AVX2__)
   __builtin_ia32_movntps256(static_cast<float*>(to), vector);
 #elif defined(__SSE2__)
   __builtin_ia32_movntps(static_cast<float*>(to), vector);
