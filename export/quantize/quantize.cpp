@@ -121,8 +121,13 @@ void encode_tensor(GgmlType type, const Rows& rows, std::span<std::byte> out) {
   const std::size_t count = rows.values.size() / static_cast<std::size_t>(rows.length);
   const auto piece = static_cast<std::size_t>(std::max<std::int64_t>(1, kValuesPerPiece / rows.length));
   const RowEncoder encoder(type, rows, out, best_instructions());
-  parallel_for((count + piece - 1) / piece,
-               [&](std::size_t i) { encoder.encode(i * piece, std::min(count, (i + 1) * piece)); });
+  try {
+    parallel_for((count + piece - 1) / piece,
+                 [&](std::size_t i) { encoder.encode(i * piece, std::min(count, (i + 1) * piece)); });
+  } catch (const FormatError&) {
+    encoder.encode(0, count);  // whichever thread was first, the complaint is about the first row
+    throw;
+  }
 }
 
 void decode_rows(GgmlType type, std::span<const std::byte> blocks, std::span<float> out, Instructions instructions) {

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -115,6 +118,74 @@ TEST(Quantize, ThreadsDontChangeTheBytes) {
     std::vector<std::byte> bytes(tensor_bytes(type, weights.values.size()).value());
     encode_tensor(type, weights.rows(), bytes);
     EXPECT_EQ(bytes, encoded(type, weights, best_instructions())) << traits(type).name;
+  }
+}
+
+TEST(Quantize, TheComplaintIsAboutTheFirstRowWhicheverThreadFindsOne) {
+  Weights weights = random_weights(1200, 1024, false);
+  for (std::size_t row = 500; row < 1200; row += 100)
+    weights.values[row * 1024 + row] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<std::byte> bytes(tensor_bytes(kQ8_0, weights.values.size()).value());
+  for (int repeat = 0; repeat < 5; ++repeat) {
+    try {
+      encode_tensor(kQ8_0, weights.rows(), bytes);
+      ADD_FAILURE() << "nothing was refused";
+    } catch (const FormatError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("row 500, column 500:"));
+    }
+  }
+}
+
+std::vector<std::uint16_t> encoded_words(GgmlType type, std::vector<float> values, Instructions instructions) {
+  const auto length = static_cast<std::int64_t>(values.size());
+  const auto bytes = encoded(type, {std::move(values), length, {}}, instructions);
+  std::vector<std::uint16_t> words(bytes.size() / 2);
+  std::memcpy(words.data(), bytes.data(), bytes.size());
+  return words;
+}
+
+TEST(Quantize, SixteenBitFloatsRoundTiesToEven) {
+  using Words = std::vector<std::uint16_t>;
+  for (const Instructions instructions : runnable()) {
+    for (const std::size_t copies : {1u, 8u}) {  // one at a time, and a vector of them
+      const auto words = [&](GgmlType type, float x) {
+        return encoded_words(type, std::vector<float>(copies, x), instructions);
+      };
+      EXPECT_EQ(words(kF16, 1.0f + 0x1p-11f), Words(copies, 0x3C00));
+      EXPECT_EQ(words(kF16, 1.0f + 0x3p-11f), Words(copies, 0x3C02));
+      EXPECT_EQ(words(kF16, 0x1p-25f), Words(copies, 0x0000));
+      EXPECT_EQ(words(kF16, -0x3p-25f), Words(copies, 0x8002));
+      EXPECT_EQ(words(kBF16, 1.0f + 0x1p-8f), Words(copies, 0x3F80));
+      EXPECT_EQ(words(kBF16, 1.0f + 0x3p-8f), Words(copies, 0x3F82));
+    }
+  }
+}
+
+TEST(Quantize, LevelsOfQ80RoundTiesAwayFromZero) {
+  for (const Instructions instructions : runnable()) {
+    Weights weights{std::vector<float>(32), 32, {}};
+    std::ranges::copy(std::array{127.0f, 0.5f, -0.5f, 2.5f, -2.5f, 0.49999997f}, weights.values.begin());
+    const auto back = decoded(kQ8_0, encoded(kQ8_0, weights, instructions), instructions);
+    EXPECT_THAT(std::vector(back.begin(), back.begin() + 6),
+                ::testing::ElementsAre(127.0f, 1.0f, -1.0f, 3.0f, -3.0f, 0.0f));
+  }
+}
+
+// d = (the extreme) / -8: its sign tells which of two equal magnitudes was taken.
+TEST(Quantize, OfEqualMagnitudesTheFirstIsTheExtreme) {
+  for (const Instructions instructions : runnable()) {
+    std::vector<float> values(32);
+    values[3] = -1.0f, values[9] = 1.0f;
+    EXPECT_EQ(encoded_words(kQ4_0, values, instructions)[0], 0x3000);
+    std::swap(values[3], values[9]);
+    EXPECT_EQ(encoded_words(kQ4_0, values, instructions)[0], 0xB000);
+  }
+}
+
+TEST(Quantize, SubnormalBlocksWhoseInverseStepOverflowsHaveLevelZero) {
+  for (const Instructions instructions : runnable()) {
+    const auto words = encoded_words(kQ8_0, std::vector<float>(32, 1e-40f), instructions);
+    EXPECT_EQ(words, std::vector<std::uint16_t>(17, 0));
   }
 }
 
