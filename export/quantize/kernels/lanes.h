@@ -82,20 +82,39 @@ inline Ints clamp(Ints x, std::int32_t low, std::int32_t high) {
   return smaller(larger(x, Ints{} + low), Ints{} + high);
 }
 
+// Joins all lanes in a tree; join(a, b) must not mind the order.
+template <typename Vector, typename Join>
+inline auto join_lanes(Vector x, Join join) {
+#if defined(__AVX2__)
+  x = join(x, __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3));
+  x = join(x, __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5));
+  x = join(x, __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6));
+#else
+  x = join(x, __builtin_shufflevector(x, x, 2, 3, 0, 1));
+  x = join(x, __builtin_shufflevector(x, x, 1, 0, 3, 2));
+#endif
+  return x[0];
+}
 inline float largest_of(Floats x) {
-  float most = x[0];
-  for (int lane = 1; lane < kLanes; ++lane) most = x[lane] > most ? x[lane] : most;
-  return most;
+  return join_lanes(x, [](Floats a, Floats b) { return larger(a, b); });
 }
 inline std::int32_t largest_of(Ints x) {
-  std::int32_t most = x[0];
-  for (int lane = 1; lane < kLanes; ++lane) most = x[lane] > most ? x[lane] : most;
-  return most;
+  return join_lanes(x, [](Ints a, Ints b) { return larger(a, b); });
 }
 inline std::uint32_t all_bits_of(Words x) {
-  std::uint32_t bits = x[0];
-  for (int lane = 1; lane < kLanes; ++lane) bits |= x[lane];
-  return bits;
+  return join_lanes(x, [](Words a, Words b) { return a | b; });
+}
+
+// The lanes, 0 ... 255 each, as consecutive bytes.
+inline void store_bytes(std::uint8_t* to, Ints x) {
+  typedef std::uint64_t Pairs __attribute__((vector_size(4 * kLanes)));
+  Pairs position;
+  for (int i = 0; i < kLanes / 2; ++i) position[i] = 16u * static_cast<std::uint64_t>(i);
+  const Pairs pairs = reinterpret_cast<Pairs>(x);
+  const Pairs placed = ((pairs | pairs >> 24) & 0xFFFF) << position;
+  std::uint64_t bytes = placed[0];
+  for (int i = 1; i < kLanes / 2; ++i) bytes |= placed[i];
+  __builtin_memcpy(to, &bytes, kLanes);
 }
 
 inline Floats square_roots(Floats x) {

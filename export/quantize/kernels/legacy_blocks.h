@@ -18,10 +18,9 @@ constexpr int kQ50Bytes = 22;
 constexpr int kQ51Bytes = 24;
 
 inline void store_low_bits(const std::int32_t (&levels)[kLegacyBlock], std::uint8_t* out) {
-  typedef std::uint8_t Bytes __attribute__((vector_size(kLanes)));
   for (int j = 0; j < 16; j += kLanes) {
     const Ints low = load<Ints>(levels + j) & 15, high = load<Ints>(levels + 16 + j) & 15;
-    store(out + j, __builtin_convertvector(low | (high << 4), Bytes));
+    store_bytes(out + j, low | high << 4);
   }
 }
 
@@ -50,8 +49,7 @@ inline Extremes extremes_of(const float* x) {
 // The element of largest magnitude, the first one on ties; +0 for a block of zeros.
 inline float first_extreme(const float* x) {
   const Extremes ends = extremes_of(x);
-  if (ends.high > -ends.low) return ends.high;
-  if (ends.high < -ends.low) return ends.low;
+  if (ends.high != -ends.low) return ends.high > -ends.low ? ends.high : ends.low;
   for (int i = 0; i < kLegacyBlock; ++i) {
     if (x[i] != 0.0f && magnitude(x[i]) == ends.high) return x[i];
   }

@@ -100,17 +100,15 @@ inline void choose_levels(const float* x, const SubBlockFits& fits, const std::u
 
 template <int kBits>
 inline void store_levels(const std::int32_t (&levels)[kSuperBlock], std::uint8_t* out) {
-  typedef std::uint8_t Bytes __attribute__((vector_size(kLanes)));
   using Layout = AffineSuperBlock<kBits>;
   for (int l = 0; l < kSubBlock; l += kLanes) {
     Ints fifth = {};
     for (int group = 0; group < 4; ++group) {
       const Ints first = load<Ints>(levels + 64 * group + l), second = load<Ints>(levels + 64 * group + 32 + l);
-      store(out + Layout::kLowBits + 32 * group + l,
-            __builtin_convertvector((first & 15) | ((second & 15) << 4), Bytes));
+      store_bytes(out + Layout::kLowBits + 32 * group + l, (first & 15) | ((second & 15) << 4));
       fifth |= ((first >> 4) << (2 * group)) | ((second >> 4) << (2 * group + 1));
     }
-    if constexpr (kBits == 5) store(out + Layout::kFifthBits + l, __builtin_convertvector(fifth, Bytes));
+    if constexpr (kBits == 5) store_bytes(out + Layout::kFifthBits + l, fifth);
   }
 }
 

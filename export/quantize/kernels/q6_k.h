@@ -73,7 +73,6 @@ inline void choose_q6_levels(const float* x, const Q6Fits& fits, const std::uint
 }
 
 inline void store_q6_levels(const std::int32_t (&levels)[kQ6KElements], std::uint8_t* out) {
-  typedef std::uint8_t Bytes __attribute__((vector_size(kLanes)));
   for (int half = 0; half < 2; ++half) {
     for (int l = 0; l < 32; l += kLanes) {
       Ints quarter[4], high = {};
@@ -81,9 +80,9 @@ inline void store_q6_levels(const std::int32_t (&levels)[kQ6KElements], std::uin
         quarter[part] = load<Ints>(levels + 128 * half + 32 * part + l);
         high |= (quarter[part] >> 4) << (2 * part);
       }
-      store(out + 64 * half + l, __builtin_convertvector((quarter[0] & 15) | ((quarter[2] & 15) << 4), Bytes));
-      store(out + 64 * half + 32 + l, __builtin_convertvector((quarter[1] & 15) | ((quarter[3] & 15) << 4), Bytes));
-      store(out + kQ6KHighBits + 32 * half + l, __builtin_convertvector(high, Bytes));
+      store_bytes(out + 64 * half + l, (quarter[0] & 15) | ((quarter[2] & 15) << 4));
+      store_bytes(out + 64 * half + 32 + l, (quarter[1] & 15) | ((quarter[3] & 15) << 4));
+      store_bytes(out + kQ6KHighBits + 32 * half + l, high);
     }
   }
 }

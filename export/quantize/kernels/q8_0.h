@@ -18,7 +18,6 @@ inline Ints round_half_away(Floats x) {
 }
 
 inline bool encode_q8_0_block(const float* x, std::uint8_t* out) {
-  typedef std::int8_t Bytes __attribute__((vector_size(kLanes)));
   Ints most = {};
   for (int i = 0; i < 32; i += kLanes) most = larger(most, bits_of(load<Floats>(x + i)) & 0x7FFFFFFF);
   const std::int32_t largest = largest_of(most);
@@ -26,9 +25,11 @@ inline bool encode_q8_0_block(const float* x, std::uint8_t* out) {
   const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
   const float factor = is_finite(inverse) ? inverse : 0.0f;  // ggml's levels are 0 where 1/d overflows
   if (largest >= kInfinityBits || !store_half(out, d)) return false;
-  for (int i = 0; i < 32; i += kLanes) {
-    store(out + 2 + i, __builtin_convertvector(round_half_away(load<Floats>(x + i) * factor), Bytes));
-  }
+  std::int32_t levels[32];
+  std::int8_t bytes[32];
+  for (int i = 0; i < 32; i += kLanes) store(levels + i, round_half_away(load<Floats>(x + i) * factor));
+  for (int i = 0; i < 32; ++i) bytes[i] = static_cast<std::int8_t>(levels[i]);
+  __builtin_memcpy(out + 2, bytes, sizeof bytes);
   return true;
 }
 
