@@ -54,11 +54,7 @@ std::string GgufValue::type_name() const {
 }
 
 std::string GgufValue::preview(std::size_t longest) const {
-  const auto cut = [&](std::string_view text) {
-    if (text.size() <= longest) return std::string(text);
-    return fmt::format("{} ...", text.substr(0, complete_utf8_prefix(text.substr(0, longest))));
-  };
-  if (type_ == ValueType::kString) return cut(bytes_);
+  if (type_ == ValueType::kString) return shortened(bytes_, longest);
   if (type_ != ValueType::kArray) return number_text(*this, type_, 0);
   std::string text;
   ByteCursor cursor(bytes_, "preview");
@@ -68,7 +64,7 @@ std::string GgufValue::preview(std::size_t longest) const {
                                 : number_text(*this, element_type_, i);
     text += fmt::format("{}{}", i == 0 ? "" : ", ", one);
   }
-  return fmt::format("[{}]", cut(text));
+  return fmt::format("[{}]", shortened(text, longest));
 }
 
 void GgufValue::append_to(std::string& file) const {
@@ -85,7 +81,7 @@ void GgufMetadata::add(const std::string& key, GgufValue value) {
   if (const std::string complaint = complaint_about_name(key, kLongestKey); !complaint.empty())
     throw FormatError(fmt::format("{}: a metadata key {}", source_, complaint));
   if (!index_.emplace(key, pairs_.size()).second)
-    throw FormatError(fmt::format("{}: the metadata key '{}' stands twice", source_, key));
+    throw FormatError(fmt::format("{}: the metadata key '{}' stands twice", source_, shortened(key)));
   pairs_.emplace_back(key, std::move(value));
 }
 
