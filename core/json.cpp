@@ -21,6 +21,9 @@ constexpr std::size_t kValueCost = 48;
 constexpr std::size_t kContainerCost = 64;
 constexpr std::size_t kKeyCost = 112;
 
+// An ordered object looks a key up by walking over all of them.
+constexpr std::size_t kMostOrderedKeys = 4096;
+
 // The library collects a whole text or number, however long, before it is asked about it.
 void check_token_lengths(std::string_view text, const std::string& source) {
   const auto check = [&](std::size_t begin, std::size_t end) {
@@ -89,6 +92,9 @@ class CheckedBuilder {
     if (!keys_.back().insert(name).second) {
       throw FormatError(fmt::format("{}: the key '{}' stands twice", source_, shortened(name)));
     }
+    if (std::is_same_v<Json, nlohmann::ordered_json> && keys_.back().size() > kMostOrderedKeys)
+      throw FormatError(
+          fmt::format("{}: an object of at most {} keys was expected, found more", source_, kMostOrderedKeys));
     if (depth_ == 1 && wanted_keys_ != nullptr && !wanted_keys_->empty())
       skipping_ = std::ranges::find(*wanted_keys_, name) == wanted_keys_->end();
     return skipping_ || build_->key(name);

@@ -13,7 +13,7 @@ namespace nkat {
 
 inline constexpr int kJsonMaxDepth = 64;
 
-// Throws FormatError "<source>: ..." with the byte at which the text breaks a rule.
+// Throws FormatError "<source>: ..." with the byte at which the text breaks a rule. An object has at most 4,096 keys.
 nlohmann::ordered_json parse_json(std::string_view text, const std::string& source, int max_depth = kJsonMaxDepth);
 
 // The same for texts whose objects may hold very many keys (a lookup in ordered_json walks over all of them). Of the

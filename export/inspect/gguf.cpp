@@ -41,7 +41,7 @@ void check_vocabulary(const GgufFile& file, Inspection& inspection) {
     require(id < tokens.size(), file, fmt::format("{}: an id below {} was required, found {}", key, tokens.size(), id));
   }
   inspection.facts["vocabulary"] = tokens.size();
-  inspection.checks.push_back("token texts are unique, lists of the vocabulary are of one length, ids are inside");
+  inspection.holds("token texts are unique, lists of the vocabulary are of one length, ids are inside");
 }
 
 void check_architecture(const GgufFile& file, Inspection& inspection) {
@@ -64,7 +64,7 @@ void check_values(const GgufFile& file, Inspection& inspection) {
     if (!require_finite(tensor.type, file.bytes(tensor), who)) ++passed_over;
     file.release(tensor);
   }
-  inspection.checks.push_back(fmt::format("all numbers of {} tensors are finite", file.tensors().size() - passed_over));
+  inspection.holds(fmt::format("all numbers of {} tensors are finite", file.tensors().size() - passed_over));
   if (passed_over > 0)
     inspection.facts["not_decoded"] = fmt::format("{} tensors of types without a decoder here", passed_over);
 }
@@ -77,7 +77,7 @@ Inspection inspect_gguf(const fs::path& path, Values values) {
   inspection.facts["bytes"] = file.size();
   inspection.facts["version"] = file.version();
   inspection.facts["alignment"] = file.alignment();
-  inspection.checks.push_back("every count, name, type, size and offset; the tensors cover the data exactly");
+  inspection.holds("every count, name, type, size and offset; the tensors cover the data exactly");
   check_architecture(file, inspection);
   check_vocabulary(file, inspection);
   if (values == Values::kFinite) check_values(file, inspection);

@@ -67,6 +67,8 @@ void add_facts(std::string& text, const Json& facts, const std::string& indent) 
 
 }  // namespace
 
+void Inspection::holds(std::string check) { checks.push_back(std::move(check)); }
+
 Inspection inspect(const fs::path& path, Values values) {
   std::error_code error;
   if (!fs::exists(path, error)) throw DataError(fmt::format("{}: there is nothing of that name", path.string()));

@@ -27,6 +27,8 @@ struct Inspection {
   nlohmann::ordered_json facts = nlohmann::ordered_json::object();  // in the order in which they are printed
   std::vector<InspectedTensor> tensors = {};
   std::vector<std::string> checks = {};  // what was checked and holds, one sentence each
+
+  void holds(std::string check);
 };
 
 enum class Values { kAsTheyAre, kFinite };  // are all numbers read, and required to be finite?

@@ -39,8 +39,8 @@ void add_file(Inspection& inspection, const SafetensorsFile& file, Values values
 
 void finish(Inspection& inspection, Values values) {
   add_totals(inspection);
-  inspection.checks.push_back("every name, type, size and range; the tensors cover the data exactly");
-  if (values == Values::kFinite) inspection.checks.push_back("all floating-point numbers are finite");
+  inspection.holds("every name, type, size and range; the tensors cover the data exactly");
+  if (values == Values::kFinite) inspection.holds("all floating-point numbers are finite");
 }
 
 std::int64_t whole_number(const Json& json, const char* key, const fs::path& path) {
@@ -82,7 +82,7 @@ void add_adapter(Inspection& inspection, const fs::path& folder, Values values) 
   const SafetensorsFile file(folder / data::kAdapterModelFile);
   check_adapter(file, config, config_path);
   add_file(inspection, file, values);
-  inspection.checks.push_back("the adapter's tensors are those that its config asks for");
+  inspection.holds("the adapter's tensors are those that its config asks for");
 }
 
 }  // namespace
@@ -119,7 +119,7 @@ Inspection inspect_adapter(const fs::path& folder, Values values) {
 Inspection inspect_checkpoint(const fs::path& folder, Values values) {
   data::verify_manifest(folder);
   Inspection inspection{.path = folder.string(), .kind = "checkpoint of an NKAT-SO8T run"};
-  inspection.checks.push_back("every file has the size and the SHA-256 of manifest.json");
+  inspection.holds("every file has the size and the SHA-256 of manifest.json");
   const fs::path state_path = folder / data::kStateJson;
   inspection.facts["state"] = parse_json(read_file(state_path, kLargestState), state_path.string());
   add_adapter(inspection, folder, values);

@@ -38,8 +38,7 @@ Inspection inspect_tokenizer(const fs::path& path) {
   inspection.facts["pieces"] = pieces.size();
   inspection.facts["types"] = types;
   inspection.facts["longest_piece"] = fmt::format("{}: {}", longest, pieces[longest].text);
-  inspection.checks.push_back(
-      "a byte-pair model with byte fallback, as Phi-3's; pieces are unique, all 256 bytes there");
+  inspection.holds("a byte-pair model with byte fallback, as Phi-3's; pieces are unique, all 256 bytes there");
   return inspection;
 }
 

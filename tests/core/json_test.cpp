@@ -29,6 +29,12 @@ std::string many(std::string_view text, int count) {
   return all;
 }
 
+std::string numbered_keys(int count) {
+  std::string text = "{\"x\":0";
+  for (int i = 1; i < count; ++i) text += fmt::format(",\"{}\":0", i);
+  return text + "}";
+}
+
 TEST(Json, RefusesEachFaultByName) {
   const struct {
     const char* name;
@@ -76,6 +82,7 @@ TEST(Json, RefusesEachFaultByName) {
        "kkk ...' stands twice"},
       {"ManyValues", "[1" + many(",1", 2'000'000) + "]", "they take more than 48 MiB"},
       {"ManyLists", "[[]" + many(",[]", 1'000'000) + "]", "they take more than 48 MiB"},
+      {"ManyKeys", numbered_keys(4097), "an object of at most 4096 keys was expected"},
       {"DeepWithoutEnd", std::string(1'000'000, '['), "nested deeper than 4 levels"},
       {"TooDeep", "[[[[[]]]]]", "nested deeper than 4 levels"},
       {"TooDeepObjects", R"({"a":{"a":{"a":{"a":{}}}}})", "nested deeper than 4 levels"},

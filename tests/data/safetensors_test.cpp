@@ -166,7 +166,7 @@ std::vector<Corruption> corruptions() {
       {"HugeNumber", file_of(tensor(R"("dtype":"U8","shape":[99999999999999999999],"data_offsets":[0,8])"), 8),
        "integers >= 0"},
       {"ManyDimensions",
-       file_of(tensor(R"("dtype":"U8","data_offsets":[0,8],"shape":[1)" + many(",1", 1'000'000) + "]"), 8),
+       file_of(tensor(R"("dtype":"U8","data_offsets":[0,8],"shape":[1)" + many(",1", 2'000'000) + "]"), 8),
        "more than 48 MiB"},
       {"MetadataTwice", file_of(R"({"__metadata__":{},"__metadata__":{}})", 0), "__metadata__ stands twice"},
       {"MetadataHoldsNumber", file_of(R"({"__metadata__":{"a":1}})", 0), "must hold a text"},
