@@ -1,13 +1,15 @@
-// The writing half of core/file.h.
-#include "core/file.h"
+// The writing half of core/file.h, and core/durable_file.h.
+#include "core/durable_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 
@@ -53,6 +55,20 @@ void sync_folder(const fs::path& folder) {
   if (!file || ::fsync(file.get()) != 0) fail_write(named, "fsync of the folder");
 }
 
+// Names end in <process>-<counter>.
+void remove_temporaries_of_dead_processes(const fs::path& path) {
+  const std::string start = path.filename().string() + std::string(kTemporaryMark);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(path.has_parent_path() ? path.parent_path() : ".", ignored)) {
+    const std::string name = entry.path().filename().string();
+    pid_t process = 0;
+    if (!name.starts_with(start)) continue;
+    const char* end = name.data() + name.size();
+    if (std::from_chars(name.data() + start.size(), end, process).ec != std::errc() || process <= 0) continue;
+    if (::kill(process, 0) != 0 && errno == ESRCH) fs::remove(entry.path(), ignored);
+  }
+}
+
 }  // namespace
 
 void write_file_durably(const fs::path& path, std::string_view bytes) {
@@ -65,6 +81,36 @@ void write_file_durably(const fs::path& path, std::string_view bytes) {
     throw;
   }
   sync_folder(path.parent_path());
+}
+
+DurableFile::DurableFile(const fs::path& path, std::uint64_t size)
+    : final_(path), temporary_(temporary_sibling(path)), size_(size) {
+  remove_temporaries_of_dead_processes(path);
+  const std::uint64_t free = free_disk_space(temporary_.parent_path());
+  if (free < size) {
+    throw DeviceError(
+        fmt::format("{}: {} bytes of disk space are required, {} are free; free some, or choose another folder",
+                    path.string(), size, free));
+  }
+  file_ = FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file_) fail_write(temporary_, "creating the file");
+}
+
+DurableFile::~DurableFile() {
+  if (file_ && !published_) ::unlink(temporary_.c_str());
+}
+
+void DurableFile::append(std::span<const std::byte> bytes) {
+  write_all(file_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
+  written_ += bytes.size();
+}
+
+void DurableFile::publish() {
+  NKAT_INVARIANT(written_ == size_ && !published_);
+  if (::fsync(file_.get()) != 0) fail_write(temporary_, "fsync");
+  if (::rename(temporary_.c_str(), final_.c_str()) != 0) fail_write(final_, "renaming into place");
+  published_ = true;
+  sync_folder(final_.parent_path());
 }
 
 DurableFolder::DurableFolder(const fs::path& final_path)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -12,12 +13,38 @@
 namespace nkat {
 namespace {
 
-// The library quotes the whole token that it stopped in, however long.
-std::string shortened(const std::string& complaint) {
-  constexpr std::size_t kLongest = 200;
-  if (complaint.size() <= kLongest) return complaint;
-  const std::string_view head = std::string_view(complaint).substr(0, kLongest);
-  return fmt::format("{} ...", head.substr(0, complete_utf8_prefix(head)));
+constexpr std::size_t kLongestToken = 4 << 20;
+constexpr std::size_t kMemoryLimit = 48 << 20;
+// What the value takes, estimated from above: a slot in a list that was doubled, a list or object itself, a node of the
+// parent and of the set of its keys.
+constexpr std::size_t kValueCost = 48;
+constexpr std::size_t kContainerCost = 64;
+constexpr std::size_t kKeyCost = 112;
+
+// An ordered object looks a key up by walking over all of them.
+constexpr std::size_t kMostOrderedKeys = 4096;
+
+// The library collects a whole text or number, however long, before it is asked about it.
+void check_token_lengths(std::string_view text, const std::string& source) {
+  const auto check = [&](std::size_t begin, std::size_t end) {
+    if (end - begin > kLongestToken) {
+      throw FormatError(fmt::format("{}: a JSON text or number of at most {} bytes was expected, found {} at byte {}",
+                                    source, kLongestToken, end - begin, begin));
+    }
+  };
+  std::size_t begin = 0;  // of the text or number around i
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') {
+      begin = i++;
+      while (i < text.size() && text[i] != '"') i += text[i] == '\\' ? 2 : 1;
+      check(begin, std::min(i, text.size()));
+      begin = i + 1;
+    } else if (std::string_view(" \t\r\n,:[]{}").find(text[i]) != std::string_view::npos) {
+      check(begin, i);
+      begin = i + 1;
+    }
+  }
+  if (begin < text.size()) check(begin, text.size());
 }
 
 // Builds the value while it checks depth and keys. The library's own callback parser walks over the whole parent at the
@@ -25,89 +52,155 @@ std::string shortened(const std::string& complaint) {
 template <class Json>
 class CheckedBuilder {
  public:
-  CheckedBuilder(Json& result, const std::string& source, const std::vector<std::string>& wanted_keys, int max_depth)
-      : build_(result), source_(source), wanted_keys_(wanted_keys), max_depth_(max_depth) {}
+  using EntryHandler = std::function<void(const std::string&, const Json&)>;
 
-  bool null() { return skipped() || build_.null(); }
-  bool boolean(bool value) { return skipped() || build_.boolean(value); }
-  bool number_integer(typename Json::number_integer_t value) { return skipped() || build_.number_integer(value); }
-  bool number_unsigned(typename Json::number_unsigned_t value) { return skipped() || build_.number_unsigned(value); }
-  bool number_float(typename Json::number_float_t value, const std::string& text) {
-    return skipped() || build_.number_float(value, text);
+  CheckedBuilder(Json& result, const std::string& source, int max_depth)
+      : result_(result), build_(std::in_place, result), source_(source), max_depth_(max_depth) {}
+  // Of the outermost object only these are kept; none: all.
+  void keep_only(const std::vector<std::string>& wanted_keys) { wanted_keys_ = &wanted_keys; }
+  // `result` holds one entry of the outermost object at a time.
+  void hand_over_entries(const EntryHandler& handle) { handle_entry_ = &handle; }
+
+  bool null() { return scalar(0) || (build_->null() && finished()); }
+  bool boolean(bool value) { return scalar(0) || (build_->boolean(value) && finished()); }
+  bool number_integer(typename Json::number_integer_t value) {
+    return scalar(0) || (build_->number_integer(value) && finished());
   }
-  bool string(std::string& value) { return skipped() || build_.string(value); }
-  bool binary(typename Json::binary_t& value) { return skipped() || build_.binary(value); }
+  bool number_unsigned(typename Json::number_unsigned_t value) {
+    return scalar(0) || (build_->number_unsigned(value) && finished());
+  }
+  bool number_float(typename Json::number_float_t value, const std::string& text) {
+    return scalar(0) || (build_->number_float(value, text) && finished());
+  }
+  bool string(std::string& value) { return scalar(value.size()) || (build_->string(value) && finished()); }
+  bool binary(typename Json::binary_t& value) { return scalar(value.size()) || (build_->binary(value) && finished()); }
 
   bool start_object(std::size_t size) {
     enter();
     keys_.emplace_back();
-    return skipping_ || build_.start_object(size);
+    return skipping_ || is_outermost() || build_->start_object(size);
   }
   bool key(std::string& name) {
-    if (!keys_.back().insert(name).second) {
-      throw FormatError(fmt::format("{}: the key '{}' stands twice", source_, name));
+    add_cost(kKeyCost + 2 * name.size());
+    if (is_outermost()) {
+      entry_ = name;
+      result_ = Json();
+      build_.emplace(result_);
+      cost_ = 0;
+      return true;
     }
-    if (depth_ == 1) skipping_ = !wanted_keys_.empty() && std::ranges::find(wanted_keys_, name) == wanted_keys_.end();
-    return skipping_ || build_.key(name);
+    if (!keys_.back().insert(name).second) {
+      throw FormatError(fmt::format("{}: the key '{}' stands twice", source_, shortened(name)));
+    }
+    if (std::is_same_v<Json, nlohmann::ordered_json> && keys_.back().size() > kMostOrderedKeys)
+      throw FormatError(
+          fmt::format("{}: an object of at most {} keys was expected, found more", source_, kMostOrderedKeys));
+    if (depth_ == 1 && wanted_keys_ != nullptr && !wanted_keys_->empty())
+      skipping_ = std::ranges::find(*wanted_keys_, name) == wanted_keys_->end();
+    return skipping_ || build_->key(name);
   }
   bool end_object() {
     keys_.pop_back();
-    return leave() || build_.end_object();
+    const bool outermost = is_outermost();
+    return leave() || outermost || (build_->end_object() && finished());
   }
   bool start_array(std::size_t size) {
     enter();
-    return skipping_ || build_.start_array(size);
+    if (is_outermost()) refuse_no_object();
+    return skipping_ || build_->start_array(size);
   }
-  bool end_array() { return leave() || build_.end_array(); }
+  bool end_array() { return leave() || (build_->end_array() && finished()); }
 
   [[noreturn]] bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
-    // The library's text opens with its own error number and position, up to the first colon.
+    // The library quotes the whole token that it stopped in, however long. Its text opens with its own error number and
+    // position, up to the first colon.
     const std::string text = error.what();
     const std::size_t colon = text.find(": ");
     const std::string complaint = colon == std::string::npos ? text : text.substr(colon + 2);
-    throw FormatError(fmt::format("{}: not valid JSON at byte {}: {}", source_, position, shortened(complaint)));
+    throw FormatError(fmt::format("{}: not valid JSON at byte {}: {}", source_, position, shortened(complaint, 200)));
   }
 
  private:
-  bool skipped() const { return skipping_; }
+  // Counts a value that holds no others; is it left out?
+  bool scalar(std::size_t text_size) {
+    if (skipping_) return true;
+    if (handle_entry_ != nullptr && depth_ == 0) refuse_no_object();
+    add_cost(kValueCost + text_size);
+    return false;
+  }
   void enter() {
     if (++depth_ > max_depth_) {
       throw FormatError(fmt::format("{}: JSON nested deeper than {} levels", source_, max_depth_));
     }
+    if (!skipping_) add_cost(kValueCost + kContainerCost);
   }
   // Is the value that ends here left out? The outermost object itself never is.
   bool leave() {
     if (--depth_ == 0) skipping_ = false;
     return skipping_;
   }
+  // The outermost object of entries that are handed over; it is not built.
+  bool is_outermost() const { return handle_entry_ != nullptr && depth_ == 1; }
+  bool finished() {
+    if (is_outermost()) (*handle_entry_)(entry_, result_);
+    return true;
+  }
+  void add_cost(std::size_t bytes) {
+    cost_ += bytes;
+    if (cost_ > kMemoryLimit) {
+      throw FormatError(
+          fmt::format("{}: JSON of so many values that they take more than {} MiB, which none of the known "
+                      "files does",
+                      source_, kMemoryLimit >> 20));
+    }
+  }
+  [[noreturn]] void refuse_no_object() const {
+    throw FormatError(fmt::format("{}: a JSON object was expected, found another value", source_));
+  }
 
-  nlohmann::detail::json_sax_dom_parser<Json> build_;
+  Json& result_;
+  std::optional<nlohmann::detail::json_sax_dom_parser<Json>> build_;
   const std::string& source_;
-  const std::vector<std::string>& wanted_keys_;
   int max_depth_;
+  const std::vector<std::string>* wanted_keys_ = nullptr;
+  const EntryHandler* handle_entry_ = nullptr;
+  std::string entry_;  // the entry's key
+  std::size_t cost_ = 0;
   int depth_ = 0;
   bool skipping_ = false;  // inside a value of the outermost object that nobody wants
   std::vector<std::set<std::string>> keys_;
 };
 
 template <class Json>
-Json parse(std::string_view text, const std::string& source, const std::vector<std::string>& wanted_keys,
-           int max_depth) {
-  Json result;
-  CheckedBuilder<Json> builder(result, source, wanted_keys, max_depth);
+void run(CheckedBuilder<Json>& builder, std::string_view text, const std::string& source) {
+  check_token_lengths(text, source);
   Json::sax_parse(text, &builder);
-  return result;
 }
 
 }  // namespace
 
 nlohmann::ordered_json parse_json(std::string_view text, const std::string& source, int max_depth) {
-  return parse<nlohmann::ordered_json>(text, source, {}, max_depth);
+  nlohmann::ordered_json result;
+  CheckedBuilder<nlohmann::ordered_json> builder(result, source, max_depth);
+  run(builder, text, source);
+  return result;
 }
 
 nlohmann::json parse_large_json(std::string_view text, const std::string& source,
                                 const std::vector<std::string>& wanted_keys, int max_depth) {
-  return parse<nlohmann::json>(text, source, wanted_keys, max_depth);
+  nlohmann::json result;
+  CheckedBuilder<nlohmann::json> builder(result, source, max_depth);
+  builder.keep_only(wanted_keys);
+  run(builder, text, source);
+  return result;
+}
+
+void for_each_json_entry(std::string_view text, const std::string& source, const JsonEntryHandler& handle,
+                         int max_depth) {
+  nlohmann::json result;
+  CheckedBuilder<nlohmann::json> builder(result, source, max_depth);
+  builder.hand_over_entries(handle);
+  run(builder, text, source);
 }
 
 }  // namespace nkat

@@ -49,6 +49,12 @@ std::size_t complete_utf8_prefix(std::string_view text) {
   return text.size();
 }
 
+std::string shortened(std::string_view text, std::size_t longest) {
+  if (text.size() <= longest) return std::string(text);
+  const std::string_view head = text.substr(0, longest);
+  return std::string(head.substr(0, complete_utf8_prefix(head))) + " ...";
+}
+
 bool is_unicode_white_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;

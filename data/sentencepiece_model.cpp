@@ -4,16 +4,17 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <cstring>
+#include <optional>
 #include <unordered_set>
 
+#include "core/byte_cursor.h"
 #include "core/error.h"
 #include "core/utf8.h"
 
 namespace nkat::data {
 namespace {
 
-constexpr std::size_t kPieceLimit = std::size_t{1} << 24;
+constexpr std::size_t kPieceLimit = std::size_t{1} << 19;
 constexpr std::size_t kTextLimit = 64 * 1024;
 constexpr std::uint64_t kBpe = 2;
 
@@ -22,68 +23,46 @@ enum class Wire : std::uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32
 struct Field {
   std::uint64_t number = 0;
   Wire wire = Wire::kVarint;
-  std::uint64_t value = 0;  // varint and fixed widths
-  std::string_view bytes;   // length-delimited
+  std::uint64_t value = 0;          // varint and fixed widths
+  std::optional<ByteCursor> bytes;  // length-delimited
 };
 
-// Fields of one message, one after the other; every length is compared with what is left.
+// Fields of one message, one after the other.
 class WireReader {
  public:
-  WireReader(std::string_view bytes, const std::string& source) : rest_(bytes), source_(source) {}
+  explicit WireReader(ByteCursor cursor) : cursor_(cursor) {}
 
   bool next(Field& field) {
-    if (rest_.empty()) return false;
-    const std::uint64_t key = varint();
-    field = {.number = key >> 3, .wire = static_cast<Wire>(key & 7), .value = 0, .bytes = {}};
-    if (field.number == 0) fail("field number 0");
+    if (cursor_.at_end()) return false;
+    const std::uint64_t key = cursor_.varint("a field's number");
+    field = {.number = key >> 3, .wire = static_cast<Wire>(key & 7), .value = 0, .bytes = std::nullopt};
+    if (field.number == 0) fail("a field of number 0");
     switch (field.wire) {
-      case Wire::kVarint: field.value = varint(); return true;
-      case Wire::kFixed64: field.value = fixed(8); return true;
-      case Wire::kFixed32: field.value = fixed(4); return true;
-      case Wire::kBytes: field.bytes = take(varint()); return true;
+      case Wire::kVarint: field.value = cursor_.varint("a number"); return true;
+      case Wire::kFixed64: field.value = cursor_.number<std::uint64_t>("a number"); return true;
+      case Wire::kFixed32: field.value = cursor_.number<std::uint32_t>("a number"); return true;
+      case Wire::kBytes: field.bytes = cursor_.part(cursor_.varint("a field's length"), "a field"); return true;
     }
     fail(fmt::format("wire type {}", key & 7));
   }
 
-  [[noreturn]] void fail(const std::string& what) const {
-    throw FormatError(fmt::format("{}: not a sentencepiece model: {}; a tokenizer.model of the Llama kind was expected",
-                                  source_, what));
-  }
+  [[noreturn]] void fail(const std::string& what) const { cursor_.fail(what); }
 
  private:
-  std::string_view take(std::uint64_t count) {
-    if (count > rest_.size()) fail(fmt::format("a field of {} bytes where {} are left", count, rest_.size()));
-    const std::string_view taken = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return taken;
-  }
-
-  std::uint64_t fixed(std::size_t width) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, take(width).data(), width);
-    return value;
-  }
-
-  std::uint64_t varint() {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      const auto byte = static_cast<unsigned char>(take(1)[0]);
-      value |= std::uint64_t{byte & 0x7Fu} << shift;
-      if (byte < 0x80) return value;
-    }
-    fail("a number longer than 10 bytes");
-  }
-
-  std::string_view rest_;
-  const std::string& source_;
+  ByteCursor cursor_;
 };
 
-Piece parse_piece(std::string_view bytes, std::size_t id, const std::string& source) {
-  WireReader reader(bytes, source);
+Piece parse_piece(ByteCursor message, std::size_t id) {
+  WireReader reader(message);
   Piece piece;
   Field field;
   while (reader.next(field)) {
-    if (field.number == 1 && field.wire == Wire::kBytes) piece.text = field.bytes;
+    if (field.number == 1 && field.wire == Wire::kBytes) {
+      const std::uint64_t length = field.bytes->remaining();
+      if (length == 0 || length > kTextLimit)
+        reader.fail(fmt::format("piece {} has {} bytes, 1 to {} allowed", id, length, kTextLimit));
+      piece.text = field.bytes->text(length, kTextLimit, "a piece");
+    }
     if (field.number == 2 && field.wire == Wire::kFixed32) {
       piece.score = std::bit_cast<float>(static_cast<std::uint32_t>(field.value));
     }
@@ -92,9 +71,7 @@ Piece parse_piece(std::string_view bytes, std::size_t id, const std::string& sou
       piece.type = static_cast<PieceType>(field.value);
     }
   }
-  if (piece.text.empty() || piece.text.size() > kTextLimit) {
-    reader.fail(fmt::format("piece {} has {} bytes, 1 to {} allowed", id, piece.text.size(), kTextLimit));
-  }
+  if (piece.text.empty()) reader.fail(fmt::format("piece {} has 0 bytes, 1 to {} allowed", id, kTextLimit));
   if (find_invalid_utf8(piece.text) != std::string::npos || piece.text.find('\0') != std::string::npos) {
     reader.fail(fmt::format("piece {} is not UTF-8 text", id));
   }
@@ -106,14 +83,14 @@ struct Settings {
   std::uint64_t model_type = 1;
   std::uint64_t space_as_suffix = 0;
   std::uint64_t byte_fallback = 0;
-  std::string_view character_map;
+  bool has_character_map = false;
   std::uint64_t dummy_prefix = 1;
   std::uint64_t remove_extra_spaces = 1;
   std::uint64_t escape_spaces = 1;
 };
 
-void parse_trainer(std::string_view bytes, const std::string& source, Settings& settings) {
-  WireReader reader(bytes, source);
+void parse_trainer(ByteCursor message, Settings& settings) {
+  WireReader reader(message);
   for (Field field; reader.next(field);) {
     if (field.wire != Wire::kVarint) continue;
     if (field.number == 3) settings.model_type = field.value;
@@ -122,10 +99,10 @@ void parse_trainer(std::string_view bytes, const std::string& source, Settings& 
   }
 }
 
-void parse_normalizer(std::string_view bytes, const std::string& source, Settings& settings) {
-  WireReader reader(bytes, source);
+void parse_normalizer(ByteCursor message, Settings& settings) {
+  WireReader reader(message);
   for (Field field; reader.next(field);) {
-    if (field.number == 2 && field.wire == Wire::kBytes) settings.character_map = field.bytes;
+    if (field.number == 2 && field.wire == Wire::kBytes) settings.has_character_map = !field.bytes->at_end();
     if (field.wire != Wire::kVarint) continue;
     if (field.number == 3) settings.dummy_prefix = field.value;
     if (field.number == 4) settings.remove_extra_spaces = field.value;
@@ -143,7 +120,7 @@ void check_settings(const Settings& settings, const std::string& source) {
   require(settings.model_type == kBpe, "a byte-pair model (model_type BPE)");
   require(settings.byte_fallback != 0, "byte_fallback");
   require(settings.space_as_suffix == 0, "white space as prefix");
-  require(settings.character_map.empty(), "the identity normalizer");
+  require(!settings.has_character_map, "the identity normalizer");
   require(settings.dummy_prefix != 0, "add_dummy_prefix");
   require(settings.remove_extra_spaces == 0, "remove_extra_whitespaces = false");
   require(settings.escape_spaces != 0, "escape_whitespaces");
@@ -156,7 +133,7 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
   for (std::size_t id = 0; id < pieces.size(); ++id) {
     const Piece& piece = pieces[id];
     if (!texts.insert(piece.text).second) {
-      throw FormatError(fmt::format("{}: the piece '{}' stands twice, again at {}", source, piece.text, id));
+      throw FormatError(fmt::format("{}: the piece '{}' stands twice, again at {}", source, shortened(piece.text), id));
     }
     unknown += piece.type == PieceType::kUnknown ? 1 : 0;
     if (piece.type != PieceType::kByte) continue;
@@ -166,7 +143,7 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
     }
     if (value == 256)
       throw FormatError(
-          fmt::format("{}: byte piece {} is '{}', <0x00> to <0xFF> were expected", source, id, piece.text));
+          fmt::format("{}: byte piece {} is '{}', <0x00> to <0xFF> were expected", source, id, shortened(piece.text)));
     bytes[value] = true;
   }
   if (unknown != 1) throw FormatError(fmt::format("{}: one UNKNOWN piece was expected, found {}", source, unknown));
@@ -196,15 +173,16 @@ void put_bytes(std::string& out, std::uint64_t field, std::string_view bytes) {
 std::vector<Piece> parse_sentencepiece_model(std::string_view bytes, const std::string& source) {
   std::vector<Piece> pieces;
   Settings settings;
-  WireReader reader(bytes, source);
+  const std::string where = source + ": not a sentencepiece model of the Llama kind";
+  WireReader reader(ByteCursor(bytes, where));
   for (Field field; reader.next(field);) {
     if (field.wire != Wire::kBytes) continue;
     if (field.number == 1) {
       if (pieces.size() == kPieceLimit) reader.fail(fmt::format("more than {} pieces", kPieceLimit));
-      pieces.push_back(parse_piece(field.bytes, pieces.size(), source));
+      pieces.push_back(parse_piece(*field.bytes, pieces.size()));
     }
-    if (field.number == 2) parse_trainer(field.bytes, source, settings);
-    if (field.number == 3) parse_normalizer(field.bytes, source, settings);
+    if (field.number == 2) parse_trainer(*field.bytes, settings);
+    if (field.number == 3) parse_normalizer(*field.bytes, settings);
   }
   if (pieces.empty()) reader.fail("it has no pieces");
   check_settings(settings, source);

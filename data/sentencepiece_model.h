@@ -7,7 +7,7 @@
 //
 // Accepted are byte-pair models as Llama and Phi-3 use them: byte fallback, no character map, a prefix and every space
 // kept. Anything else would give other ids than Hugging Face's tokenizer, so it is a FormatError, as are broken bytes,
-// duplicate, empty, overlong or non-UTF-8 pieces and more than 2^24 of them. The library only ever sees bytes
+// duplicate, empty, overlong or non-UTF-8 pieces and more than 2^19 of them. The library only ever sees bytes
 // that serialize_sentencepiece_model wrote from checked fields.
 #pragma once
 

@@ -51,7 +51,13 @@ std::vector<Piece> read_pieces(const fs::path& model_folder) {
         "{}: a sentencepiece tokenizer.model was expected, as Phi-3 and Phi-3.5 have it, found {}",
         model_folder.string(), other ? "another tokenizer (Phi-4 and GPT-2 kinds are not supported)" : "none"));
   }
-  return parse_sentencepiece_model(read_file(path, kModelLimit), path.string());
+  const MappedFile map(path);
+  if (map.bytes().size() > kModelLimit) {
+    throw DataError(
+        fmt::format("{}: at most {} bytes were expected, found {}", path.string(), kModelLimit, map.bytes().size()));
+  }
+  const std::string_view bytes(reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size());
+  return parse_sentencepiece_model(bytes, path.string());
 }
 
 // tokenizer.json must mean what this class does: prefix and spaces as U+2581 on every stretch, byte-pair merging of the

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include "core/durable_file.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/signals.h"
@@ -62,6 +63,49 @@ TEST_F(DurableFileTest, SaysWhereItCannotWrite) {
   EXPECT_THROW(write_file_durably(folder_.path() / "nowhere" / "a", "x"), DeviceError);
   EXPECT_THROW(write_file_durably("/dev/null/a", "x"), DeviceError);
   EXPECT_THROW(create_folders("/dev/null/a"), DeviceError);
+}
+
+std::span<const std::byte> as_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+TEST_F(DurableFileTest, StreamsAFileWholeOrNotAtAll) {
+  const fs::path path = folder_.write("a", "old");
+  {
+    DurableFile file(path, 6);
+    file.append(as_bytes("new"));
+    EXPECT_EQ(read_file(path, 10), "old");
+    EXPECT_THROW(file.publish(), InternalError);  // three bytes are missing
+  }
+  EXPECT_EQ(read_file(path, 10), "old");
+  EXPECT_THAT(names(), UnorderedElementsAre("a"));
+  DurableFile file(path, 6);
+  file.append(as_bytes("new"));
+  file.append(as_bytes("er."));
+  EXPECT_EQ(file.written(), 6U);
+  file.publish();
+  EXPECT_EQ(read_file(path, 10), "newer.");
+  EXPECT_THAT(names(), UnorderedElementsAre("a"));
+}
+
+TEST_F(DurableFileTest, StreamsNothingThatTheDiskHasNoRoomFor) {
+  const testing::Reader start = [&](const std::string&) { DurableFile(folder_.path() / "a", UINT64_MAX); };
+  EXPECT_THAT(testing::complaint_about(start, ""), HasSubstr("18446744073709551615 bytes of disk space are required"));
+  {
+    const FileSizeLimit limit(1000);
+    DurableFile file(folder_.path() / "a", 2000);
+    EXPECT_THROW(file.append(as_bytes(std::string(2000, 'n'))), DeviceError);
+  }
+  EXPECT_TRUE(names().empty());
+}
+
+// Of this process and of processes that live nothing is removed.
+TEST_F(DurableFileTest, RemovesWhatKilledProcessesStreamedUnderTheSameName) {
+  const std::string dead = "a.nkat-tmp-2147483646-0";  // above the highest process number that Linux gives
+  for (const std::string& name : {dead, std::string("b.nkat-tmp-2147483646-0"), std::string("a.nkat-tmp-1-0")})
+    folder_.write(name, "x");
+  DurableFile(folder_.path() / "a", 1);
+  EXPECT_THAT(names(), UnorderedElementsAre("b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"));
 }
 
 TEST_F(DurableFileTest, PublishesAFolderWholeOrNotAtAll) {

@@ -23,6 +23,18 @@ TEST(Json, KeepsValuesAndTheOrderOfKeys) {
   EXPECT_EQ(parse_json(" 5 ", "x.json").dump(), "5");
 }
 
+std::string many(std::string_view text, int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += text;
+  return all;
+}
+
+std::string numbered_keys(int count) {
+  std::string text = "{\"x\":0";
+  for (int i = 1; i < count; ++i) text += fmt::format(",\"{}\":0", i);
+  return text + "}";
+}
+
 TEST(Json, RefusesEachFaultByName) {
   const struct {
     const char* name;
@@ -46,6 +58,32 @@ TEST(Json, RefusesEachFaultByName) {
       {"ControlCharacter", "\"\n\"", "not valid JSON"},
       {"KeyTwice", R"({"a":1,"a":2})", "the key 'a' stands twice"},
       {"KeyTwiceInside", R"({"a":{"b":1,"c":{},"b":2}})", "the key 'b' stands twice"},
+      {"BareKey", "{a:1}", "not valid JSON"},
+      {"NumberAsKey", "{1:1}", "not valid JSON"},
+      {"MissingColon", R"({"a" 1})", "not valid JSON"},
+      {"MissingComma", R"([1 2])", "not valid JSON"},
+      {"WrongBracket", "[1}", "not valid JSON"},
+      {"Hexadecimal", "[0x10]", "not valid JSON"},
+      {"PlusSign", "[+1]", "not valid JSON"},
+      {"BarePoint", "[.5]", "not valid JSON"},
+      {"Nul", std::string("[1\0]", 4), "not valid JSON"},
+      {"UnknownEscape", R"(["\x"])", "not valid JSON"},
+      {"CutEscape", R"(["\)", "not valid JSON"},
+      {"CutUnicodeEscape", R"(["\u12)", "not valid JSON"},
+      {"OverlongUtf8", "\"\xC0\x80\"", "not valid JSON"},
+      {"SurrogateInUtf8", "\"\xED\xA0\x80\"", "not valid JSON"},
+      {"ByteOrderMark", "\xEF\xBB", "not valid JSON"},
+      {"CapitalTrue", "[True]", "not valid JSON"},
+      {"LongText", "\"" + std::string(5 << 20, 'x') + "\"",
+       "at most 4194304 bytes was expected, found 5242881 at byte 0"},
+      {"LongTextWithoutEnd", "[\"" + std::string(5 << 20, '\\'), "at most 4194304 bytes"},
+      {"LongNumber", "[1," + std::string(5 << 20, '7') + "]", "found 5242880 at byte 3"},
+      {"LongKeyTwice", "{\"" + std::string(1 << 20, 'k') + "\":1,\"" + std::string(1 << 20, 'k') + "\":1}",
+       "kkk ...' stands twice"},
+      {"ManyValues", "[1" + many(",1", 2'000'000) + "]", "they take more than 48 MiB"},
+      {"ManyLists", "[[]" + many(",[]", 1'000'000) + "]", "they take more than 48 MiB"},
+      {"ManyKeys", numbered_keys(4097), "an object of at most 4096 keys was expected"},
+      {"DeepWithoutEnd", std::string(1'000'000, '['), "nested deeper than 4 levels"},
       {"TooDeep", "[[[[[]]]]]", "nested deeper than 4 levels"},
       {"TooDeepObjects", R"({"a":{"a":{"a":{"a":{}}}}})", "nested deeper than 4 levels"},
   };
@@ -68,15 +106,42 @@ TEST(Json, KeepsOnlyTheWantedKeysOfTheOutermostObject) {
 
 TEST(Json, TakesTimeInProportionToTheKeys) {
   std::string text = "{";
-  for (int i = 0; i < 300'000; ++i) text += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":{\"a\":[]}";
-  EXPECT_EQ(parse_large_json(text + "}", "x").size(), 300'000u);
+  for (int i = 0; i < 100'000; ++i) text += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":{\"a\":[]}";
+  EXPECT_EQ(parse_large_json(text + "}", "x").size(), 100'000u);
 }
 
-TEST(Json, SurvivesEveryTruncationAndBitFlip) {
-  const std::string text = R"({"b":[1,-2,3.5e1],"a":{"x":null,"y":true},"c":"\u3053 t"})";
-  const testing::Reader read = [](const std::string& bytes) { parse_json(bytes, "x"); };
-  EXPECT_EQ(testing::refused_truncations(read, text), static_cast<int>(text.size()));
-  EXPECT_GT(testing::refused_bit_flips(read, text), 100);
+TEST(Json, HandsOverOneEntryAfterTheOther) {
+  std::string seen;
+  const auto collect = [&](const std::string& key, const nlohmann::json& value) {
+    seen += key + "=" + value.dump() + ";";
+  };
+  for_each_json_entry(R"({"b":[1,{"x":{}}],"a":{"y":[]},"c":null,"b":-2.5,"d":"t"})", "x", collect);
+  EXPECT_EQ(seen, R"(b=[1,{"x":{}}];a={"y":[]};c=null;b=-2.5;d="t";)");
+}
+
+TEST(Json, HandsOverNothingButTheEntriesOfAnObject) {
+  const auto complaint_about_entries = [](const std::string& text) {
+    const testing::Reader read = [](const std::string& bytes) {
+      for_each_json_entry(
+          bytes, "x.json", [](const std::string&, const nlohmann::json&) {}, 3);
+    };
+    return testing::complaint_about(read, text);
+  };
+  for (const char* other : {"[]", "[{}]", "5", "\"t\"", "null", "true"})
+    EXPECT_EQ(complaint_about_entries(other), "x.json: a JSON object was expected, found another value") << other;
+  EXPECT_THAT(complaint_about_entries(R"({"a":{"b":1,"b":2}})"), HasSubstr("the key 'b' stands twice"));
+  EXPECT_THAT(complaint_about_entries(R"({"a":[[[]]]})"), HasSubstr("nested deeper than 3 levels"));
+  EXPECT_THAT(complaint_about_entries(R"({"a":1)"), HasSubstr("not valid JSON"));
+  EXPECT_EQ(complaint_about_entries("{}"), "");
+}
+
+// Each entry alone is small.
+TEST(Json, HandsOverMoreEntriesThanItCouldHold) {
+  std::string text = "{\"0\":0";
+  for (int i = 1; i < 500'000; ++i) text += ",\"" + std::to_string(i) + "\":[1]";
+  int entries = 0;
+  for_each_json_entry(text + "}", "x", [&](const std::string&, const nlohmann::json&) { ++entries; });
+  EXPECT_EQ(entries, 500'000);
 }
 
 }  // namespace

@@ -104,18 +104,28 @@ struct Corruption {
   const char* message;
 };
 
+std::string many(std::string_view text, int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += text;
+  return all;
+}
+
 std::string tensor(const std::string& fields) { return R"({"a":{)" + fields + "}}"; }
 
 std::vector<Corruption> corruptions() {
   const std::string f32 = R"("dtype":"F32","shape":[2],"data_offsets":[0,8])";
   std::vector<Corruption> all = {
-      {"EmptyFile", "", "at least 8 bytes"},
-      {"SevenBytes", "1234567", "at least 8 bytes"},
-      {"HeaderLongerThanFile", with_length(100, "{}"), "header of 100 bytes in a file of 10"},
-      {"HeaderAboveLimit", with_length(100'000'001, "{}"), "at most 100000000 allowed"},
-      {"HeaderLengthOverflows", with_length(~std::uint64_t{0}, "{}"), "at most 100000000 allowed"},
-      {"EmptyHeader", with_length(0, ""), "must be a JSON object"},
-      {"HeaderIsList", file_of("[]", 0), "must be a JSON object"},
+      {"EmptyFile", "", "the header's length: 8 bytes were required, found 0"},
+      {"SevenBytes", "1234567", "the header's length: 8 bytes were required, found 7"},
+      {"HeaderLongerThanFile", with_length(100, "{}"),
+       "at byte 8: the header: 100 bytes were required, found 2; the file is cut"},
+      {"HeaderAboveLimit", with_length(100'000'001, "{}"), "the header: at most 100000000 bytes were required"},
+      {"HeaderLengthOverflows", with_length(~std::uint64_t{0}, "{}"),
+       "the header: at most 100000000 bytes were required"},
+      {"EmptyHeader", with_length(0, ""), "not valid JSON"},
+      {"HeaderIsList", file_of("[]", 0), "a JSON object was expected"},
+      {"HeaderIsNumber", file_of("5", 0), "a JSON object was expected"},
+      {"HeaderIsTwoObjects", file_of("{}{}", 0), "not valid JSON"},
       {"HeaderIsCutJson", file_of(R"({"a":{)", 0), "not valid JSON"},
       {"HeaderNotUtf8", file_of("{\"\xFF\":{}}", 0), "not valid JSON"},
       {"HeaderDeep", file_of(R"({"a":[[[[[[[[]]]]]]]]})", 0), "nested deeper"},
@@ -149,6 +159,16 @@ std::vector<Corruption> corruptions() {
       {"NameEmpty", file_of(R"({"":{)" + f32 + "}}", 8), "1 to 256 bytes"},
       {"NameTooLong", file_of("{\"" + std::string(257, 'n') + "\":{" + f32 + "}}", 8), "1 to 256 bytes"},
       {"NameWithNul", file_of(R"({"a\u0000b":{)" + f32 + "}}", 8), "control characters"},
+      {"LongField", file_of(tensor(f32 + ",\"" + std::string(1 << 20, 'f') + "\":1"), 8), "fff ...' is not known"},
+      {"LongDtype",
+       file_of(tensor("\"dtype\":\"" + std::string(1 << 20, 'F') + R"(","shape":[2],"data_offsets":[0,8])"), 8),
+       "FFF ...' can't be used"},
+      {"HugeNumber", file_of(tensor(R"("dtype":"U8","shape":[99999999999999999999],"data_offsets":[0,8])"), 8),
+       "integers >= 0"},
+      {"ManyDimensions",
+       file_of(tensor(R"("dtype":"U8","data_offsets":[0,8],"shape":[1)" + many(",1", 2'000'000) + "]"), 8),
+       "more than 48 MiB"},
+      {"MetadataTwice", file_of(R"({"__metadata__":{},"__metadata__":{}})", 0), "__metadata__ stands twice"},
       {"MetadataHoldsNumber", file_of(R"({"__metadata__":{"a":1}})", 0), "must hold a text"},
       {"MetadataIsList", file_of(R"({"__metadata__":[]})", 0), "object of texts"}};
   return all;
@@ -166,15 +186,6 @@ TEST_F(SafetensorsTest, RefusesMoreTensorsThanTheLimit) {
     header += (i == 0 ? "\"" : ",\"") + std::to_string(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
   }
   EXPECT_THAT(nkat::testing::complaint_about(reader(), file_of(header + "}", 0)), HasSubstr("at most 131072 tensors"));
-}
-
-TEST_F(SafetensorsTest, RefusesEveryTruncationAndSurvivesEveryBitFlip) {
-  const std::string file = serialize_safetensors(
-      {{"weight", DType::kF32, {2}, as_bytes("12345678")}, {"bias", DType::kBF16, {1, 1}, as_bytes("ab")}},
-      {{"format", "pt"}});
-  EXPECT_EQ(nkat::testing::refused_truncations(reader(), file), static_cast<int>(file.size()));
-  // Flips in names, metadata and data can leave a sound file.
-  EXPECT_GT(nkat::testing::refused_bit_flips(reader(), file), 8 * 8);
 }
 
 }  // namespace

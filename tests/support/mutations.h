@@ -3,7 +3,10 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <chrono>
+#include <cstring>
 #include <functional>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -44,6 +47,59 @@ inline int refused_bit_flips(const Reader& read, const std::string& bytes, std::
     }
   }
   return refused;
+}
+
+// One to four damages of every kind that files meet: turned bits, other bytes, numbers at the edges of their types put
+// anywhere, stretches removed, doubled or put elsewhere, the end cut off or lengthened.
+inline std::string mutated(const std::string& bytes, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto below = [&](std::size_t count) {
+    return static_cast<std::size_t>(random() % std::max<std::size_t>(count, 1));
+  };
+  static constexpr std::uint64_t kEdges[] = {0,          1,          2,          0x7F,       0x80,       0xFF,
+                                             0x7FFF,     0xFFFF,     0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x100000000,
+                                             1ULL << 40, 1ULL << 62, ~0ULL >> 1, 1ULL << 63, ~0ULL - 7,  ~0ULL};
+  std::string damaged = bytes;
+  for (std::size_t count = 1 + below(4); count > 0 && !damaged.empty(); --count) {
+    const std::size_t at = below(damaged.size());
+    const std::size_t length = std::min(1 + below(16), damaged.size() - at);
+    const std::uint64_t edge = kEdges[below(std::size(kEdges))];
+    switch (below(7)) {
+      case 0: damaged[at] = static_cast<char>(damaged[at] ^ (1 << below(8))); break;
+      case 1: damaged[at] = static_cast<char>(random()); break;
+      case 2: std::memcpy(damaged.data() + at, &edge, std::min(std::size_t{1} << below(4), damaged.size() - at)); break;
+      case 3: damaged.erase(at, length); break;
+      case 4: damaged.insert(at, damaged.substr(at, length)); break;
+      case 5: damaged.insert(below(damaged.size()), damaged.substr(at, length)); break;
+      default: damaged.resize(below(3) == 0 ? at : damaged.size() + length, '\x7F');
+    }
+  }
+  return damaged;
+}
+
+struct MutationCounts {
+  int tried = 0;
+  int refused = 0;
+};
+
+// `count` mutations, seeds from 0; an exception that is no nkat::Error, or not of exit code 3, fails the test, as do
+// more than 10 seconds (a reader that hangs, not one that is slow: each mutation takes microseconds).
+inline MutationCounts survive_mutations(const Reader& read, const std::string& bytes, int count) {
+  const auto start = std::chrono::steady_clock::now();
+  MutationCounts counts;
+  for (; counts.tried < count; ++counts.tried) {
+    try {
+      read(mutated(bytes, static_cast<std::uint64_t>(counts.tried)));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit_code(), ExitCode::kInput) << "seed " << counts.tried << ": " << error.what();
+      EXPECT_LT(std::strlen(error.what()), 2000U) << "seed " << counts.tried;
+      ++counts.refused;
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << "seed " << counts.tried << ": " << error.what();
+    }
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  return counts;
 }
 
 }  // namespace nkat::testing

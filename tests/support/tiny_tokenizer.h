@@ -37,7 +37,9 @@ inline std::string proto_number(int field, std::uint64_t value) {
   return proto_varint(static_cast<std::uint64_t>(field) << 3) + proto_varint(value);
 }
 inline std::string proto_bytes(int field, std::string_view bytes) {
-  return proto_varint(static_cast<std::uint64_t>(field) << 3 | 2) + proto_varint(bytes.size()) + std::string(bytes);
+  std::string out = proto_varint(static_cast<std::uint64_t>(field) << 3 | 2);
+  out += proto_varint(bytes.size());
+  return out += bytes;
 }
 inline std::string proto_piece(std::string_view text, float score, int type) {
   std::string score_bytes(4, '\0');

@@ -1,0 +1,56 @@
+#include "export/inspect/finite.h"
+
+#include <fmt/format.h>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "core/error.h"
+#include "export/quantize/quantize.h"
+
+namespace nkat::gguf {
+namespace {
+
+// Of a floating-point number kept as a word: infinite or NaN are those with all these bits.
+template <class Word>
+void require_exponents(Word exponent, std::span<const std::byte> bytes, const std::string& who) {
+  for (std::size_t i = 0; i < bytes.size() / sizeof(Word); ++i) {
+    Word word{};
+    std::memcpy(&word, bytes.data() + i * sizeof word, sizeof word);
+    if ((word & exponent) == exponent)
+      throw FormatError(fmt::format("{}: a finite number was required, element {} is infinite or no number", who, i));
+  }
+}
+
+}  // namespace
+
+void require_finite(data::DType type, std::span<const std::byte> bytes, const std::string& who) {
+  switch (type) {
+    case data::DType::kF64: return require_exponents<std::uint64_t>(0x7FF0'0000'0000'0000, bytes, who);
+    case data::DType::kF32: return require_exponents<std::uint32_t>(0x7F80'0000, bytes, who);
+    case data::DType::kF16: return require_exponents<std::uint16_t>(0x7C00, bytes, who);
+    case data::DType::kBF16: return require_exponents<std::uint16_t>(0x7F80, bytes, who);
+    default: return;
+  }
+}
+
+bool require_finite(GgmlType type, std::span<const std::byte> blocks, const std::string& who) {
+  const GgmlTypeTraits& known = traits(type);
+  if (!known.has_codec) return false;
+  constexpr std::size_t kBlocks = 512;
+  std::vector<float> values;
+  for (std::size_t begin = 0; begin < blocks.size(); begin += kBlocks * known.block_bytes) {
+    const auto piece = blocks.subspan(begin, std::min(kBlocks * known.block_bytes, blocks.size() - begin));
+    values.resize(piece.size() / known.block_bytes * known.block_elements);
+    decode_rows(type, piece, values);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i])) continue;
+      throw FormatError(fmt::format("{}: a finite number was required, element {} is infinite or no number", who,
+                                    begin / known.block_bytes * known.block_elements + i));
+    }
+  }
+  return true;
+}
+
+}  // namespace nkat::gguf
