@@ -193,6 +193,13 @@ FolderLock::FolderLock(const fs::path& folder) {
     throw DeviceError(fmt::format("{}: in use by another process ({}); wait for it, stop it, or choose another folder",
                                   folder.string(), count > 0 ? holder : "its number is not known"));
   }
+  // The holder before may have removed the file between open and flock: what is locked then is no file that others see.
+  struct stat locked {
+  }, seen{};
+  if (::fstat(file_.get(), &locked) != 0 || ::stat(path.c_str(), &seen) != 0 || locked.st_ino != seen.st_ino) {
+    throw DeviceError(
+        fmt::format("{}: its lock was removed by another process just now; start again", folder.string()));
+  }
   const std::string name = fmt::format("process {}", ::getpid());
   if (::ftruncate(file_.get(), 0) != 0) fail_write(path, "cutting the lock");
   write_all(file_.get(), name, path);

@@ -28,7 +28,9 @@ std::vector<std::int64_t> saved_steps(const fs::path& checkpoints) {
     const std::string name = entry.path().filename().string();
     std::int64_t step = 0;
     const char* end = name.data() + name.size();
-    if (name.rfind("step-", 0) == 0 && std::from_chars(name.data() + 5, end, step).ptr == end) steps.push_back(step);
+    if (name.rfind("step-", 0) != 0 || std::from_chars(name.data() + 5, end, step).ptr != end) continue;
+    // Another spelling of the number, one too large for it or below 0 is no checkpoint of ours.
+    if (step >= 0 && checkpoint_path(checkpoints, step).filename() == name) steps.push_back(step);
   }
   std::sort(steps.begin(), steps.end());
   return steps;

@@ -1,9 +1,14 @@
 #include "models/batch_generation.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <deque>
+
+#include "core/log.h"
 #include "core/machine.h"
 #include "layers/kernels/device_info.h"
+#include "models/out_of_memory.h"
 
 namespace nkat::models {
 namespace {
@@ -17,13 +22,15 @@ class Desk {
         config_(decoder.config()),
         prompts_(prompts),
         results_(prompts.size()),
-        batch_(decoder, blocks, {.slots = options.max_sequences}) {
+        batch_(decoder, blocks, {.slots = options.max_sequences}),
+        width_(options.max_sequences) {
+    for (std::size_t prompt = 0; prompt < prompts.size(); ++prompt) waiting_.push_back(prompt);
     for (std::int64_t slot = options.max_sequences; slot > 0; --slot) free_slots_.push_back(slot - 1);
   }
 
   std::vector<Generation> run() {
     for (admit(); !work_.empty(); admit()) {
-      write_on();
+      if (!write_on_or_shrink()) continue;
       std::erase_if(work_, [this](const Work& work) { return leave_if_done(work); });
       if (options_.progress) options_.progress(progress_);
     }
@@ -44,15 +51,39 @@ class Desk {
   }
 
   void admit() {
-    for (; next_ < prompts_.size() && !free_slots_.empty(); ++next_) {
-      const std::int64_t reserved = needed(prompts_[next_]);
+    while (!waiting_.empty() && static_cast<std::int64_t>(work_.size()) < width_) {
+      const std::size_t prompt = waiting_.front();
+      const std::int64_t reserved = needed(prompts_[prompt]);
       if (!work_.empty() && reserved_ + reserved > options_.cache_tokens) return;
       const std::int64_t slot = free_slots_.back();
+      waiting_.pop_front();
       free_slots_.pop_back();
       reserved_ += reserved;
       batch_.reserve(slot, reserved);
-      work_.push_back({.prompt = next_, .slot = slot, .reserved = reserved, .tokens = prompts_[next_]});
+      work_.push_back({.prompt = prompt, .slot = slot, .reserved = reserved, .tokens = prompts_[prompt]});
     }
+  }
+
+  // False where the memory didn't suffice: the youngest half has gone back to wait, and the batch stays that narrow.
+  bool write_on_or_shrink() {
+    try {
+      write_on();
+      return true;
+    } catch (const std::exception& error) {
+      if (!is_out_of_memory(error) || work_.size() == 1) throw;
+    }
+    width_ = static_cast<std::int64_t>(work_.size()) / 2;
+    while (static_cast<std::int64_t>(work_.size()) > width_) {
+      const Work& youngest = work_.back();
+      progress_.new_tokens -= static_cast<std::int64_t>(results_[youngest.prompt].tokens.size());
+      results_[youngest.prompt].tokens.clear();
+      waiting_.push_front(youngest.prompt);
+      vacate(youngest);
+      work_.pop_back();
+    }
+    if (batch_.decoder().device().is_cuda()) layers::cuda_empty_cache(batch_.decoder().device().index());
+    log::warning(fmt::format("out of memory: from now on at most {} prompts in work at once", width_));
+    return false;
   }
 
   // One token more for each sequence in work.
@@ -79,11 +110,15 @@ class Desk {
     } else {
       return false;
     }
+    vacate(work);
+    ++progress_.finished;
+    return true;
+  }
+
+  void vacate(const Work& work) {
     batch_.release(work.slot);
     free_slots_.push_back(work.slot);
     reserved_ -= work.reserved;
-    ++progress_.finished;
-    return true;
   }
 
   const BatchGenerationOptions& options_;
@@ -93,8 +128,9 @@ class Desk {
   CachedBatch batch_;
   std::vector<std::int64_t> free_slots_;
   std::vector<Work> work_;
-  std::size_t next_ = 0;       // the first prompt that waits
-  std::int64_t reserved_ = 0;  // cache positions of all work
+  std::deque<std::size_t> waiting_;  // numbers of prompts
+  std::int64_t width_;               // sequences in work at once, at most
+  std::int64_t reserved_ = 0;        // cache positions of all work
   BatchProgress progress_ = {.finished = 0, .prompts = static_cast<std::int64_t>(prompts_.size()), .new_tokens = 0};
 };
 

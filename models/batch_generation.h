@@ -2,9 +2,10 @@
 // so the batch stays full until the prompts run out.
 //
 // The tokens are those of generate() with temperature 0, up to ties within the rounding of a matrix product. Each
-// sequence in work holds cache for its prompt and max_new_tokens from the beginning, so that it can't run out of memory
-// half-way. Throws DataError for a prompt that the model can't take (before anything is computed), Interrupted when a
-// stop was asked for.
+// sequence in work holds cache for its prompt and max_new_tokens from the beginning, so that what fits once fits to the
+// end; where memory runs out all the same, the youngest half of the batch waits and begins anew later (the log says
+// so), down to one sequence. Throws DataError for a prompt that the model can't take (before anything is computed),
+// Interrupted when a stop was asked for.
 #pragma once
 
 #include <cstdint>

@@ -22,12 +22,22 @@ bool has_checkpoint(const fs::path& checkpoints) {
 
 }  // namespace
 
-RunFolder::RunFolder(const fs::path& path) : path_(path) {
+RunFolder::RunFolder(const fs::path& path) : path_(path), created_(!fs::exists(path)) {
   create_folders(path_);
   lock_ = std::make_unique<FolderLock>(path_);
+  created_checkpoints_ = !fs::exists(checkpoints());
   create_folders(checkpoints());
   remove_stale_temporaries(path_);
   remove_stale_temporaries(checkpoints());
+}
+
+RunFolder::~RunFolder() {
+  std::error_code ignored;
+  if (!created_checkpoints_ || !fs::remove(checkpoints(), ignored)) return;  // it is removed only if it is empty
+  if (wrote_config_) fs::remove(path_ / "config.json", ignored);
+  // While it is held: who opened it meanwhile finds the lock taken, or the file gone and makes another one.
+  fs::remove(path_ / ".lock", ignored);
+  if (created_) fs::remove(path_, ignored);
 }
 
 std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
@@ -63,7 +73,9 @@ void RunFolder::save_config(const TrainConfig& config, const MemoryChoices& choi
                     {"micro_batch_samples", choices.micro_batch_samples},
                     {"head_rows", choices.head_rows},
                     {"events", memory_events}};
+  json["validation"] = {{"sha256", config.validation_sha256}, {"since_step", config.validation_since}};
   write_file_durably(path_ / "config.json", json.dump(2) + "\n");
+  wrote_config_ = true;
 }
 
 void RunFolder::require_free_space(std::uint64_t bytes) const {

@@ -18,6 +18,10 @@ class RunFolder {
  public:
   // Creates and locks the folder and clears what a killed process left behind. DeviceError if it is in use.
   explicit RunFolder(const fs::path& path);
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+  // A start that failed before its first checkpoint leaves nothing of its own behind.
+  ~RunFolder();
 
   fs::path checkpoints() const { return path_ / "checkpoints"; }
   fs::path metrics() const { return path_ / "metrics.jsonl"; }
@@ -39,6 +43,9 @@ class RunFolder {
 
  private:
   fs::path path_;
+  bool created_ = false;  // by this process, and so may its checkpoints/ be
+  bool created_checkpoints_ = false;
+  mutable bool wrote_config_ = false;
   std::unique_ptr<FolderLock> lock_;
 };
 

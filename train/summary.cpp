@@ -5,9 +5,10 @@
 
 namespace nkat::train {
 
-std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history) {
+std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history, std::int64_t since) {
   std::optional<BestValidation> best;
   for (const StepMetrics& line : history) {
+    if (line.step <= since) continue;
     if (line.validation_loss && std::isfinite(*line.validation_loss) && (!best || *line.validation_loss < best->loss)) {
       best = {*line.validation_loss, line.step};
     }
@@ -15,7 +16,8 @@ std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& hi
   return best;
 }
 
-RunSummary summarize(const std::vector<StepMetrics>& history, const models::AdapterSet& adapter, double max_grad_norm) {
+RunSummary summarize(const std::vector<StepMetrics>& history, const models::AdapterSet& adapter, double max_grad_norm,
+                     std::int64_t validation_since) {
   RunSummary summary;
   summary.steps = static_cast<std::int64_t>(history.size());
   for (const StepMetrics& line : history) {
@@ -24,13 +26,14 @@ RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adap
     summary.peak_memory_bytes = std::max(summary.peak_memory_bytes, line.memory_bytes);
     if (max_grad_norm > 0.0 && line.grad_norm > max_grad_norm) ++summary.clipped_steps;
     if (line.skipped) ++summary.skipped_steps;
-    if (line.validation_loss && !summary.validation_loss_first) summary.validation_loss_first = line.validation_loss;
+    if (line.validation_loss && line.step > validation_since && !summary.validation_loss_first)
+      summary.validation_loss_first = line.validation_loss;
   }
   if (!history.empty()) {
     summary.loss_first = history.front().loss;
     summary.loss_last = history.back().loss;
   }
-  if (const auto best = best_validation(history)) {
+  if (const auto best = best_validation(history, validation_since)) {
     summary.validation_loss_best = best->loss;
     summary.best_step = best->step;
   }

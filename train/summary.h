@@ -26,14 +26,16 @@ struct RunSummary {
   std::int64_t skipped_steps = 0;
 };
 
-RunSummary summarize(const std::vector<StepMetrics>& history, const models::AdapterSet& adapter, double max_grad_norm);
+// Validation losses count after step `validation_since`: those before it are of other data.
+RunSummary summarize(const std::vector<StepMetrics>& history, const models::AdapterSet& adapter, double max_grad_norm,
+                     std::int64_t validation_since);
 std::string to_json_text(const RunSummary& summary);
 
-// The lowest validation loss so far and its step.
+// The lowest validation loss after step `since` and its step.
 struct BestValidation {
   double loss;
   std::int64_t step;
 };
-std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history);
+std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history, std::int64_t since);
 
 }  // namespace nkat::train

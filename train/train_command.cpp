@@ -78,13 +78,31 @@ ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const
                        const models::Phi3Config& model) {
   const MetricsLog metrics(folder.metrics(), checkpoint.state.step, checkpoint.state.adapter.count());
   publish_adapter(folder.newest_adapter(), checkpoint.state.adapter, model, checkpoint.identity.base);
-  RunSummary summary = summarize(metrics.history(), checkpoint.state.adapter, config.max_grad_norm);
+  RunSummary summary =
+      summarize(metrics.history(), checkpoint.state.adapter, config.max_grad_norm, config.validation_since);
   summary.stopped = "finished";
   write_file_durably(folder.summary(), to_json_text(summary));
   if (!fs::exists(folder.plot())) plot_training(metrics.history(), checkpoint.state.adapter.first_layer, folder.plot());
-  log::info(fmt::format("{}: this run is finished at step {}, --max-steps is {}; a larger one goes on",
-                        config.output_dir, checkpoint.state.step, config.max_steps));
+  if (checkpoint.state.step > config.max_steps) {
+    log::warning(fmt::format("{}: this run is at step {} already, beyond --max-steps {}; nothing is trained or undone",
+                             config.output_dir, checkpoint.state.step, config.max_steps));
+  } else {
+    log::info(fmt::format("{}: this run is finished at step {}, --max-steps is {}; a larger one goes on",
+                          config.output_dir, checkpoint.state.step, config.max_steps));
+  }
   return ExitCode::kDone;
+}
+
+// Losses on other data can't be compared: the best adapter is that of the data in use, from here on.
+void adopt_validation_data(TrainConfig& config, const std::string& sha256,
+                           const std::optional<LoadedCheckpoint>& checkpoint) {
+  if (checkpoint && !config.validation_sha256.empty() && config.validation_sha256 != sha256) {
+    config.validation_since = checkpoint->state.step - (checkpoint->state.pending ? 1 : 0);
+    log::warning(
+        fmt::format("the validation data has changed: adapter-best/ and the summary count its losses after step {}",
+                    config.validation_since));
+  }
+  config.validation_sha256 = sha256;
 }
 
 MemoryChoices resolve_memory(TrainConfig& config, const SavedConfig& saved, const models::Phi3Config& model,
@@ -159,6 +177,7 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   if (!config.validation_data.empty()) {
     validation.emplace(dataset_options(config, {config.validation_data}, model), text.tokenizer, text.chat_template);
     log_dataset("validation data", validation->summary());
+    adopt_validation_data(config, validation->summary().sha256, checkpoint);
   }
   RunIdentity identity{.base = {config.model_path, models::base_sha256(config.model_path)},
                        .data_sha256 = training.summary().sha256,

@@ -151,6 +151,9 @@ void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved
     requested = saved[requested_key].get<std::string>();
   }
   config.requested_checkpointing = config.checkpointing;
+  const nlohmann::ordered_json::json_pointer data_key("/validation/sha256"), since_key("/validation/since_step");
+  if (saved.contains(data_key) && saved[data_key].is_string()) config.validation_sha256 = saved[data_key];
+  if (saved.contains(since_key) && saved[since_key].is_number_integer()) config.validation_since = saved[since_key];
   keep("device", config.device, "auto");
   keep("precision", config.precision, "auto");
   keep("checkpointing", config.checkpointing, requested);

@@ -59,6 +59,9 @@ struct TrainConfig {
 
   // What was asked for before `checkpointing` was resolved; no option, kept in config.json for the next resume.
   std::string requested_checkpointing = "auto";
+  // Likewise: the validation data by its hash, and the last step that was not validated on it.
+  std::string validation_sha256 = "";
+  std::int64_t validation_since = 0;
 
   std::int64_t window_samples() const { return batch_size * gradient_accumulation; }
   Schedule rate_schedule() const { return {schedule_kind(schedule), warmup_steps, max_steps, min_rate_ratio}; }

@@ -169,9 +169,9 @@ void Trainer::finish_step(StepMetrics metrics) {
       throw;
     }
   }
-  const auto best_before = best_validation(metrics_.history());
+  const auto best_before = best_validation(metrics_.history(), config_.validation_since);
   metrics_.append(metrics);
-  const auto best = best_validation(metrics_.history());
+  const auto best = best_validation(metrics_.history(), config_.validation_since);
   if (best && (!best_before || best->step != best_before->step)) {
     publish_adapter(parts_.folder.best_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
   }
@@ -227,7 +227,7 @@ void Trainer::save_what_there_is() {
 void Trainer::finish(const std::string& stopped) {
   bar_.reset();
   log::info("memory: " + monitor_.describe());
-  RunSummary summary = summarize(metrics_.history(), state_.adapter, config_.max_grad_norm);
+  RunSummary summary = summarize(metrics_.history(), state_.adapter, config_.max_grad_norm, config_.validation_since);
   summary.stopped = stopped;
   write_file_durably(parts_.folder.summary(), to_json_text(summary));
   plot_training(metrics_.history(), state_.adapter.first_layer, parts_.folder.plot());

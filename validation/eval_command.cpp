@@ -5,8 +5,10 @@
 
 #include "core/signals.h"
 #include "models/out_of_memory.h"
+#include "validation/tasks/decision_task.h"
 #include "validation/tasks/gain_text.h"
 #include "validation/tasks/loss_task.h"
+#include "validation/tasks/math_task.h"
 
 namespace nkat::validation {
 namespace {
@@ -17,6 +19,7 @@ struct EvalConfig {
   std::vector<std::string> general_data;
   std::string task = "loss";
   std::string ablate = "none";
+  QuestionTaskOptions questions;
   bool json = false;
 };
 
@@ -25,13 +28,22 @@ void declare_options(OptionList& options, EvalConfig& config) {
               {.help = "folder of the Phi-3 model in Hugging Face format", .value = "DIR", .required = true});
   options.add("adapter", config.subject.adapter,
               {.help = "folder of an adapter; the bare model is measured beside it", .value = "DIR"});
-  options.add("data", config.dataset.files, {.help = "JSONL files", .value = "FILE", .required = true});
+  options.add("data", config.dataset.files,
+              {.help = "JSONL files; decision and math without them: generated questions that no training saw",
+               .value = "FILE"});
   options.add("task", config.task,
-              {.help = "what to measure: loss and perplexity over target tokens", .choices = {"loss"}});
+              {.help = "what to measure: loss and perplexity over target tokens; the four classes, by answer and by "
+                       "likelihood; right numbers in arithmetic and geometry (records, or GSM8K's question and answer)",
+               .choices = {"loss", "decision", "math"}});
   options.add("general-data", config.general_data,
               {.help = "JSONL files of general text: with --adapter, is the base's language kept", .value = "FILE"});
   options.add("ablate", config.ablate,
               {.help = "with --adapter: the loss with each layer's gate shut in turn", .choices = {"none", "layers"}});
+  declare_question_task_options(options, config.questions);
+  options.add("answers-file", config.questions.answers_file,
+              {.help = "decision, math: write each question's answer and what was read from it here, one JSON object a "
+                       "line",
+               .value = "FILE"});
   data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
@@ -41,6 +53,13 @@ void declare_options(OptionList& options, EvalConfig& config) {
 
 std::vector<std::string> wrong_combinations(const EvalConfig& config) {
   std::vector<std::string> complaints;
+  if (config.task == "loss" && config.dataset.files.empty()) {
+    complaints.push_back("--data is required for --task loss; give one or more JSONL files");
+  }
+  if (config.task != "loss" && (config.ablate != "none" || !config.general_data.empty())) {
+    complaints.push_back(
+        fmt::format("--task {}: --ablate and --general-data measure loss; use --task loss", config.task));
+  }
   if (config.ablate == "layers" && config.subject.adapter.empty()) {
     complaints.push_back(fmt::format(
         "--ablate {}: it shuts the gates of an adapter, and there is none; give --adapter DIR", config.ablate));
@@ -49,6 +68,10 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
 }
 
 Measurement prepare(const EvalConfig& config, const SubjectText& text) {
+  QuestionTaskOptions asked = config.questions;
+  asked.files = config.dataset.files;
+  if (config.task == "decision") return prepare_decision_task(asked, text);
+  if (config.task == "math") return prepare_math_task(asked, text);
   return prepare_loss_task(
       {.dataset = config.dataset, .general_data = config.general_data, .ablate_layers = config.ablate == "layers"},
       text);
@@ -76,12 +99,14 @@ ExitCode run_eval(const EvalConfig& config) {
 
 Command make_eval_command() {
   auto config = std::make_shared<EvalConfig>();
-  Command command{.name = "eval", .summary = "what an adapter gains and loses: token loss and perplexity"};
+  Command command{.name = "eval",
+                  .summary = "what an adapter gains and loses: token loss, right decisions and numbers"};
   command.description =
-      "Mean loss in nats over the target tokens of the data, and its exponential, with 95 % intervals (bootstrap over "
+      "loss: mean in nats over the target tokens of the data, and its exponential, with 95 % intervals (bootstrap over "
       "samples). With --adapter the bare model is measured on the same tokens: the change is paired by sample, KL is "
-      "how "
-      "far the adapter moved the predictions.";
+      "how far the adapter moved the predictions.\n"
+      "decision, math: questions answered greedily, many at a time, and read by a parser; what it can't read is wrong. "
+      "With --adapter the bare model answers the same questions (McNemar's test). Intervals: Wilson.";
   declare_options(*command.options, *config);
   command.options->add_check([config] { return wrong_combinations(*config); });
   command.computes = true;

@@ -93,22 +93,43 @@ GeometryRow measure_layer(const at::Tensor& weight /* (N, 8, 8) float64 */, cons
   return row;
 }
 
+GeometryRow measure_saved_layer(const data::SafetensorsFile& file, const AdapterSizes& sizes, std::int64_t layer,
+                                const std::string& when) {
+  const std::string name = fmt::format("layers.{}.so8t.weight", layer);
+  const data::TensorInfo* info = file.find(name);
+  if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", file.path().string(), name));
+  const at::Tensor weight = models::float32_tensor(file, *info, {sizes.blocks, 8, 8}, file.path()).to(at::kDouble);
+  return measure_layer(weight, fmt::format("{}: layer {} ({})", file.path().string(), layer, when));
+}
+
+// Layers side by side; what they complain of is reported in their order.
 std::vector<GeometryRow> measure_checkpoint(const SavedCheckpoint& checkpoint, bool newest) {
   const AdapterSizes sizes = read_adapter_sizes(checkpoint.path);
   const data::SafetensorsFile file(checkpoint.path / data::kAdapterModelFile);
-  std::vector<GeometryRow> rows;
-  for (std::int64_t layer = sizes.first_layer; layer <= sizes.last_layer; ++layer) {
-    const std::string name = fmt::format("layers.{}.so8t.weight", layer);
-    const data::TensorInfo* info = file.find(name);
-    if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", file.path().string(), name));
-    const at::Tensor weight = models::float32_tensor(file, *info, {sizes.blocks, 8, 8}, file.path());
-    rows.push_back(
-        measure_layer(weight.to(at::kDouble), fmt::format("{}: layer {} (step {}{})", file.path().string(), layer,
-                                                          checkpoint.step, newest ? ", the newest checkpoint" : "")));
-    rows.back().step = checkpoint.step;
-    rows.back().layer = layer;
-  }
+  const std::string when = fmt::format("step {}{}", checkpoint.step, newest ? ", the newest checkpoint" : "");
+  std::vector<GeometryRow> rows(static_cast<std::size_t>(sizes.layers()));
+  std::vector<std::exception_ptr> failures(rows.size());
+  at::parallel_for(0, sizes.layers(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto index = static_cast<std::size_t>(i);
+      try {
+        rows[index] = measure_saved_layer(file, sizes, sizes.first_layer + i, when);
+        rows[index].step = checkpoint.step;
+        rows[index].layer = sizes.first_layer + i;
+      } catch (...) {
+        failures[index] = std::current_exception();
+      }
+    }
+  });
+  for (const std::exception_ptr& failure : failures)
+    if (failure) std::rethrow_exception(failure);
   return rows;
+}
+
+// It verified when the run was read; a run that is going on removes its older checkpoints file by file.
+bool was_removed(const SavedCheckpoint& checkpoint) {
+  return !fs::exists(checkpoint.path / data::kAdapterModelFile) ||
+         !fs::exists(checkpoint.path / data::kAdapterConfigFile);
 }
 
 }  // namespace
@@ -124,8 +145,7 @@ std::vector<GeometryRow> measure_geometry(const RunRecords& run,
       const auto measured = measure_checkpoint(checkpoint, i + 1 == total);
       rows.insert(rows.end(), measured.begin(), measured.end());
     } catch (const DataError& error) {
-      // A run that is going on removes its older checkpoints.
-      if (fs::exists(checkpoint.path)) throw;
+      if (!was_removed(checkpoint)) throw;
       log::info(fmt::format("{}: removed meanwhile, left out", checkpoint.path.string()));
     }
     if (progress) progress(i + 1, total);

@@ -1,10 +1,10 @@
 #include "validation/run_records.h"
 
-#include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "core/error.h"
-#include "core/machine.h"
+#include "core/parallel.h"
 #include "core/signals.h"
 #include "data/checkpoint_folder.h"
 #include "validation/records/adapter_sizes.h"
@@ -27,7 +27,8 @@ struct RunPlaces {
   fs::path checkpoints;
 };
 
-bool is_file_or_broken(const fs::path& path) {
+// A link that leads nowhere is there, too.
+bool is_there(const fs::path& path) {
   std::error_code error;
   return fs::symlink_status(path, error).type() != fs::file_type::not_found;
 }
@@ -60,16 +61,17 @@ RunPlaces find_places(const fs::path& given) {
   require_folder(given);
   fs::path folder = fs::absolute(given).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
-  const bool is_checkpoints = folder.filename() == kCheckpoints || !data::saved_steps(folder).empty();
+  const bool is_checkpoints =
+      !is_there(folder / kCheckpoints) && (folder.filename() == kCheckpoints || !data::saved_steps(folder).empty());
   RunPlaces places;
-  const fs::path root = is_checkpoints && !is_file_or_broken(folder / kMetricsFile) ? folder.parent_path() : folder;
+  const fs::path root = is_checkpoints && !is_there(folder / kMetricsFile) ? folder.parent_path() : folder;
   places.checkpoints = is_checkpoints ? folder : root / kCheckpoints;
   places.name = root.filename().string();
-  if (is_file_or_broken(root / kMetricsFile)) places.metrics = root / kMetricsFile;
-  if (is_file_or_broken(root / "config.json")) places.config = root / "config.json";
-  if (!is_file_or_broken(places.checkpoints)) places.checkpoints.clear();
+  if (is_there(root / kMetricsFile)) places.metrics = root / kMetricsFile;
+  if (is_there(root / "config.json")) places.config = root / "config.json";
+  if (!is_there(places.checkpoints)) places.checkpoints.clear();
   if (!places.checkpoints.empty()) require_folder(places.checkpoints);
-  if (is_file_or_broken(folder / data::kManifest)) {
+  if (is_there(folder / data::kManifest)) {
     throw DataError(fmt::format("{}: this is one checkpoint; give the folder of its run, or the checkpoints/ it is in",
                                 given.string()));
   }
@@ -97,8 +99,10 @@ void inspect(Inspected& checkpoint) {
     const std::int64_t layers = checkpoint.sizes.layers();
     checkpoint.pending = read_pending_metrics(checkpoint.path, checkpoint.step, layers);
     checkpoint.last_row = read_saved_series(checkpoint.path, checkpoint.step, layers, Rows::kLast);
-  } catch (const std::exception& error) {
-    if (is_file_or_broken(checkpoint.path)) checkpoint.complaint = error.what();
+  } catch (const Error& error) {
+    // A run that is going on removes its older checkpoints, file by file.
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (is_there(checkpoint.path)) checkpoint.complaint = error.what();
   }
 }
 
@@ -107,15 +111,10 @@ std::vector<Inspected> inspect_all(const fs::path& checkpoints) {
   std::vector<Inspected> all;
   for (const std::int64_t step : data::saved_steps(checkpoints))
     all.push_back({.step = step, .path = data::checkpoint_path(checkpoints, step)});
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < all.size() && !stop_requested(); i = next++) inspect(all[i]);
-  };
-  std::vector<std::jthread> threads;
-  for (int i = 1; i < usable_processors() && threads.size() + 1 < all.size(); ++i) threads.emplace_back(work);
-  work();
-  threads.clear();
-  throw_if_stop_requested();
+  parallel_for(all.size(), [&](std::size_t i) {
+    throw_if_stop_requested();
+    inspect(all[i]);
+  });
   return all;
 }
 
@@ -133,27 +132,28 @@ std::vector<StepMetrics> metrics_of(const SavedSeries& series) {
   return metrics;
 }
 
-void require_same_layers(const Inspected& checkpoint, const RunRecords& run, const RunPlaces& places) {
+// source: where the run's metrics come from.
+void require_same_layers(const Inspected& checkpoint, const RunRecords& run, const fs::path& source) {
   if (checkpoint.sizes.first_layer != run.first_layer) {
     throw FormatError(fmt::format("{}: its adapter begins at layer {}, the run's at layer {}; they are not of one run",
                                   checkpoint.path.string(), checkpoint.sizes.first_layer, run.first_layer));
   }
   if (run.metrics.empty() || checkpoint.sizes.layers() == run.layers()) return;
   throw FormatError(fmt::format("{}: it holds {} layers, {} has lists of {}; they are not of one run",
-                                checkpoint.path.string(), checkpoint.sizes.layers(), places.metrics.string(),
-                                run.layers()));
+                                checkpoint.path.string(), checkpoint.sizes.layers(), source.string(), run.layers()));
 }
 
 // The newest in full, the others by their last step.
 void require_one_run(const std::vector<Inspected>& valid, const RunRecords& run, const RunPlaces& places) {
+  const fs::path source = run.series_only && !valid.empty() ? valid.back().path : places.metrics;
   for (auto checkpoint = valid.rbegin(); checkpoint != valid.rend(); ++checkpoint) {
-    require_same_layers(*checkpoint, run, places);
-    if (run.series_only) continue;
+    require_same_layers(*checkpoint, run, source);
     const bool newest = checkpoint == valid.rbegin();
+    if (newest && run.series_only) continue;
     const SavedSeries series =
         newest ? read_saved_series(checkpoint->path, checkpoint->step, checkpoint->sizes.layers(), Rows::kAll)
                : *checkpoint->last_row;
-    require_agreement(series, checkpoint->path, run.metrics, places.metrics, run.first_layer);
+    require_agreement(series, checkpoint->path, run.metrics, source, run.first_layer);
   }
 }
 

@@ -23,6 +23,8 @@ struct RunSettings {
   std::optional<std::int64_t> warmup_steps = std::nullopt;
   std::optional<std::int64_t> annealing_warmup = std::nullopt;
   std::optional<std::int64_t> seed = std::nullopt;
+  // The validation losses up to this step are of other data than those after it.
+  std::int64_t validation_since = 0;
   std::optional<double> alpha_init = std::nullopt;
   std::optional<double> vram_budget_gib = std::nullopt;
   std::string control = "none";  // none, identity, shuffled, frozen-gates

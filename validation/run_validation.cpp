@@ -4,8 +4,11 @@
 #include "core/log.h"
 #include "core/machine.h"
 #include "core/progress.h"
+#include "data/dataset.h"
 #include "validation/geometry.h"
+#include "validation/tasks/decision_task.h"
 #include "validation/tasks/loss_task.h"
+#include "validation/tasks/math_task.h"
 
 namespace nkat::validation {
 namespace {
@@ -34,14 +37,31 @@ std::vector<GeometryRow> geometry_with_progress(const RunRecords& run) {
   });
 }
 
+bool holds_labels(const data::DatasetOptions& options, const SubjectText& text) {
+  data::DatasetOptions checked = options;
+  checked.vocabulary_size = text.config.vocab_size;
+  return !data::Dataset(checked, text.text.tokenizer, text.text.chat_template).summary().labels.empty();
+}
+
 std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const SubjectText& text) {
+  const bool held_out = !config.validation_data.empty();
   std::vector<Measurement> measurements;
   data::DatasetOptions dataset = config.dataset;
-  if (!config.validation_data.empty()) dataset.files = {config.validation_data};
-  if (wants(config, "loss") && (!config.validation_data.empty() || !config.general_data.empty())) {
-    LossTaskOptions options{.dataset = dataset, .ablate_layers = !config.ablate.empty()};
+  if (held_out) dataset.files = {config.validation_data};
+  if (wants(config, "loss") && (held_out || !config.general_data.empty())) {
+    LossTaskOptions options{.dataset = dataset, .ablate_layers = config.ablate == "layers"};
     if (!config.general_data.empty()) options.general_data = {config.general_data};
     measurements.push_back(prepare_loss_task(options, text));
+  }
+  QuestionTaskOptions asked = config.questions;
+  if (wants(config, "decision") && held_out && holds_labels(dataset, text)) {
+    asked.files = {config.validation_data};
+    measurements.push_back(prepare_decision_task(asked, text));
+  }
+  if (wants(config, "math")) {
+    asked.files.clear();
+    if (!config.reasoning_data.empty()) asked.files = {config.reasoning_data};
+    measurements.push_back(prepare_math_task(asked, text));
   }
   return measurements;
 }

@@ -16,7 +16,7 @@ struct Spike {
   std::int64_t step = 0;
   std::string what = {};  // "loss", "gradient norm"
   double value = 0.0;
-  double z = 0.0;  // robust: distance from the running median over 1.4826 MAD of the residuals
+  double z = 0.0;  // robust: distance from the running median over 1.4826 MAD of the residuals (stability/spikes.h)
 };
 
 struct Convergence {
@@ -37,7 +37,7 @@ struct Overfitting {
 };
 
 struct SpeedPhase {
-  std::string name = {};  // "rate warm-up", "lambda annealing", "full lambda"
+  std::string name = {};  // "rate warm-up", "lambda annealing", "full lambda"; "all steps" where settings are unknown
   std::int64_t from = 0;
   std::int64_t to = 0;
   double tokens_per_second = 0.0;  // all tokens over all seconds
@@ -52,11 +52,12 @@ struct StabilityOptions {
 struct StabilityReport {
   std::vector<Spike> spikes = {};
   std::vector<std::pair<std::int64_t, std::string>> skipped = {};  // step, reason
-  std::optional<std::int64_t> diverged_at = std::nullopt;  // first step after which the loss stays above its start
-  std::optional<Convergence> convergence = {};             // absent with too few steps
-  std::optional<Overfitting> overfitting = {};             // absent without at least three validation losses
-  double loss_first = 0.0;
-  double loss_last = 0.0;  // mean of the last fifth
+  // First step from which the loss stays above its start, or is not finite, to the end (stability/loss_course.h).
+  std::optional<std::int64_t> diverged_at = std::nullopt;
+  std::optional<Convergence> convergence = {};  // absent with too few steps
+  std::optional<Overfitting> overfitting = {};  // absent without at least three validation losses
+  double loss_first = 0.0;                      // both NaN where no loss is finite
+  double loss_last = 0.0;                       // mean of the last fifth
   std::uint64_t peak_memory_bytes = 0;
   double hours = 0.0;          // of the steps so far
   double hours_planned = 0.0;  // for max_steps, at the mean rate so far

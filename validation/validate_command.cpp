@@ -11,6 +11,7 @@
 #include "validation/report/report_json.h"
 #include "validation/report/verdict_text.h"
 #include "validation/run_validation.h"
+#include "validation/tasks/gain_text.h"
 
 namespace nkat::validation {
 namespace {
@@ -49,7 +50,7 @@ void print(const ValidateConfig& config, const Findings& findings) {
     std::cout << to_json(findings).dump(2) << '\n';
     return;
   }
-  std::cout << verdict_sentences(findings) << "\n\n";
+  std::cout << verdict_sentences(findings) << "\n\n" << to_text(findings.gain);
   for (const Check& check : findings.checks) {
     std::cout << fmt::format("  {:13} {}{}", status_name(check.status), check.name,
                              check.value ? fmt::format(": {:.4g}", *check.value) : "")

@@ -16,10 +16,9 @@ void declare_gain_options(OptionList& options, ValidateConfig& config) {
               {.help = "JSONL file of general text: is the base's language kept?", .value = "FILE"});
   options.add("reasoning-data", config.reasoning_data,
               {.help = "JSONL file of problems (GSM8K's form, too); without it they are generated", .value = "FILE"});
-  options.add("questions", config.questions,
-              {.help = "problems to generate without --reasoning-data", .value = "N", .minimum = 1});
   options.add("ablate", config.ablate,
-              {.help = "layers: held-out loss with each layer's gate shut in turn", .value = "layers"});
+              {.help = "held-out loss with each layer's gate shut in turn", .choices = {"none", "layers"}});
+  declare_question_task_options(options, config.questions);
   data::declare_dataset_options(options, config.dataset);
   options.add("precision", config.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
@@ -37,16 +36,14 @@ std::vector<std::string> wrong_combinations(const ValidateConfig& config) {
     if (task != "loss" && task != "decision" && task != "math")
       complaints.push_back(fmt::format("--tasks: loss, decision or math was expected, found '{}'", task));
   }
-  if (!config.ablate.empty() && config.ablate != "layers")
-    complaints.push_back(fmt::format("--ablate: layers was expected, found '{}'", config.ablate));
   if (config.model_path.empty()) {
     for (const auto& [name, value] :
          {std::pair{"validation-data", &config.validation_data}, std::pair{"general-data", &config.general_data},
-          std::pair{"reasoning-data", &config.reasoning_data}, std::pair{"ablate", &config.ablate}})
+          std::pair{"reasoning-data", &config.reasoning_data}})
       if (!value->empty())
         complaints.push_back(fmt::format("--{} needs --model-path, the base model of the run", name));
   }
-  if (!config.ablate.empty() && config.validation_data.empty())
+  if (config.ablate == "layers" && config.validation_data.empty())
     complaints.emplace_back("--ablate needs --validation-data, whose loss it measures");
   return complaints;
 }

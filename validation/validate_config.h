@@ -7,6 +7,7 @@
 #include "data/dataset_options.h"
 #include "validation/gates/gate_analysis.h"
 #include "validation/report/checklist.h"
+#include "validation/tasks/question_task_options.h"
 
 namespace nkat::validation {
 
@@ -27,8 +28,8 @@ struct ValidateConfig {
   std::string validation_data;
   std::string general_data;
   std::string reasoning_data;
-  std::int64_t questions = 200;
-  std::string ablate;  // "layers" or ""
+  QuestionTaskOptions questions;
+  std::string ablate = "none";  // none, layers
   std::string precision = "auto";
   std::string device = "auto";
   data::DatasetOptions dataset;

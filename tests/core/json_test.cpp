@@ -53,6 +53,12 @@ TEST(Json, RefusesEachFaultByName) {
   EXPECT_EQ(complaint("[[[[]]]]"), "");
 }
 
+TEST(Json, QuotesNoMoreThanTheStartOfALongToken) {
+  const std::string message = complaint("\"" + std::string(1'000'000, 'x'));
+  EXPECT_THAT(message, HasSubstr("not valid JSON"));
+  EXPECT_LT(message.size(), 300u);
+}
+
 TEST(Json, KeepsOnlyTheWantedKeysOfTheOutermostObject) {
   const std::string text = R"({"a":{"x":1,"z":[{}]},"b":[{"a":5}],"x":2,"c":"t"})";
   EXPECT_EQ(parse_large_json(text, "x", {"b", "x", "other"}).dump(), R"({"b":[{"a":5}],"x":2})");

@@ -11,8 +11,8 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "models/decoder.h"
 #include "models/cached_batch.h"
+#include "models/decoder.h"
 
 namespace {
 

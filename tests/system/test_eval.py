@@ -210,6 +210,12 @@ def test_one_sample_has_no_interval(evaluate, folder):
     assert found["interval"] is None and found["change"]["interval"] is None and found["loss"] > 0
 
 
+def test_repeated_records_are_warned_of(nkat, folder):
+    training.first_lines(folder / "held-out.jsonl", folder / "two.jsonl", 2)
+    done = nkat(*words(folder, "two.jsonl:3", adapter=None))
+    assert done.returncode == 0 and "of 6 samples" in done.stdout and "too narrow" in done.stderr, done.stderr
+
+
 def test_a_signal_stops_an_evaluation(nkat_path, folder):
     given = [*words(folder, "held-out.jsonl:400"), "--ablate", "layers"]
     process = subprocess.Popen([str(nkat_path), *map(str, given)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -272,3 +272,42 @@ def test_what_is_after_the_checkpoint_resumed_from_is_set_aside(nkat, tmp_path, 
     done = finish(nkat, tmp_path, validation_file, max_steps=10, checkpoint_every=2, keep_checkpoints=1)
     assert "damaged-step-000008" in done.stderr
     assert newest(tmp_path / "run").name == "step-000010"
+
+
+def test_losses_on_other_validation_data_start_a_count_of_their_own(nkat, tmp_path, validation_file):
+    finish(nkat, tmp_path, validation_file, max_steps=6)
+    before = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert before["best_step"] in (5, 6)
+    harder = tmp_path / "harder.jsonl"
+    harder.write_text("".join(json.dumps({"text": f"zq{i} xk{7 * i} vvq jjx{i * i}"}) + "\n" for i in range(20)))
+    changed = finish(nkat, tmp_path, harder, max_steps=9)
+    assert "validation data has changed" in changed.stderr and "after step 6" in changed.stderr
+    after = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert after["validation_loss_best"] > before["validation_loss_best"]
+    assert after["best_step"] == 9 and after["validation_loss_first"] == after["validation_loss_best"]
+    newest_files, best = tmp_path / "run" / "adapter", tmp_path / "run" / "adapter-best"
+    assert (best / "adapter_model.safetensors").read_bytes() == (newest_files / "adapter_model.safetensors").read_bytes()
+    again = finish(nkat, tmp_path, harder, max_steps=12)
+    assert "validation data has changed" not in again.stderr
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["validation"]["since_step"] == 6
+
+
+def test_a_max_steps_below_the_checkpoint_is_named(nkat, tmp_path, validation_file):
+    finish(nkat, tmp_path, validation_file, max_steps=4)
+    shorter = finish(nkat, tmp_path, validation_file, max_steps=2)
+    assert "at step 4 already, beyond --max-steps 2" in shorter.stderr
+    assert len(training.lines(tmp_path / "run")) == 4
+
+
+def test_a_start_that_fails_leaves_nothing_behind(nkat, tmp_path):
+    def fails(run):
+        done = nkat("train", *training.options(run, train_data=tmp_path / "none.jsonl"))
+        assert done.returncode == 3 and "none.jsonl" in done.stderr
+
+    fails(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("kept")
+    fails(mine)
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]

@@ -79,25 +79,23 @@ def test_report_holds_the_runs_numbers(run, validate):
     assert [row["step"] for row in report["geometry"]][:: len(report["layers"])] == [0, 50, 100, 150]
 
 
-def test_geometry_equals_scipy(run, validate):
-    numpy = pytest.importorskip("numpy")
-    linalg = pytest.importorskip("scipy.linalg")
-    from safetensors.numpy import load_file
+def test_geometry_equals_pytorchs_exponential(run, validate):
+    import torch
+    from safetensors.torch import load_file
 
     _, report = validate(run)
-    weight = load_file(run / "checkpoints/step-000150/adapter_model.safetensors")["layers.2.so8t.weight"].astype(numpy.float64)
-    skew = (weight - weight.transpose(0, 2, 1)) / 2
-    rotation = numpy.stack([linalg.expm(a) for a in skew])
+    weight = load_file(run / "checkpoints/step-000150/adapter_model.safetensors")["layers.2.so8t.weight"].double()
+    skew = (weight - weight.mT) / 2
     row = next(r for r in report["geometry"] if r["step"] == 150 and r["layer"] == 2)
-    # eigvals of a skew matrix are good to a few eps of its norm; expm to about 1e-14.
-    assert row["angle_max"] == pytest.approx(numpy.abs(numpy.linalg.eigvals(skew).imag).max(), rel=1e-9)
-    assert row["norm_max"] == pytest.approx(numpy.sqrt((skew**2).sum((1, 2))).max(), rel=1e-12)
+    angles = torch.linalg.eigvals(skew).imag.abs()
+    assert row["angle_max"] == pytest.approx(angles.max().item(), rel=1e-9)
+    assert row["angle_median"] == pytest.approx(angles.sort().values.flatten()[::2].quantile(0.5).item(), rel=1e-2)
+    assert row["norm_max"] == pytest.approx(skew.norm(dim=(1, 2)).max().item(), rel=1e-12)
     assert row["orthogonality_max"] < 1e-12 and row["determinant_max"] < 1e-12
-    import torch
-
-    rounded = torch.tensor(rotation).bfloat16().double().numpy()
-    errors = numpy.sqrt(((rounded.transpose(0, 2, 1) @ rounded - numpy.eye(8)) ** 2).sum((1, 2)))
-    assert row["bf16"]["orthogonality_max"] == pytest.approx(errors.max(), rel=1e-6)
+    # Rounding to BF16 leaves an error of 2^-9 an entry; float64 noise in R moves few of them across a rounding edge.
+    rounded = torch.matrix_exp(skew).bfloat16().double()
+    errors = (rounded.mT @ rounded - torch.eye(8, dtype=torch.float64)).norm(dim=(1, 2))
+    assert row["bf16"]["orthogonality_max"] == pytest.approx(errors.max().item(), rel=1e-2)
 
 
 def test_run_checkpoints_and_bare_metrics_give_the_same_verdicts(run, validate, tmp_path):
@@ -143,7 +141,7 @@ def test_checkpoint_that_disagrees_with_the_metrics_is_refused(copied, validate)
     assert "step-000150" in done.stderr and "9" in done.stderr
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, 1e4])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e13])
 def test_weight_that_is_no_rotation_is_refused_with_layer_and_block(copied, validate, value):
     change_tensor(copied / "checkpoints/step-000100", "adapter_model.safetensors", "layers.3.so8t.weight",
                   lambda w: w.__setitem__((5, 0, 1), value))
@@ -201,7 +199,7 @@ def test_gain_is_measured_with_the_model(run, validate, tmp_path):
     held_out = training.first_lines(training.DEMO / "validation.jsonl", tmp_path / "held-out.jsonl", 20)
     general = training.first_lines(training.DEMO / "general.jsonl", tmp_path / "general.jsonl", 10)
     done, report = validate(run, "--model-path", training.DEMO / "model", "--validation-data", held_out, "--general-data", general,
-                            "--questions", 4, "--precision", "fp32")
+                            "--questions", 4, "--precision", "fp32", "--max-sequence-length", 96)
     assert done.returncode == 0, done.stderr
     statuses = {check["name"]: check["status"] for check in report["checks"]}
     assert statuses["base language kept"] != "not measured" and statuses["reasoning gain"] != "not measured"

@@ -25,7 +25,7 @@ std::vector<SampleSum> simulated(double mean, std::size_t count, std::uint64_t s
 double width(const Estimate& estimate) { return estimate.interval->high - estimate.interval->low; }
 
 double coverage(std::size_t samples) {
-  constexpr int kFiles = 600;
+  constexpr int kFiles = 1500;
   int covered = 0;
   for (int file = 0; file < kFiles; ++file) {
     const Estimate estimate = bootstrap_ratio(simulated(2.0, samples, static_cast<std::uint64_t>(file)));
@@ -34,7 +34,7 @@ double coverage(std::size_t samples) {
   return static_cast<double>(covered) / kFiles;
 }
 
-// Of 600 simulated files: the share's own standard error is 0.9 %.
+// Of 1,500 simulated files: the share's own standard error is 0.6 %.
 TEST(Bootstrap, IntervalCoversTheTruthNineteenTimesInTwenty) {
   const double share = coverage(60);
   std::cout << "coverage with 60 samples " << share << '\n';

@@ -66,11 +66,22 @@ TEST(Checklist, CallsAReasoningGainOneOnlyWhenItIsSignificant) {
   findings.gain.math = MathFinding{};
   PairedAccuracy& score = findings.gain.math->scores["all"];
   score = {.model = {.right = 30, .questions = 100}, .base = Accuracy{.right = 20, .questions = 100}, .p = 0.04};
+  findings.gain.math->any_form = score;
   EXPECT_EQ(check_named(findings, "reasoning gain").status, CheckStatus::kPass);
   score.p = 0.06;
   EXPECT_EQ(check_named(findings, "reasoning gain").status, CheckStatus::kFail);
   score.model.right = 10;
   score.p = 0.001;
+  EXPECT_EQ(check_named(findings, "reasoning gain").status, CheckStatus::kFail);
+}
+
+TEST(Checklist, CallsAGainInFormAloneNoReasoningGain) {
+  Findings findings = example_findings();
+  findings.gain.math = MathFinding{};
+  findings.gain.math->scores["all"] = {
+      .model = {.right = 9, .questions = 200}, .base = Accuracy{.right = 0, .questions = 200}, .p = 0.004};
+  findings.gain.math->any_form = {
+      .model = {.right = 9, .questions = 200}, .base = Accuracy{.right = 6, .questions = 200}, .p = 0.58};
   EXPECT_EQ(check_named(findings, "reasoning gain").status, CheckStatus::kFail);
 }
 

@@ -236,6 +236,16 @@ TEST_F(HostileRunTest, RefusesAnOlderCheckpointWhoseLastForceDiffers) {
   EXPECT_THAT(refusal(), HasSubstr("step-000003: step 3, layer 0: gate_force is 9 here and -0.3"));
 }
 
+TEST_F(HostileRunTest, RefusesCheckpointsOfTwoRunsWhereThereAreNoMetrics) {
+  fs::remove(run_ / "metrics.jsonl");
+  auto changed = files(3);
+  auto lines = metrics_lines(3, 2);
+  lines[2].alpha[1] = 1.0;
+  changed[data::kStateTensors] = series_bytes(lines, 2);
+  write_checkpoint(run_, 3, changed);
+  EXPECT_THAT(refusal(), HasSubstr("step-000003: step 3, layer 1: alpha is 1 here and -4.97"));
+}
+
 TEST_F(HostileRunTest, RefusesACheckpointOfAnotherModel) {
   const AdapterShape other{.hidden = 16, .num_layers = 3};
   write_checkpoint(run_, 6, checkpoint_files(6, metrics_lines(6, 3), other));
@@ -289,6 +299,13 @@ const Change kChanges[] = {
      "pending_metrics: the line of step 6 with 2 layers was expected"},
     {"SeriesOfFewerSteps", data::kStateTensors, [] { return series_bytes(metrics_lines(5, 2), 2); },
      "tensor 'series.alpha': F32 [6, 2] was expected, found F32 [5, 2]"},
+    {"GateThatIsNoNumber", data::kStateTensors,
+     [] {
+       auto lines = metrics_lines(6, 2);
+       lines[5].alpha[1] = NAN;
+       return series_bytes(lines, 2);
+     },
+     "tensor 'series.alpha' holds a value that is no number"},
     {"StateWithoutSeries", data::kStateTensors, [] { return data::serialize_safetensors({}, {}); },
      "tensor 'series.alpha': F32 [6, 2] was expected, found none"},
     {"StateThatIsNoSafetensors", data::kStateTensors, [] { return std::string(100, '\xff'); },

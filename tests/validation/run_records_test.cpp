@@ -52,7 +52,8 @@ TEST_F(RunRecordsTest, ReadsMetricsSettingsAndCheckpointsOfARunFolder) {
                 {"warmup_steps", 2},
                 {"annealing_warmup", 4},
                 {"model_path", "m"},
-                {"first_adapter_layer", 1}});
+                {"first_adapter_layer", 1},
+                {"validation", {{"since_step", 6}}}});
   const RunRecords run = read_run(run_);
   EXPECT_EQ(run.name, "run");
   EXPECT_EQ(run.metrics.size(), 12U);
@@ -71,6 +72,7 @@ TEST_F(RunRecordsTest, ReadsMetricsSettingsAndCheckpointsOfARunFolder) {
   EXPECT_EQ(run.settings.control, "identity");
   EXPECT_EQ(run.settings.device, "cpu");
   EXPECT_EQ(run.settings.model_path, "m");
+  EXPECT_EQ(run.settings.validation_since, 6);
   EXPECT_TRUE(run.finished());
 }
 
@@ -94,6 +96,14 @@ TEST_F(RunRecordsTest, ReadsCheckpointsThatWereCopiedUnderAnotherName) {
   fs::rename(run_ / "checkpoints", folder_.path() / "copied");
   const RunRecords run = read_run(folder_.path() / "copied");
   EXPECT_TRUE(run.series_only);
+  EXPECT_THAT(steps(run), ElementsAre(0, 5, 10));
+}
+
+TEST_F(RunRecordsTest, ReadsARunThatIsNamedCheckpoints) {
+  fs::rename(run_, folder_.path() / "checkpoints");
+  const RunRecords run = read_run(folder_.path() / "checkpoints");
+  EXPECT_EQ(run.name, "checkpoints");
+  EXPECT_FALSE(run.series_only);
   EXPECT_THAT(steps(run), ElementsAre(0, 5, 10));
 }
 
@@ -166,8 +176,9 @@ TEST_F(RunRecordsTest, UsesAnOlderCheckpointsSeriesWhereTheNewestIsDamaged) {
 }
 
 TEST_F(RunRecordsTest, IgnoresFoldersThatAreNoCheckpoints) {
-  fs::create_directories(run_ / "checkpoints/damaged-step-000007");
-  fs::create_directories(run_ / "checkpoints/step-000011.tmp-4711");
+  for (const char* name :
+       {"damaged-step-000007", "step-000011.tmp-4711", "step-10", "step-99999999999999999999", "step--00005", "step-"})
+    fs::create_directories(run_ / "checkpoints" / name);
   const RunRecords run = read_run(run_);
   EXPECT_THAT(steps(run), ElementsAre(0, 5, 10));
   EXPECT_TRUE(run.damaged.empty());

@@ -10,6 +10,7 @@ namespace nkat::validation {
 namespace {
 
 constexpr std::size_t kBlock = 20;
+constexpr std::size_t kMostValuesWithoutGrid = 2000;
 constexpr double kMostLeftOut = 0.2;
 
 std::vector<double> replicate(const ScaledForce& force, const ForceFit& fit, RandomStream& random) {
@@ -49,6 +50,8 @@ std::span<const ForcePiece> beginning_before(std::span<const ForcePiece> pieces,
 BootstrapIntervals bootstrap_intervals(const ScaledForce& force, const ForceFit& fit, const BootstrapRule& rule) {
   BootstrapIntervals found;
   if (rule.replicates <= 0) return found;
+  PartitionRule cut_rule = fit.rule;
+  if (fit.residuals.size() > kMostValuesWithoutGrid) cut_rule.spacing = fit.residuals.size() / 1000;
   std::vector<double> tau;
   std::vector<double> sign_change;
   for (std::int64_t k = 0; k < rule.replicates; ++k) {
@@ -56,7 +59,7 @@ BootstrapIntervals bootstrap_intervals(const ScaledForce& force, const ForceFit&
     RandomStream random(rule.seed, "gate-bootstrap",
                         rule.series * static_cast<std::uint64_t>(rule.replicates) + static_cast<std::uint64_t>(k));
     const WeightedSeries series(replicate(force, fit, random), force.scale);
-    const std::vector<ForcePiece> pieces = cut(series, fit.rule, fit.noise_factor);
+    const std::vector<ForcePiece> pieces = cut(series, cut_rule, fit.noise_factor);
     if (const auto rise = find_rise(beginning_before(pieces, rule.begins_before), rule.minimum_rise))
       tau.push_back(static_cast<double>(pieces[rise->piece].begin));
     if (const auto change = find_sign_change(pieces)) sign_change.push_back(static_cast<double>(pieces[*change].begin));

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "validation/statistics/autocorrelation.h"
+
 namespace nkat::validation {
 namespace {
 
 constexpr double kNormal95 = 1.96;
-constexpr double kNoiseFactorOfWhiteNoise = 1.05;
+constexpr double kSmallestRise = 1.05;  // of v, for another cut
+constexpr int kMostRounds = 10;
 constexpr double kMostCorrelation = 0.95;
 
 std::vector<double> standardised_residuals(const ScaledForce& force, std::span<const ForcePiece> pieces) {
@@ -26,6 +29,11 @@ double noise_factor(std::span<const double> residuals) {
   return squares / static_cast<double>(residuals.size()) * (1.0 + correlation) / (1.0 - correlation);
 }
 
+void refit(ForceFit& fit, const ScaledForce& force, const WeightedSeries& series) {
+  fit.pieces = cut(series, fit.rule, fit.noise_factor);
+  fit.residuals = standardised_residuals(force, fit.pieces);
+}
+
 }  // namespace
 
 std::vector<ForcePiece> cut(const WeightedSeries& series, const PartitionRule& rule, double noise_factor) {
@@ -34,8 +42,7 @@ std::vector<ForcePiece> cut(const WeightedSeries& series, const PartitionRule& r
   for (std::size_t k = 0; k < starts.size(); ++k) {
     const std::size_t end = k + 1 < starts.size() ? starts[k + 1] : series.size();
     const double weight = series.weight(starts[k], end);
-    pieces[k] = {starts[k], end, series.mean(starts[k], end),
-                 kNormal95 * std::sqrt(std::max(1.0, noise_factor) / weight)};
+    pieces[k] = {starts[k], end, series.mean(starts[k], end), kNormal95 * std::sqrt(noise_factor / weight)};
   }
   return pieces;
 }
@@ -45,14 +52,14 @@ ForceFit fit_force(const ScaledForce& force, std::size_t layers) {
   const WeightedSeries series(force.values, force.scale);
   const double penalty = 3.0 * std::log(static_cast<double>(n * layers));
   ForceFit fit;
-  fit.rule = {penalty, std::max<std::size_t>(10, n / 100)};
-  fit.pieces = cut(series, fit.rule, 1.0);
-  fit.residuals = standardised_residuals(force, fit.pieces);
-  fit.noise_factor = noise_factor(fit.residuals);
-  if (fit.noise_factor > kNoiseFactorOfWhiteNoise) {
-    fit.rule.penalty = penalty * fit.noise_factor;
-    fit.pieces = cut(series, fit.rule, fit.noise_factor);
-    fit.residuals = standardised_residuals(force, fit.pieces);
+  fit.rule = {.penalty = penalty, .shortest_piece = std::max<std::size_t>(10, n / 100)};
+  refit(fit, force, series);
+  double rising = noise_factor(fit.residuals);
+  for (int round = 0; round < kMostRounds && rising > kSmallestRise * fit.noise_factor; ++round) {
+    fit.noise_factor = rising;
+    fit.rule.penalty = penalty * rising;
+    refit(fit, force, series);
+    rising = noise_factor(fit.residuals);
   }
   return fit;
 }

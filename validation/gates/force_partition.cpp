@@ -129,12 +129,11 @@ void move_to_best_place(const WeightedSeries& series, std::size_t shortest_piece
 
 std::vector<std::size_t> partition(const WeightedSeries& series, const PartitionRule& rule) {
   const std::size_t n = series.size();
-  const std::size_t spacing = n > kLargestExactSearch ? n / 1000 : 1;
   std::vector<std::size_t> places;
-  for (std::size_t place = 0; place < n; place += spacing) places.push_back(place);
+  for (std::size_t place = 0; place < n; place += rule.spacing) places.push_back(place);
   places.push_back(n);
   std::vector<std::size_t> starts = search(series, rule, places);
-  if (spacing > 1) move_to_best_place(series, rule.shortest_piece, starts);
+  if (rule.spacing > 1) move_to_best_place(series, rule.shortest_piece, starts);
   return starts;
 }
 

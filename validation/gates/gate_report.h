@@ -46,7 +46,7 @@ struct GateFinding {
   double gate_last = 0.0;
   std::optional<double> smallest_step_seen = std::nullopt;  // with drift and closed
   std::int64_t usable_steps = 0;
-  double noise_factor = 1.0;       // v of mathematics.md 6
+  double noise_factor = 1.0;       // v of the final cut, at least 1
   double lag_one_correlation = 0;  // about the running median; above 0.7: unresolved
 };
 

@@ -6,7 +6,8 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "validation/gates/running_median.h"
+#include "validation/statistics/autocorrelation.h"
+#include "validation/statistics/running_median.h"
 
 namespace nkat::validation {
 namespace {
@@ -24,16 +25,6 @@ double whole_scale(const std::vector<double>& differences) {
 }
 
 }  // namespace
-
-double lag_one_correlation(std::span<const double> values) {
-  double products = 0.0;
-  double squares = 0.0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    squares += values[i] * values[i];
-    if (i > 0) products += values[i] * values[i - 1];
-  }
-  return squares > 0.0 ? products / squares : 0.0;
-}
 
 ScaledForce scale_noise(std::span<const double> force) {
   const std::size_t n = force.size();

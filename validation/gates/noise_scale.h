@@ -19,7 +19,4 @@ struct ScaledForce {
 // Of at least two finite values.
 ScaledForce scale_noise(std::span<const double> force);
 
-// Sum of products of neighbours over the sum of squares; 0 for a series of zeros.
-double lag_one_correlation(std::span<const double> values);
-
 }  // namespace nkat::validation

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "validation/gates/running_median.h"
+#include "validation/statistics/running_median.h"
 
 namespace nkat::validation {
 namespace {

@@ -54,7 +54,7 @@ double smallest_step_seen(const ScaledForce& force, double noise_factor, double 
   const auto n = static_cast<double>(force.scale.size());
   double variance = 0.0;
   for (const double scale : force.scale) variance += scale * scale / n;
-  variance *= std::max(1.0, noise_factor);
+  variance *= noise_factor;
   return (std::sqrt(3.0 * std::log(n * n_layers)) + 1.64) * std::sqrt(4.0 * variance / n);
 }
 

@@ -19,7 +19,7 @@ struct GateSeries {
 };
 
 // layers: how many layers of the run have a gate. No bootstrap and no intervals with replicates 0.
-// The smallest step seen, (sqrt(3 ln(nL)) + 1.64) sqrt(4 V/n), takes for V the mean of s_t^2 max(1, v): the variance of
+// The smallest step seen, (sqrt(3 ln(nL)) + 1.64) sqrt(4 V/n), takes for V the mean of s_t^2 v: the variance of
 // the noise as it acts on a mean, its correlation included.
 GateFinding analyze_series(const GateSeries& series, std::size_t layers, const GateOptions& options);
 

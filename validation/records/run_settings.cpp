@@ -63,6 +63,11 @@ ReadSettings read_run_settings(const fs::path& path) {
   config.read("device", read.settings.device);
   config.read("model_path", read.settings.model_path);
   config.read("first_adapter_layer", read.first_layer);
+  if (const auto validation = json.find("validation"); validation != json.end() && validation->is_object()) {
+    std::optional<std::int64_t> since;
+    Config(*validation, path).read("since_step", since);
+    read.settings.validation_since = since.value_or(0);
+  }
   return read;
 }
 

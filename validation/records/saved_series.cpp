@@ -41,10 +41,13 @@ bool same(float saved, double written) {
 SavedSeries read_saved_series(const fs::path& checkpoint, std::int64_t step, std::int64_t layers, Rows rows) {
   const data::SafetensorsFile file(checkpoint / data::kStateTensors);
   const std::int64_t first = rows == Rows::kAll ? 0 : std::max<std::int64_t>(step - 1, 0);
-  return {.first_step = first + 1,
-          .layers = layers,
-          .alpha = read_rows(file, "series.alpha", {step, layers}, first),
-          .gate_force = read_rows(file, "series.gate_force", {step, layers}, first)};
+  SavedSeries series{.first_step = first + 1,
+                     .layers = layers,
+                     .alpha = read_rows(file, "series.alpha", {step, layers}, first),
+                     .gate_force = read_rows(file, "series.gate_force", {step, layers}, first)};
+  if (!std::all_of(series.alpha.begin(), series.alpha.end(), [](float value) { return std::isfinite(value); }))
+    throw FormatError(fmt::format("{}: tensor 'series.alpha' holds a value that is no number", file.path().string()));
+  return series;
 }
 
 std::optional<StepMetrics> read_pending_metrics(const fs::path& checkpoint, std::int64_t step, std::int64_t layers) {
@@ -80,7 +83,7 @@ void require_agreement(const SavedSeries& saved, const fs::path& checkpoint, std
           "{}: step {}, layer {}: {} is {} here and {} in {}; they are not of one run: restore the one that was "
           "changed",
           checkpoint.string(), saved.first_step + row, first_layer + static_cast<std::int64_t>(column), what, value,
-          written[column], metrics_file.string()));
+          static_cast<float>(written[column]), metrics_file.string()));
     }
   };
   for (std::int64_t row = 0; row < saved.rows(); ++row) {

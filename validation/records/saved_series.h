@@ -24,7 +24,8 @@ struct SavedSeries {
 
 enum class Rows { kAll, kLast };
 
-// FormatError naming file and tensor if the series are not those of `step` steps with `layers` layers each.
+// FormatError naming file and tensor if the series are not those of `step` steps with `layers` layers each,
+// or a gate is no number.
 SavedSeries read_saved_series(const fs::path& checkpoint, std::int64_t step, std::int64_t layers, Rows rows);
 
 // The line of `step` when a signal came before its validation ended. FormatError if the state is of another step,

@@ -6,7 +6,7 @@
 //
 // A paired difference is the ratio of differences: sum_i = a_i - b_i. Replicates come from RandomStream and depend on
 // the number of samples alone, so that equal data give equal intervals and two calls on the same samples are drawn
-// alike. The interval is too narrow for few samples (bootstrap_test.cpp: it covers some 88 % with 10 and 95 % with 60),
+// alike. The interval is too narrow for few samples (bootstrap_test.cpp: it covers some 89 % with 10 and 94 % with 60),
 // and absent for fewer than two.
 #pragma once
 

@@ -23,25 +23,25 @@ std::string text_of(const Subject& subject, const models::Generation& generation
 
 }  // namespace
 
-std::vector<std::int32_t> encode_prompt(const Subject& subject, const Question& question) {
-  std::vector<std::int32_t> tokens =
-      subject.text.chat_template
-          .encode(subject.text.tokenizer, question.turns, data::AddedTokens::kText, /*generation_prompt=*/true)
-          .tokens;
+void require_usable(const Prompt& tokens, const SubjectText& text, const Question& question) {
   try {
-    models::check_prompt(tokens, subject.config);
+    models::check_prompt(tokens, text.config);
   } catch (const DataError& error) {
     throw DataError(fmt::format("{}: {}", question.where, error.what()));
   }
+}
+
+Prompt encode_prompt(const SubjectText& text, const Question& question) {
+  Prompt tokens = text.text.chat_template
+                      .encode(text.text.tokenizer, question.turns, data::AddedTokens::kText, /*generation_prompt=*/true)
+                      .tokens;
+  require_usable(tokens, text, question);
   return tokens;
 }
 
-Answers answer_questions(const Subject& subject, const std::vector<at::Tensor>& blocks,
-                         const std::vector<Question>& questions, const AnsweringOptions& options,
-                         const std::string& title) {
-  std::vector<std::vector<std::int32_t>> prompts;
-  for (const Question& question : questions) prompts.push_back(encode_prompt(subject, question));
-  ProgressBar bar(title, questions.size());
+Answers answer_prompts(const Subject& subject, const std::vector<at::Tensor>& blocks,
+                       const std::vector<Prompt>& prompts, const AnsweringOptions& options, const std::string& title) {
+  ProgressBar bar(title, prompts.size());
   const Clock::time_point start = Clock::now();
   const auto show = [&](const models::BatchProgress& progress) {
     const double rate = static_cast<double>(progress.new_tokens) / seconds_since(start);

@@ -2,7 +2,7 @@
 //
 // A prompt is the question's turns rendered with the model's template and a generation prompt, as `nkat generate` does;
 // an answer is the new text without its end token. Base and adapter are two calls on the same decoder, whose blocks
-// alone differ. A question that the model can't take is a DataError with its place.
+// alone differ.
 #pragma once
 
 #include <cstdint>
@@ -10,26 +10,26 @@
 #include <vector>
 
 #include "validation/tasks/question.h"
+#include "validation/tasks/question_task_options.h"
 #include "validation/tasks/subject.h"
 
 namespace nkat::validation {
 
-struct AnsweringOptions {
-  std::int64_t max_new_tokens = 256;
-  std::int64_t generation_batch = 32;  // questions in work at once; fewer where their caches don't fit the memory
-};
-
 struct Answers {
-  std::vector<std::string> texts;  // in the questions' order
+  std::vector<std::string> texts;  // in the prompts' order
   std::int64_t new_tokens = 0;
   double seconds = 0.0;
 };
 
-std::vector<std::int32_t> encode_prompt(const Subject& subject, const Question& question);
+using Prompt = std::vector<std::int32_t>;
 
-// blocks: the subject's, or empty for the bare model. title: what stands before the progress bar.
-Answers answer_questions(const Subject& subject, const std::vector<at::Tensor>& blocks,
-                         const std::vector<Question>& questions, const AnsweringOptions& options,
-                         const std::string& title);
+// DataError with the question's place if the model can't take these tokens.
+void require_usable(const Prompt& tokens, const SubjectText& text, const Question& question);
+Prompt encode_prompt(const SubjectText& text, const Question& question);
+
+// blocks: the subject's, or empty for the bare model. title: what stands before the progress bar. Interrupted when a
+// stop was asked for.
+Answers answer_prompts(const Subject& subject, const std::vector<at::Tensor>& blocks,
+                       const std::vector<Prompt>& prompts, const AnsweringOptions& options, const std::string& title);
 
 }  // namespace nkat::validation

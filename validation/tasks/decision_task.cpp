@@ -1,9 +1,18 @@
 #include "validation/tasks/decision_task.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/log.h"
+#include "data/record.h"
 #include "validation/tasks/answer_parser.h"
+#include "validation/tasks/answering.h"
+#include "validation/tasks/answers_file.h"
+#include "validation/tasks/generated_questions.h"
 #include "validation/tasks/label_likelihood.h"
+#include "validation/tasks/question_file.h"
 #include "validation/tasks/scores.h"
 
 namespace nkat::validation {
@@ -11,26 +20,56 @@ namespace {
 
 using Labels = std::vector<std::size_t>;  // 0 to 3 or kUnparsed, one a question
 
-Labels generated_labels(const Subject& subject, const std::vector<at::Tensor>& blocks,
-                        const std::vector<DecisionQuestion>& questions, const AnsweringOptions& options,
-                        const std::string& title) {
-  std::vector<Question> asked;
-  for (const DecisionQuestion& one : questions) asked.push_back(one.question);
-  Labels labels;
-  for (const std::string& text : answer_questions(subject, blocks, asked, options, title).texts) {
-    const std::optional<NamedLabel> named = parse_label(text);
-    labels.push_back(named ? named->label : kUnparsed);
+struct DecisionTask {
+  QuestionSet<DecisionQuestion> set;
+  std::vector<Prompt> prompts;
+  std::vector<models::ScoredSequence> labelled;  // four a question
+  AnsweringOptions answering;
+  AnswersFile file;
+};
+
+// One model's answers, the labels that they name, and those it holds likeliest.
+struct Choices {
+  Labels likeliest = {};
+  Labels written = {};
+  std::vector<LabelScores> scores = {};
+  std::vector<std::string> texts = {};
+
+  nlohmann::ordered_json row(std::size_t i) const {
+    nlohmann::ordered_json row = {{"answer", texts[i]},
+                                  {"read", nullptr},
+                                  {"likeliest", data::kFourClasses[likeliest[i]]},
+                                  {"log_probabilities", scores[i]}};
+    if (written[i] != kUnparsed) row["read"] = data::kFourClasses[written[i]];
+    return row;
   }
-  return labels;
+};
+
+Choices choices(const Subject& subject, const std::vector<at::Tensor>& blocks, const DecisionTask& task,
+                const std::string& who) {
+  Choices made;
+  made.scores = score_labels(subject, blocks, task.labelled, "labels" + who);
+  made.texts = answer_prompts(subject, blocks, task.prompts, task.answering, "answers" + who).texts;
+  for (const LabelScores& scores : made.scores) {
+    made.likeliest.push_back(static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin()));
+  }
+  for (const std::string& text : made.texts) {
+    const std::optional<NamedLabel> named = parse_label(text);
+    made.written.push_back(named ? named->label : kUnparsed);
+  }
+  return made;
 }
 
-Labels likeliest_labels(const Subject& subject, const std::vector<at::Tensor>& blocks,
-                        const std::vector<DecisionQuestion>& questions, const std::string& title) {
-  Labels labels;
-  for (const LabelScores& scores : score_labels(subject, blocks, questions, title)) {
-    labels.push_back(static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin()));
+void write_answers(DecisionTask& task, const Choices& own, const Choices& base) {
+  std::vector<nlohmann::ordered_json> rows;
+  for (std::size_t i = 0; i < task.prompts.size(); ++i) {
+    const DecisionQuestion& one = task.set.questions[i];
+    nlohmann::ordered_json& row = rows.emplace_back();
+    row = {{"where", one.question.where}, {"label", data::kFourClasses[one.label]}};
+    row.update(own.row(i));
+    if (!base.texts.empty()) row["base"] = base.row(i);
   }
-  return labels;
+  task.file.write(rows);
 }
 
 std::vector<bool> equal_labels(const Labels& truth, const Labels& given) {
@@ -52,31 +91,53 @@ DecisionScore score(const Labels& truth, const Labels& given, const Labels& base
   return result;
 }
 
-}  // namespace
-
-DecisionFinding measure_decisions(const Subject& subject, const QuestionSet<DecisionQuestion>& set,
-                                  const AnsweringOptions& options) {
-  const std::vector<DecisionQuestion>& questions = set.questions;
+DecisionFinding measure(const Subject& subject, DecisionTask& task) {
+  Choices base;
+  if (subject.has_adapter()) base = choices(subject, {}, task, ", base");
+  const Choices own = choices(subject, subject.blocks, task, "");
+  write_answers(task, own, base);
   std::vector<std::string> languages;
-  Labels truth;
-  for (const DecisionQuestion& one : questions) {
+  Labels labels;
+  for (const DecisionQuestion& one : task.set.questions) {
     languages.push_back(one.question.language);
-    truth.push_back(one.label);
+    labels.push_back(one.label);
   }
-  Labels base_written, base_likeliest;
-  if (subject.has_adapter()) {
-    base_likeliest = likeliest_labels(subject, {}, questions, "labels, base");
-    base_written = generated_labels(subject, {}, questions, options, "answers, base");
-  }
-  const Labels likeliest = likeliest_labels(subject, subject.blocks, questions, "labels");
-  const Labels written = generated_labels(subject, subject.blocks, questions, options, "answers");
-  DecisionFinding finding{.file = set.source};
+  DecisionFinding finding;
+  finding.file = task.set.source;
   for (const auto& [name, indices] : groups_of(languages, {})) {
-    const Labels chosen = selected(truth, indices);
-    finding.generated[name] = score(chosen, selected(written, indices), selected(base_written, indices));
-    finding.likelihood[name] = score(chosen, selected(likeliest, indices), selected(base_likeliest, indices));
+    const Labels truth = selected(labels, indices);
+    finding.generated[name] = score(truth, selected(own.written, indices), selected(base.written, indices));
+    finding.likelihood[name] = score(truth, selected(own.likeliest, indices), selected(base.likeliest, indices));
   }
   return finding;
+}
+
+void warn_of_form(const DecisionScore& score) {
+  std::int64_t unparsed = 0;
+  for (const auto& row : *score.base_confusion) unparsed += row[kUnparsed];
+  if (2 * unparsed <= score.accuracy.model.questions) return;
+  log::warning(
+      fmt::format("{} of {} answers of the bare model name no label: part of the gain by generated answer may "
+                  "be a gain in form; the likelihood of the labels doesn't depend on it",
+                  unparsed, score.accuracy.model.questions));
+}
+
+}  // namespace
+
+Measurement prepare_decision_task(const QuestionTaskOptions& options, const SubjectText& text) {
+  DecisionTask task{.set = options.files.empty() ? generate_decision_questions(
+                                                       options.questions > 0 ? options.questions : kGeneratedQuestions)
+                                                 : read_decision_questions(options.files, options.questions),
+                    .prompts = {},
+                    .labelled = {},
+                    .answering = options.answering,
+                    .file = AnswersFile(options.answers_file)};
+  for (const DecisionQuestion& one : task.set.questions) task.prompts.push_back(encode_prompt(text, one.question));
+  task.labelled = encode_labels(text, task.set.questions);
+  return [task = std::move(task)](const Subject& subject, GainReport& report) mutable {
+    report.decision = measure(subject, task);
+    if (subject.has_adapter()) warn_of_form(report.decision->generated.at("all"));
+  };
 }
 
 }  // namespace nkat::validation

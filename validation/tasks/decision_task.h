@@ -7,13 +7,12 @@
 // exact.
 #pragma once
 
-#include "validation/tasks/answering.h"
-#include "validation/tasks/gain_report.h"
+#include "validation/tasks/question_task_options.h"
+#include "validation/tasks/task.h"
 
 namespace nkat::validation {
 
-// Questions that can't be asked: DataError with the question's place. Interrupted when a stop was asked for.
-DecisionFinding measure_decisions(const Subject& subject, const QuestionSet<DecisionQuestion>& set,
-                                  const AnsweringOptions& options);
+// Reads or generates the questions and encodes them; DataError with a question's place if it can't be used.
+Measurement prepare_decision_task(const QuestionTaskOptions& options, const SubjectText& text);
 
 }  // namespace nkat::validation

@@ -78,6 +78,9 @@ Json to_json(const MathFinding& finding) {
           {"scores", scores},
           {"unparsed", finding.unparsed},
           {"base_unparsed", finding.base_unparsed},
+          {"unmarked_right", finding.unmarked_right},
+          {"base_unmarked_right", finding.base_unmarked_right},
+          {"any_form", paired_json(finding.any_form)},
           {"tokens_per_second", finding.tokens_per_second}};
 }
 

@@ -62,14 +62,16 @@ struct DecisionFinding {
 
 struct MathFinding {
   std::string file = {};
-  std::map<std::string, PairedAccuracy>
-      scores = {};            // "all", and by language, by kind ("arithmetic", "geometry") where known
+  std::map<std::string, PairedAccuracy> scores =
+      {};                     // "all", and by language, by kind ("arithmetic", "geometry") where known
   std::int64_t unparsed = 0;  // answers without a number that could be read
   std::int64_t base_unparsed = 0;
   // Of the unparsed answers, those whose last number would have been right: a gain in form, not in reasoning. Never in
-  // the scores.
+  // `scores`.
   std::int64_t unmarked_right = 0;
   std::int64_t base_unmarked_right = 0;
+  // All questions, with these counted as right: a gain that holds here too isn't one of form alone.
+  PairedAccuracy any_form = {};
   double tokens_per_second = 0.0;  // new tokens of all answers over the time of their generation
 };
 

@@ -85,8 +85,15 @@ std::string decision_text(const char* how, const std::map<std::string, DecisionS
 std::string math_text(const MathFinding& finding) {
   std::string text = fmt::format("right answers, {}\n", finding.file);
   for (const auto& [name, score] : finding.scores) text += paired_text(name.empty() ? "other" : name, score);
-  return text + fmt::format("  {} answers without a number ({} of the base's), {:.0f} tokens/s\n", finding.unparsed,
-                            finding.base_unparsed, finding.tokens_per_second);
+  const auto unparsed = [](const char* whose, std::int64_t count, std::int64_t right) {
+    return fmt::format("  {}answers without a number in the form asked for: {} ({} of them end in the right one)\n",
+                       whose, count, right);
+  };
+  const bool paired = finding.scores.contains("all") && finding.scores.at("all").base;
+  if (paired) text += unparsed("base's ", finding.base_unparsed, finding.base_unmarked_right);
+  text += unparsed("", finding.unparsed, finding.unmarked_right) + "with these counted as right\n" +
+          paired_text("all", finding.any_form);
+  return text + fmt::format("  {:.0f} new tokens a second\n", finding.tokens_per_second);
 }
 
 }  // namespace

@@ -1,11 +1,6 @@
-// Which of the four labels a model holds likeliest for a question, without generating.
-//
-// The record's own answer up to and including its label, with that label replaced by each of the four, is scored given
-// the prompt: Σ log p over the tokens of that text. "Decision: DENY\nReason: .." becomes "Decision: ALLOW", "Decision:
-// ESCALATION" and so on; the reason behind it would tell which label is right, and is left out. A reasoning that stands
-// before the label stays, the same for all four but for the label words in it, which are replaced as well: the figure
-// then says how the model concludes from that reasoning. Where the answer names no label that its record agrees with,
-// the bare words are scored. A label of more tokens isn't compensated: the sum is the probability of writing it.
+// Which of the four labels a model holds likeliest for a question, without generating: the log-probability of each
+// continuation of label_continuations.h given the prompt, summed over its tokens. A label of more tokens isn't
+// compensated: the sum is the probability of writing it.
 #pragma once
 
 #include <array>
@@ -18,13 +13,15 @@
 
 namespace nkat::validation {
 
-// The texts that are scored, in the order of data::kFourClasses.
-std::array<std::string, 4> label_continuations(const DecisionQuestion& question);
+// Four sequences a question, in the order of data::kFourClasses: the prompt, then a continuation as an assistant's turn
+// that has not ended. DataError with the question's place if the model can't take it.
+std::vector<models::ScoredSequence> encode_labels(const SubjectText& text,
+                                                  const std::vector<DecisionQuestion>& questions);
 
-using LabelScores = std::array<double, 4>;  // nats, in the order of data::kFourClasses
+using LabelScores = std::array<double, 4>;  // nats
 
-// blocks: the subject's, or empty for the bare model. DataError with the question's place if it can't be asked.
+// sequences: of encode_labels. blocks: the subject's, or empty for the bare model. title: before the progress bar.
 std::vector<LabelScores> score_labels(const Subject& subject, const std::vector<at::Tensor>& blocks,
-                                      const std::vector<DecisionQuestion>& questions, const std::string& title);
+                                      const std::vector<models::ScoredSequence>& sequences, const std::string& title);
 
 }  // namespace nkat::validation

@@ -31,6 +31,12 @@ std::shared_ptr<const NamedData> read_data(data::DatasetOptions options, const s
     log::info(fmt::format("{}: {} of {} records cut, {} dropped, {} bad", data->name, summary.cut, summary.records,
                           dropped, summary.bad_records));
   }
+  if (summary.samples > summary.records) {
+    log::warning(
+        fmt::format("{}: records are repeated (FILE:N); the intervals count each repeat as a sample of its own "
+                    "and come out too narrow",
+                    data->name));
+  }
   return data;
 }
 

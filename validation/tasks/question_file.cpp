@@ -56,24 +56,26 @@ Decimal result_of(const std::string& answer, const std::string& where) {
                   where, answer.substr(answer.size() - std::min<std::size_t>(answer.size(), 40))));
 }
 
-std::optional<MathQuestion> question_of_gsm8k(const Json& object, const std::string& where) {
+std::optional<MathQuestion> question_of_gsm8k(const Json& object, const std::string& where, const std::string& suffix) {
   for (const char* key : {"question", "answer"}) {
     if (!object[key].is_string() || object[key].get_ref<const std::string&>().empty()) {
       throw DataError(fmt::format("{}: '{}' is {}, a text was expected", where, key,
                                   object[key].is_string() ? "empty" : object[key].type_name()));
     }
   }
+  std::string question = object["question"].get<std::string>();
+  if (!suffix.empty()) question += "\n" + suffix;
   return MathQuestion{.question = {.where = where,
-                                   .turns = {{data::Role::kUser, object["question"].get<std::string>()}},
+                                   .turns = {{data::Role::kUser, std::move(question)}},
                                    .language = text_or_empty(object, "language")},
                       .result = result_of(object["answer"].get<std::string>(), where),
                       .kind = text_or_empty(object, "kind")};
 }
 
-std::optional<MathQuestion> math_question(std::string_view line, const std::string& where) {
+std::optional<MathQuestion> math_question(std::string_view line, const std::string& where, const std::string& suffix) {
   const Json object = parse_json(line, where);
   if (object.is_object() && object.contains("question") && object.contains("answer")) {
-    return question_of_gsm8k(object, where);
+    return question_of_gsm8k(object, where, suffix);
   }
   data::Record record = data::parse_record(line, where);
   const std::string task = text_or_empty(record.metadata, "task");
@@ -113,8 +115,12 @@ QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::str
                                           "records with a label ALLOW, ESCALATION, DENY or REFUSE were expected");
 }
 
-QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, std::int64_t limit) {
-  return read_questions<MathQuestion>(files, limit, math_question,
+QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, std::int64_t limit,
+                                              const std::string& suffix) {
+  const auto parse = [&](std::string_view line, const std::string& where) {
+    return math_question(line, where, suffix);
+  };
+  return read_questions<MathQuestion>(files, limit, parse,
                                       "objects with question and answer, or records of the task math, were expected");
 }
 

@@ -1,4 +1,4 @@
-#include "validation/gates/running_median.h"
+#include "validation/statistics/running_median.h"
 
 #include "core/error.h"
 

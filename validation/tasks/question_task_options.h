@@ -1,0 +1,30 @@
+// What the tasks that ask questions have in common: where the questions come from and how they are answered.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+
+namespace nkat::validation {
+
+inline constexpr std::int64_t kGeneratedQuestions = 200;
+
+struct AnsweringOptions {
+  std::int64_t max_new_tokens = 256;
+  std::int64_t generation_batch = 32;  // questions in work at once; fewer where their caches don't fit the memory
+};
+
+struct QuestionTaskOptions {
+  std::vector<std::string> files = {};  // none: generated questions
+  std::int64_t questions = 0;           // at most so many; 0: all of the files, kGeneratedQuestions generated ones
+  std::string question_suffix = "";     // a line below each question of GSM8K's form
+  AnsweringOptions answering = {};
+  std::string answers_file = "";  // where each question's answer goes (answers_file.h); "": nowhere
+};
+
+// All but the files, whose options each command names itself.
+void declare_question_task_options(OptionList& options, QuestionTaskOptions& config);
+
+}  // namespace nkat::validation
