@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -28,16 +29,28 @@ constexpr std::int64_t kServedContext = 4096;
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
+bool is_gguf(const fs::path& path) {
+  const MappedFile file(path);
+  const auto magic = std::as_bytes(std::span(gguf::kMagic));
+  return file.bytes().size() >= magic.size() && std::ranges::equal(file.bytes().first(magic.size()), magic);
+}
+
 // Nothing of the user's is replaced but an earlier export.
 void check_output(const ExportOptions& options) {
   const fs::path output = options.output;
-  const bool folder = options.format == "hf";
-  if (!fs::exists(output)) return create_folders(folder_of(output.lexically_normal()));
-  if (!folder && fs::is_directory(output))
-    throw ConfigError(fmt::format("--output: the name of a file was expected, {} is a folder", options.output));
-  if (folder && fs::equivalent(output, options.model_path))
+  if (!fs::exists(output)) return create_folders(folder_of(output));
+  if (options.format == "gguf") {
+    if (fs::is_directory(output))
+      throw ConfigError(fmt::format("--output: the name of a file was expected, {} is a folder", options.output));
+    if (!is_gguf(output))
+      throw ConfigError(fmt::format("--output: {} is no GGUF file and is not replaced; name another", options.output));
+    return;
+  }
+  if (!fs::is_directory(output))
+    throw ConfigError(fmt::format("--output: the name of a folder was expected, {} is a file", options.output));
+  if (fs::equivalent(output, options.model_path))
     throw ConfigError(fmt::format("--output: {} is the model itself; name another folder", options.output));
-  if (folder && !fs::is_empty(output) && !fs::exists(output / kReportFile)) {
+  if (!fs::is_empty(output) && !fs::exists(output / kReportFile)) {
     throw ConfigError(fmt::format(
         "--output: {} holds other files and would be replaced as a whole; name a new folder, or one that an "
         "earlier export wrote",
@@ -91,7 +104,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
 
 void export_folder(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
   const gguf::GgmlType type = *gguf::parse_ggml_type(report.quantization);
-  remove_stale_temporaries(folder_of(fs::path(options.output).lexically_normal()));
+  remove_stale_temporaries(folder_of(options.output));
   DurableFolder folder(options.output);
   write_merged_folder(folder,
                       {.model_folder = options.model_path,
@@ -105,11 +118,13 @@ void export_folder(const ExportOptions& options, const ExportSource& source, Exp
   folder.publish();
 }
 
-ExitCode run_export(const ExportOptions& options) {
+ExitCode run_export(ExportOptions options) {
   const auto started = std::chrono::steady_clock::now();
   const auto seconds = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   };
+  const fs::path output = fs::path(options.output).lexically_normal();
+  options.output = (output.has_filename() ? output : output.parent_path()).string();  // "out/hf/" is "out/hf"
   check_output(options);
   const ExportSource source = open_source(options);
   ExportReport report;

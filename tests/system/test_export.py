@@ -130,9 +130,10 @@ def test_only_down_projections_change_and_by_one_rounding(merged_folder, open_ad
 
 
 def test_shards_hold_what_one_file_holds(export, open_adapter, merged_folder, tmp_path):
-    export(tmp_path / "shards", adapter=open_adapter, format="hf", max_shard_mib=2)
+    export(f"{tmp_path}/shards/", adapter=open_adapter, format="hf", max_shard_mib=2)
     shards = sorted((tmp_path / "shards").glob("model-*-of-*.safetensors"))
     assert len(shards) > 2
+    assert not list(tmp_path.glob("*nkat-tmp*"))
     together = {}
     for shard in shards:
         together |= safetensors.torch.load_file(shard)
@@ -435,12 +436,12 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(nkat_path, export, open_adapt
     words = [nkat_path, "export", "--model-path", MODEL, "--adapter", open_adapter, "--output", path, "--quantization", "f32"]
     rng = random.Random(0)
     for _ in range(8):
-        path.write_bytes(b"older")
+        path.write_bytes(b"GGUF, an older one")
         child = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(0, 1))
         child.send_signal(signal.SIGKILL)
         child.wait()
-        assert path.read_bytes() in (b"older", new)
+        assert path.read_bytes() in (b"GGUF, an older one", new)
     export(path, adapter=open_adapter, quantization="f32")
     assert sorted(file.name for file in path.parent.iterdir()) == ["Modelfile", "export.json", "model.gguf"]
 
@@ -513,6 +514,8 @@ def test_wrong_words_are_refused(nkat, tmp_path, open_adapter):
     (tmp_path / "full" / "mine.txt").write_text("x")
     assert "other files" in refusal(nkat, 2, "--output", tmp_path / "full", "--format", "hf")
     assert "is a folder" in refusal(nkat, 2, "--output", tmp_path / "full")
+    assert "is no GGUF file" in refusal(nkat, 2, "--output", tmp_path / "full" / "mine.txt")
+    assert "is a file" in refusal(nkat, 2, "--output", tmp_path / "full" / "mine.txt", "--format", "hf")
     assert (tmp_path / "full" / "mine.txt").exists()
 
 
@@ -522,10 +525,10 @@ def test_weights_that_cannot_be_stored_are_refused_by_name(value, quantization, 
     tensors = safetensors.torch.load_file(MODEL / "model.safetensors")
     tensors["model.layers.3.self_attn.o_proj.weight"][5, 7] = value
     safetensors.torch.save_file(tensors, tmp_path / "model" / "model.safetensors")
-    (tmp_path / "model.gguf").write_bytes(b"older")
+    (tmp_path / "model.gguf").write_bytes(b"GGUF, an older one")
     done = nkat("export", "--model-path", tmp_path / "model", "--output", tmp_path / "model.gguf", "--quantization", quantization)
     assert done.returncode == 3 and "layers.3.self_attn.o_proj" in done.stderr, done.stderr
-    assert (tmp_path / "model.gguf").read_bytes() == b"older"
+    assert (tmp_path / "model.gguf").read_bytes() == b"GGUF, an older one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.gguf"]
 
 
