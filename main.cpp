@@ -3,6 +3,7 @@
 #include "core/signals.h"
 #include "core/version.h"
 #include "data/data_command.h"
+#include "export/export_command.h"
 #include "export/inspect_command.h"
 #include "models/generate_command.h"
 #include "train/plan_command.h"
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
                                nkat::validation::make_validate_command(),
                                nkat::validation::make_eval_command(),
                                nkat::models::make_generate_command(),
+                               nkat::exporting::make_export_command(),
                                nkat::data::make_data_command(),
                                nkat::gguf::make_inspect_command(),
                            },

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "data/chat_template_source.h"
 
 namespace nkat::data {
 
@@ -162,6 +163,16 @@ ChatTemplate ChatTemplate::from_model_folder(const fs::path& model_folder) {
     log::info(fmt::format("{}: it has no chat template; {}'s is used", model_folder.string(), kForms[0].name));
   const Form& form = source ? recognise(*source, model_folder) : kForms[0];
   return ChatTemplate(form, read_token(config, "bos_token", "<s>"), read_token(config, "eos_token", "<|endoftext|>"));
+}
+
+std::string chat_template_source(const fs::path& model_folder) {
+  const fs::path own = model_folder / "chat_template.jinja";
+  if (fs::exists(own)) return read_file(own, kFileLimit);
+  const fs::path config_path = model_folder / "tokenizer_config.json";
+  nlohmann::json config;
+  if (fs::exists(config_path))
+    config = parse_large_json(read_file(config_path, kFileLimit), config_path.string(), {"chat_template"});
+  return template_of_config(config).value_or(kForms[0].source);
 }
 
 std::string ChatTemplate::name() const { return form_->name; }

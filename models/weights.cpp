@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "core/signals.h"
 #include "data/safetensors.h"
+#include "models/checkpoint_check.h"
 
 namespace nkat::models {
 namespace {
@@ -32,28 +33,6 @@ at::ScalarType stored_type(const TensorInfo& info) {
 
 bool is_ignored(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
 
-// Compares names, types and shapes with the config before anything is allocated.
-void check_tensors(const SafetensorsFolder& folder, const Phi3Config& config, const std::string& where) {
-  std::set<std::string> expected_names;
-  for (const auto& [name, shape] : expected_tensors(config)) {
-    expected_names.insert(name);
-    const auto located = folder.find(name);
-    if (!located) throw FormatError(fmt::format("{}: tensor {} is missing; config.json asks for it", where, name));
-    if (located->info->shape != shape) {
-      throw ShapeError(fmt::format("{}: tensor {} must have shape [{}] by config.json, found [{}]", where, name,
-                                   fmt::join(shape, ", "), fmt::join(located->info->shape, ", ")));
-    }
-    stored_type(*located->info);
-  }
-  if (config.tie_word_embeddings) expected_names.insert("lm_head.weight");  // some writers store it all the same
-  for (const std::string& name : folder.names()) {
-    if (!expected_names.contains(name) && !is_ignored(name)) {
-      throw FormatError(fmt::format("{}: tensor {} belongs to no part of a Phi-3 with this config.json ({} layers)",
-                                    where, name, config.num_layers));
-    }
-  }
-}
-
 void check_finite(const at::Tensor& tensor, const std::string& name, const std::string& where) {
   const at::ScalarType wide = tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   if (std::isfinite(tensor.sum(wide).item<double>())) return;
@@ -68,7 +47,7 @@ class Loader {
  public:
   Loader(const std::filesystem::path& folder, const Phi3Config& config, at::ScalarType dtype, at::Device device)
       : where_(folder.string()), folder_(folder), options_(at::TensorOptions(device).dtype(dtype)) {
-    check_tensors(folder_, config, where_);
+    check_checkpoint(folder_, config, where_);
   }
 
   at::Tensor load(const std::string& name) {
@@ -123,6 +102,27 @@ std::vector<NamedShape> expected_tensors(const Phi3Config& config) {
   tensors.push_back({"model.norm.weight", {h}});
   if (!config.tie_word_embeddings) tensors.push_back({"lm_head.weight", {config.vocab_size, h}});
   return tensors;
+}
+
+void check_checkpoint(const data::SafetensorsFolder& folder, const Phi3Config& config, const std::string& where) {
+  std::set<std::string> expected_names;
+  for (const auto& [name, shape] : expected_tensors(config)) {
+    expected_names.insert(name);
+    const auto located = folder.find(name);
+    if (!located) throw FormatError(fmt::format("{}: tensor {} is missing; config.json asks for it", where, name));
+    if (located->info->shape != shape) {
+      throw ShapeError(fmt::format("{}: tensor {} must have shape [{}] by config.json, found [{}]", where, name,
+                                   fmt::join(shape, ", "), fmt::join(located->info->shape, ", ")));
+    }
+    stored_type(*located->info);
+  }
+  if (config.tie_word_embeddings) expected_names.insert("lm_head.weight");  // some writers store it all the same
+  for (const std::string& name : folder.names()) {
+    if (!expected_names.contains(name) && !is_ignored(name)) {
+      throw FormatError(fmt::format("{}: tensor {} belongs to no part of a Phi-3 with this config.json ({} layers)",
+                                    where, name, config.num_layers));
+    }
+  }
 }
 
 Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config, at::ScalarType dtype,

@@ -40,11 +40,15 @@ class Library:
         return out
 
 
-def find():
-    """The library, or None where xllamacpp isn't installed. The package itself is not imported: it starts a back end."""
+def path():
+    """Where the library is, or None where xllamacpp isn't installed. The package itself is not imported: it starts a back end."""
     found = importlib.util.find_spec("xllamacpp")
     libraries = sorted(pathlib.Path(found.submodule_search_locations[0]).glob("xllamacpp*.so")) if found else []
-    return Library(libraries[0]) if libraries else None
+    return libraries[0] if libraries else None
+
+
+def find():
+    return Library(path()) if path() else None
 
 
 def is_finite(kind, blocks):

@@ -1,0 +1,167 @@
+#include "export/export_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/signals.h"
+#include "data/chat_template.h"
+#include "data/chat_template_source.h"
+#include "data/tokenizer.h"
+#include "export/export_report.h"
+#include "export/export_source.h"
+#include "export/gguf_export.h"
+#include "export/hf_export.h"
+#include "export/modelfile.h"
+#include "export/self_test.h"
+#include "models/weights.h"
+
+namespace nkat::exporting {
+namespace {
+
+constexpr const char* kReportFile = "export.json";
+constexpr std::int64_t kServedContext = 4096;
+
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
+
+bool is_gguf(const fs::path& path) {
+  const MappedFile file(path);
+  const auto magic = std::as_bytes(std::span(gguf::kMagic));
+  return file.bytes().size() >= magic.size() && std::ranges::equal(file.bytes().first(magic.size()), magic);
+}
+
+// Nothing of the user's is replaced but an earlier export.
+void check_output(const ExportOptions& options) {
+  const fs::path output = options.output;
+  if (!fs::exists(output)) return create_folders(folder_of(output));
+  if (options.format == "gguf") {
+    if (fs::is_directory(output))
+      throw ConfigError(fmt::format("--output: the name of a file was expected, {} is a folder", options.output));
+    if (!is_gguf(output))
+      throw ConfigError(fmt::format("--output: {} is no GGUF file and is not replaced; name another", options.output));
+    return;
+  }
+  if (!fs::is_directory(output))
+    throw ConfigError(fmt::format("--output: the name of a folder was expected, {} is a file", options.output));
+  if (fs::equivalent(output, options.model_path))
+    throw ConfigError(fmt::format("--output: {} is the model itself; name another folder", options.output));
+  if (!fs::is_empty(output) && !fs::exists(output / kReportFile)) {
+    throw ConfigError(fmt::format(
+        "--output: {} holds other files and would be replaced as a whole; name a new folder, or one that an "
+        "earlier export wrote",
+        options.output));
+  }
+}
+
+std::string checked_name(const ExportOptions& options, const Vocabulary& vocabulary) {
+  const bool strips = vocabulary.strips_after_special;
+  if (options.name.empty()) return default_name(options.model_path, !options.adapter.empty(), strips);
+  if (names_phi3(options.name) == strips) return options.name;
+  throw ConfigError(fmt::format(
+      "--name: a text {} \"phi-3\" or \"phi3\" was expected, found \"{}\"; by it llama.cpp decides whether white space "
+      "after role tags is swallowed, as this tokenizer {}",
+      strips ? "with" : "without", options.name, strips ? "does" : "doesn't"));
+}
+
+gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSource& source, Mix mix,
+                                 std::uint32_t context_length) {
+  const Vocabulary vocabulary = read_vocabulary(options.model_path, source.config);
+  if (!vocabulary.stripped_otherwise.empty()) {
+    log::warning(fmt::format("llama.cpp will treat white space around {} differently from this tokenizer",
+                             fmt::join(vocabulary.stripped_otherwise, ", ")));
+  }
+  gguf::GgufMetadata metadata = phi3_metadata(
+      source.config, vocabulary, {checked_name(options, vocabulary), data::chat_template_source(options.model_path)},
+      mix, context_length);
+  add_provenance(source.provenance, metadata);
+  return metadata;
+}
+
+void export_gguf(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
+  require_expressible(source.config, options.model_path);
+  const data::Tokenizer tokenizer(options.model_path);  // refuses another kind by name
+  const auto chat_template = data::ChatTemplate::from_model_folder(options.model_path);
+  const Mix mix = *parse_mix(report.quantization);
+  report.context_length =
+      options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
+  const gguf::GgufMetadata metadata =
+      make_metadata(options, source, mix, static_cast<std::uint32_t>(report.context_length));
+  const std::vector<PlannedTensor> plan = plan_tensors(source.config, mix);
+  report.fall_backs = fall_backs(plan);
+  for (const PlannedTensor& one : plan) ++report.tensors[gguf::traits(one.stored).name];
+  write_merged_gguf(options.output, metadata, plan, source.weights);
+  report.bytes = fs::file_size(options.output);
+  if (options.self_test != "off") report.survival = self_test_gguf(options.output, plan, source.config, source.weights);
+  const std::int64_t served = std::min(kServedContext, source.config.original_max_position_embeddings);
+  write_file_durably(folder_of(options.output) / "Modelfile",
+                     modelfile(fs::path(options.output).filename().string(), chat_template.name(), served));
+}
+
+void export_folder(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
+  const gguf::GgmlType type = *gguf::parse_ggml_type(report.quantization);
+  remove_stale_temporaries(folder_of(options.output));
+  DurableFolder folder(options.output);
+  write_merged_folder(folder,
+                      {.model_folder = options.model_path,
+                       .type = type,
+                       .shard_bytes = static_cast<std::uint64_t>(options.max_shard_mib) << 20},
+                      source.config, source.weights);
+  for (const auto& file : fs::directory_iterator(folder.temporary_path())) report.bytes += file.file_size();
+  if (options.self_test != "off") report.survival = self_test_folder(folder.temporary_path(), type, source.weights);
+  report.tensors[gguf::traits(type).name] = static_cast<int>(models::expected_tensors(source.config).size());
+  folder.write(kReportFile, report_json(report).dump(2) + "\n");
+  folder.publish();
+}
+
+ExitCode run_export(ExportOptions options) {
+  const auto started = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  };
+  const fs::path output = fs::path(options.output).lexically_normal();
+  options.output = (output.has_filename() ? output : output.parent_path()).string();  // "out/hf/" is "out/hf"
+  check_output(options);
+  const ExportSource source = open_source(options);
+  ExportReport report;
+  report.output = options.output;
+  report.format = options.format;
+  report.quantization = options.resolved_quantization();
+  report.provenance = source.provenance;
+  report.self_test = options.self_test;
+  if (options.format == "hf") {
+    export_folder(options, source, report);
+    report.seconds = seconds();
+  } else {
+    export_gguf(options, source, report);
+    report.seconds = seconds();
+    write_file_durably(folder_of(options.output) / kReportFile, report_json(report).dump(2) + "\n");
+  }
+  std::cout << (options.json ? report_json(report).dump(2) + "\n" : report_text(report));
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+Command make_export_command() {
+  auto config = std::make_shared<ExportOptions>();
+  Command command{.name = "export", .summary = "merged model as GGUF or Hugging Face folder"};
+  command.description =
+      "Folds an adapter into its base in float32 and writes what llama.cpp, Ollama and koboldcpp load (with a "
+      "Modelfile "
+      "beside it), or a folder for transformers. Opens the result again and says, layer by layer, how much of the "
+      "adapter's change is in it (export.json).";
+  declare_options(*command.options, *config);
+  command.computes = true;
+  command.run = [config] {
+    install_stop_signals();
+    return run_export(*config);
+  };
+  return command;
+}
+
+}  // namespace nkat::exporting

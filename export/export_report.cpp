@@ -1,0 +1,110 @@
+#include "export/export_report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/progress.h"
+#include "core/version.h"
+
+namespace nkat::exporting {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::vector<std::int64_t> layers_of(const ExportReport& report, Fate fate) {
+  std::vector<std::int64_t> layers;
+  for (const TensorSurvival& one : report.survival) {
+    if (one.fate() == fate) layers.push_back(one.layer);
+  }
+  return layers;
+}
+
+Json survival_json(const TensorSurvival& one) {
+  return {{"layer", one.layer}, {"type", one.type},   {"change", one.change},         {"survived", one.survived},
+          {"noise", one.noise}, {"error", one.error}, {"fate", fate_name(one.fate())}};
+}
+
+Json adapter_json(const Provenance& provenance) {
+  if (!provenance.has_adapter()) return nullptr;
+  Json json = {{"sha256", provenance.adapter_sha256},
+               {"base_sha256", provenance.trained_on},
+               {"first_layer", provenance.first_layer},
+               {"gates", provenance.gates}};
+  json["training_step"] = provenance.step ? Json(*provenance.step) : Json(nullptr);
+  return json;
+}
+
+std::string survival_table(const ExportReport& report) {
+  std::string text = "\nwhat survived of the adapter's change to ffn_down (1: all; noise in units of the change)\n";
+  text += fmt::format("{:>5}  {:<5} {:>9} {:>9} {:>9}  {}\n", "layer", "type", "change", "survived", "noise", "");
+  for (const TensorSurvival& one : report.survival) {
+    if (one.fate() == Fate::kUnchanged) continue;
+    text += fmt::format("{:>5}  {:<5} {:>9.2e} {:>9.4f} {:>9.3g}  {}\n", one.layer, one.type, one.change, one.survived,
+                        one.noise, fate_name(one.fate()));
+  }
+  const std::vector<std::int64_t> lost = layers_of(report, Fate::kLost), weak = layers_of(report, Fate::kWeak);
+  if (!lost.empty()) {
+    text += fmt::format(
+        "LOST in layers {}: the change is under the noise of {}; their gates are nearly shut, or the type is too "
+        "coarse "
+        "(q8_0 and f16 keep more)\n",
+        fmt::join(lost, ", "), report.quantization);
+  }
+  if (!weak.empty())
+    text += fmt::format("weak in layers {}: noise above the change, or a tenth off\n", fmt::join(weak, ", "));
+  return text;
+}
+
+// Why: llama.cpp chooses long or short factors by the context it allocates, not by the text.
+std::string serving_lines(const ExportReport& report) {
+  constexpr std::int64_t kKoboldReserve = 128, kKoboldStep = 256;
+  const std::int64_t context = std::min<std::int64_t>(4096, report.context_length);
+  std::string text = fmt::format(
+      "\nserve it (up to {0} tokens, so that the short rope factors apply):\n  llama-server -m {1} -c {0}\n"
+      "  ollama create NAME -f {2}\n",
+      context, report.output, (fs::path(report.output).parent_path() / "Modelfile").string());
+  if (context > 2 * kKoboldStep) {
+    text += fmt::format("  koboldcpp --model {} --contextsize {}    (it adds up to {} of its own)\n", report.output,
+                        context - kKoboldStep, kKoboldReserve);
+  }
+  return text;
+}
+
+}  // namespace
+
+Json report_json(const ExportReport& report) {
+  Json survival = Json::array();
+  for (const TensorSurvival& one : report.survival) survival.push_back(survival_json(one));
+  return {{"nkat", kVersion},
+          {"output", report.output},
+          {"format", report.format},
+          {"quantization", report.quantization},
+          {"bytes", report.bytes},
+          {"context_length", report.context_length > 0 ? Json(report.context_length) : Json(nullptr)},
+          {"tensors", report.tensors},
+          {"fall_backs", report.fall_backs},
+          {"base_sha256", report.provenance.base_sha256},
+          {"adapter", adapter_json(report.provenance)},
+          {"self_test", report.self_test},
+          {"ffn_down", survival},
+          {"lost_layers", layers_of(report, Fate::kLost)},
+          {"seconds", report.seconds}};
+}
+
+std::string report_text(const ExportReport& report) {
+  std::string types;
+  for (const auto& [type, count] : report.tensors)
+    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", count, type);
+  std::string text =
+      fmt::format("{}: {} of {}, {} tensors in {}\n", report.output, format_bytes(static_cast<double>(report.bytes)),
+                  report.quantization, types, format_duration(report.seconds));
+  for (const std::string& line : report.fall_backs) text += "falls back: " + line + "\n";
+  if (!report.survival.empty() && report.provenance.has_adapter()) text += survival_table(report);
+  if (report.format == "gguf") text += serving_lines(report);
+  return text;
+}
+
+}  // namespace nkat::exporting

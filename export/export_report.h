@@ -1,0 +1,32 @@
+// What an export says of itself: export.json beside the file or in the folder, and the lines on standard output.
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "export/export_options.h"
+#include "export/phi3_metadata.h"
+#include "export/survival.h"
+
+namespace nkat::exporting {
+
+struct ExportReport {
+  std::string output;
+  std::string format;
+  std::string quantization;
+  std::uint64_t bytes = 0;
+  std::int64_t context_length = 0;     // of a GGUF file; 0: a folder
+  std::map<std::string, int> tensors;  // by stored type
+  std::vector<std::string> fall_backs;
+  Provenance provenance;
+  std::string self_test;
+  std::vector<TensorSurvival> survival;  // empty without self-test
+  double seconds = 0;
+};
+
+nlohmann::ordered_json report_json(const ExportReport& report);
+std::string report_text(const ExportReport& report);
+
+}  // namespace nkat::exporting

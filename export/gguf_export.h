@@ -1,0 +1,36 @@
+// The merged model as a GGUF file: the plan of its tensors, and the streaming writer.
+//
+// A piece of at most 16 MiB of one tensor is decoded, merged, encoded and appended at a time. Deterministic. The file
+// is whole or absent. Errors: FormatError naming the tensor whose weights are not finite or don't fit their type;
+// DeviceError for a disk that is too full; Interrupted if a stop is asked for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/file.h"
+#include "export/gguf_metadata.h"
+#include "export/gguf_writer.h"
+#include "export/merged_weights.h"
+#include "export/phi3_tensors.h"
+
+namespace nkat::exporting {
+
+struct PlannedTensor {
+  Phi3Tensor tensor;
+  gguf::GgmlType wanted;  // by the mix
+  gguf::GgmlType stored;  // the same, or what rows of this length fall back to
+};
+
+std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, Mix mix);
+// "ffn_down.weight (6 tensors): q4_K as q5_0, rows of 96"; one line a kind, none if nothing falls back.
+std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan);
+
+void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan,
+                       const MergedWeights& weights);
+
+// One tensor in pieces, encoded as `type`. name: for messages.
+void produce_encoded(const MergedWeights& weights, const std::string& source, gguf::GgmlType type,
+                     const gguf::AppendBytes& append);
+
+}  // namespace nkat::exporting

@@ -1,0 +1,15 @@
+// Is this a checkpoint of this config? Names, types and shapes, before anything is allocated.
+#pragma once
+
+#include <string>
+
+#include "data/safetensors.h"
+#include "models/config.h"
+
+namespace nkat::models {
+
+// FormatError for a missing or unexpected tensor or a type other than F32, F16, BF16; ShapeError for another shape.
+// where: the folder, for messages.
+void check_checkpoint(const data::SafetensorsFolder& folder, const Phi3Config& config, const std::string& where);
+
+}  // namespace nkat::models
