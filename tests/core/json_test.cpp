@@ -92,7 +92,9 @@ TEST(Json, RefusesEachFaultByName) {
 }
 
 TEST(Json, QuotesNoMoreThanTheStartOfALongToken) {
-  const std::string message = complaint("\"" + std::string(1'000'000, 'x'));
+  std::string text = "\"";
+  text.append(1'000'000, 'x');
+  const std::string message = complaint(text);
   EXPECT_THAT(message, HasSubstr("not valid JSON"));
   EXPECT_LT(message.size(), 300u);
 }
