@@ -246,17 +246,23 @@ def mean_divergence(exact, found):
     return float((p.exp() * (p - q)).sum(-1).mean())
 
 
+@pytest.fixture(scope="module")
+def exact_logits(merged_folder):
+    """(tokens, logits of the merged model, KL to it from the base without the adapter)."""
+    tokens = demo_tokens(60)
+    exact = logits_of(load(merged_folder), tokens)
+    return tokens, exact, mean_divergence(exact, logits_of(load(MODEL), tokens))
+
+
 @needs_llama_cpp
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
-def test_every_quantization_loads_and_answers(quantization, export, open_adapter, merged_folder, tmp_path):
+def test_every_quantization_loads_and_answers(quantization, export, open_adapter, exact_logits, tmp_path):
     path = tmp_path / "model.gguf"
     export(path, adapter=open_adapter, quantization=quantization)
     ids = Tokenizer.from_file(str(MODEL / "tokenizer.json")).encode("<|user|>\nhello<|end|>\n<|assistant|>\n").ids
-    tokens = demo_tokens(60)
+    tokens, exact, without_adapter = exact_logits
     answer = llama_cpp.ask(path, logits=tokens, context=256, prompt=ids, new_tokens=8)
-    exact = logits_of(load(merged_folder), tokens)
     divergence = mean_divergence(exact, answer["logits"])
-    without_adapter = mean_divergence(exact, logits_of(load(MODEL), tokens))
     print(f"{quantization}: KL {divergence:.1e}; of the base without adapter {without_adapter:.1e}")
     assert len(answer["new"]) >= 1
     # The bytes are compared below; this is that the whole is served. Another model's logits are nats away.
