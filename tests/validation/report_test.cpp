@@ -60,8 +60,7 @@ TEST(VerdictText, NamesAControlThatShowsTheTransitionToo) {
   control.name = "shuffled";
   control.in_both = {-1, 0, 2};
   findings.comparison->controls = {control};
-  EXPECT_THAT(verdict_sentences(findings),
-              HasSubstr("the control shuffled shows it, too, in 2 of these layers"));
+  EXPECT_THAT(verdict_sentences(findings), HasSubstr("the control shuffled shows it, too, in 2 of these layers"));
 }
 
 TEST(VerdictText, CountsTheChecks) { EXPECT_THAT(verdict_sentences(checked_findings()), HasSubstr("Of 13 checks")); }
