@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -102,7 +103,8 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
                      modelfile(fs::path(options.output).filename().string(), chat_template.name(), served));
 }
 
-void export_folder(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
+void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,
+                   ExportReport& report) {
   const gguf::GgmlType type = *gguf::parse_ggml_type(report.quantization);
   remove_stale_temporaries(folder_of(options.output));
   DurableFolder folder(options.output);
@@ -114,6 +116,7 @@ void export_folder(const ExportOptions& options, const ExportSource& source, Exp
   for (const auto& file : fs::directory_iterator(folder.temporary_path())) report.bytes += file.file_size();
   if (options.self_test != "off") report.survival = self_test_folder(folder.temporary_path(), type, source.weights);
   report.tensors[gguf::traits(type).name] = static_cast<int>(models::expected_tensors(source.config).size());
+  report.seconds = seconds();
   folder.write(kReportFile, report_json(report).dump(2) + "\n");
   folder.publish();
 }
@@ -134,8 +137,7 @@ ExitCode run_export(ExportOptions options) {
   report.provenance = source.provenance;
   report.self_test = options.self_test;
   if (options.format == "hf") {
-    export_folder(options, source, report);
-    report.seconds = seconds();
+    export_folder(options, source, seconds, report);
   } else {
     export_gguf(options, source, report);
     report.seconds = seconds();
