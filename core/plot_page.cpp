@@ -10,17 +10,18 @@
 namespace nkat {
 namespace {
 
-// As gnuplot's single-quoted string, in which '' is a quote.
-std::string quoted(const fs::path& path) {
-  std::string text = "'";
-  for (const char letter : path.string()) text += letter == '\'' ? "''" : std::string(1, letter);
-  return text + "'";
-}
+constexpr std::string_view kGnuplotQuote = "''";
+constexpr std::string_view kShellQuote = "'\\''";
 
-// As the shell's single-quoted word, in which '\'' is a quote.
-std::string shell_quoted(const fs::path& path) {
+// In single quotes; `quote` is how a quote is written between them.
+std::string quoted(const fs::path& path, std::string_view quote) {
   std::string text = "'";
-  for (const char letter : path.string()) text += letter == '\'' ? "'\\''" : std::string(1, letter);
+  for (const char letter : path.string()) {
+    if (letter == '\'')
+      text += quote;
+    else
+      text += letter;
+  }
   return text + "'";
 }
 
@@ -69,10 +70,10 @@ bool PlotPage::write(const fs::path& path) const {
   const fs::path complaints = path.string() + ".complaints";
   try {
     // "true": gnuplot's exit status is told by `finished`.
-    Gnuplot gnuplot("gnuplot 2>" + shell_quoted(complaints) + "; true");
-    gnuplot << terminal_ << "set output " << quoted(temporary) << "\nset grid lc rgb '#DDDDDD'\n"
-            << tables_ << commands_ << "\nset output\nif (GPVAL_ERRNO == 0) { set print " << quoted(finished)
-            << "; print 1 }\n";
+    Gnuplot gnuplot("gnuplot 2>" + quoted(complaints, kShellQuote) + "; true");
+    gnuplot << terminal_ << "set output " << quoted(temporary, kGnuplotQuote) << "\nset grid lc rgb '#DDDDDD'\n"
+            << tables_ << commands_ << "\nset output\nif (GPVAL_ERRNO == 0) { set print "
+            << quoted(finished, kGnuplotQuote) << "; print 1 }\n";
   } catch (const std::exception& failure) {
     log::warning(fmt::format("no plot: {}", failure.what()));
   }

@@ -15,10 +15,6 @@
 namespace nkat::validation {
 namespace {
 
-bool wants(const ValidateConfig& config, const std::string& task) {
-  return std::ranges::find(config.tasks, task) != config.tasks.end();
-}
-
 std::vector<GeometryRow> geometry_with_progress(const RunRecords& run) {
   std::optional<ProgressBar> bar;
   if (stderr_is_terminal() && !run.checkpoints.empty()) bar.emplace("geometry", run.checkpoints.size());
@@ -38,18 +34,18 @@ std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const Subje
   std::vector<Measurement> measurements;
   data::DatasetOptions dataset = config.dataset;
   if (held_out) dataset.files = {config.validation_data};
-  if (wants(config, "loss") && (held_out || !config.general_data.empty())) {
+  if (config.has_task("loss") && (held_out || !config.general_data.empty())) {
     LossTaskOptions options{.dataset = dataset, .ablate_layers = config.ablate == "layers"};
     if (!config.general_data.empty()) options.general_data = {config.general_data};
     measurements.push_back(prepare_loss_task(options, text));
   }
   QuestionTaskOptions asked = config.questions;
   asked.max_bad_records = dataset.max_bad_records;
-  if (wants(config, "decision") && held_out && holds_labels(dataset, text)) {
+  if (config.has_task("decision") && held_out && holds_labels(dataset, text)) {
     asked.files = {config.validation_data};
     measurements.push_back(prepare_decision_task(asked, text));
   }
-  if (wants(config, "math")) {
+  if (config.has_task("math")) {
     asked.files.clear();
     if (!config.reasoning_data.empty()) asked.files = {config.reasoning_data};
     measurements.push_back(prepare_math_task(asked, text));

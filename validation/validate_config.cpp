@@ -25,10 +25,6 @@ void declare_gain_options(OptionList& options, ValidateConfig& config) {
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
 }
 
-bool has_task(const ValidateConfig& config, const char* task) {
-  return std::ranges::find(config.tasks, task) != config.tasks.end();
-}
-
 // An option that would be ignored is a mistake.
 void check_gain_options(const ValidateConfig& config, bool tasks_given, std::vector<std::string>& complaints) {
   struct Rule {
@@ -38,7 +34,7 @@ void check_gain_options(const ValidateConfig& config, bool tasks_given, std::vec
     const char* needs;
   };
   const bool model = !config.model_path.empty(), held_out = !config.validation_data.empty();
-  const bool loss = has_task(config, "loss"), decision = has_task(config, "decision"), math = has_task(config, "math");
+  const bool loss = config.has_task("loss"), decision = config.has_task("decision"), math = config.has_task("math");
   for (const Rule& rule : {
            Rule{tasks_given, "tasks", model, "--model-path, the base model of the run"},
            Rule{held_out, "validation-data", model, "--model-path, the base model of the run"},
@@ -72,6 +68,8 @@ std::vector<std::string> wrong_combinations(const ValidateConfig& config, bool t
 }
 
 }  // namespace
+
+bool ValidateConfig::has_task(const std::string& task) const { return std::ranges::find(tasks, task) != tasks.end(); }
 
 void declare_options(OptionList& options, ValidateConfig& config) {
   options.add(

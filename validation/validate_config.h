@@ -35,6 +35,8 @@ struct ValidateConfig {
   data::DatasetOptions dataset;
 
   Thresholds thresholds;
+
+  bool has_task(const std::string& task) const;
 };
 
 void declare_options(OptionList& options, ValidateConfig& config);

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/signals.h"
+#include "validation/gates/run_comparison.h"
 #include "validation/gates/series_analysis.h"
 
 namespace nkat::validation {
@@ -34,7 +35,7 @@ std::vector<GateSeries> gate_series(const RunRecords& run) {
 }
 
 std::optional<double> alpha_reach(const RunRecords& run) {
-  if (run.settings.control == "frozen-gates") return 0.0;
+  if (run.settings.control == kFrozenGatesControl) return 0.0;
   if (run.series_only) return std::nullopt;
   double reach = 0.0;
   for (const data::StepMetrics& line : run.metrics)

@@ -10,9 +10,6 @@
 namespace nkat::validation {
 namespace {
 
-constexpr std::size_t kFewestSteps = 100;
-constexpr double kUnresolvedCorrelation = 0.7;
-
 struct UsableForce {
   std::vector<std::int64_t> steps;
   std::vector<double> force;
@@ -80,7 +77,7 @@ GateFinding analyze_series(const GateSeries& series, std::size_t layers, const G
   finding.levels = nkat::validation::levels(fit.pieces, steps);
   finding.noise_factor = fit.noise_factor;
   finding.lag_one_correlation = force.lag_one_correlation;
-  if (steps.size() < kFewestSteps || force.lag_one_correlation > kUnresolvedCorrelation) {
+  if (std::ssize(steps) < kFewestSteps || force.lag_one_correlation > kUnresolvedCorrelation) {
     finding.verdict = Verdict::kUnresolved;
     return finding;
   }

@@ -18,6 +18,11 @@ struct GateSeries {
   std::vector<double> force = {};  // -dL/dgate, or its sum
 };
 
+// A verdict takes so many usable steps, and noise that is less correlated than this from one to the next; else the
+// series is unresolved.
+inline constexpr std::int64_t kFewestSteps = 100;
+inline constexpr double kUnresolvedCorrelation = 0.7;
+
 // layers: how many layers of the run have a gate. No bootstrap and no intervals with replicates 0.
 // The smallest step seen, (sqrt(3 ln(nL)) + 1.64) sqrt(4 V/n), takes for V the mean of s_t^2 v: the variance of
 // the noise as it acts on a mean, its correlation included.

@@ -2,17 +2,17 @@
 
 #include <algorithm>
 
+#include "validation/gates/series_analysis.h"
+
 namespace nkat::validation {
 namespace {
-
-constexpr std::int64_t kFewestSteps = 100;  // for a verdict (mathematics.md 6)
 
 // What can be said about a force that has risen under gates that are not open.
 std::string in_progress_sentence(const Findings& findings, const std::string& layers) {
   const GateFinding& sum = findings.gates.sum;
   const std::string rise = fmt::format("The force on the gates rose at step {}, but they have not opened ({})",
                                        step_text(*sum.tau, sum.tau_interval), layers);
-  if (findings.run.settings.control == "frozen-gates") return rise + "; this control keeps them shut.";
+  if (findings.run.settings.control == kFrozenGatesControl) return rise + "; this control keeps them shut.";
   if (!findings.gates.finished) return rise + ".";
   if (!*findings.gates.finished) return rise + "; the run is not finished.";
   if (!findings.gates.alpha_reach) return rise + "; the run is finished.";
@@ -65,9 +65,8 @@ std::string gate_sentence(const Findings& findings) {
   }
   return fmt::format(
       "Nothing can be said about the gates: from step to step the force stays off its running median with a "
-      "correlation of "
-      "{:.2f}, and above 0.7 noise can't be told from a slow change; a longer run may do.",
-      sum.lag_one_correlation);
+      "correlation of {:.2f}, and above {} noise can't be told from a slow change; a longer run may do.",
+      sum.lag_one_correlation, kUnresolvedCorrelation);
 }
 
 std::string failed_names(const std::vector<Check>& checks) {

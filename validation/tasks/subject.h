@@ -44,6 +44,5 @@ struct Subject {
 };
 // Reads the weights. Refuses an adapter of another base (DataError).
 Subject open_subject(SubjectText text);
-inline Subject open_subject(const SubjectOptions& options) { return open_subject(open_subject_text(options)); }
 
 }  // namespace nkat::validation
