@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/sha256.h"
+#include "export/checkpoint_weights.h"
 #include "models/adapter_set.h"
 #include "models/base_hash.h"
 
@@ -65,11 +66,11 @@ ExportSource open_source(const ExportOptions& options) {
   models::Phi3Config config = models::read_phi3_config(options.model_path);
   if (options.adapter.empty()) {
     log::warning("no --adapter: the base alone is exported");
-    MergedWeights weights(options.model_path, config, {});
+    MergedWeights weights(std::make_unique<CheckpointWeights>(options.model_path, config), {});
     return {std::move(config), {.base_sha256 = models::base_sha256(options.model_path)}, std::move(weights)};
   }
   const models::LoadedAdapter loaded = models::load_adapter(options.adapter, config);
-  MergedWeights weights(options.model_path, config, host_blocks(loaded.adapter));
+  MergedWeights weights(std::make_unique<CheckpointWeights>(options.model_path, config), host_blocks(loaded.adapter));
   Provenance provenance;
   provenance.base_sha256 = models::base_sha256(options.model_path);
   check_base(loaded, provenance.base_sha256, options);

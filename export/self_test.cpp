@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "core/error.h"
-#include "core/parallel.h"
 #include "core/progress.h"
-#include "export/gguf_reader.h"
-#include "export/quantize/quantize.h"
+#include "export/checkpoint_weights.h"
+#include "export/gguf_weights.h"
 
 namespace nkat::exporting {
 namespace {
@@ -32,11 +32,11 @@ double largest_error(GgmlType type) {
 }
 
 std::vector<TensorSurvival> measure(std::int64_t layers, const std::string& where, const MergedWeights& weights,
-                                    const std::function<GgmlType(std::int64_t)>& type_of, const ReadWritten& read) {
+                                    const std::function<GgmlType(std::int64_t)>& type_of, const WeightSource& written) {
   std::vector<TensorSurvival> all;
   ProgressBar progress("self-test, layers", static_cast<std::uint64_t>(layers));
   for (std::int64_t layer = 0; layer < layers; ++layer) {
-    TensorSurvival survival = measure_survival(weights, layer, read);
+    TensorSurvival survival = measure_survival(weights, layer, written);
     survival.type = gguf::traits(type_of(layer)).name;
     if (!(survival.error <= largest_error(type_of(layer)))) {
       throw CheckError(fmt::format(
@@ -66,37 +66,22 @@ void check_tensors(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
   }
 }
 
-std::string down_name(std::int64_t layer) { return fmt::format("blk.{}.ffn_down.weight", layer); }
-
 }  // namespace
 
 std::vector<TensorSurvival> self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan,
                                            const models::Phi3Config& config, const MergedWeights& weights) {
   const gguf::GgufFile file(path);
   check_tensors(file, plan);
-  const auto read = [&](std::int64_t layer, std::size_t first_row, std::span<float> out) {
-    const gguf::GgufTensor& tensor = *file.find(down_name(layer));
-    const std::size_t length = tensor.ne[0], rows = out.size() / length;
-    const std::uint64_t row_bytes = *gguf::tensor_bytes(tensor.type, length);
-    const std::span<const std::byte> bytes = file.bytes(tensor).subspan(first_row * row_bytes, rows * row_bytes);
-    parallel_for(rows, [&](std::size_t row) {
-      gguf::decode_rows(tensor.type, bytes.subspan(row * row_bytes, row_bytes), out.subspan(row * length, length));
-    });
-    if (first_row + rows == tensor.rows()) file.release(tensor);
-  };
-  return measure(
-      config.num_layers, path.string(), weights, [&](std::int64_t layer) { return file.find(down_name(layer))->type; },
-      read);
+  const GgufWeights written(file, config);
+  const auto type_of = [&](std::int64_t layer) { return written.stored(down_projection(layer)).type; };
+  return measure(config.num_layers, path.string(), weights, type_of, written);
 }
 
 std::vector<TensorSurvival> self_test_folder(const fs::path& folder, GgmlType type, const MergedWeights& weights) {
   const models::Phi3Config config = models::read_phi3_config(folder);
-  const MergedWeights written(folder, config, {});
-  const auto read = [&](std::int64_t layer, std::size_t first_row, std::span<float> out) {
-    written.read_base(down_projection(layer), first_row, out);
-  };
+  const CheckpointWeights written(folder, config);
   return measure(
-      config.num_layers, folder.string(), weights, [type](std::int64_t) { return type; }, read);
+      config.num_layers, folder.string(), weights, [type](std::int64_t) { return type; }, written);
 }
 
 }  // namespace nkat::exporting

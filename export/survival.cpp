@@ -80,7 +80,7 @@ Fate TensorSurvival::fate() const {
   return std::abs(survived - 1) > kWeakOffset || noise > kWeakNoise ? Fate::kWeak : Fate::kKept;
 }
 
-TensorSurvival measure_survival(const MergedWeights& weights, std::int64_t layer, const ReadWritten& written) {
+TensorSurvival measure_survival(const MergedWeights& weights, std::int64_t layer, const WeightSource& written) {
   const std::string name = down_projection(layer);
   const MatrixShape shape = weights.shape(name);
   const std::size_t step = MergedWeights::rows_of_piece(shape);
@@ -91,12 +91,13 @@ TensorSurvival measure_survival(const MergedWeights& weights, std::int64_t layer
     const std::size_t size = std::min(step, shape.rows - row) * shape.row_length;
     const std::span w = std::span(base).first(size), m = std::span(merged).first(size),
                     f = std::span(found).first(size);
-    weights.read_base(name, row, w);
+    weights.base().read(name, row, w);
     weights.read_merged(name, row, m);
-    written(layer, row, f);
+    written.read(name, row, f);
     sums.add(sums_of({w, m, f}));
   }
   weights.release(name);
+  written.release(name);
   return {.layer = layer,
           .change = std::sqrt(ratio(sums.change, sums.base)),
           .survived = ratio(sums.survived, sums.change),

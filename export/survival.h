@@ -10,8 +10,6 @@
 // whose noise is larger than itself, or that is a tenth off, is weak. Sums in float64. Memory: three pieces of 16 MiB.
 #pragma once
 
-#include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -33,10 +31,7 @@ struct TensorSurvival {
   Fate fate() const;
 };
 
-// Decoded rows of the written file's ffn_down tensor of a layer, from first_row on.
-using ReadWritten = std::function<void(std::int64_t layer, std::size_t first_row, std::span<float> out)>;
-
 // One layer. The caller sets `type`.
-TensorSurvival measure_survival(const MergedWeights& weights, std::int64_t layer, const ReadWritten& written);
+TensorSurvival measure_survival(const MergedWeights& weights, std::int64_t layer, const WeightSource& written);
 
 }  // namespace nkat::exporting

@@ -25,6 +25,11 @@ Decoder::Decoder(Phi3Config config, Weights weights)
   NKAT_INVARIANT(static_cast<std::int64_t>(weights_.layers.size()) == config_.num_layers);
 }
 
+at::Tensor Decoder::linear(const at::Tensor& x, const at::Tensor& weight) const {
+  if (observer_) observer_(weight, x);
+  return layers::frozen_linear(x, weight);
+}
+
 at::Tensor Decoder::embed(const at::Tensor& tokens) const {
   NKAT_INVARIANT(tokens.dim() == 1 && tokens.scalar_type() == at::kLong);
   return at::embedding(weights_.embedding, tokens);
@@ -44,18 +49,17 @@ layers::SequenceLayout Decoder::layout(const std::vector<std::int64_t>& lengths)
 }
 
 at::Tensor Decoder::rotated_qkv(std::int64_t index, const at::Tensor& x, const layers::RopeAngles& angles) const {
-  const LayerWeights& weights = weights_.layers[static_cast<std::size_t>(index)];
+  const LayerWeights& weights = layer_weights(index);
   const at::Tensor normed = layers::rms_norm(x, weights.input_norm, config_.rms_norm_eps);
-  return layers::apply_rope_(layers::frozen_linear(normed, weights.qkv), angles, heads());
+  return layers::apply_rope_(linear(normed, weights.qkv), angles, heads());
 }
 
 at::Tensor Decoder::finish_layer(std::int64_t index, const at::Tensor& x, const at::Tensor& attended,
                                  const at::Tensor& blocks) const {
-  const LayerWeights& weights = weights_.layers[static_cast<std::size_t>(index)];
-  const at::Tensor y = x + layers::frozen_linear(attended, weights.attention_output);
+  const LayerWeights& weights = layer_weights(index);
+  const at::Tensor y = x + linear(attended, weights.attention_output);
   const at::Tensor normed = layers::rms_norm(y, weights.post_attention_norm, config_.rms_norm_eps);
-  const at::Tensor h =
-      layers::frozen_linear(layers::swiglu(layers::frozen_linear(normed, weights.gate_up)), weights.down);
+  const at::Tensor h = linear(layers::swiglu(linear(normed, weights.gate_up)), weights.down);
   return blocks.defined() ? layers::add_block_rotated(y, h, blocks) : y + h;
 }
 

@@ -12,6 +12,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "layers/attention.h"
@@ -25,6 +26,9 @@ struct PackedBatch {
   at::Tensor tokens;                  // (T) int64
   std::vector<std::int64_t> lengths;  // of the samples; they sum to T
 };
+
+// Told a layer's matrix and its input (T, in) before they are multiplied.
+using InputObserver = std::function<void(const at::Tensor& weight, const at::Tensor& input)>;
 
 class Decoder {
  public:
@@ -61,10 +65,18 @@ class Decoder {
                           const at::Tensor& blocks) const;
   const layers::RopeTable& rope() const { return rope_; }
 
+  const LayerWeights& layer_weights(std::int64_t index) const {
+    return weights_.layers[static_cast<std::size_t>(index)];
+  }
+  void observe_inputs(InputObserver observer) { observer_ = std::move(observer); }
+
  private:
+  at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) const;
+
   Phi3Config config_;
   Weights weights_;
   layers::RopeTable rope_;
+  InputObserver observer_ = {};
 };
 
 }  // namespace nkat::models

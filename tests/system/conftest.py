@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+pytest_plugins = ["exports"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -1,0 +1,83 @@
+"""What `nkat export` refuses, by name and with the right exit code."""
+import json
+import shutil
+
+import pytest
+import safetensors.torch
+from exports import MODEL, fields, random_model
+from test_eval import LAYERS, write_adapter
+from test_parity import Case, make_model
+
+
+def refusal(nkat, code, *words):
+    done = nkat("export", "--model-path", MODEL, *words)
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def test_an_adapter_of_another_base_is_refused_unless_allowed(nkat, tmp_path):
+    adapter = write_adapter(tmp_path / "adapter", [0.0] * LAYERS, base_sha256="0" * 64)
+    words = ["--adapter", adapter, "--output", tmp_path / "model.gguf"]
+    assert "--allow-base-mismatch" in refusal(nkat, 3, *words)
+    assert not (tmp_path / "model.gguf").exists()
+    assert "nobody has measured" in refusal(nkat, 0, *words, "--allow-base-mismatch")
+    assert fields(tmp_path / "model.gguf")["nkat.adapter.base_sha256"][1] == "0" * 64
+
+
+@pytest.mark.parametrize("changes", [{"hidden_size": 200}, {"num_hidden_layers": 7}])
+def test_an_adapter_of_another_size_is_refused(changes, nkat, tmp_path):
+    adapter = write_adapter(tmp_path / "adapter", [0.0] * LAYERS, **changes)
+    words = ["--adapter", adapter, "--output", tmp_path / "model.gguf", "--allow-base-mismatch"]
+    assert next(iter(changes)) in refusal(nkat, 3, *words)
+
+
+def test_wrong_words_are_refused(nkat, tmp_path, open_adapter):
+    output = ["--adapter", open_adapter, "--output", tmp_path / "out"]
+    assert "f32, f16 or bf16" in refusal(nkat, 2, *output, "--format", "hf", "--quantization", "q4_0")
+    assert "phi-3" in refusal(nkat, 2, *output, "--name", "My Model")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("x")
+    assert "other files" in refusal(nkat, 2, "--output", tmp_path / "full", "--format", "hf")
+    assert "is a folder" in refusal(nkat, 2, "--output", tmp_path / "full")
+    assert "is no GGUF file" in refusal(nkat, 2, "--output", tmp_path / "full" / "mine.txt")
+    assert "is a file" in refusal(nkat, 2, "--output", tmp_path / "full" / "mine.txt", "--format", "hf")
+    assert (tmp_path / "full" / "mine.txt").exists()
+
+
+@pytest.mark.parametrize("value, quantization", [(float("nan"), "f32"), (float("inf"), "q4_k_m"), (1e6, "f16")])
+def test_weights_that_cannot_be_stored_are_refused_by_name(value, quantization, nkat, tmp_path):
+    shutil.copytree(MODEL, tmp_path / "model")
+    tensors = safetensors.torch.load_file(MODEL / "model.safetensors")
+    tensors["model.layers.3.self_attn.o_proj.weight"][5, 7] = value
+    safetensors.torch.save_file(tensors, tmp_path / "model" / "model.safetensors")
+    (tmp_path / "model.gguf").write_bytes(b"GGUF, an older one")
+    done = nkat("export", "--model-path", tmp_path / "model", "--output", tmp_path / "model.gguf", "--quantization", quantization)
+    assert done.returncode == 3 and "layers.3.self_attn.o_proj" in done.stderr, done.stderr
+    assert (tmp_path / "model.gguf").read_bytes() == b"GGUF, an older one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.gguf"]
+
+
+@pytest.mark.parametrize("head_dim", [24])
+def test_heads_that_do_not_fill_the_hidden_size_are_refused_by_name(head_dim, nkat, tmp_path):
+    folder = random_model(tmp_path / "model", MODEL, 1600)
+    config = json.loads((folder / "config.json").read_text()) | {"head_dim": head_dim}
+    make_model(Case("wide", {"vocab_size": 1600, "head_dim": head_dim}), folder)
+    (folder / "config.json").write_text(json.dumps(config))
+    done = nkat("export", "--model-path", folder, "--output", tmp_path / "model.gguf")
+    assert done.returncode == 3 and "head_dim" in done.stderr, done.stderr
+
+
+def test_another_kind_of_tokenizer_is_refused_by_name(nkat, tmp_path):
+    folder = random_model(tmp_path / "model", MODEL, 1600)
+    (folder / "tokenizer.model").unlink()
+    done = nkat("export", "--model-path", folder, "--output", tmp_path / "model.gguf")
+    assert done.returncode == 3 and "tokenizer" in done.stderr
+
+
+def test_a_token_that_stands_twice_is_refused_by_name(nkat, tmp_path):
+    folder = random_model(tmp_path / "model", MODEL, 1600)
+    for name, change in (("tokenizer.json", lambda text: text.replace("<|placeholder6|>", "[PAD1590]")),
+                         ("tokenizer_config.json", lambda text: text.replace("<|placeholder6|>", "[PAD1590]"))):
+        (folder / name).write_text(change((folder / name).read_text()))
+    done = nkat("export", "--model-path", folder, "--output", tmp_path / "model.gguf")
+    assert done.returncode == 3 and "[PAD1590]" in done.stderr, done.stderr
