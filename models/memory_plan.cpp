@@ -50,7 +50,7 @@ double kept_bytes_per_token(const Phi3Config& config, std::int64_t element_bytes
 MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers) {
   const Sizes s = sizes_of(config);
   const auto element = static_cast<double>(request.element_bytes);
-  const auto tokens = static_cast<double>(request.samples * request.sequence_length);
+  const auto tokens = static_cast<double>(request.micro_batch_tokens());
   const auto trained = static_cast<double>(config.num_layers - request.first_adapter_layer);
   const auto recomputed = static_cast<double>(recomputed_layers);
   MemoryPlan plan;
@@ -61,8 +61,8 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   const double input = element * s.hidden;
   plan.activations = tokens * ((trained - 1 - again) * kept_bytes_per_token(config, request.element_bytes) +
                                (again + 1) * input + (recomputed < trained ? input : 0));
-  plan.head = static_cast<double>(std::min(request.head_rows, request.samples * request.sequence_length)) *
-                  s.vocabulary * (4 + 2 * element) +
+  plan.head = static_cast<double>(std::min(request.head_rows, request.micro_batch_tokens())) * s.vocabulary *
+                  (4 + 2 * element) +
               tokens * s.hidden * 3 * element;
   plan.adapter = trained * s.hidden * 8 * 4 * 3;
   plan.workspace = tokens * (layer_workspace_per_token(s, element) +
@@ -80,12 +80,25 @@ std::optional<std::int64_t> fewest_recomputed_layers(const Phi3Config& config, c
 
 std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& request) {
   PlanRequest longer = request;
+  longer.packed_tokens = 0;
   std::int64_t fits = 0;
   for (longer.sequence_length = kSequenceGrain; longer.sequence_length <= config.max_position_embeddings;
        longer.sequence_length += kSequenceGrain) {
     if (plan_memory(config, longer, config.num_layers - request.first_adapter_layer).total() > request.budget_bytes)
       break;
     fits = longer.sequence_length;
+  }
+  return fits;
+}
+
+std::int64_t packable_tokens(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers,
+                             std::int64_t most) {
+  PlanRequest packed = request;
+  std::int64_t fits = 0;
+  for (packed.packed_tokens = kSequenceGrain; packed.packed_tokens <= most; packed.packed_tokens += kSequenceGrain) {
+    if (packed.packed_tokens <= request.samples * request.sequence_length) continue;
+    if (plan_memory(config, packed, recomputed_layers).total() > request.budget_bytes) break;
+    fits = packed.packed_tokens;
   }
   return fits;
 }

@@ -16,11 +16,14 @@ namespace nkat::models {
 struct PlanRequest {
   std::int64_t samples = 1;             // of a micro-batch
   std::int64_t sequence_length = 1024;  // tokens of each
+  std::int64_t packed_tokens = 0;       // of a packed micro-batch; counts where it is more than the samples hold
   std::int64_t element_bytes = 2;       // BF16
   std::int64_t first_adapter_layer = 0;
   std::int64_t head_rows = 256;  // rows whose logits exist at once
   bool on_gpu = true;            // adds the driver's context and cuBLAS's workspace
   double budget_bytes = 0;
+
+  std::int64_t micro_batch_tokens() const { return std::max(samples * sequence_length, packed_tokens); }
 };
 
 struct MemoryPlan {
@@ -45,6 +48,11 @@ std::optional<std::int64_t> fewest_recomputed_layers(const Phi3Config& config, c
 // The longest sequence that fits with all layers recomputed, a multiple of 64, at most what the model can address; 0 if
 // none.
 std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& request);
+
+// The most tokens that a packed micro-batch can hold without a layer more that recomputes than the request needs
+// unpacked; a multiple of 64, at most `most`. 0: nothing beyond the samples fits.
+std::int64_t packable_tokens(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers,
+                             std::int64_t most);
 
 // Operations of one sample of sequence_length tokens, forward and backward, causal attention counted at half,
 // attention's backward at 2.5 times its forward; nothing below the first adapter layer is in the backward.

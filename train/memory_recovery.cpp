@@ -43,13 +43,19 @@ double MemoryRecovery::run_pieces(const models::PackedSamples& packed, const Run
 
 bool MemoryRecovery::make_room(std::int64_t samples) {
   std::string event;
-  if (choices_.recomputed_layers < trained_layers_) {
+  const std::int64_t together = std::min(choices_.micro_batch_samples, samples);
+  const auto split_down_to = [&](std::int64_t fewest) {
+    choices_.micro_batch_samples = std::max(fewest, together / 2);
+    event = fmt::format("splitting micro-batches to {} samples", choices_.micro_batch_samples);
+  };
+  if (together > choices_.batch_samples) {
+    split_down_to(choices_.batch_samples);
+  } else if (choices_.recomputed_layers < trained_layers_) {
     choices_.recomputed_layers =
         std::min(trained_layers_, choices_.recomputed_layers + std::max<std::int64_t>(1, trained_layers_ / 4));
     event = fmt::format("recomputing {} of {} layers", choices_.recomputed_layers, trained_layers_);
-  } else if (std::min(choices_.micro_batch_samples, samples) > 1) {
-    choices_.micro_batch_samples = std::min(choices_.micro_batch_samples, samples) / 2;
-    event = fmt::format("splitting micro-batches to {} samples", choices_.micro_batch_samples);
+  } else if (together > 1) {
+    split_down_to(1);
   } else if (choices_.head_rows > kSmallestHeadRows) {
     choices_.head_rows /= 2;
     event = fmt::format("computing logits of {} rows at a time", choices_.head_rows);

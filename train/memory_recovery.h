@@ -1,6 +1,7 @@
-// Runs a micro-batch within the memory there is. On out-of-memory: free caches, recompute more layers, split the
-// micro-batch, take the head in smaller pieces, and do the same micro-batch again, with the gradient it would have had
-// (recomputation is exact; a split differs by rounding). Each change is logged and kept for the rest of the run.
+// Runs a micro-batch within the memory there is. On out-of-memory: free caches, split a packed micro-batch down to
+// the batch size, recompute more layers, split further, take the head in smaller pieces, and do the same micro-batch
+// again, with the gradient it would have had (recomputation is exact; a split differs by rounding). Each change is
+// logged and kept for the rest of the run.
 #pragma once
 
 #include <functional>

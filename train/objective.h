@@ -13,6 +13,7 @@ struct MemoryChoices {
   std::int64_t recomputed_layers = 0;
   std::int64_t head_rows = 256;          // rows whose logits exist at once
   std::int64_t micro_batch_samples = 1;  // at most so many samples run together
+  std::int64_t batch_samples = 1;        // --batch-size: down to it, splitting comes before recomputing
 };
 
 // Adds d(scale Σ losses)/dM to the gradient of every leaf in `blocks` (by layer; undefined below first_trained) and

@@ -10,6 +10,8 @@
 namespace nkat::train {
 namespace {
 
+// Matrix products are near their best from here on; more would only fill the memory.
+constexpr std::int64_t kEnoughTokensOnCpu = 512, kEnoughTokensOnGpu = 1024;
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 // The angle that Σ rates in every entry of A can reach: the spectral norm of the all-ones skew 8 x 8 matrix.
 const double kAngleOfOnes = 1.0 / std::tan(std::numbers::pi / 16.0);
@@ -28,11 +30,25 @@ std::int64_t wanted_layers(const models::Phi3Config& model, const TrainConfig& c
   return layers;
 }
 
+std::int64_t packed_tokens(const models::Phi3Config& model, const TrainConfig& config,
+                           const models::PlanRequest& unpacked) {
+  if (config.tokens_per_micro_batch != "auto") return config.packed_tokens();
+  return models::packable_tokens(model, unpacked, wanted_layers(model, config, unpacked),
+                                 unpacked.on_gpu ? kEnoughTokensOnGpu : kEnoughTokensOnCpu);
+}
+
 std::string what_would_fit(const models::Phi3Config& model, const models::PlanRequest& request) {
   if (const auto layers = models::fewest_recomputed_layers(model, request))
     return fmt::format("It fits with --checkpointing {}.", *layers);
+  if (request.packed_tokens > request.samples * request.sequence_length) {
+    models::PlanRequest unpacked = request;
+    unpacked.packed_tokens = 0;
+    if (const auto layers = models::fewest_recomputed_layers(model, unpacked))
+      return fmt::format("It fits with --tokens-per-micro-batch none and --checkpointing {}.", *layers);
+  }
   models::PlanRequest single = request;
   single.samples = 1;
+  single.packed_tokens = 0;
   if (const auto layers = models::fewest_recomputed_layers(model, single)) {
     return fmt::format(
         "It fits with --batch-size 1 (and {} times the --gradient-accumulation: the same gradient) and --checkpointing "
@@ -63,12 +79,14 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
     throw ConfigError(fmt::format("--max-sequence-length: at most {} was expected for this model, found {}",
                                   model.max_position_embeddings, config.dataset.max_sequence_length));
   }
-  return {.samples = config.batch_size,
-          .sequence_length = config.dataset.max_sequence_length,
-          .element_bytes = element_bytes,
-          .first_adapter_layer = config.first_adapter_layer,
-          .on_gpu = on_gpu,
-          .budget_bytes = config.vram_budget_gib * kGiB};
+  models::PlanRequest request{.samples = config.batch_size,
+                              .sequence_length = config.dataset.max_sequence_length,
+                              .element_bytes = element_bytes,
+                              .first_adapter_layer = config.first_adapter_layer,
+                              .on_gpu = on_gpu,
+                              .budget_bytes = config.vram_budget_gib * kGiB};
+  request.packed_tokens = packed_tokens(model, config, request);
+  return request;
 }
 
 RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request,
@@ -105,8 +123,9 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
   const models::MemoryPlan& m = plan.memory;
   const std::int64_t trained = model.num_layers - config.first_adapter_layer;
   std::string text =
-      fmt::format("Memory for {} x {} tokens a micro-batch ({} parameters, {} bytes each)\n", config.batch_size,
-                  config.dataset.max_sequence_length, models::parameter_count(model), plan.request.element_bytes);
+      fmt::format("Memory for micro-batches of up to {} tokens, samples of up to {} ({} parameters, {} bytes each)\n",
+                  plan.request.micro_batch_tokens(), config.dataset.max_sequence_length, models::parameter_count(model),
+                  plan.request.element_bytes);
   text += row("weights", m.weights, "frozen");
   text +=
       row("kept activations", m.activations, fmt::format("{} of {} layers recompute", m.recomputed_layers, trained));
@@ -142,6 +161,7 @@ nlohmann::ordered_json plan_json(const RunPlan& plan, const CardChoice& card) {
           {"workspace_bytes", m.workspace},
           {"context_bytes", m.context},
           {"recomputed_layers", m.recomputed_layers},
+          {"micro_batch_tokens", plan.request.micro_batch_tokens()},
           {"longest_sequence", plan.longest_sequence},
           {"card", card.card.name},
           {"peak_tflops", card.card.bf16_tflops},

@@ -27,6 +27,7 @@ struct RunPlan {
   double angle_reach = 0;  // radians; cot(π/16) Σ rates, all entries of A alike
 };
 
+// With --tokens-per-micro-batch auto resolved into packed_tokens.
 models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes,
                                  bool on_gpu);
 RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request,

@@ -109,7 +109,9 @@ MemoryChoices resolve_memory(TrainConfig& config, const SavedConfig& saved, cons
                              bool on_gpu) {
   const auto request = plan_request(model, config, config.precision == "bf16" ? 2 : 4, on_gpu);
   MemoryChoices choices{.recomputed_layers = resolve_recomputed_layers(model, config, request),
-                        .micro_batch_samples = config.batch_size};
+                        .micro_batch_samples = config.window_samples(),
+                        .batch_samples = config.batch_size};
+  config.tokens_per_micro_batch = request.packed_tokens > 0 ? std::to_string(request.packed_tokens) : "none";
   config.checkpointing = std::to_string(choices.recomputed_layers);
   const auto keep = [&](const char* key, std::int64_t& field) {
     const nlohmann::ordered_json::json_pointer pointer(key);
@@ -189,8 +191,9 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   folder.save_config(config, choices, memory_events);
 
   const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
-  log::info(fmt::format("{} on {}, {} of {} layers recompute, budget {:.2f} GiB", config.precision, config.device,
-                        choices.recomputed_layers, model.num_layers - config.first_adapter_layer,
+  log::info(fmt::format("{} on {}, {} of {} layers recompute, {} tokens a micro-batch, budget {:.2f} GiB",
+                        config.precision, config.device, choices.recomputed_layers,
+                        model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,
                         config.vram_budget_gib));
   if (checkpoint) set_aside_later_checkpoints(folder.checkpoints(), checkpoint->state.step);
   const TrainingParts parts{.decoder = decoder,

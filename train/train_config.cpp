@@ -70,6 +70,10 @@ void declare_machine(OptionList& options, TrainConfig& config) {
   options.add(
       "checkpointing", config.checkpointing,
       {.help = "layers whose activations are recomputed: auto, none, full or a number", .value = "auto|none|full|N"});
+  options.add("tokens-per-micro-batch", config.tokens_per_micro_batch,
+              {.help = "samples of a window are packed, without padding, up to so many tokens; the gradient stays the "
+                       "same. none: --batch-size samples; auto: what fits without recomputing more",
+               .value = "auto|none|N"});
   options.add("checkpoint-every", config.checkpoint_every,
               {.help = "steps between saved checkpoints", .minimum = 1, .maximum = kLargest});
   options.add("keep-checkpoints", config.keep_checkpoints,
@@ -84,27 +88,36 @@ void declare_machine(OptionList& options, TrainConfig& config) {
 
 // Names in config.json that may differ on resume. Data and model are compared by hash, not by path.
 const std::set<std::string>& changeable() {
-  static const std::set<std::string> names = {"model_path",   "train_data",       "validation_data",  "output_dir",
-                                              "max_steps",    "checkpoint_every", "keep_checkpoints", "validate_every",
-                                              "log_every",    "resume",           "device",           "vram_budget_gib",
-                                              "checkpointing"};
+  static const std::set<std::string> names = {"model_path",       "train_data",
+                                              "validation_data",  "output_dir",
+                                              "max_steps",        "checkpoint_every",
+                                              "keep_checkpoints", "validate_every",
+                                              "log_every",        "resume",
+                                              "device",           "vram_budget_gib",
+                                              "checkpointing",    "tokens_per_micro_batch"};
   return names;
 }
 
 std::vector<std::string> check(const TrainConfig& config) {
   std::vector<std::string> complaints;
-  const std::string& layers = config.checkpointing;
-  const bool number =
-      !layers.empty() && layers.size() < 4 && layers.find_first_not_of("0123456789") == std::string::npos;
+  const std::string &layers = config.checkpointing, &packed = config.tokens_per_micro_batch;
+  const auto is_number = [](const std::string& text, std::size_t digits) {
+    return !text.empty() && text.size() <= digits && text.find_first_not_of("0123456789") == std::string::npos;
+  };
   const std::string& device = config.device;
   const bool numbered = device.size() > 5 && device.size() < 9 && device.starts_with("cuda:") &&
                         device.find_first_not_of("0123456789", 5) == std::string::npos;
   if (device != "auto" && device != "cpu" && device != "cuda" && !numbered) {
     complaints.push_back(fmt::format("--device: auto, cpu or cuda:N was expected, found '{}'", device));
   }
-  if (layers != "auto" && layers != "none" && layers != "full" && !number) {
+  if (layers != "auto" && layers != "none" && layers != "full" && !is_number(layers, 3)) {
     complaints.push_back(
         fmt::format("--checkpointing: auto, none, full or a number of layers was expected, found '{}'", layers));
+  }
+  if (packed != "auto" && packed != "none" && (!is_number(packed, 7) || std::stoll(packed) == 0)) {
+    complaints.push_back(fmt::format(
+        "--tokens-per-micro-batch: auto, none or a number of tokens from 1 to 9999999 was expected, found '{}'",
+        packed));
   }
   return complaints;
 }
@@ -157,6 +170,7 @@ void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved
   keep("device", config.device, "auto");
   keep("precision", config.precision, "auto");
   keep("checkpointing", config.checkpointing, requested);
+  keep("tokens_per_micro_batch", config.tokens_per_micro_batch, "auto");
   if (!options.given("vram-budget-gib") && saved.contains("vram_budget_gib") && saved["vram_budget_gib"].is_number()) {
     config.vram_budget_gib = saved["vram_budget_gib"].get<double>();
   }

@@ -48,7 +48,8 @@ struct TrainConfig {
   std::string device = "auto";
   std::string precision = "auto";
   double vram_budget_gib = 11.5;
-  std::string checkpointing = "auto";  // auto, none, full, or how many layers recompute
+  std::string checkpointing = "auto";           // auto, none, full, or how many layers recompute
+  std::string tokens_per_micro_batch = "auto";  // auto, none, or how many are packed together
 
   // Records of the run.
   std::int64_t checkpoint_every = 50;
@@ -63,6 +64,10 @@ struct TrainConfig {
   std::string validation_sha256 = "";
   std::int64_t validation_since = 0;
 
+  // Of a resolved config; 0: micro-batches are not packed.
+  std::int64_t packed_tokens() const {
+    return tokens_per_micro_batch == "none" ? 0 : std::stoll(tokens_per_micro_batch);
+  }
   std::int64_t window_samples() const { return batch_size * gradient_accumulation; }
   Schedule rate_schedule() const { return {schedule_kind(schedule), warmup_steps, max_steps, min_rate_ratio}; }
 };

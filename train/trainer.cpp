@@ -91,7 +91,8 @@ StepMetrics Trainer::step() {
 
   // Once a step: rotations, triality and M; the window's samples.
   AdapterStep adapter(state_.adapter, parts_.decoder.device());
-  Window window = make_window(parts_.training, sampler_, {config_.batch_size, config_.gradient_accumulation}, t);
+  Window window = make_window(parts_.training, sampler_,
+                              {config_.batch_size, config_.gradient_accumulation, config_.packed_tokens()}, t);
   if (control_ == Control::kShuffled) shuffle_targets(window, static_cast<std::uint64_t>(config_.seed), t);
 
   // Micro-batches: Σ losses and Σ dL/dM. A signal leaves from here, before anything has changed.

@@ -86,25 +86,27 @@ def test_loss_force_and_update_equal_a_reference_in_pytorch(nkat, tmp_path, toke
             assert (after[name].double() - expected.detach()).norm() <= 1e-3 * update.norm() + 1e-9, name
 
 
-SPLITS = [(1, 32), (32, 1), (4, 8)]
+# Batch size, accumulation, tokens a packed micro-batch.
+SPLITS = [(1, 32, "none"), (32, 1, "none"), (4, 8, "none"), (1, 32, 300), (2, 16, 2000)]
 
 
 def test_splitting_the_window_differently_trains_the_same_adapter(nkat, tmp_path):
     adapters = {}
     # Samples from a few tokens to the limit.
     data = write_records(tmp_path / "mixed.jsonl", [[("user", "count " * (1 + i * 7 % 31)), ("assistant", "12 " * (1 + i * i % 60))] for i in range(70)])
-    for batch, accumulation in SPLITS:
-        run = tmp_path / f"{batch}x{accumulation}"
-        changes = dict(train_data=data, batch_size=batch, gradient_accumulation=accumulation, max_steps=5, warmup_steps=0, max_sequence_length=160)
+    for batch, accumulation, packed in SPLITS:
+        run = tmp_path / f"{batch}x{accumulation}x{packed}"
+        changes = dict(train_data=data, batch_size=batch, gradient_accumulation=accumulation, tokens_per_micro_batch=packed, max_steps=5,
+                       warmup_steps=0, max_sequence_length=160)
         done = nkat("train", *training.options(run, **changes))
         assert done.returncode == 0, done.stderr
-        adapters[batch, accumulation] = (
+        adapters[batch, accumulation, packed] = (
             safetensors.torch.load_file(run / "checkpoints" / "step-000000" / "adapter_model.safetensors"),
             safetensors.torch.load_file(run / "adapter" / "adapter_model.safetensors"),
             training.lines(run),
         )
     start, reference, reference_lines = adapters[SPLITS[0]]
-    print("\nsplit   loss of step 5   weights: |difference| / |update|   gates")
+    print("\nsplit packed loss of step 5   weights: |difference| / |update|   gates")
     for split, (_, end, split_lines) in adapters.items():
         errors = []
         for kind in ("weight", "alpha"):
@@ -112,7 +114,7 @@ def test_splitting_the_window_differently_trains_the_same_adapter(nkat, tmp_path
             difference = math.sqrt(sum((end[n] - reference[n]).square().sum().item() for n in names))
             update = math.sqrt(sum((reference[n] - start[n]).square().sum().item() for n in names))
             errors.append(difference / update)
-        print(f"{split[0]:>2}x{split[1]:<3}  {split_lines[-1]['loss']:.6f}        {errors[0]:.1e}                           {errors[1]:.1e}")
+        print(f"{split[0]:>2}x{split[1]:<3} {split[2]:>5} {split_lines[-1]['loss']:.6f}        {errors[0]:.1e}                           {errors[1]:.1e}")
         assert max(errors) <= 1e-3
         assert split_lines[-1]["target_tokens"] == reference_lines[-1]["target_tokens"]
 
@@ -177,11 +179,11 @@ def test_recomputing_layers_changes_no_bit(nkat, tmp_path):
 def test_running_out_of_memory_recomputes_more_and_loses_nothing(nkat, tmp_path):
     for name in ("calm", "short"):
         (tmp_path / name).mkdir()
-    calm = run_one_window(nkat, tmp_path / "calm", max_steps=4, checkpointing="none")
+    calm = run_one_window(nkat, tmp_path / "calm", max_steps=4, checkpointing="none", tokens_per_micro_batch="none")
     environment = {**os.environ, "NKAT_FAULTS": "oom@2,oom@3"}
     data = write_records(tmp_path / "short" / "data.jsonl", RECORDS)
     words = training.options(tmp_path / "short" / "run", train_data=data, max_steps=4, max_sequence_length=200, warmup_steps=0, annealing_warmup=0,
-                             alpha_init=-1, weight_init_std=0.2, checkpoint_every=1, checkpointing="none")
+                             alpha_init=-1, weight_init_std=0.2, checkpoint_every=1, checkpointing="none", tokens_per_micro_batch="none")
     done = nkat("train", *words, env=environment)
     assert done.returncode == 0, done.stderr
     short = tmp_path / "short" / "run"
@@ -191,9 +193,24 @@ def test_running_out_of_memory_recomputes_more_and_loses_nothing(nkat, tmp_path)
     assert adapter_bytes(calm) == adapter_bytes(short)
 
 
+def test_running_out_of_memory_splits_what_was_packed_first(nkat, tmp_path):
+    data = write_records(tmp_path / "data.jsonl", RECORDS * 2)
+    given = dict(train_data=data, max_steps=2, max_sequence_length=200, batch_size=1, gradient_accumulation=4, tokens_per_micro_batch=4000)
+    calm, short = tmp_path / "calm", tmp_path / "short"
+    assert nkat("train", *training.options(calm, **given)).returncode == 0
+    done = nkat("train", *training.options(short, **given), env={**os.environ, "NKAT_FAULTS": "oom@1,oom@2,oom@2"})
+    assert done.returncode == 0, done.stderr
+    events = json.loads((short / "config.json").read_text())["memory"]["events"]
+    assert events == ["step 1: splitting micro-batches to 2 samples", "step 2: splitting micro-batches to 1 samples",
+                      "step 2: recomputing 1 of 6 layers"]
+    # Sums of the same float32 gradients in another order.
+    assert [line["grad_norm"] for line in training.lines(short)] == pytest.approx([line["grad_norm"] for line in training.lines(calm)], rel=1e-5)
+
+
 def test_memory_events_of_earlier_starts_stay_recorded(nkat, tmp_path):
     data = write_records(tmp_path / "data.jsonl", RECORDS)
-    words = training.options(tmp_path / "run", train_data=data, max_steps=2, max_sequence_length=200, checkpointing="none")
+    words = training.options(tmp_path / "run", train_data=data, max_steps=2, max_sequence_length=200, checkpointing="none",
+                             tokens_per_micro_batch="none")
     assert nkat("train", *words, env={**os.environ, "NKAT_FAULTS": "oom@2"}).returncode == 0
     assert nkat("train", *words, "--max-steps", "3").returncode == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())

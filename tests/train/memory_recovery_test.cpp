@@ -26,12 +26,13 @@ class MemoryRecoveryTest : public ::testing::Test {
  protected:
   MemoryRecovery make(std::int64_t layers, std::int64_t samples) {
     return {layers,
-            {.recomputed_layers = 0, .head_rows = 32, .micro_batch_samples = samples},
+            {.recomputed_layers = 0, .head_rows = 32, .micro_batch_samples = samples, .batch_samples = batch_samples_},
             monitor_,
             [this](const std::string& event) { events_.push_back(event); }};
   }
   MemoryMonitor monitor_{at::Device(at::kCPU), 0};
   std::vector<std::string> events_;
+  std::int64_t batch_samples_ = 4;
   int discarded_ = 0;
 };
 
@@ -50,6 +51,19 @@ TEST_F(MemoryRecoveryTest, RecomputesFirstThenSplitsThenTakesTheHeadInPieces) {
                           "recomputing 4 of 4 layers", "splitting micro-batches to 2 samples",
                           "splitting micro-batches to 1 samples", "computing logits of 16 rows at a time"));
   EXPECT_EQ(discarded_, 7);
+}
+
+TEST_F(MemoryRecoveryTest, SplitsWhatWasPackedBeforeItRecomputes) {
+  batch_samples_ = 1;
+  MemoryRecovery recovery = make(1, 32);
+  int failures = 3;
+  const auto run = [&](const models::PackedSamples&, const MemoryChoices&) -> double {
+    if (failures-- > 0) run_out();
+    return 1.0;
+  };
+  recovery.run(four_samples(), run, [] {});
+  EXPECT_THAT(events_, ElementsAre("splitting micro-batches to 2 samples", "splitting micro-batches to 1 samples",
+                                   "recomputing 1 of 1 layers"));
 }
 
 TEST_F(MemoryRecoveryTest, ASplitMicroBatchCoversEverySampleAndTargetOnce) {
