@@ -50,6 +50,22 @@ TEST(MemoryPlan, RecomputesOnlyAsManyLayersAsTheBudgetAsks) {
   EXPECT_FALSE(fewest_recomputed_layers(phi35(), request).has_value());
 }
 
+TEST(MemoryPlan, PacksAsManyTokensAsFitWithoutRecomputingMore) {
+  PlanRequest request{.sequence_length = 256, .budget_bytes = 11.5 * kGiB};
+  EXPECT_EQ(packable_tokens(phi35(), request, 0, 1024), 1024);
+  request.packed_tokens = packable_tokens(phi35(), request, 0, 1 << 20);
+  EXPECT_GT(request.packed_tokens, 1024);
+  EXPECT_LE(plan_memory(phi35(), request, 0).total(), request.budget_bytes);
+  request.packed_tokens += 64;
+  EXPECT_GT(plan_memory(phi35(), request, 0).total(), request.budget_bytes);
+}
+
+TEST(MemoryPlan, PacksNothingWhereOneSampleFillsTheBudget) {
+  const PlanRequest request{.sequence_length = 4096, .budget_bytes = 11.5 * kGiB};
+  EXPECT_EQ(packable_tokens(phi35(), request, *fewest_recomputed_layers(phi35(), request), 4096), 0);
+  EXPECT_EQ(request.micro_batch_tokens(), 4096);
+}
+
 TEST(MemoryPlan, TheLongestSequenceFitsAndTheNextDoesNot) {
   PlanRequest request{.budget_bytes = 11.5 * kGiB};
   request.sequence_length = longest_sequence(phi35(), request);
