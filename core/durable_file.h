@@ -24,7 +24,8 @@ class DurableFile {
 
   void append(std::span<const std::byte> bytes);
   std::uint64_t written() const { return written_; }
-  void publish();  // exactly `size` bytes must have been appended
+  const fs::path& temporary_path() const { return temporary_; }  // until publish()
+  void publish();                                                // exactly `size` bytes must have been appended
 
  private:
   fs::path final_;

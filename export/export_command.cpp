@@ -14,18 +14,18 @@
 #include "data/chat_template.h"
 #include "data/chat_template_source.h"
 #include "data/tokenizer.h"
+#include "export/companion_files.h"
 #include "export/export_report.h"
 #include "export/export_source.h"
 #include "export/gguf_export.h"
 #include "export/hf_export.h"
 #include "export/modelfile.h"
-#include "export/self_test.h"
+#include "export/self_test_prompts.h"
 #include "models/weights.h"
 
 namespace nkat::exporting {
 namespace {
 
-constexpr const char* kReportFile = "export.json";
 constexpr std::int64_t kServedContext = 4096;
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
@@ -51,7 +51,7 @@ void check_output(const ExportOptions& options) {
     throw ConfigError(fmt::format("--output: the name of a folder was expected, {} is a file", options.output));
   if (fs::equivalent(output, options.model_path))
     throw ConfigError(fmt::format("--output: {} is the model itself; name another folder", options.output));
-  if (!fs::is_empty(output) && !fs::exists(output / kReportFile)) {
+  if (!fs::is_empty(output) && !is_report(output / kReportFile, "hf")) {
     throw ConfigError(fmt::format(
         "--output: {} holds other files and would be replaced as a whole; name a new folder, or one that an "
         "earlier export wrote",
@@ -83,6 +83,15 @@ gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSourc
   return metadata;
 }
 
+SelfTestOptions self_test_options(const ExportOptions& options, const ExportSource& source) {
+  SelfTestOptions test{.output = options.output, .limits = {options.minimum_survived, options.maximum_noise}};
+  if (options.self_test != "full") return test;
+  test.prompts = self_test_prompts(options.model_path, source.config);
+  test.maximum_kl =
+      options.maximum_kl > 0 ? options.maximum_kl : default_maximum_kl(*parse_mix(options.resolved_quantization()));
+  return test;
+}
+
 void export_gguf(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
   require_expressible(source.config, options.model_path);
   const data::Tokenizer tokenizer(options.model_path);  // refuses another kind by name
@@ -95,17 +104,21 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   const std::vector<PlannedTensor> plan = plan_tensors(source.config, mix);
   report.fall_backs = fall_backs(plan);
   for (const PlannedTensor& one : plan) ++report.tensors[gguf::traits(one.stored).name];
-  write_merged_gguf(options.output, metadata, plan, source.weights);
+  const SelfTestOptions test = self_test_options(options, source);
+  write_merged_gguf(options.output, metadata, plan, source.weights, [&](const fs::path& written) {
+    if (options.self_test != "off") report.found = self_test_gguf(written, plan, source.config, source.weights, test);
+  });
   report.bytes = fs::file_size(options.output);
-  if (options.self_test != "off") report.survival = self_test_gguf(options.output, plan, source.config, source.weights);
   const std::int64_t served = std::min(kServedContext, source.config.original_max_position_embeddings);
-  write_file_durably(folder_of(options.output) / "Modelfile",
-                     modelfile(fs::path(options.output).filename().string(), chat_template.name(), served));
+  report.modelfile = modelfile_path(options.output).string();
+  write_file_durably(report.modelfile,
+                     marked(modelfile(fs::path(options.output).filename().string(), chat_template.name(), served)));
 }
 
 void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,
                    ExportReport& report) {
   const gguf::GgmlType type = *gguf::parse_ggml_type(report.quantization);
+  const SelfTestOptions test = self_test_options(options, source);
   remove_stale_temporaries(folder_of(options.output));
   DurableFolder folder(options.output);
   write_merged_folder(folder,
@@ -114,8 +127,9 @@ void export_folder(const ExportOptions& options, const ExportSource& source, con
                        .shard_bytes = static_cast<std::uint64_t>(options.max_shard_mib) << 20},
                       source.config, source.weights);
   for (const auto& file : fs::directory_iterator(folder.temporary_path())) report.bytes += file.file_size();
-  if (options.self_test != "off") report.survival = self_test_folder(folder.temporary_path(), type, source.weights);
+  if (options.self_test != "off") report.found = self_test_folder(folder.temporary_path(), type, source.weights, test);
   report.tensors[gguf::traits(type).name] = static_cast<int>(models::expected_tensors(source.config).size());
+  report.report_file = (fs::path(options.output) / kReportFile).string();
   report.seconds = seconds();
   folder.write(kReportFile, report_json(report).dump(2) + "\n");
   folder.publish();
@@ -141,9 +155,11 @@ ExitCode run_export(ExportOptions options) {
   } else {
     export_gguf(options, source, report);
     report.seconds = seconds();
-    write_file_durably(folder_of(options.output) / kReportFile, report_json(report).dump(2) + "\n");
+    report.report_file = report_path(options.output).string();
+    write_file_durably(report.report_file, report_json(report).dump(2) + "\n");
   }
-  std::cout << (options.json ? report_json(report).dump(2) + "\n" : report_text(report));
+  std::cout << (options.json ? report_json(report).dump(2) + "\n" : report_text(report)) << std::flush;
+  require_survival(report);
   return ExitCode::kDone;
 }
 
@@ -154,9 +170,10 @@ Command make_export_command() {
   Command command{.name = "export", .summary = "merged model as GGUF or Hugging Face folder"};
   command.description =
       "Folds an adapter into its base in float32 and writes what llama.cpp, Ollama and koboldcpp load (with a "
-      "Modelfile "
-      "beside it), or a folder for transformers. Opens the result again and says, layer by layer, how much of the "
-      "adapter's change is in it (export.json).";
+      "Modelfile beside it), or a folder for transformers. Before the file gets its name it is opened again, its "
+      "logits "
+      "are compared with backbone + adapter, and the report (export.json) says, layer by layer, how much of the "
+      "adapter's change is in it.";
   declare_options(*command.options, *config);
   command.computes = true;
   command.run = [config] {

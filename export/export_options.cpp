@@ -4,10 +4,27 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "export/quantization_mix.h"
+#include "export/survival.h"
 
 namespace nkat::exporting {
 namespace {
+
+void add_self_test_complaints(const ExportOptions& config, const OptionList& options,
+                              std::vector<std::string>& complaints) {
+  try {
+    SurvivalLimits(config.minimum_survived, config.maximum_noise);
+  } catch (const ConfigError& error) {
+    complaints.emplace_back(error.what());
+  }
+  for (const char* name : {"minimum-survived", "maximum-noise"}) {
+    if (config.self_test == "off" && options.given(name))
+      complaints.push_back(fmt::format("--{} needs --self-test full or tensors", name));
+  }
+  if (config.self_test != "full" && options.given("maximum-kl"))
+    complaints.emplace_back("--maximum-kl needs --self-test full");
+}
 
 std::vector<std::string> complaints_about(const ExportOptions& config, const OptionList& options) {
   std::vector<std::string> complaints;
@@ -20,6 +37,7 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
     if (folder && options.given(name)) complaints.push_back(fmt::format("--{} belongs to --format gguf", name));
   }
   if (!folder && options.given("max-shard-mib")) complaints.push_back("--max-shard-mib belongs to --format hf");
+  add_self_test_complaints(config, options, complaints);
   if (config.adapter.empty() && config.allow_base_mismatch)
     complaints.push_back("--allow-base-mismatch needs --adapter");
   return complaints;
@@ -55,9 +73,22 @@ void declare_options(OptionList& options, ExportOptions& config) {
   options.add("name", config.name,
               {.help = "general.name; llama.cpp treats the tokenizer as Phi-3's only where it holds phi-3 or phi3",
                .value = "TEXT"});
-  options.add("self-test", config.self_test,
-              {.help = "tensors: decode what was written and say how much of the adapter survived",
-               .choices = {"tensors", "off"}});
+  options.add(
+      "self-test", config.self_test,
+      {.help = "full: before the file gets its name, decode every tensor, say how much of the adapter survived, "
+               "and compare logits with backbone + adapter; tensors: without logits",
+       .choices = {"full", "tensors", "off"}});
+  options.add("minimum-survived", config.minimum_survived,
+              {.help = "a layer's change to ffn_down is lost where less of it survives, by stored type (q4_K=0.3) or "
+                       "for all; without: all=0.5. Lost layers end in exit code 5",
+               .value = "TYPE=SHARE"});
+  options.add("maximum-noise", config.maximum_noise,
+              {.help = "or where the type's rounding noise is larger, in units of the change; without: all=4",
+               .value = "TYPE=RATIO"});
+  options.add("maximum-kl", config.maximum_kl,
+              {.help = "a file whose mean KL from backbone + adapter is larger, in nats a token, is not put in place; "
+                       "0: by quantization, from 1e-6 (f32) over 0.02 (q8_0) to 1 (q4_0); 1000 takes any",
+               .minimum = 0});
   options.add(
       "allow-base-mismatch", config.allow_base_mismatch,
       {.help = "merge into a base that the adapter was not trained on: its rotations then act on other features, "

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/options.h"
 
@@ -17,7 +18,10 @@ struct ExportOptions {
   std::int64_t context_length = 0;  // 0: what the model was trained at before longrope
   std::int64_t max_shard_mib = 4096;
   std::string name;  // "": from the folder
-  std::string self_test = "tensors";
+  std::string self_test = "full";
+  std::vector<std::string> minimum_survived;  // TYPE=NUMBER (survival.h)
+  std::vector<std::string> maximum_noise;
+  double maximum_kl = 0;  // nats a token; 0: by quantization
   bool allow_base_mismatch = false;
   bool json = false;
 

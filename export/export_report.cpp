@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
 #include "core/progress.h"
 #include "core/version.h"
 
@@ -16,15 +17,22 @@ using Json = nlohmann::ordered_json;
 
 std::vector<std::int64_t> layers_of(const ExportReport& report, Fate fate) {
   std::vector<std::int64_t> layers;
-  for (const TensorSurvival& one : report.survival) {
+  for (const TensorSurvival& one : report.found.survival) {
     if (one.fate() == fate) layers.push_back(one.layer);
   }
   return layers;
 }
 
 Json survival_json(const TensorSurvival& one) {
-  return {{"layer", one.layer}, {"type", one.type},   {"change", one.change},         {"survived", one.survived},
-          {"noise", one.noise}, {"error", one.error}, {"fate", fate_name(one.fate())}};
+  return {{"layer", one.layer},
+          {"type", one.type},
+          {"change", one.change},
+          {"survived", one.survived},
+          {"noise", one.noise},
+          {"error", one.error},
+          {"minimum_survived", one.limit.minimum_survived},
+          {"maximum_noise", one.limit.maximum_noise},
+          {"fate", fate_name(one.fate())}};
 }
 
 Json adapter_json(const Provenance& provenance) {
@@ -37,10 +45,33 @@ Json adapter_json(const Provenance& provenance) {
   return json;
 }
 
+Json logits_json(const std::optional<LogitsCheck>& check) {
+  if (!check) return nullptr;
+  return {{"prompts", check->prompts},
+          {"tokens", check->tokens},
+          {"mean_kl", check->mean_kl},
+          {"largest_kl", check->largest_kl},
+          {"top1_agreement", check->top1_agreement},
+          {"base_mean_kl", check->base_mean_kl ? Json(*check->base_mean_kl) : Json(nullptr)},
+          {"maximum_kl", check->maximum_kl}};
+}
+
+std::string logits_lines(const LogitsCheck& check) {
+  std::string text = fmt::format(
+      "\nlogits on {} tokens of {} prompts, KL from backbone + adapter in nats a token\n  {:<22} {:.2e}, at most "
+      "{:.2e}; the same most likely token in {:.1f} %\n",
+      check.tokens, check.prompts, "the file", check.mean_kl, check.largest_kl, 100 * check.top1_agreement);
+  if (!check.base_mean_kl) return text;
+  text += fmt::format("  {:<22} {:.2e}\n", "base without adapter", *check.base_mean_kl);
+  if (check.mean_kl >= *check.base_mean_kl)
+    text += "  NO NEARER to the adapted model than its base is: the stored type adds more than the adapter changed\n";
+  return text;
+}
+
 std::string survival_table(const ExportReport& report) {
   std::string text = "\nwhat survived of the adapter's change to ffn_down (1: all; noise in units of the change)\n";
   text += fmt::format("{:>5}  {:<5} {:>9} {:>9} {:>9}  {}\n", "layer", "type", "change", "survived", "noise", "");
-  for (const TensorSurvival& one : report.survival) {
+  for (const TensorSurvival& one : report.found.survival) {
     if (one.fate() == Fate::kUnchanged) continue;
     text += fmt::format("{:>5}  {:<5} {:>9.2e} {:>9.4f} {:>9.3g}  {}\n", one.layer, one.type, one.change, one.survived,
                         one.noise, fate_name(one.fate()));
@@ -48,9 +79,8 @@ std::string survival_table(const ExportReport& report) {
   const std::vector<std::int64_t> lost = layers_of(report, Fate::kLost), weak = layers_of(report, Fate::kWeak);
   if (!lost.empty()) {
     text += fmt::format(
-        "LOST in layers {}: the change is under the noise of {}; their gates are nearly shut, or the type is too "
-        "coarse "
-        "(q8_0 and f16 keep more)\n",
+        "LOST in layers {}: less than the least share is left, or the noise of {} is above the limit; their gates are "
+        "nearly shut, or the type is too coarse (q8_0 and f16 keep more)\n",
         fmt::join(lost, ", "), report.quantization);
   }
   if (!weak.empty())
@@ -65,7 +95,7 @@ std::string serving_lines(const ExportReport& report) {
   std::string text = fmt::format(
       "\nserve it (up to {0} tokens, so that the short rope factors apply):\n  llama-server -m {1} -c {0}\n"
       "  ollama create NAME -f {2}\n",
-      context, report.output, (fs::path(report.output).parent_path() / "Modelfile").string());
+      context, report.output, report.modelfile);
   if (context > 2 * kKoboldStep) {
     text += fmt::format("  koboldcpp --model {} --contextsize {}    (it adds up to {} of its own)\n", report.output,
                         context - kKoboldStep, kKoboldReserve);
@@ -77,9 +107,11 @@ std::string serving_lines(const ExportReport& report) {
 
 Json report_json(const ExportReport& report) {
   Json survival = Json::array();
-  for (const TensorSurvival& one : report.survival) survival.push_back(survival_json(one));
+  for (const TensorSurvival& one : report.found.survival) survival.push_back(survival_json(one));
   return {{"nkat", kVersion},
           {"output", report.output},
+          {"report", report.report_file},
+          {"modelfile", report.modelfile.empty() ? Json(nullptr) : Json(report.modelfile)},
           {"format", report.format},
           {"quantization", report.quantization},
           {"bytes", report.bytes},
@@ -89,6 +121,7 @@ Json report_json(const ExportReport& report) {
           {"base_sha256", report.provenance.base_sha256},
           {"adapter", adapter_json(report.provenance)},
           {"self_test", report.self_test},
+          {"logits", logits_json(report.found.logits)},
           {"ffn_down", survival},
           {"lost_layers", layers_of(report, Fate::kLost)},
           {"seconds", report.seconds}};
@@ -101,10 +134,27 @@ std::string report_text(const ExportReport& report) {
   std::string text =
       fmt::format("{}: {} of {}, {} tensors in {}\n", report.output, format_bytes(static_cast<double>(report.bytes)),
                   report.quantization, types, format_duration(report.seconds));
+  text += fmt::format("report: {}\n", report.report_file);
+  if (!report.modelfile.empty()) text += fmt::format("for Ollama: {}\n", report.modelfile);
   for (const std::string& line : report.fall_backs) text += "falls back: " + line + "\n";
-  if (!report.survival.empty() && report.provenance.has_adapter()) text += survival_table(report);
+  if (!report.found.survival.empty() && report.provenance.has_adapter()) text += survival_table(report);
+  if (report.found.logits) text += logits_lines(*report.found.logits);
   if (report.format == "gguf") text += serving_lines(report);
   return text;
+}
+
+void require_survival(const ExportReport& report) {
+  std::vector<TensorSurvival> lost;
+  std::ranges::copy_if(report.found.survival, std::back_inserter(lost),
+                       [](const TensorSurvival& one) { return one.fate() == Fate::kLost; });
+  if (lost.empty()) return;
+  throw CheckError(fmt::format(
+      "{}: the adapter's change is lost in layers {}, drowned in the rounding of {}; the {} was written as asked and "
+      "is "
+      "in place, but there it is the base and noise, not the adapter. Export in a finer type (q8_0, f16), or accept it "
+      "with {}",
+      report.output, fmt::join(layers_of(report, Fate::kLost), ", "), report.quantization,
+      report.format == "hf" ? "folder" : "file", accepting_options(lost)));
 }
 
 }  // namespace nkat::exporting

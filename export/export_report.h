@@ -1,4 +1,5 @@
-// What an export says of itself: export.json beside the file or in the folder, and the lines on standard output.
+// What an export says of itself: export.json beside the file or in the folder, the lines on standard output, and the
+// verdict on what was lost.
 #pragma once
 
 #include <map>
@@ -8,12 +9,14 @@
 
 #include "export/export_options.h"
 #include "export/phi3_metadata.h"
-#include "export/survival.h"
+#include "export/self_test.h"
 
 namespace nkat::exporting {
 
 struct ExportReport {
   std::string output;
+  std::string report_file;  // where this report is kept
+  std::string modelfile;    // of a GGUF file
   std::string format;
   std::string quantization;
   std::uint64_t bytes = 0;
@@ -22,11 +25,14 @@ struct ExportReport {
   std::vector<std::string> fall_backs;
   Provenance provenance;
   std::string self_test;
-  std::vector<TensorSurvival> survival;  // empty without self-test
+  SelfTest found;  // empty without self-test
   double seconds = 0;
 };
 
 nlohmann::ordered_json report_json(const ExportReport& report);
 std::string report_text(const ExportReport& report);
+
+// CheckError if the adapter's change was lost in a layer. The file is in place all the same, and the message says so.
+void require_survival(const ExportReport& report);
 
 }  // namespace nkat::exporting

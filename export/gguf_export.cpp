@@ -71,7 +71,7 @@ void produce_encoded(const MergedWeights& weights, const std::string& source, gg
 }
 
 void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan,
-                       const MergedWeights& weights) {
+                       const MergedWeights& weights, const gguf::VerifyFile& verify) {
   std::map<std::string, const Phi3Tensor*> by_name;
   std::uint64_t total = 0, done = 0;
   for (const PlannedTensor& one : plan) {
@@ -79,7 +79,7 @@ void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata,
     if (!one.tensor.source.empty()) total += weights.shape(one.tensor.source).elements();
   }
   ProgressBar progress("export", total);
-  gguf::write_gguf(path, metadata, writer_plan(plan), [&](const gguf::GgufTensor& tensor, const auto& append) {
+  const auto produce = [&](const gguf::GgufTensor& tensor, const gguf::AppendBytes& append) {
     const Phi3Tensor& planned = *by_name.at(tensor.name);
     if (planned.source.empty()) return append(std::as_bytes(std::span(planned.values)));
     const std::uint64_t before = done;
@@ -92,7 +92,8 @@ void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata,
       progress.update(done, tensor.name);
     });
     done = before + tensor.elements();
-  });
+  };
+  gguf::write_gguf(path, metadata, writer_plan(plan), produce, verify);
 }
 
 }  // namespace nkat::exporting

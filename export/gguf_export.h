@@ -1,8 +1,9 @@
 // The merged model as a GGUF file: the plan of its tensors, and the streaming writer.
 //
 // A piece of at most 16 MiB of one tensor is decoded, merged, encoded and appended at a time. Deterministic. The file
-// is whole or absent. Errors: FormatError naming the tensor whose weights are not finite or don't fit their type;
-// DeviceError for a disk that is too full; Interrupted if a stop is asked for.
+// is whole or absent, and absent too if `verify` throws (gguf_writer.h). Errors: FormatError naming the tensor whose
+// weights are not finite or don't fit their type; DeviceError for a disk that is too full; Interrupted if a stop is
+// asked for.
 #pragma once
 
 #include <string>
@@ -27,7 +28,7 @@ std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, Mix mi
 std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan);
 
 void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan,
-                       const MergedWeights& weights);
+                       const MergedWeights& weights, const gguf::VerifyFile& verify = {});
 
 // One tensor in pieces, encoded as `type`. name: for messages.
 void produce_encoded(const MergedWeights& weights, const std::string& source, gguf::GgmlType type,

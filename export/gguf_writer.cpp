@@ -81,7 +81,7 @@ std::uint64_t gguf_file_size(const GgufMetadata& metadata, const std::vector<Ggu
 }
 
 void write_gguf(const fs::path& path, const GgufMetadata& metadata, const std::vector<GgufTensorPlan>& tensors,
-                const ProduceTensor& produce) {
+                const ProduceTensor& produce, const VerifyFile& verify) {
   const auto [bytes, header] = make_head(metadata, tensors, path.string());
   DurableFile file(path, header.data_begin + header.data_bytes);
   file.append(std::as_bytes(std::span(bytes)));
@@ -95,6 +95,7 @@ void write_gguf(const fs::path& path, const GgufMetadata& metadata, const std::v
     NKAT_INVARIANT(file.written() == end);
     file.append(std::span(zeros).first((header.alignment - end % header.alignment) % header.alignment));
   }
+  if (verify) verify(file.temporary_path());
   file.publish();
 }
 

@@ -6,6 +6,7 @@
 //
 // Deterministic: the same calls give the same bytes. Whole or absent: temporary name, fsync, rename, free space checked
 // first (core/durable_file.h). A plan that the reader would refuse is refused before anything is written: FormatError.
+// What `verify` throws keeps the file from its name: an older one stays as it was.
 #pragma once
 
 #include <cstddef>
@@ -30,10 +31,13 @@ using AppendBytes = std::function<void(std::span<const std::byte>)>;
 // Appends exactly tensor.bytes, in as many pieces as it likes. Called once a tensor, in the order of the plan.
 using ProduceTensor = std::function<void(const GgufTensor& tensor, const AppendBytes& append)>;
 
+// Looks at the file, whole and closed to writing, under its temporary name.
+using VerifyFile = std::function<void(const fs::path& temporary)>;
+
 // Bytes of the whole file.
 std::uint64_t gguf_file_size(const GgufMetadata& metadata, const std::vector<GgufTensorPlan>& tensors);
 
 void write_gguf(const fs::path& path, const GgufMetadata& metadata, const std::vector<GgufTensorPlan>& tensors,
-                const ProduceTensor& produce);
+                const ProduceTensor& produce, const VerifyFile& verify = {});
 
 }  // namespace nkat::gguf

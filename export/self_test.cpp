@@ -3,85 +3,156 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
+#include <cstring>
 
 #include "core/error.h"
 #include "core/progress.h"
 #include "export/checkpoint_weights.h"
 #include "export/gguf_weights.h"
+#include "export/rounding_limit.h"
+#include "models/weights.h"
 
 namespace nkat::exporting {
 namespace {
 
-using gguf::GgmlType;
+constexpr const char* kAdvice = "it was not put in place, an older file of that name is as it was; export again";
 
-// Above the largest |F - W'| / |W'| that each type's rounding can make: half a step of the grid for every weight of a
-// block whose range is as wide as its norm allows, sqrt(32) root mean squares for Q8_0.
-double largest_error(GgmlType type) {
-  switch (type) {
-    case GgmlType::kF32: return 0;
-    case GgmlType::kF16: return 1e-3;
-    case GgmlType::kBF16: return 4e-3;
-    case GgmlType::kQ8_0: return 0.023;
-    case GgmlType::kQ6_K: return 0.07;
-    case GgmlType::kQ5_0:
-    case GgmlType::kQ5_1:
-    case GgmlType::kQ5_K: return 0.2;
-    default: return 0.4;
+struct StoredTensor {
+  std::string source;   // in the base's checkpoint
+  std::string written;  // by which the written weights know it
+  gguf::GgmlType type = gguf::GgmlType::kF32;
+  std::int64_t layer = -1;  // of an ffn_down
+};
+
+std::int64_t layer_of(const std::string& source) {
+  constexpr std::string_view kStart = "model.layers.";
+  return source.ends_with(".mlp.down_proj.weight") ? std::stoll(source.substr(kStart.size())) : -1;
+}
+
+class Tester {
+ public:
+  Tester(const MergedWeights& weights, const WrittenModel& written, const SelfTestOptions& options)
+      : weights_(weights), written_(written), options_(options) {}
+
+  std::vector<TensorSurvival> tensors(const std::vector<StoredTensor>& stored) const {
+    std::vector<TensorSurvival> survival;
+    ProgressBar progress("self-test, tensors", stored.size());
+    std::uint64_t done = 0;
+    for (const StoredTensor& one : stored) {
+      TensorSurvival found = tensor(one);
+      if (one.layer >= 0) survival.push_back(std::move(found));
+      progress.update(++done, one.source);
+    }
+    return survival;
+  }
+
+  std::optional<LogitsCheck> logits(const models::Phi3Config& config) const {
+    if (options_.prompts.empty()) return std::nullopt;
+    LogitsCheck found = check_logits(config, weights_, written_, options_.prompts);
+    found.maximum_kl = options_.maximum_kl;
+    if (found.mean_kl <= found.maximum_kl) return found;
+    throw CheckError(fmt::format(
+        "{}: its predictions differ from backbone + adapter by {:.3g} nats a token (mean KL over {} tokens), at most "
+        "{:.3g} was expected; {}, or accept it with --maximum-kl {:.2g}",
+        options_.output, found.mean_kl, found.tokens, found.maximum_kl, kAdvice, 1.1 * found.mean_kl));
+  }
+
+ private:
+  TensorSurvival tensor(const StoredTensor& one) const {
+    TensorSurvival found = measure_survival(weights_, one.source, written_.weights, one.written);
+    found.layer = one.layer;
+    found.type = gguf::traits(one.type).name;
+    found.limit = options_.limits.of(found.type);
+    const double limit = rounding_limit(one.type, found.size, weights_.shape(one.source).elements());
+    if (found.distance <= limit) return found;
+    throw CheckError(fmt::format(
+        "{}: tensor '{}', stored as {}, is {:.3g} away from the merged weights, whose size is {:.3g}; rounding to {} "
+        "explains {:.3g}; {}",
+        options_.output, one.source, found.type, found.distance, found.size, found.type, limit, kAdvice));
+  }
+
+  const MergedWeights& weights_;
+  const WrittenModel& written_;
+  const SelfTestOptions& options_;
+};
+
+bool is_as_planned(const gguf::GgufFile& file, const PlannedTensor& planned) {
+  const gguf::GgufTensor* found = file.find(planned.tensor.name);
+  std::vector<std::uint64_t> ne = planned.tensor.ne;
+  ne.resize(gguf::kMostDimensions, 1);
+  if (found == nullptr || found->type != planned.stored || !std::ranges::equal(found->ne, ne)) return false;
+  const auto values = std::as_bytes(std::span(planned.tensor.values));
+  return values.empty() || std::ranges::equal(file.bytes(*found), values);
+}
+
+void check_tensors(const gguf::GgufFile& file, const std::vector<PlannedTensor>& plan, const std::string& output) {
+  for (const PlannedTensor& planned : plan) {
+    if (is_as_planned(file, planned) && file.tensors().size() == plan.size()) continue;
+    throw CheckError(fmt::format("{}: tensor '{}' is not in the file as it was to be written; {}", output,
+                                 planned.tensor.name, kAdvice));
   }
 }
 
-std::vector<TensorSurvival> measure(std::int64_t layers, const std::string& where, const MergedWeights& weights,
-                                    const std::function<GgmlType(std::int64_t)>& type_of, const WeightSource& written) {
-  std::vector<TensorSurvival> all;
-  ProgressBar progress("self-test, layers", static_cast<std::uint64_t>(layers));
-  for (std::int64_t layer = 0; layer < layers; ++layer) {
-    TensorSurvival survival = measure_survival(weights, layer, written);
-    survival.type = gguf::traits(type_of(layer)).name;
-    if (!(survival.error <= largest_error(type_of(layer)))) {
-      throw CheckError(fmt::format(
-          "{}: ffn_down of layer {}, stored as {}, differs from the merged weights by {:.3g} of their size, at most {} "
-          "was expected; don't use the file, export again",
-          where, layer, survival.type, survival.error, largest_error(type_of(layer))));
-    }
-    progress.update(static_cast<std::uint64_t>(layer) + 1, survival.type);
-    all.push_back(std::move(survival));
+SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>& plan, const models::Phi3Config& config,
+                   const MergedWeights& weights, const SelfTestOptions& options) {
+  check_tensors(file, plan, options.output);
+  models::Phi3Config written_config = config;
+  written_config.tie_word_embeddings = false;  // output.weight is always there, and read by llama.cpp
+  const GgufWeights written(file, written_config);
+  std::vector<StoredTensor> stored;
+  for (const PlannedTensor& planned : plan) {
+    const std::string& source = planned.tensor.source;
+    if (source.empty()) continue;
+    stored.push_back({.source = source,
+                      .written = planned.tensor.role == TensorRole::kOutput ? "lm_head.weight" : source,
+                      .type = planned.stored,
+                      .layer = layer_of(source)});
   }
-  return all;
+  const WrittenModel model{written_config, written};
+  const Tester tester(weights, model, options);
+  return {tester.tensors(stored), tester.logits(config)};
 }
 
-void check_tensors(const gguf::GgufFile& file, const std::vector<PlannedTensor>& plan) {
-  for (std::size_t i = 0; i < plan.size(); ++i) {
-    const PlannedTensor& wanted = plan[i];
-    const gguf::GgufTensor* found = file.find(wanted.tensor.name);
-    std::vector<std::uint64_t> ne = wanted.tensor.ne;
-    ne.resize(gguf::kMostDimensions, 1);
-    if (found != nullptr && found->type == wanted.stored && std::ranges::equal(found->ne, ne) &&
-        file.tensors().size() == plan.size()) {
-      continue;
-    }
-    throw CheckError(
-        fmt::format("{}: tensor '{}' is not in the file as it was to be written; don't use it, export again",
-                    file.path().string(), wanted.tensor.name));
+SelfTest test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
+                     const SelfTestOptions& options) {
+  const models::Phi3Config config = models::read_phi3_config(folder);
+  const CheckpointWeights written(folder, config);
+  std::vector<StoredTensor> stored;
+  for (const models::NamedShape& tensor : models::expected_tensors(config)) {
+    stored.push_back({.source = tensor.name, .written = tensor.name, .type = type, .layer = layer_of(tensor.name)});
+  }
+  const WrittenModel model{config, written};
+  const Tester tester(weights, model, options);
+  return {tester.tensors(stored), tester.logits(config)};
+}
+
+// What the readers refuse is a file that we have just written: not the user's input, but a check that failed.
+template <class Test>
+SelfTest as_check(const std::string& output, const Test& test) {
+  const auto failed = [&](const std::exception& error) {
+    return CheckError(fmt::format("{}: what was written can't be read again: {}; {}", output, error.what(), kAdvice));
+  };
+  try {
+    return test();
+  } catch (const FormatError& error) {
+    throw failed(error);
+  } catch (const ShapeError& error) {
+    throw failed(error);
+  } catch (const DataError& error) {
+    throw failed(error);
   }
 }
 
 }  // namespace
 
-std::vector<TensorSurvival> self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan,
-                                           const models::Phi3Config& config, const MergedWeights& weights) {
-  const gguf::GgufFile file(path);
-  check_tensors(file, plan);
-  const GgufWeights written(file, config);
-  const auto type_of = [&](std::int64_t layer) { return written.stored(down_projection(layer)).type; };
-  return measure(config.num_layers, path.string(), weights, type_of, written);
+SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan, const models::Phi3Config& config,
+                        const MergedWeights& weights, const SelfTestOptions& options) {
+  return as_check(options.output, [&] { return test_gguf(gguf::GgufFile(path), plan, config, weights, options); });
 }
 
-std::vector<TensorSurvival> self_test_folder(const fs::path& folder, GgmlType type, const MergedWeights& weights) {
-  const models::Phi3Config config = models::read_phi3_config(folder);
-  const CheckpointWeights written(folder, config);
-  return measure(
-      config.num_layers, folder.string(), weights, [type](std::int64_t) { return type; }, written);
+SelfTest self_test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
+                          const SelfTestOptions& options) {
+  return as_check(options.output, [&] { return test_folder(folder, type, weights, options); });
 }
 
 }  // namespace nkat::exporting

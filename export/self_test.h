@@ -1,19 +1,36 @@
-// After an export: the written file is opened again by our own readers, compared with what was to be written, and
-// every ffn_down tensor decoded (survival.h).
+// A written file opened again by our own readers, before it gets its name: every tensor is there, with its type and
+// shape, and holds the merged weights but for its type's rounding (rounding_limit.h); with prompts, also its logits are
+// those of backbone + adapter (logits_check.h). What survived of the adapter is measured on the way (survival.h).
 //
-// CheckError (exit 5) if a tensor is missing, has another type or shape, or its decoded weights differ from the merged
-// ones by more than its type's rounding can: the file is there, but must not be used.
+// CheckError (exit 5) names what isn't as it must be; the caller doesn't publish the file then. A change that was lost
+// to a coarse type is no such error: the file is what was asked for. Throws Interrupted between pieces and layers.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "export/gguf_export.h"
+#include "export/logits_check.h"
 #include "export/survival.h"
 
 namespace nkat::exporting {
 
-std::vector<TensorSurvival> self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan,
-                                           const models::Phi3Config& config, const MergedWeights& weights);
-std::vector<TensorSurvival> self_test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights);
+struct SelfTestOptions {
+  std::string output;  // the name that the file will have, for messages
+  SurvivalLimits limits = {};
+  Prompts prompts = {};  // none: tensors alone
+  double maximum_kl = 0;
+};
+
+struct SelfTest {
+  std::vector<TensorSurvival> survival;  // of ffn_down, by layer
+  std::optional<LogitsCheck> logits;
+};
+
+SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan, const models::Phi3Config& config,
+                        const MergedWeights& weights, const SelfTestOptions& options);
+SelfTest self_test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
+                          const SelfTestOptions& options);
 
 }  // namespace nkat::exporting

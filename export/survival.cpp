@@ -9,8 +9,6 @@
 namespace nkat::exporting {
 namespace {
 
-constexpr double kLostBelow = 0.5;
-constexpr double kLostNoise = 4;
 constexpr double kWeakOffset = 0.1;
 constexpr double kWeakNoise = 1;
 
@@ -76,33 +74,35 @@ const char* fate_name(Fate fate) {
 
 Fate TensorSurvival::fate() const {
   if (change == 0) return Fate::kUnchanged;
-  if (survived < kLostBelow || noise > kLostNoise) return Fate::kLost;
+  if (survived < limit.minimum_survived || noise > limit.maximum_noise) return Fate::kLost;
   return std::abs(survived - 1) > kWeakOffset || noise > kWeakNoise ? Fate::kWeak : Fate::kKept;
 }
 
-TensorSurvival measure_survival(const MergedWeights& weights, std::int64_t layer, const WeightSource& written) {
-  const std::string name = down_projection(layer);
-  const MatrixShape shape = weights.shape(name);
+TensorSurvival measure_survival(const MergedWeights& weights, const std::string& tensor, const WeightSource& written,
+                                const std::string& written_name) {
+  const MatrixShape shape = weights.shape(tensor);
   const std::size_t step = MergedWeights::rows_of_piece(shape);
-  std::vector<float> base(step * shape.row_length), merged(base.size()), found(base.size());
+  const bool changed = weights.is_changed(tensor);
+  std::vector<float> merged(step * shape.row_length), base(changed ? merged.size() : 0), found(merged.size());
   Sums sums;
   for (std::size_t row = 0; row < shape.rows; row += step) {
     throw_if_stop_requested();
     const std::size_t size = std::min(step, shape.rows - row) * shape.row_length;
-    const std::span w = std::span(base).first(size), m = std::span(merged).first(size),
-                    f = std::span(found).first(size);
-    weights.base().read(name, row, w);
-    weights.read_merged(name, row, m);
-    written.read(name, row, f);
+    const std::span m = std::span(merged).first(size), f = std::span(found).first(size);
+    const std::span w = changed ? std::span(base).first(size) : m;
+    if (changed) weights.base().read(tensor, row, w);
+    weights.read_merged(tensor, row, m);
+    written.read(written_name, row, f);
     sums.add(sums_of({w, m, f}));
   }
-  weights.release(name);
-  written.release(name);
-  return {.layer = layer,
-          .change = std::sqrt(ratio(sums.change, sums.base)),
+  weights.release(tensor);
+  written.release(written_name);
+  return {.change = std::sqrt(ratio(sums.change, sums.base)),
           .survived = ratio(sums.survived, sums.change),
           .noise = std::sqrt(ratio(sums.error, sums.change)),
-          .error = std::sqrt(ratio(sums.error, sums.merged))};
+          .error = std::sqrt(ratio(sums.error, sums.merged)),
+          .distance = std::sqrt(sums.error),
+          .size = std::sqrt(sums.merged)};
 }
 
 }  // namespace nkat::exporting

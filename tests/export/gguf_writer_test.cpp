@@ -125,6 +125,26 @@ TEST_F(GgufWriterTest, LeavesTheOldFileWhenATensorCannotBeMade) {
   EXPECT_THAT(names(), ElementsAre("x.gguf"));
 }
 
+TEST_F(GgufWriterTest, ShowsTheWholeFileBeforeItGetsItsName) {
+  folder_.write("x.gguf", "old");
+  int calls = 0;
+  write_gguf(path_, metadata(), plan(), produce, [&](const fs::path& temporary) {
+    EXPECT_EQ(read_file(temporary, 10'000), RawGguf{}.bytes());
+    EXPECT_EQ(read_file(path_, 10), "old");
+    ++calls;
+  });
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(read_file(path_, 10'000), RawGguf{}.bytes());
+}
+
+TEST_F(GgufWriterTest, LeavesTheOldFileWhenTheNewOneIsRefused) {
+  folder_.write("x.gguf", "old");
+  const auto refuse = [](const fs::path&) { throw CheckError("no"); };
+  EXPECT_THROW(write_gguf(path_, metadata(), plan(), produce, refuse), CheckError);
+  EXPECT_EQ(read_file(path_, 10), "old");
+  EXPECT_THAT(names(), ElementsAre("x.gguf"));
+}
+
 TEST_F(GgufWriterTest, TakesTooManyOrTooFewBytesForABug) {
   const auto too_many = [](const GgufTensor& tensor, const AppendBytes& append) {
     append(std::vector<std::byte>(tensor.bytes + 1));

@@ -19,6 +19,7 @@ TOKENIZER_FILES = ["tokenizer.model", "tokenizer.json", "tokenizer_config.json"]
 LLAMA_BOUND = 5e-5
 FLOAT32_BOUND = 1e-5
 QUANTIZATIONS = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m", "q6_k"]
+ACCEPTING = ["--minimum-survived", "all=-1e9", "--maximum-noise", "all=1e9"]
 ALPHAS = [-5.0, -2.0, -1.0, 0.0, 1.0, 2.0]
 
 needs_llama_cpp = pytest.mark.skipif(libggml.path() is None, reason="xllamacpp is not installed")
@@ -26,12 +27,15 @@ needs_llama_cpp = pytest.mark.skipif(libggml.path() is None, reason="xllamacpp i
 
 @pytest.fixture(scope="session")
 def export(nkat):
-    """export(output, adapter=..., format="hf") runs the command, which must succeed, and returns its report."""
+    """export(output, adapter=..., format="hf") runs the command, which must succeed, and returns its report.
 
-    def run(output, model=MODEL, **options):
-        words = []
+    What a coarse type loses of the adapter is accepted, unless strict: most tests aren't about it.
+    """
+
+    def run(output, model=MODEL, strict=False, **options):
+        words = [] if strict or options.get("self_test") == "off" else ACCEPTING
         for name, value in options.items():
-            words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
+            words = words + ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
         done = nkat("export", "--model-path", model, "--output", output, "--json", *words)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -1,0 +1,45 @@
+// A small random model with an adapter on both layers, as the exporter sees it.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "export/merged_weights.h"
+#include "tests/support/memory_weights.h"
+#include "tests/support/tiny_model.h"
+
+namespace nkat::testing {
+
+// M = I + 0.3 R for random orthogonal R, by layer: (H/8, 8, 8).
+inline std::vector<at::Tensor> tiny_blocks(const models::Phi3Config& config) {
+  std::vector<at::Tensor> blocks;
+  for (std::int64_t i = 0; i < config.num_layers; ++i) {
+    const at::Tensor random = at::randn({config.hidden_size / 8, 8, 8});
+    blocks.push_back(at::eye(8) + 0.3 * at::matrix_exp(random - random.mT()));
+  }
+  return blocks;
+}
+
+inline exporting::MergedWeights tiny_merged(const std::map<std::string, at::Tensor>& tensors,
+                                            const std::vector<at::Tensor>& blocks) {
+  std::vector<std::vector<float>> values;
+  for (const at::Tensor& one : blocks) {
+    const at::Tensor whole = one.contiguous();
+    values.emplace_back(whole.const_data_ptr<float>(), whole.const_data_ptr<float>() + whole.numel());
+  }
+  return {std::make_unique<MemoryWeights>(tensors), std::move(values)};
+}
+
+// The same by PyTorch, in float64 and rounded once.
+inline std::map<std::string, at::Tensor> merged_tensors(std::map<std::string, at::Tensor> tensors,
+                                                        const std::vector<at::Tensor>& blocks) {
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    at::Tensor& down = tensors.at(exporting::down_projection(static_cast<std::int64_t>(i)));
+    const at::Tensor rows = down.to(at::kDouble).view({-1, 8, down.size(1)});
+    down = at::matmul(blocks[i].to(at::kDouble), rows).view(down.sizes()).to(at::kFloat);
+  }
+  return tensors;
+}
+
+}  // namespace nkat::testing
