@@ -84,4 +84,6 @@ std::vector<TensorSurvival> self_test_folder(const fs::path& folder, GgmlType ty
       config.num_layers, folder.string(), weights, [type](std::int64_t) { return type; }, written);
 }
 
+double largest_rounding_error(GgmlType type) { return largest_error(type); }
+
 }  // namespace nkat::exporting

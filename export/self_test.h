@@ -16,4 +16,7 @@ std::vector<TensorSurvival> self_test_gguf(const fs::path& path, const std::vect
                                            const models::Phi3Config& config, const MergedWeights& weights);
 std::vector<TensorSurvival> self_test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights);
 
+// The largest |F - W'| / |W'| that storing a tensor as this type can make.
+double largest_rounding_error(gguf::GgmlType type);
+
 }  // namespace nkat::exporting
