@@ -60,8 +60,8 @@ std::string report_text(const PatchReport& report) {
   for (const std::string& line : report.replaced) text += fmt::format("  {}\n", line);
   text +=
       report.merged_from == kMergedFromFile
-          ? "merged from the file's own weights, so that the noise of two quantisations adds up; --model-path merges "
-            "from the base's\n"
+          ? "merged from the file's own weights: the noise of their rounding stays, and in the same type changes under "
+            "half a step are rounded back; --model-path merges from the base's, a finer --patch-type keeps more\n"
           : "merged from the checkpoint's weights\n";
   if (report.paired_by == "nothing") text += "nothing proves that the adapter belongs to this file\n";
   if (report.importance)

@@ -6,6 +6,9 @@
 //   without             adapter and file by their sizes and the hash of the norms that the adapter's folder names;
 //                       merged from the file's own weights, decoded
 //
+// The file's own weights lie on the grid of their type, so that a change under half a step is rounded back to it where
+// the type stays, and the first quantisation's noise is in what is merged. A finer --patch-type keeps such changes.
+//
 // Equal norms don't prove equal weights: a fine-tune whose norms were frozen has its base's, and passes.
 //
 // Errors: those of phi3_config_from, GgufWeights and the adapter; FormatError for a file that an adapter was merged

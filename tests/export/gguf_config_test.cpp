@@ -50,7 +50,8 @@ class GgufConfig : public ::testing::Test {
     }
     const fs::path path = folder_.path() / "x.gguf";
     gguf::write_gguf(path, metadata, tensors, [&](const gguf::GgufTensor& tensor, const auto& append) {
-      append(std::as_bytes(std::span(std::vector<float>(tensor.elements(), factors.value))));
+      const std::vector<float> values(tensor.elements(), factors.value);
+      append(std::as_bytes(std::span(values)));
     });
     return phi3_config_from(gguf::GgufFile(path));
   }

@@ -136,8 +136,18 @@ def test_without_a_checkpoint_the_files_own_weights_are_merged(foreign, patch, a
     for name in DOWN:
         expected = gguf.quants.quantize(weights(tmp_path / "wide.gguf", name), gguf.GGMLQuantizationType.Q8_0)
         assert found[name][2] == expected.tobytes(), name
-    assert report["merged_from"] == "file" and min(one["survived"] for one in report["ffn_down"]) > 0.99
+    assert report["merged_from"] == "file"
     assert "nkat.base_sha256" not in fields(tmp_path / "same.gguf")
+
+
+def test_small_changes_are_rounded_back_to_the_grid_of_the_files_own_weights(base, patch, adapter, tmp_path):
+    """Why the checkpoint is asked for. A gate of 0.7 % in q4_0: 0.2 of the change survives, 0.9 from the checkpoint."""
+    survived = {}
+    for kind, options in {"file": {}, "checkpoint": {"model_path": MODEL}, "finer type": {"patch_type": "q8_0"}}.items():
+        survived[kind] = [one["survived"] for one in patch(base("q4_0"), tmp_path / "x.gguf", adapter, **options)["ffn_down"]]
+        print(kind, survived[kind])
+    assert survived["file"][0] < 0.5 < 0.8 < survived["checkpoint"][0] < survived["finer type"][0] < 1.1
+    assert all(abs(value - 1) < 0.05 for kind in survived for value in survived[kind][2:])
 
 
 def test_a_file_of_ours_names_its_base_and_that_must_be_the_adapters(base, patch, tmp_path):
@@ -177,7 +187,7 @@ def test_an_adapter_that_names_no_norms_needs_the_checkpoint_or_a_word(foreign, 
     assert "base_norms_sha256" in message and "--model-path" in message and not (tmp_path / "x.gguf").exists()
     done = nkat("export", "--patch", foreign, "--adapter", open_adapter, "--output", tmp_path / "x.gguf", "--allow-base-mismatch")
     assert done.returncode == 0 and "nobody has measured" in done.stderr
-    assert "nothing proves" in done.stdout and "importance matrix" in done.stdout and "two quantisations" in done.stdout
+    assert "nothing proves" in done.stdout and "importance matrix" in done.stdout and "merged from the file's own weights" in done.stdout
     assert patch(foreign, tmp_path / "y.gguf", open_adapter, model_path=MODEL)["merged_from"] == "checkpoint"
 
 
