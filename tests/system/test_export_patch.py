@@ -78,7 +78,7 @@ def same_but_for(before, after, changed):
         assert old[name][1] == new[name][1], name
 
 
-@pytest.mark.parametrize("kind", ["q8_0", "q4_0", "q4_k_m", "q5_k_s", "bf16"])
+@pytest.mark.parametrize("kind", ["q8_0", "q4_0", "q4_k_m"])
 def test_patched_from_the_checkpoint_is_the_normal_export(kind, base, patch, export, adapter, tmp_path):
     normal = export(tmp_path / "normal.gguf", adapter=adapter, quantization=kind)
     report = patch(base(kind), tmp_path / "patched.gguf", adapter, model_path=MODEL)
@@ -199,26 +199,40 @@ def test_a_model_of_other_sizes_is_refused(patch, nkat, adapter, tmp_path):
     assert "hidden_size" in patch(tmp_path / "base.gguf", tmp_path / "x.gguf", adapter, code=3, model_path=MODEL)
 
 
+@pytest.fixture(scope="module")
+def mixed(base, tmp_path_factory):
+    """ffn_down of layers 0, 2 and 3 in types that have no encoder here, the others F32."""
+    kinds = {"q4_1": [0], "q3_K": [2], "iq4_xs": [3]}
+    replaced = {name: value for kind, layers in kinds.items() for name, value in requantized(base("f32"), kind, layers).items()}
+    return rewrite(base("f32"), tmp_path_factory.mktemp("mixed") / "mixed.gguf", replaced=replaced)
+
+
 @needs_llama_cpp
-@pytest.mark.parametrize("kind", ["q4_1", "q3_K", "iq4_xs"])
-def test_types_without_encoder_are_refused_by_name_unless_another_is_given(kind, base, patch, export, adapter, tmp_path):
-    """Layer 1 keeps a type that can be encoded, and is replaced in the type that was asked for all the same."""
-    layers = [0, 2, 3, 4, 5]
-    mixed = rewrite(base("f32"), tmp_path / "mixed.gguf", replaced=requantized(base("f32"), kind, layers))
-    message = patch(mixed, tmp_path / "x.gguf", adapter, code=3, model_path=MODEL)
-    assert kind in message and "blk.0.ffn_down.weight" in message and "--patch-type" in message
+@pytest.mark.parametrize("first, kind", [(0, "q4_1"), (1, "q3_K"), (3, "iq4_xs")])
+def test_types_without_encoder_are_refused_by_name(first, kind, mixed, patch, tmp_path):
+    late = write_adapter(tmp_path / "adapter", ALPHAS[first:], first_layer=first, base_norms_sha256=norms_sha256())
+    message = patch(mixed, tmp_path / "x.gguf", late, code=3, model_path=MODEL)
+    name = next(name for name, tensor in tensors_of(mixed).items() if tensor[0] == kind.upper())
+    assert kind in message and name in message and "--patch-type" in message
+    assert not (tmp_path / "x.gguf").exists()
+
+
+@needs_llama_cpp
+def test_another_type_takes_their_place_where_the_checkpoint_is_there(mixed, patch, export, adapter, tmp_path):
     report = patch(mixed, tmp_path / "x.gguf", adapter, model_path=MODEL, patch_type="q5_k")
     export(tmp_path / "normal.gguf", adapter=adapter, quantization="q5_k_s")
     found, normal = tensors_of(tmp_path / "x.gguf"), tensors_of(tmp_path / "normal.gguf")
     assert {name: found[name] for name in DOWN} == {name: normal[name] for name in DOWN}
-    assert report["replaced"] == ["ffn_down.weight: f32 to q5_K (1)", f"ffn_down.weight: {kind} to q5_K (5)"]
+    assert report["replaced"] == [f"ffn_down.weight: {kind} to q5_K ({count})" for kind, count in [("f32", 3), ("iq4_xs", 1), ("q3_K", 1), ("q4_1", 1)]]
     message = patch(mixed, tmp_path / "y.gguf", adapter, code=3, patch_type="q5_k")
-    assert kind in message and "--model-path" in message and not (tmp_path / "y.gguf").exists()
-    # Where the adapter leaves such tensors alone they are copied.
-    late = write_adapter(tmp_path / "late", [1.0], first_layer=5, base_norms_sha256=norms_sha256())
-    some = rewrite(base("f32"), tmp_path / "some.gguf", replaced=requantized(base("f32"), kind, range(5)))
-    patch(some, tmp_path / "z.gguf", late)
-    same_but_for(some, tmp_path / "z.gguf", DOWN[5:])
+    assert "q4_1" in message and "--model-path" in message and not (tmp_path / "y.gguf").exists()
+
+
+@needs_llama_cpp
+def test_tensors_of_such_types_are_copied_where_the_adapter_leaves_them_alone(mixed, patch, tmp_path):
+    late = write_adapter(tmp_path / "late", ALPHAS[4:], first_layer=4, base_norms_sha256=norms_sha256())
+    patch(mixed, tmp_path / "x.gguf", late)
+    same_but_for(mixed, tmp_path / "x.gguf", DOWN[4:])
 
 
 def test_rows_that_do_not_fit_the_type_fall_back_and_are_named(patch, nkat, tmp_path):
@@ -248,7 +262,7 @@ def test_a_second_adapter_is_refused(base, patch, export, adapter, tmp_path):
     assert not (tmp_path / "twice.gguf").exists()
 
 
-@pytest.mark.parametrize("at", [3, 100, 50_000, -1])
+@pytest.mark.parametrize("at", [100, 50_000, -1])
 def test_a_cut_file_is_refused_and_nothing_written(at, base, patch, adapter, tmp_path):
     content = base("q8_0").read_bytes()
     (tmp_path / "cut.gguf").write_bytes(content[:at] if at > 0 else content[:-40])
@@ -258,15 +272,8 @@ def test_a_cut_file_is_refused_and_nothing_written(at, base, patch, adapter, tmp
 
 HOSTILE = {
     "another architecture": ({"keys": {"general.architecture": ("STRING", "llama")}}, "general.architecture"),
-    "a part of a split file": ({"keys": {"split.count": ("UINT16", 2)}}, "split.count"),
-    "heads that don't divide": ({"keys": {"phi3.attention.head_count": ("UINT32", 5)}}, "head_count"),
     "too many layers": ({"keys": {"phi3.block_count": ("UINT32", 4_000_000_000)}}, "block_count"),
-    "no width": ({"keys": {"phi3.embedding_length": ("UINT32", 0)}}, "embedding_length"),
-    "a token table that is short": ({"keys": {"tokenizer.ggml.tokens": ("ARRAY", ["a", "b"])}}, "tokenizer.ggml.tokens"),
-    "a token outside the table": ({"keys": {"tokenizer.ggml.eos_token_id": ("UINT32", 99_999)}}, "eos_token_id"),
     "a tensor that is missing": ({"without": ["blk.3.attn_norm.weight"]}, "blk.3.attn_norm.weight"),
-    "a key that is missing": ({"without": ["phi3.feed_forward_length"]}, "feed_forward_length"),
-    "one list of rope factors": ({"without": ["rope_factors_long.weight"]}, "rope_factors"),
     "a norm in F16": ({"replaced": {"output_norm.weight": (np.ones(192, np.float16), gguf.GGMLQuantizationType.F16)}}, "output_norm.weight"),
     "a norm of another length": ({"replaced": {"output_norm.weight": (np.ones(64, np.float32), gguf.GGMLQuantizationType.F32)}}, "output_norm.weight"),
 }
@@ -288,8 +295,8 @@ def test_files_that_are_missing_are_named(base, patch, adapter, tmp_path):
 
 def test_options_of_a_whole_export_do_not_go_with_a_patch(base, patch, nkat, adapter, tmp_path):
     words = {"quantization": "q8_0", "context_length": 64, "name": "phi-3", "format": "gguf", "max_shard_mib": 5}
-    for name, value in words.items():
-        assert "--" + name.replace("_", "-") in patch(base("q8_0"), tmp_path / "x.gguf", adapter, code=2, **{name: value})
+    complaints = patch(base("q8_0"), tmp_path / "x.gguf", adapter, code=2, **words)
+    assert all(f"--{name.replace('_', '-')} doesn't go with --patch" in complaints for name in words), complaints
     assert "one of f32, f16" in patch(base("q8_0"), tmp_path / "x.gguf", adapter, code=2, patch_type="q4_1")
     for given, missing in ((["--patch", base("q8_0")], "--adapter"), (["--model-path", MODEL, "--patch-type", "q8_0"], "--patch"),
                            (["--adapter", adapter], "--model-path is required"), (["--patch", "", "--model-path", MODEL], "--patch")):
