@@ -20,6 +20,7 @@
 #include "export/gguf_export.h"
 #include "export/hf_export.h"
 #include "export/modelfile.h"
+#include "export/patch_command.h"
 #include "export/self_test_prompts.h"
 #include "models/weights.h"
 
@@ -143,6 +144,14 @@ ExitCode run_export(ExportOptions options) {
   const fs::path output = fs::path(options.output).lexically_normal();
   options.output = (output.has_filename() ? output : output.parent_path()).string();  // "out/hf/" is "out/hf"
   check_output(options);
+  if (options.is_patch()) {
+    PatchReport patch = export_patch(options);
+    patch.report.seconds = seconds();
+    write_file_durably(patch.report.report_file, report_json(patch).dump(2) + "\n");
+    std::cout << (options.json ? report_json(patch).dump(2) + "\n" : report_text(patch)) << std::flush;
+    require_survival(patch.report);
+    return ExitCode::kDone;
+  }
   const ExportSource source = open_source(options);
   ExportReport report;
   report.output = options.output;

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "core/error.h"
 #include "export/quantization_mix.h"
+#include "export/quantize/ggml_type.h"
 #include "export/survival.h"
 
 namespace nkat::exporting {
@@ -26,8 +28,39 @@ void add_self_test_complaints(const ExportOptions& config, const OptionList& opt
     complaints.emplace_back("--maximum-kl needs --self-test full");
 }
 
-std::vector<std::string> complaints_about(const ExportOptions& config, const OptionList& options) {
+std::vector<std::string> complaints_about_patch(const ExportOptions& config, const OptionList& options) {
   std::vector<std::string> complaints;
+  if (config.adapter.empty()) complaints.push_back("--patch needs --adapter, whose layers' ffn_down it replaces");
+  for (const char* name : {"format", "quantization", "context-length", "max-shard-mib", "name"}) {
+    if (!options.given(name)) continue;
+    complaints.push_back(fmt::format(
+        "--{} doesn't go with --patch: but for the replaced tensors (their type: --patch-type) the file stays "
+        "as it is",
+        name));
+  }
+  add_self_test_complaints(config, options, complaints);
+  return complaints;
+}
+
+// Of types that can be encoded.
+std::vector<std::string> patch_types() {
+  std::vector<std::string> names;
+  for (std::uint32_t id = 0; id <= static_cast<std::uint32_t>(gguf::GgmlType::kQ2_0); ++id) {
+    const auto type = gguf::ggml_type_of(id);
+    if (!type || !gguf::traits(*type).has_codec) continue;
+    std::string name = gguf::traits(*type).name;
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+std::vector<std::string> complaints_about(const ExportOptions& config, const OptionList& options) {
+  if (config.is_patch()) return complaints_about_patch(config, options);
+  std::vector<std::string> complaints;
+  if (config.model_path.empty()) complaints.push_back("--model-path is required (model folder in Hugging Face format)");
+  if (options.given("patch")) complaints.push_back("--patch: the name of a GGUF file was expected, found nothing");
+  if (options.given("patch-type")) complaints.push_back("--patch-type belongs to --patch");
   const std::string quantization = config.resolved_quantization();
   const bool folder = config.format == "hf";
   if (folder && quantization != "f32" && quantization != "f16" && quantization != "bf16") {
@@ -51,12 +84,25 @@ std::string ExportOptions::resolved_quantization() const {
 }
 
 void declare_options(OptionList& options, ExportOptions& config) {
-  options.add("model-path", config.model_path,
-              {.help = "model folder in Hugging Face format", .value = "DIR", .required = true});
+  options.add(
+      "model-path", config.model_path,
+      {.help = "model folder in Hugging Face format; required, but for --patch, which without it merges from the "
+               "file's own weights",
+       .value = "DIR"});
   options.add("adapter", config.adapter,
               {.help = "adapter or checkpoint folder; without it the base alone is exported", .value = "DIR"});
   options.add("output", config.output,
               {.help = "the GGUF file, or with --format hf the folder, to write", .value = "PATH", .required = true});
+  options.add(
+      "patch", config.patch,
+      {.help = "a quantised phi3 GGUF file of the adapter's base, made by anybody: only the ffn_down tensors that "
+               "the adapter changes are replaced, all else is copied bit for bit. Paired by its norms, which must "
+               "be those of --model-path, or of the base that the adapter names",
+       .value = "BASE.gguf"});
+  options.add("patch-type", config.patch_type,
+              {.help = "type of the replaced tensors, where the file's own can't be encoded here or keeps too little; "
+                       "empty: each keeps its own",
+               .choices = patch_types()});
   options.add("format", config.format, {.help = "what to write", .choices = {"gguf", "hf"}});
   std::vector<std::string> quantizations = mix_names();
   quantizations.insert(quantizations.begin(), "auto");

@@ -11,7 +11,9 @@ namespace nkat::exporting {
 
 struct ExportOptions {
   std::string model_path;
-  std::string adapter;  // "": the base alone
+  std::string patch;       // "": the whole file is written; else the GGUF file whose tensors are replaced
+  std::string patch_type;  // of the replaced tensors; "": each keeps its own
+  std::string adapter;     // "": the base alone
   std::string output;
   std::string format = "gguf";
   std::string quantization = "auto";
@@ -25,6 +27,7 @@ struct ExportOptions {
   bool allow_base_mismatch = false;
   bool json = false;
 
+  bool is_patch() const { return !patch.empty(); }
   // "auto" resolved: q8_0 in a GGUF file, f32 in a folder.
   std::string resolved_quantization() const;
 };

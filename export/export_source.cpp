@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/sha256.h"
 #include "export/checkpoint_weights.h"
+#include "export/merge.h"
 #include "models/adapter_set.h"
 #include "models/base_hash.h"
 
@@ -44,43 +45,59 @@ std::optional<std::uint32_t> training_step(const fs::path& folder) {
   return state["step"].get<std::uint32_t>();
 }
 
-void check_base(const models::LoadedAdapter& adapter, const std::string& base, const ExportOptions& options) {
+void check_base(const AdapterParts& adapter, const std::string& base, const ExportOptions& options) {
+  const std::string& trained_on = adapter.provenance.trained_on;
+  if (trained_on == base) return;
   if (!options.allow_base_mismatch) {
-    try {
-      return models::require_same_base(adapter, base, options.adapter);
-    } catch (const DataError& error) {
-      throw DataError(std::string(error.what()) + ", or merge all the same with --allow-base-mismatch");
-    }
+    throw DataError(fmt::format(
+        "{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use the model it was "
+        "trained on, or merge all the same with --allow-base-mismatch",
+        options.adapter, trained_on, adapter.base_name, base));
   }
-  if (adapter.identity.base_sha256 == base) return;
-  log::warning(
-      fmt::format("the adapter was trained on another base ({}): its rotations act on features that this model may not "
-                  "have; nobody "
-                  "has measured what comes out. nkat.adapter.base_sha256 in the file keeps the difference visible",
-                  adapter.identity.base_model_name_or_path));
+  warn_of_mismatch(adapter);
 }
 
 }  // namespace
 
-ExportSource open_source(const ExportOptions& options) {
-  models::Phi3Config config = models::read_phi3_config(options.model_path);
-  if (options.adapter.empty()) {
-    log::warning("no --adapter: the base alone is exported");
-    MergedWeights weights(std::make_unique<CheckpointWeights>(options.model_path, config), {});
-    return {std::move(config), {.base_sha256 = models::base_sha256(options.model_path)}, std::move(weights)};
-  }
-  const models::LoadedAdapter loaded = models::load_adapter(options.adapter, config);
-  MergedWeights weights(std::make_unique<CheckpointWeights>(options.model_path, config), host_blocks(loaded.adapter));
-  Provenance provenance;
-  provenance.base_sha256 = models::base_sha256(options.model_path);
-  check_base(loaded, provenance.base_sha256, options);
-  provenance.adapter_sha256 =
-      sha256_hex(read_file(fs::path(options.adapter) / models::kAdapterModelFile, kAdapterLimit));
+void warn_of_mismatch(const AdapterParts& adapter) {
+  log::warning(
+      fmt::format("the adapter was trained on another base ({}): its rotations act on features that this model may not "
+                  "have; nobody has measured what comes out. nkat.adapter.base_sha256 in the file keeps the difference "
+                  "visible",
+                  adapter.base_name));
+}
+
+AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& config) {
+  if (config.hidden_size % static_cast<std::int64_t>(kBlockRows) != 0)
+    throw ShapeError(fmt::format("{}: an adapter needs a base whose hidden size is a multiple of {}, found {}",
+                                 folder.string(), kBlockRows, config.hidden_size));
+  const models::LoadedAdapter loaded = models::load_adapter(folder, config);
+  AdapterParts parts{.blocks = host_blocks(loaded.adapter),
+                     .provenance = {},
+                     .base_name = loaded.identity.base_model_name_or_path,
+                     .base_norms_sha256 = loaded.identity.base_norms_sha256};
+  Provenance& provenance = parts.provenance;
+  provenance.adapter_sha256 = sha256_hex(read_file(folder / models::kAdapterModelFile, kAdapterLimit));
   provenance.trained_on = loaded.identity.base_sha256;
   provenance.first_layer = static_cast<std::uint32_t>(loaded.adapter.first_layer);
   for (const double gate : loaded.adapter.gates()) provenance.gates.push_back(static_cast<float>(gate));
-  provenance.step = training_step(options.adapter);
-  return {std::move(config), std::move(provenance), std::move(weights)};
+  provenance.step = training_step(folder);
+  return parts;
+}
+
+ExportSource open_source(const ExportOptions& options) {
+  models::Phi3Config config = models::read_phi3_config(options.model_path);
+  auto base = std::make_unique<CheckpointWeights>(options.model_path, config);
+  if (options.adapter.empty()) {
+    log::warning("no --adapter: the base alone is exported");
+    return {std::move(config),
+            {.base_sha256 = models::base_sha256(options.model_path)},
+            MergedWeights(std::move(base), {})};
+  }
+  AdapterParts adapter = read_adapter(options.adapter, config);
+  adapter.provenance.base_sha256 = models::base_sha256(options.model_path);
+  check_base(adapter, adapter.provenance.base_sha256, options);
+  return {std::move(config), std::move(adapter.provenance), MergedWeights(std::move(base), std::move(adapter.blocks))};
 }
 
 }  // namespace nkat::exporting

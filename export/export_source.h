@@ -7,6 +7,18 @@
 
 namespace nkat::exporting {
 
+// An adapter folder as far as an export needs it.
+struct AdapterParts {
+  std::vector<std::vector<float>> blocks;  // as MergedWeights takes them
+  Provenance provenance;                   // without base_sha256
+  std::string base_name;                   // as the trainer was given it
+  std::string base_norms_sha256;           // models/norm_hash.h; empty: the folder doesn't say
+};
+// Errors: those of models::load_adapter; ShapeError for a hidden size that is no multiple of eight.
+AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& config);
+// What --allow-base-mismatch risks, to the log.
+void warn_of_mismatch(const AdapterParts& adapter);
+
 struct ExportSource {
   models::Phi3Config config;
   Provenance provenance;

@@ -18,7 +18,7 @@ namespace nkat::exporting {
 
 // What the nkat.* keys tell about where a file comes from.
 struct Provenance {
-  std::string base_sha256;
+  std::string base_sha256;          // empty: not known
   std::string adapter_sha256 = "";  // of adapter_model.safetensors; empty: the base alone was exported
   std::uint32_t first_layer = 0;
   std::vector<float> gates = {};                     // σ(α), from first_layer up

@@ -13,16 +13,10 @@
 #include "models/weights.h"
 
 namespace nkat::exporting {
+
+const char* const kNotPutInPlace = "it was not put in place, an older file of that name is as it was; export again";
+
 namespace {
-
-constexpr const char* kAdvice = "it was not put in place, an older file of that name is as it was; export again";
-
-struct StoredTensor {
-  std::string source;   // in the base's checkpoint
-  std::string written;  // by which the written weights know it
-  gguf::GgmlType type = gguf::GgmlType::kF32;
-  std::int64_t layer = -1;  // of an ffn_down
-};
 
 std::int64_t layer_of(const std::string& source) {
   constexpr std::string_view kStart = "model.layers.";
@@ -54,7 +48,7 @@ class Tester {
     throw CheckError(fmt::format(
         "{}: its predictions differ from backbone + adapter by {:.3g} nats a token (mean KL over {} tokens), at most "
         "{:.3g} was expected; {}, or accept it with --maximum-kl {:.2g}",
-        options_.output, found.mean_kl, found.tokens, found.maximum_kl, kAdvice, 1.1 * found.mean_kl));
+        options_.output, found.mean_kl, found.tokens, found.maximum_kl, kNotPutInPlace, 1.1 * found.mean_kl));
   }
 
  private:
@@ -68,7 +62,7 @@ class Tester {
     throw CheckError(fmt::format(
         "{}: tensor '{}', stored as {}, is {:.3g} away from the merged weights, whose size is {:.3g}; rounding to {} "
         "explains {:.3g}; {}",
-        options_.output, one.source, found.type, found.distance, found.size, found.type, limit, kAdvice));
+        options_.output, one.source, found.type, found.distance, found.size, found.type, limit, kNotPutInPlace));
   }
 
   const MergedWeights& weights_;
@@ -89,7 +83,7 @@ void check_tensors(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
   for (const PlannedTensor& planned : plan) {
     if (is_as_planned(file, planned) && file.tensors().size() == plan.size()) continue;
     throw CheckError(fmt::format("{}: tensor '{}' is not in the file as it was to be written; {}", output,
-                                 planned.tensor.name, kAdvice));
+                                 planned.tensor.name, kNotPutInPlace));
   }
 }
 
@@ -108,9 +102,7 @@ SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
                       .type = planned.stored,
                       .layer = layer_of(source)});
   }
-  const WrittenModel model{written_config, written};
-  const Tester tester(weights, model, options);
-  return {tester.tensors(stored), tester.logits(config)};
+  return self_test_weights(config, weights, {written_config, written}, stored, options);
 }
 
 SelfTest test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
@@ -121,16 +113,21 @@ SelfTest test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWe
   for (const models::NamedShape& tensor : models::expected_tensors(config)) {
     stored.push_back({.source = tensor.name, .written = tensor.name, .type = type, .layer = layer_of(tensor.name)});
   }
-  const WrittenModel model{config, written};
-  const Tester tester(weights, model, options);
+  return self_test_weights(config, weights, {config, written}, stored, options);
+}
+
+}  // namespace
+
+SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
+                           const std::vector<StoredTensor>& stored, const SelfTestOptions& options) {
+  const Tester tester(weights, written, options);
   return {tester.tensors(stored), tester.logits(config)};
 }
 
-// What the readers refuse is a file that we have just written: not the user's input, but a check that failed.
-template <class Test>
-SelfTest as_check(const std::string& output, const Test& test) {
+SelfTest as_check(const std::string& output, const std::function<SelfTest()>& test) {
   const auto failed = [&](const std::exception& error) {
-    return CheckError(fmt::format("{}: what was written can't be read again: {}; {}", output, error.what(), kAdvice));
+    return CheckError(
+        fmt::format("{}: what was written can't be read again: {}; {}", output, error.what(), kNotPutInPlace));
   };
   try {
     return test();
@@ -142,8 +139,6 @@ SelfTest as_check(const std::string& output, const Test& test) {
     throw failed(error);
   }
 }
-
-}  // namespace
 
 SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan, const models::Phi3Config& config,
                         const MergedWeights& weights, const SelfTestOptions& options) {

@@ -6,6 +6,7 @@
 // to a coarse type is no such error: the file is what was asked for. Throws Interrupted between pieces and layers.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,5 +33,20 @@ SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& 
                         const MergedWeights& weights, const SelfTestOptions& options);
 SelfTest self_test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
                           const SelfTestOptions& options);
+
+// A tensor of the written model, to be held against the merged weights.
+struct StoredTensor {
+  std::string source;   // in the base's checkpoint
+  std::string written;  // by which the written weights know it
+  gguf::GgmlType type = gguf::GgmlType::kF32;
+  std::int64_t layer = -1;  // of an ffn_down; its survival is part of the result
+};
+// The part that needs no file: these tensors, and with prompts the logits. config: the base's.
+SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
+                           const std::vector<StoredTensor>& stored, const SelfTestOptions& options);
+// Runs `test`; what the readers refuse becomes a CheckError, for it is a file that was just written, not the user's.
+SelfTest as_check(const std::string& output, const std::function<SelfTest()>& test);
+// "it was not put in place, ...": ends the messages of failed checks.
+extern const char* const kNotPutInPlace;
 
 }  // namespace nkat::exporting

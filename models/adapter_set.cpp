@@ -16,6 +16,7 @@ namespace {
 constexpr const char* kPeftType = "NKAT_SO8T";
 constexpr std::int64_t kFormatVersion = 1;
 constexpr std::uint64_t kConfigLimit = 1 << 20;
+constexpr const char* kNormsKey = "base_norms_sha256";
 
 std::string tensor_name(std::int64_t layer, const char* what) { return fmt::format("layers.{}.so8t.{}", layer, what); }
 
@@ -58,7 +59,9 @@ std::pair<AdapterIdentity, std::int64_t> read_adapter_config(const fs::path& pat
     throw FormatError(fmt::format("{}: first_adapter_layer must be from 0 to {}, found {}", path.string(),
                                   config.num_layers - 1, first));
   }
-  return {{required_text(json, "base_model_name_or_path", path), required_text(json, "base_sha256", path)}, first};
+  return {{required_text(json, "base_model_name_or_path", path), required_text(json, "base_sha256", path),
+           json.contains(kNormsKey) ? required_text(json, kNormsKey, path) : ""},
+          first};
 }
 
 at::Tensor read_tensor(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape,
@@ -120,13 +123,14 @@ std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, 
     tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "weight"), adapter.weight[i]));
     tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "alpha"), adapter.alpha[i]));
   }
-  const nlohmann::ordered_json json = {{"peft_type", kPeftType},
-                                       {"version", kFormatVersion},
-                                       {"base_model_name_or_path", identity.base_model_name_or_path},
-                                       {"hidden_size", config.hidden_size},
-                                       {"num_hidden_layers", config.num_layers},
-                                       {"first_adapter_layer", adapter.first_layer},
-                                       {"base_sha256", identity.base_sha256}};
+  nlohmann::ordered_json json = {{"peft_type", kPeftType},
+                                 {"version", kFormatVersion},
+                                 {"base_model_name_or_path", identity.base_model_name_or_path},
+                                 {"hidden_size", config.hidden_size},
+                                 {"num_hidden_layers", config.num_layers},
+                                 {"first_adapter_layer", adapter.first_layer},
+                                 {"base_sha256", identity.base_sha256}};
+  if (!identity.base_norms_sha256.empty()) json[kNormsKey] = identity.base_norms_sha256;
   return {{kAdapterModelFile, data::serialize_safetensors(tensors, {{"format", "pt"}})},
           {kAdapterConfigFile, json.dump(2) + "\n"}};
 }

@@ -48,6 +48,7 @@ AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start);
 struct AdapterIdentity {
   std::string base_model_name_or_path;
   std::string base_sha256;
+  std::string base_norms_sha256 = "";  // norm_hash.h; empty: the folder doesn't say
 };
 // File name to bytes: the two files of an adapter folder.
 std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, const Phi3Config& config,

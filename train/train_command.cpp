@@ -8,6 +8,7 @@
 #include "core/signals.h"
 #include "models/base_hash.h"
 #include "models/model_folder.h"
+#include "models/norm_hash.h"
 #include "models/out_of_memory.h"
 #include "models/runtime.h"
 #include "train/counting_allocator.h"
@@ -181,7 +182,8 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
     log_dataset("validation data", validation->summary());
     adopt_validation_data(config, validation->summary().sha256, checkpoint);
   }
-  RunIdentity identity{.base = {config.model_path, models::base_sha256(config.model_path)},
+  RunIdentity identity{.base = {config.model_path, models::base_sha256(config.model_path),
+                                models::norms_sha256(config.model_path, model)},
                        .data_sha256 = training.summary().sha256,
                        .seed = static_cast<std::uint64_t>(config.seed),
                        .window_samples = config.window_samples()};

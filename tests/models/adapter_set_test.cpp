@@ -27,6 +27,10 @@ class AdapterFolder : public ::testing::Test {
     for (const auto& [name, bytes] : serialize_adapter(adapter, tiny_config(), {"base", "abc"}))
       folder_.write(name, bytes);
   }
+  void write_with_norms(const AdapterSet& adapter) const {
+    for (const auto& [name, bytes] : serialize_adapter(adapter, tiny_config(), {"base", "abc", "def"}))
+      folder_.write(name, bytes);
+  }
   // The message when one key of adapter_config.json is changed, or "" if it loads.
   std::string with_key(const char* key, const Json& value) const {
     write(example());
@@ -77,6 +81,14 @@ TEST_F(AdapterFolder, BringsBackWhatWasWritten) {
   EXPECT_TRUE(loaded.adapter.alpha.equal(example().alpha));
   EXPECT_EQ(loaded.adapter.first_layer, 1);
   EXPECT_EQ(loaded.identity.base_sha256, "abc");
+}
+
+TEST_F(AdapterFolder, MayNameTheNormsOfItsBase) {
+  write(example());
+  EXPECT_EQ(load_adapter(folder_.path(), tiny_config()).identity.base_norms_sha256, "");
+  write_with_norms(example());
+  EXPECT_EQ(load_adapter(folder_.path(), tiny_config()).identity.base_norms_sha256, "def");
+  EXPECT_THAT(with_key("base_norms_sha256", 1), HasSubstr("must be a text"));
 }
 
 TEST_F(AdapterFolder, NamesWhatIsWrongInItsConfig) {

@@ -11,6 +11,8 @@ TYPES = {
     "q5_0": (6, 32, 22, [0]), "q5_1": (7, 32, 24, [0, 2]), "q4_K": (12, 256, 144, [0, 2]), "q5_K": (13, 256, 176, [0, 2]),
     "q6_K": (14, 256, 210, [208]),
 }
+# Types that the program copies without knowing their blocks.
+COPIED = {"q4_1": (3, 32, 20, [0, 2]), "q3_K": (11, 256, 110, [108]), "iq4_xs": (23, 256, 136, [0])}
 WEIGHTED = ["q4_0", "q5_0", "q5_1", "q4_K", "q5_K", "q6_K"]  # the others ignore an importance
 IMPORTANCES = ["gamma", "sparse", "ones"]
 
@@ -23,7 +25,7 @@ class Library:
 
     def encode(self, kind, rows, importance=None, out=None):
         """rows: (n, length) float32 -> (n, bytes of a row) uint8."""
-        number, elements, size, _ = TYPES[kind]
+        number, elements, size, _ = (TYPES | COPIED)[kind]
         assert rows.dtype == np.float32 and rows.flags.c_contiguous
         if out is None:
             out = np.zeros((rows.shape[0], rows.shape[1] // elements * size), np.uint8)

@@ -1,0 +1,26 @@
+// `nkat export --patch BASE.gguf`: an existing GGUF file with the adapter merged in.
+#pragma once
+
+#include "export/export_options.h"
+#include "export/export_report.h"
+
+namespace nkat::exporting {
+
+struct PatchReport {
+  ExportReport report;  // format "gguf-patch"; quantization: by the file's general.file_type
+  std::string base;
+  std::string merged_from;
+  std::string paired_by;
+  std::vector<std::string> replaced;  // "ffn_down.weight: q4_1 to q8_0 (6 tensors)"
+  bool importance = false;            // the base was made with an importance matrix
+  std::int64_t served_context = 0;
+};
+
+nlohmann::ordered_json report_json(const PatchReport& report);
+std::string report_text(const PatchReport& report);
+
+// Writes options.output and returns what it did, seconds aside. Errors: those of patch_source.h and patch.h;
+// ConfigError if the output is the base itself, by whatever name.
+PatchReport export_patch(const ExportOptions& options);
+
+}  // namespace nkat::exporting

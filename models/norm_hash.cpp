@@ -1,0 +1,63 @@
+#include "models/norm_hash.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/sha256.h"
+#include "data/safetensors.h"
+#include "models/checkpoint_check.h"
+
+namespace nkat::models {
+namespace {
+
+at::ScalarType scalar_type(data::DType type) {
+  switch (type) {
+    case data::DType::kF32: return at::kFloat;
+    case data::DType::kF16: return at::kHalf;
+    case data::DType::kBF16: return at::kBFloat16;
+    default: NKAT_INVARIANT(false);  // check_checkpoint lets no other type pass
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> norm_names(const Phi3Config& config) {
+  std::vector<std::string> names;
+  for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm"})
+      names.push_back(fmt::format("model.layers.{}.{}.weight", layer, norm));
+  }
+  names.emplace_back("model.norm.weight");
+  return names;
+}
+
+std::string norms_sha256(const Phi3Config& config, const ReadNorm& read) {
+  Sha256 hash;
+  std::vector<float> values(static_cast<std::size_t>(config.hidden_size));
+  for (const std::string& name : norm_names(config)) {
+    read(name, values);
+    hash.update(fmt::format("{}{}{}{}", name, '\0', values.size(), '\0'));
+    hash.update(std::as_bytes(std::span(values)));
+  }
+  return hash.hex();
+}
+
+std::string norms_sha256(const std::filesystem::path& model_folder, const Phi3Config& config) {
+  const data::SafetensorsFolder folder(model_folder);
+  check_checkpoint(folder, config, model_folder.string());
+  return norms_sha256(config, [&](const std::string& name, std::span<float> out) {
+    const auto [file, info] = *folder.find(name);
+    const std::span<const std::byte> bytes = file->bytes(*info);
+    at::Tensor stored = at::empty(info->shape, scalar_type(info->dtype));
+    std::memcpy(stored.data_ptr(), bytes.data(), bytes.size());
+    const at::Tensor values = stored.to(at::kFloat);
+    std::copy_n(values.const_data_ptr<float>(), out.size(), out.begin());
+    file->release(*info);
+  });
+}
+
+}  // namespace nkat::models
