@@ -20,7 +20,10 @@ def find_nkat() -> str:
     path = pathlib.Path(os.environ.get("NKAT", ROOT / "build" / "nkat"))
     if not os.access(path, os.X_OK):
         raise PipelineError(MACHINE, f"{path} is missing; run scripts/setup and scripts/build first")
-    return os.path.relpath(path) if path.is_relative_to(pathlib.Path.cwd()) else str(path)
+    if not path.is_relative_to(pathlib.Path.cwd()):
+        return str(path)
+    short = os.path.relpath(path)
+    return short if "/" in short else f"./{short}"
 
 
 def lock(folder: pathlib.Path) -> int:

@@ -1,6 +1,7 @@
 """The options of an nkat command, read from its --help: the program is the only place that declares them."""
 
 import difflib
+import functools
 import pathlib
 import re
 import subprocess
@@ -45,6 +46,7 @@ def did_you_mean(name, known) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
+@functools.cache
 def options_of(nkat: str, command: str) -> dict[str, NkatOption]:
     text = subprocess.run([nkat, command, "--help"], capture_output=True, text=True, check=True).stdout
     found = [NkatOption(name.replace("-", "_"), value, bool(more)) for name, value, more in LINE.findall(text)]

@@ -17,6 +17,10 @@ import torch
 import training
 from tokenizers import Tokenizer
 
+sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
+from pipeline_steps.config import read_config  # noqa: E402
+from pipeline_steps.errors import PipelineError  # noqa: E402
+
 STEPS = ["train", "validate", "export f32: adapter", "export f32: base", "held-out samples", "loss: nkat", "loss: f32 base",
          "loss: f32 adapter", "speed"]
 
@@ -204,7 +208,7 @@ def wait_for_lock(folder, seconds=60):
 def test_training_goes_on_after_a_signal_and_after_a_kill(finished, tmp_path, script, run, clean_environment):
     shutil.copy(finished / "held-out.jsonl", tmp_path)
     settings = config()
-    settings["train"] |= {"max_steps": 60, "checkpoint_every": 5, "validate_every": 60}
+    settings["train"] |= {"max_steps": 80, "checkpoint_every": 20, "validate_every": 80}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     metrics = tmp_path / "out" / "train" / "metrics.jsonl"
 
@@ -217,22 +221,29 @@ def test_training_goes_on_after_a_signal_and_after_a_kill(finished, tmp_path, sc
         return process
 
     process = start_until(4)
-    refused = run(tmp_path, settings)
-    assert refused.returncode == 4 and "in use by another pipeline" in refused.stderr
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 75
     assert "scripts/pipeline config.json" in process.stderr.read()
     at_signal = lines()
-    assert 4 <= at_signal < 60
+    assert 4 <= at_signal < 80
     process = start_until(at_signal + 4)
     process.kill()
     process.wait()
     wait_for_lock(tmp_path)
-    assert lines() < 60
+    assert lines() < 80
     done = run(tmp_path, settings)
     assert done.returncode == 0, done.stderr
-    assert [line["step"] for line in training.lines(tmp_path / "out" / "train")] == list(range(1, 61))
+    assert [line["step"] for line in training.lines(tmp_path / "out" / "train")] == list(range(1, 81))
     assert not (tmp_path / "out" / "train-1").exists()
+
+
+def test_a_folder_in_use_is_refused(tmp_path, run):
+    training.first_lines(training.DEMO / "validation.jsonl", tmp_path / "held-out.jsonl", 8)
+    (tmp_path / "out").mkdir()
+    with open(tmp_path / "out" / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = run(tmp_path, config())
+    assert done.returncode == 4 and "in use by another pipeline" in done.stderr
 
 
 def test_other_training_options_begin_a_new_run_beside_the_old(copied, run):
@@ -279,7 +290,7 @@ def test_without_llama_cpp_nothing_is_measured_and_the_page_says_so(copied, run)
     assert "speed: not measured: pip install xllamacpp" in done.stderr
     text = page(copied)
     assert "Speed: not measured: pip install xllamacpp" in text and "Loss: not measured: pip install xllamacpp" in text
-    assert "tokens a second of" not in text and "in llama.cpp" not in text
+    assert "tokens a second of" not in text and "f32 in llama.cpp" not in text
     assert "nkat eval, before export" in text and "No plot" in text
 
 
@@ -339,13 +350,21 @@ def test_the_real_programs_of_llama_cpp_are_understood(copied, run):
     ({"llama_cpp": "nowhere"}, 3, "llama_cpp: the folder nowhere is missing"),
     ({"output_dir": None}, 2, "output_dir"),
 ])
-def test_a_wrong_config_is_refused_before_anything_runs(tmp_path, run, change, code, message):
+def test_a_wrong_config_is_refused(tmp_path, monkeypatch, nkat_path, change, code, message):
+    monkeypatch.chdir(tmp_path)
     training.first_lines(training.DEMO / "validation.jsonl", tmp_path / "held-out.jsonl", 8)
     settings = config()
     for key, value in change.items():
-        settings[key] = {**settings[key], **value} if isinstance(value, dict) else value
-    done = run(tmp_path, settings)
-    assert done.returncode == code and message in done.stderr, done.stderr
+        settings[key] = {**settings[key], **value} if key in settings and isinstance(value, dict) else value
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(PipelineError) as error:
+        read_config("config.json", str(nkat_path))
+    assert error.value.code == code and message in str(error.value)
+
+
+def test_all_complaints_come_at_once_before_anything_runs(tmp_path, run):
+    done = run(tmp_path, config(exprt=1, performance={"repeat": 2}))
+    assert done.returncode == 2 and "'export'" in done.stderr and "'repeats'" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
