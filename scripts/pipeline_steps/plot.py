@@ -23,7 +23,7 @@ def panel_commands(panel: Panel, number: int) -> str:
     for shift, column, colour, label in ((-0.2, 2, BASE, "base"), (0.2, 6, ADAPTER, "adapter")):
         at = f"$data{number} using ($1{shift:+}):{column}"
         drawn.append(f"{at}:(0.36) with boxes fs solid 0.8 lc rgb '{colour}' title '{label}'")
-        drawn.append(f"{at}:{column + 1}:{column + 2} with yerrorbars ps 0 lc rgb '#000000' lw 1.5 notitle")
+        drawn.append(f"{at}:{column + 1}:{column + 2} with yerrorbars pt 7 ps 0.3 lc rgb '#000000' lw 1.5 notitle")
         drawn.append(f"$data{number} using ($1{shift:+}):{column + 2}:{column + 3} with labels offset 0,0.7 font ',9' notitle")
     if level is not None:
         drawn.append(f"{level} with lines dt 2 lw 1.5 lc rgb '{LINE}' title '{level_name}'")
@@ -37,7 +37,7 @@ def draw(path: pathlib.Path, panels: list[Panel]) -> str:
     if not shutil.which("gnuplot"):
         return "gnuplot was not found; scripts/setup installs it"
     script = (f"set terminal pngcairo noenhanced size {WIDTH},{HEIGHT} font 'sans,11'\nset output '{str(path).replace(chr(39), chr(39) * 2)}'\n"
-              "set pointintervalbox 0\nset key below horizontal samplen 1.5\nset grid ytics lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset offsets 0,0,graph 0.25,0\n"
+              "set key below horizontal samplen 1.5\nset grid ytics lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset offsets 0,0,graph 0.25,0\n"
               f"set multiplot layout 1,{len(panels)}\n" + "".join(panel_commands(panel, i) for i, panel in enumerate(panels)) + "unset multiplot\n")
     done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True)
     return "" if done.returncode == 0 and path.exists() else f"gnuplot failed: {done.stderr.strip().splitlines()[-1:]}"
