@@ -8,7 +8,8 @@ Command make_data_command() {
           .description =
               "Data files hold one JSON object a line: messages, conversations, prompt and completion, instruction "
               "and output, or text.",
-          .subcommands = {make_data_check_command(), make_data_make_command(), make_data_tokenize_command()}};
+          .subcommands = {make_data_check_command(), make_data_make_command(), make_data_samples_command(),
+                          make_data_tokenize_command()}};
 }
 
 }  // namespace nkat::data

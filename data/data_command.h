@@ -8,6 +8,7 @@ namespace nkat::data {
 Command make_data_command();
 Command make_data_check_command();
 Command make_data_make_command();
+Command make_data_samples_command();
 Command make_data_tokenize_command();
 
 }  // namespace nkat::data

@@ -1,0 +1,150 @@
+"""The summary page: what was run, what came of it, and by which commands. Figures are those of the steps' JSON files."""
+
+import json
+import pathlib
+
+from pipeline_steps import machine, plot, speed_tables
+from pipeline_steps.page import Code, Failures, Heading, Picture, Table, Text, to_html, to_markdown
+from pipeline_steps.pipeline import Pipeline
+from pipeline_steps.record import replace
+
+MIB = 2**20
+
+
+def failures(pipeline: Pipeline) -> list[str]:
+    return [entry["message"] for entry in pipeline.record.steps.values() if entry["code"]]
+
+
+def number(value, digits: int = 3) -> str:
+    return "not measured" if value is None else f"{value:.{digits}f}"
+
+
+def interval(bounds) -> str:
+    return f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds and None not in bounds else ""
+
+
+def what_was_run(pipeline: Pipeline, trained: dict, exported: dict) -> list:
+    train = pipeline.config.train
+    report = next(iter(exported.values()))["step"]["result"]["report"]
+    finished = max(entry["finished_at"] for entry in pipeline.record.steps.values())
+    files = trained["inputs"]["files"]
+    adapter = report.get("adapter") or {}
+    rows = [["program", f"nkat {pipeline.version}"], ["config", pipeline.config.path], ["finished", finished],
+            ["model", f"{train['model_path']}, SHA-256 of its weights {report.get('base_sha256', 'not given')}"],
+            *(["data", f"{name}, SHA-256 {found}"] for name, found in files.items() if isinstance(found, str)),
+            ["adapter", f"{trained['result']['checkpoint']}, SHA-256 {adapter.get('sha256', 'not given')}"],
+            *([name, value] for name, value in machine.describe().items())]
+    return [Heading("What was run"), Table(["what", ""], rows)]
+
+
+def steps(pipeline: Pipeline) -> list:
+    rows = [[name, "FAILED: " + entry["message"] if entry["code"] else "done", f"{entry['seconds']:.1f}"]
+            for name, entry in pipeline.record.steps.items()]
+    return [Heading("Steps"), Table(["step", "result", "seconds, of the last part if it was interrupted"], rows)]
+
+
+def losses(trained: dict, report: dict) -> list:
+    summary = trained["result"]["summary"]
+    rows = [["training, first and last step", number(summary.get("loss_first")), number(summary.get("loss_last"))],
+            ["validation, first measured and best " + f"(step {summary.get('best_step')})", number(summary.get("validation_loss_first")),
+             number(summary.get("validation_loss_best"))]]
+    gain = report.get("gain") or {}
+    held_out = gain if "loss" in gain else None
+    for found, what in ((held_out, "held-out, without and with the adapter"), (gain.get("general"), "general text, without and with the adapter")):
+        if found:
+            rows.append([what, number(found["base"]["loss"]) + interval(found["base"].get("interval")),
+                         number(found["loss"]) + interval(found.get("interval"))])
+    note = "" if held_out else " Held-out loss with and without the adapter: not measured, validate had no model or data for it."
+    return [Heading("Loss"), Table(["nats a target token (95 % interval)", "first, or without adapter", "last or best, or with it"], rows),
+            Text(f"{summary['steps']} steps; gates open (σ > 0.5) at the end: {summary.get('open_gates', 'not measured')}." + note)]
+
+
+def answers(report: dict) -> list:
+    gain = report.get("gain") or {}
+    decision, problems = gain.get("decision") or {}, gain.get("math") or {}
+    scores = [("decisions, by generated answer", decision.get("generated")), ("decisions, by likelihood", decision.get("likelihood")),
+              ("problems", problems.get("scores"))]
+    rows = [[what, percent(found["all"]["base"]), percent(found["all"]), str(found["all"]["questions"]), f"{found['all']['p']:.2g}"]
+            for what, found in scores if found]
+    if not rows:
+        return [Heading("Answers"), Text("Not measured: validate had no model, or its tasks are the loss alone.")]
+    return [Heading("Answers"), Table(["right, % (95 % interval)", "without adapter", "with adapter", "questions", "McNemar's p"], rows)]
+
+
+def percent(found: dict) -> str:
+    low, high = found["interval"]
+    return f"{100 * found['accuracy']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def gates(report: dict) -> list:
+    run = report["run"]
+    layers = ", ".join(f"{count} {verdict}" for verdict, count in run["layers_by_verdict"].items() if count)
+    tau = f"step {run['tau']}" if run.get("tau") is not None else "none"
+    bounds = run.get("tau_interval")
+    tau += f" ({bounds[0]} to {bounds[1]})" if bounds else ""
+    rows = [[check["name"], "" if check["value"] is None else f"{check['value']:.4g}" if isinstance(check["value"], float) else str(check["value"]),
+             check["threshold"], check["status"], check.get("note", "")] for check in report["checks"]]
+    return [Heading("Gates"), Text(f"Verdict: {run['verdict']}; layers: {layers}; transition at: {tau}. {report.get('verdict', '')}"),
+            Table(["check", "value", "required", "status", "note"], rows), Text("More: validation/report.html")]
+
+
+def survival(report: dict) -> str:
+    layers = [one for one in report.get("ffn_down") or [] if one.get("change")]
+    if not layers:
+        return "not measured"
+    shares, noises = ([one[key] for one in layers] for key in ("survived", "noise"))
+    lost = report.get("lost_layers") or []
+    text = f"{sum(shares) / len(shares):.3f} ({min(shares):.3f} to {max(shares):.3f}), noise {min(noises):.2g} to {max(noises):.2g}"
+    return text + (f"; LOST in {len(lost)} of {len(layers)} layers" if lost else "; lost in none")
+
+
+def exports(exported: dict) -> list:
+    rows, served = [], []
+    for name, files in exported.items():
+        report = files["step"]["result"]["report"]
+        logits = report.get("logits")
+        divergence = f"{logits['mean_kl']:.2e} (base alone {number(logits.get('base_mean_kl'), 6)})" if logits else "not measured"
+        for kind in ("adapter", "base"):
+            if kind not in files:
+                rows.append([name, kind, "NOT WRITTEN: see its step", "", "", "", ""])
+                continue
+            file = files[kind]
+            rows.append([name, kind, file["file"], f"{file['bytes'] / MIB:.1f}", str(file["identity"]),
+                         survival(report) if kind == "adapter" else "", divergence if kind == "adapter" else ""])
+        if "adapter" in files:
+            served.append(f"llama-server -m {files['adapter']['file']} -c {min(4096, report['context_length'])}")
+    header = ["export", "", "file", "MiB", "SHA-256", "survived of the adapter's change to ffn_down: mean (range)",
+              "KL from backbone + adapter, nats a token"]
+    return [Heading("Exported files"), Table(header, rows), Text("Serve with:"), Code(served)]
+
+
+def pictures(pipeline: Pipeline, measured: dict) -> list:
+    path = pipeline.folder / "performance" / "performance.png"
+    path.unlink(missing_ok=True)
+    complaint = plot.draw(path, speed_tables.panels(measured))
+    found = [(pipeline.folder / "train" / "training.png", "training"), (pipeline.folder / "validation" / "phase-transition.png", "gates"),
+             (path, "tokens a second and loss in llama.cpp: base and exported file; bars span all repeats")]
+    blocks: list = [Heading("Plots")]
+    for file, about in found:
+        blocks.append(Picture(file, about) if file.exists() else Text(f"No plot '{about}': {complaint or file.name + ' is missing'}."))
+    return blocks
+
+
+def commands(pipeline: Pipeline) -> list:
+    blocks: list = [Heading("Commands"), Text("Every figure above comes from one of these; each step's JSON is in pipeline.json.")]
+    for name, entry in pipeline.record.steps.items():
+        blocks += [Text(f"{name}:"), Code(entry["commands"])]
+    return blocks
+
+
+def write(pipeline: Pipeline, found: dict) -> pathlib.Path:
+    trained, exported, measured = found["train"], found["export"], found["performance"]
+    report = json.loads((pipeline.folder / "validation" / "report.json").read_text())
+    failed = failures(pipeline)
+    blocks = [*([Failures(failed)] if failed else []), *what_was_run(pipeline, trained, exported), *losses(trained, report), *answers(report), *gates(report),
+              *exports(exported), *speed_tables.blocks(measured), *pictures(pipeline, measured), *steps(pipeline), *commands(pipeline)]
+    title = f"NKAT-SO8T: {pipeline.folder}"
+    page = pipeline.folder / "summary.html"
+    replace(pipeline.folder / "summary.md", to_markdown(title, blocks, pipeline.folder).encode())
+    replace(page, to_html(title, blocks).encode())
+    return page
