@@ -1,8 +1,8 @@
 // The logits of a written model beside those of backbone + adapter, on a few prompts.
 //
-// The adapter acts on activations here, x + M h as in training, not through merged weights: so merge, encoding, names
-// and order of tensors, tokenizer and metadata-free structure are checked at once, by another path than the one that
-// wrote the file. Both are walked layer by layer in float32 (models/layerwise.h), KL in float64:
+// The adapter acts on activations here, x + M h as in training, not through merged weights: so the merge, the encoding,
+// and which tensor goes where are checked at once, by another path than the one that wrote the file. Both are walked
+// layer by layer in float32 (models/layerwise.h), KL in float64:
 //
 //   KL(p || q) = Σ_v p_v (log p_v - log q_v)  a token, p of backbone + adapter, q of the file, in nats
 //
