@@ -44,8 +44,8 @@ LogitsCheck check_logits(const models::Phi3Config& config, const MergedWeights& 
 
 // The mean KL that no sound file of this mix reaches: ten times the larger of what the demo model has (trained gates
 // and wide open ones: 5e-4 in q8_0, 0.035 in q4_k_m, 0.1 in q4_0) and what llama.cpp publishes for Llama 3 8B (1.4e-3,
-// 0.031, 0.072); for f32, f16 and bf16, where both are nearly nothing, room for deeper models. It is there for files
-// that compute something else, which are nats away.
+// 0.031, 0.072), the mixes of as many bits together; for f32, f16 and bf16, where both are nearly nothing, room for
+// deeper models. It is there for files that compute something else, which are nats away.
 double default_maximum_kl(Mix mix);
 
 }  // namespace nkat::exporting
