@@ -133,7 +133,7 @@ void declare_options(OptionList& options, ExportOptions& config) {
                .value = "TYPE=RATIO"});
   options.add("maximum-kl", config.maximum_kl,
               {.help = "a file whose mean KL from backbone + adapter is larger, in nats a token, is not put in place; "
-                       "0: by quantization, from 1e-6 (f32) over 0.02 (q8_0) to 1 (q4_0); 1000 takes any",
+                       "0: by quantization, from 1e-6 (f32) over 0.02 (q8_0) to 1 (q4); 1000 takes any",
                .minimum = 0});
   options.add(
       "allow-base-mismatch", config.allow_base_mismatch,

@@ -106,7 +106,7 @@ double default_maximum_kl(Mix mix) {
     case Mix::kQ5_K_S:
     case Mix::kQ5_K_M: return 0.2;
     case Mix::kQ4_K_S:
-    case Mix::kQ4_K_M: return 0.5;
+    case Mix::kQ4_K_M:
     case Mix::kQ4_0: return 1;
   }
   NKAT_INVARIANT(false);

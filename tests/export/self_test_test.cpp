@@ -119,7 +119,7 @@ TEST_F(SelfTestTest, KeepsADamagedFileFromItsName) {
   };
   weights_ = tiny_merged(tensors_, tiny_blocks(config_));  // another adapter, so that the new file differs
   EXPECT_THROW(write(verify), CheckError);
-  EXPECT_EQ(read_file(path_, 1 << 24), old);
+  EXPECT_TRUE(read_file(path_, 1 << 24) == old);  // no message of a file's length
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);
 }
 
