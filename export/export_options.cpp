@@ -20,6 +20,16 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
     if (folder && options.given(name)) complaints.push_back(fmt::format("--{} belongs to --format gguf", name));
   }
   if (!folder && options.given("max-shard-mib")) complaints.push_back("--max-shard-mib belongs to --format hf");
+  if (!config.importance.files.empty() && (folder || !uses_importance(*parse_mix(quantization)))) {
+    complaints.push_back(
+        fmt::format("--importance: {} rounds each weight alone; it needs --quantization q4_0, q4_k_s, q4_k_m, q5_k_s, "
+                    "q5_k_m or q6_k, in a GGUF file",
+                    quantization));
+  }
+  for (const char* name : {"importance-tokens", "max-sequence-length"}) {
+    if (config.importance.files.empty() && options.given(name))
+      complaints.push_back(fmt::format("--{} belongs to --importance", name));
+  }
   if (config.adapter.empty() && config.allow_base_mismatch)
     complaints.push_back("--allow-base-mismatch needs --adapter");
   return complaints;
@@ -55,6 +65,14 @@ void declare_options(OptionList& options, ExportOptions& config) {
   options.add("name", config.name,
               {.help = "general.name; llama.cpp treats the tokenizer as Phi-3's only where it holds phi-3 or phi3",
                .value = "TEXT"});
+  options.add("importance", config.importance.files,
+              {.help = "JSONL files of text like what the model will serve, as FILE or FILE:N: errors of the rounding "
+                       "count by how strongly it drives each column; for four to six bits",
+               .value = "FILE"});
+  options.add("importance-tokens", config.importance.tokens,
+              {.help = "how many of its tokens to measure on, from the first on", .minimum = 1, .maximum = 1 << 24});
+  options.add("max-sequence-length", config.importance.max_sequence_length,
+              {.help = "tokens of its longest sample; longer ones are cut", .minimum = 2, .maximum = 131072});
   options.add("self-test", config.self_test,
               {.help = "tensors: decode what was written and say how much of the adapter survived",
                .choices = {"tensors", "off"}});

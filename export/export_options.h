@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/options.h"
+#include "export/importance.h"
 
 namespace nkat::exporting {
 
@@ -16,7 +17,8 @@ struct ExportOptions {
   std::string quantization = "auto";
   std::int64_t context_length = 0;  // 0: what the model was trained at before longrope
   std::int64_t max_shard_mib = 4096;
-  std::string name;  // "": from the folder
+  std::string name;           // "": from the folder
+  ImportanceData importance;  // without files: none
   std::string self_test = "tensors";
   bool allow_base_mismatch = false;
   bool json = false;

@@ -27,6 +27,12 @@ Json survival_json(const TensorSurvival& one) {
           {"noise", one.noise}, {"error", one.error}, {"fate", fate_name(one.fate())}};
 }
 
+Json importance_json(const ExportReport& report) {
+  if (report.importance_files.empty()) return nullptr;
+  return {
+      {"files", report.importance_files}, {"tokens", report.importance_tokens}, {"sha256", report.importance_sha256}};
+}
+
 Json adapter_json(const Provenance& provenance) {
   if (!provenance.has_adapter()) return nullptr;
   Json json = {{"sha256", provenance.adapter_sha256},
@@ -86,6 +92,7 @@ Json report_json(const ExportReport& report) {
           {"context_length", report.context_length > 0 ? Json(report.context_length) : Json(nullptr)},
           {"tensors", report.tensors},
           {"fall_backs", report.fall_backs},
+          {"importance", importance_json(report)},
           {"base_sha256", report.provenance.base_sha256},
           {"adapter", adapter_json(report.provenance)},
           {"self_test", report.self_test},
@@ -102,6 +109,8 @@ std::string report_text(const ExportReport& report) {
       fmt::format("{}: {} of {}, {} tensors in {}\n", report.output, format_bytes(static_cast<double>(report.bytes)),
                   report.quantization, types, format_duration(report.seconds));
   for (const std::string& line : report.fall_backs) text += "falls back: " + line + "\n";
+  if (!report.importance_files.empty())
+    text += fmt::format("columns weighed by their second moments over {} tokens\n", report.importance_tokens);
   if (!report.survival.empty() && report.provenance.has_adapter()) text += survival_table(report);
   if (report.format == "gguf") text += serving_lines(report);
   return text;
