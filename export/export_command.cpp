@@ -93,6 +93,15 @@ SelfTestOptions self_test_options(const ExportOptions& options, const ExportSour
   return test;
 }
 
+Importance importance_of(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
+  if (options.importance.files.empty()) return {};
+  Importance importance = measure_importance(options.importance, options.model_path, source.config, source.weights);
+  report.importance_files = options.importance.files;
+  report.importance_tokens = importance.tokens();
+  report.importance_sha256 = importance.sha256();
+  return importance;
+}
+
 void export_gguf(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
   require_expressible(source.config, options.model_path);
   const data::Tokenizer tokenizer(options.model_path);  // refuses another kind by name
@@ -100,13 +109,15 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   const Mix mix = *parse_mix(report.quantization);
   report.context_length =
       options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
-  const gguf::GgufMetadata metadata =
-      make_metadata(options, source, mix, static_cast<std::uint32_t>(report.context_length));
+  gguf::GgufMetadata metadata = make_metadata(options, source, mix, static_cast<std::uint32_t>(report.context_length));
+  const Importance importance = importance_of(options, source, report);
+  add_importance(importance, metadata);
   const std::vector<PlannedTensor> plan = plan_tensors(source.config, mix);
   report.fall_backs = fall_backs(plan);
   for (const PlannedTensor& one : plan) ++report.tensors[gguf::traits(one.stored).name];
-  const SelfTestOptions test = self_test_options(options, source);
-  write_merged_gguf(options.output, metadata, plan, source.weights, [&](const fs::path& written) {
+  SelfTestOptions test = self_test_options(options, source);
+  test.weighted = importance.tokens() > 0;
+  write_merged_gguf(options.output, metadata, plan, {source.weights, importance}, [&](const fs::path& written) {
     if (options.self_test != "off") report.found = self_test_gguf(written, plan, source.config, source.weights, test);
   });
   report.bytes = fs::file_size(options.output);

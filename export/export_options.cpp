@@ -31,7 +31,8 @@ void add_self_test_complaints(const ExportOptions& config, const OptionList& opt
 std::vector<std::string> complaints_about_patch(const ExportOptions& config, const OptionList& options) {
   std::vector<std::string> complaints;
   if (config.adapter.empty()) complaints.push_back("--patch needs --adapter, whose layers' ffn_down it replaces");
-  for (const char* name : {"format", "quantization", "context-length", "max-shard-mib", "name"}) {
+  for (const char* name : {"format", "quantization", "context-length", "max-shard-mib", "name", "importance",
+                           "importance-tokens", "max-sequence-length"}) {
     if (!options.given(name)) continue;
     complaints.push_back(fmt::format(
         "--{} doesn't go with --patch: but for the replaced tensors (their type: --patch-type) the file stays "
@@ -70,6 +71,16 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
     if (folder && options.given(name)) complaints.push_back(fmt::format("--{} belongs to --format gguf", name));
   }
   if (!folder && options.given("max-shard-mib")) complaints.push_back("--max-shard-mib belongs to --format hf");
+  if (!config.importance.files.empty() && (folder || !uses_importance(*parse_mix(quantization)))) {
+    complaints.push_back(
+        fmt::format("--importance: {} rounds each weight alone; it needs --quantization q4_0, q4_k_s, q4_k_m, q5_k_s, "
+                    "q5_k_m or q6_k, in a GGUF file",
+                    quantization));
+  }
+  for (const char* name : {"importance-tokens", "max-sequence-length"}) {
+    if (config.importance.files.empty() && options.given(name))
+      complaints.push_back(fmt::format("--{} belongs to --importance", name));
+  }
   add_self_test_complaints(config, options, complaints);
   if (config.adapter.empty() && config.allow_base_mismatch)
     complaints.push_back("--allow-base-mismatch needs --adapter");
@@ -119,6 +130,14 @@ void declare_options(OptionList& options, ExportOptions& config) {
   options.add("name", config.name,
               {.help = "general.name; llama.cpp treats the tokenizer as Phi-3's only where it holds phi-3 or phi3",
                .value = "TEXT"});
+  options.add("importance", config.importance.files,
+              {.help = "JSONL files of text like what the model will serve, as FILE or FILE:N: errors of the rounding "
+                       "count by how strongly it drives each column; for four to six bits",
+               .value = "FILE"});
+  options.add("importance-tokens", config.importance.tokens,
+              {.help = "how many of its tokens to measure on, from the first on", .minimum = 1, .maximum = 1 << 24});
+  options.add("max-sequence-length", config.importance.max_sequence_length,
+              {.help = "tokens of its longest sample; longer ones are cut", .minimum = 2, .maximum = 131072});
   options.add(
       "self-test", config.self_test,
       {.help = "full: before the file gets its name, decode every tensor, say how much of the adapter survived, "

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "export/importance.h"
 
 namespace nkat::exporting {
 
@@ -19,7 +20,8 @@ struct ExportOptions {
   std::string quantization = "auto";
   std::int64_t context_length = 0;  // 0: what the model was trained at before longrope
   std::int64_t max_shard_mib = 4096;
-  std::string name;  // "": from the folder
+  std::string name;           // "": from the folder
+  ImportanceData importance;  // without files: none
   std::string self_test = "full";
   std::vector<std::string> minimum_survived;  // TYPE=NUMBER (survival.h)
   std::vector<std::string> maximum_noise;

@@ -35,6 +35,12 @@ Json survival_json(const TensorSurvival& one) {
           {"fate", fate_name(one.fate())}};
 }
 
+Json importance_json(const ExportReport& report) {
+  if (report.importance_files.empty()) return nullptr;
+  return {
+      {"files", report.importance_files}, {"tokens", report.importance_tokens}, {"sha256", report.importance_sha256}};
+}
+
 Json adapter_json(const Provenance& provenance) {
   if (!provenance.has_adapter()) return nullptr;
   Json json = {{"sha256", provenance.adapter_sha256},
@@ -118,6 +124,7 @@ Json report_json(const ExportReport& report) {
           {"context_length", report.context_length > 0 ? Json(report.context_length) : Json(nullptr)},
           {"tensors", report.tensors},
           {"fall_backs", report.fall_backs},
+          {"importance", importance_json(report)},
           {"base_sha256", report.provenance.base_sha256},
           {"adapter", adapter_json(report.provenance)},
           {"self_test", report.self_test},
@@ -137,6 +144,8 @@ std::string report_text(const ExportReport& report) {
   text += fmt::format("report: {}\n", report.report_file);
   if (!report.modelfile.empty()) text += fmt::format("for Ollama: {}\n", report.modelfile);
   for (const std::string& line : report.fall_backs) text += "falls back: " + line + "\n";
+  if (!report.importance_files.empty())
+    text += fmt::format("columns weighed by their second moments over {} tokens\n", report.importance_tokens);
   if (!report.found.survival.empty() && report.provenance.has_adapter()) text += survival_table(report);
   if (report.found.logits) text += logits_lines(*report.found.logits);
   if (report.format == "gguf") text += serving_lines(report);

@@ -24,6 +24,9 @@ struct ExportReport {
   std::map<std::string, int> tensors;  // by stored type
   std::vector<std::string> fall_backs;
   Provenance provenance;
+  std::vector<std::string> importance_files;  // empty: nothing was weighed
+  std::int64_t importance_tokens = 0;
+  std::string importance_sha256;
   std::string self_test;
   SelfTest found;  // empty without self-test
   double seconds = 0;

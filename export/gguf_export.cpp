@@ -49,7 +49,7 @@ std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan) {
 }
 
 void produce_encoded(const MergedWeights& weights, const std::string& source, gguf::GgmlType type,
-                     const gguf::AppendBytes& append) {
+                     const gguf::AppendBytes& append, std::span<const float> importance) {
   const MatrixShape shape = weights.shape(source);
   const std::size_t step = MergedWeights::rows_of_piece(shape);
   std::vector<float> values(step * shape.row_length);
@@ -61,7 +61,8 @@ void produce_encoded(const MergedWeights& weights, const std::string& source, gg
     encoded.resize(*gguf::tensor_bytes(type, piece.size()));
     try {
       gguf::encode_tensor(
-          type, {.values = piece, .length = static_cast<std::int64_t>(shape.row_length), .importance = {}}, encoded);
+          type, {.values = piece, .length = static_cast<std::int64_t>(shape.row_length), .importance = importance},
+          encoded);
     } catch (const FormatError& error) {
       throw FormatError(fmt::format("tensor '{}' from row {} on: {}", source, row, error.what()));
     }
@@ -71,12 +72,12 @@ void produce_encoded(const MergedWeights& weights, const std::string& source, gg
 }
 
 void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan,
-                       const MergedWeights& weights, const gguf::VerifyFile& verify) {
+                       const EncodedWeights& from, const gguf::VerifyFile& verify) {
   std::map<std::string, const Phi3Tensor*> by_name;
   std::uint64_t total = 0, done = 0;
   for (const PlannedTensor& one : plan) {
     by_name[one.tensor.name] = &one.tensor;
-    if (!one.tensor.source.empty()) total += weights.shape(one.tensor.source).elements();
+    if (!one.tensor.source.empty()) total += from.weights.shape(one.tensor.source).elements();
   }
   ProgressBar progress("export", total);
   const auto produce = [&](const gguf::GgufTensor& tensor, const gguf::AppendBytes& append) {
@@ -84,13 +85,14 @@ void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata,
     if (planned.source.empty()) return append(std::as_bytes(std::span(planned.values)));
     const std::uint64_t before = done;
     std::uint64_t bytes = 0;
-    produce_encoded(weights, planned.source, tensor.type, [&](std::span<const std::byte> piece) {
+    const auto advance = [&](std::span<const std::byte> piece) {
       append(piece);
       bytes += piece.size();
       done = before + static_cast<std::uint64_t>(static_cast<double>(tensor.elements()) * static_cast<double>(bytes) /
                                                  static_cast<double>(tensor.bytes));
       progress.update(done, tensor.name);
-    });
+    };
+    produce_encoded(from.weights, planned.source, tensor.type, advance, from.importance.of(planned));
     done = before + tensor.elements();
   };
   gguf::write_gguf(path, metadata, writer_plan(plan), produce, verify);

@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "export/gguf_metadata.h"
 #include "export/gguf_writer.h"
+#include "export/importance.h"
 #include "export/merged_weights.h"
 #include "export/phi3_tensors.h"
 
@@ -27,11 +28,16 @@ std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, Mix mi
 // "ffn_down.weight (6 tensors): q4_K as q5_0, rows of 96"; one line a kind, none if nothing falls back.
 std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan);
 
+// What is encoded, and how its columns weigh.
+struct EncodedWeights {
+  const MergedWeights& weights;
+  const Importance& importance;  // Importance(): all alike
+};
 void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan,
-                       const MergedWeights& weights, const gguf::VerifyFile& verify = {});
+                       const EncodedWeights& from, const gguf::VerifyFile& verify = {});
 
-// One tensor in pieces, encoded as `type`. name: for messages.
+// One tensor in pieces, encoded as `type`. source: its name in the checkpoint. importance: a weight a column, or empty.
 void produce_encoded(const MergedWeights& weights, const std::string& source, gguf::GgmlType type,
-                     const gguf::AppendBytes& append);
+                     const gguf::AppendBytes& append, std::span<const float> importance = {});
 
 }  // namespace nkat::exporting

@@ -95,6 +95,13 @@ void add_provenance(const Provenance& provenance, GgufMetadata& metadata) {
   if (provenance.step) keys.u32("nkat.training_step", *provenance.step);
 }
 
+void add_importance(const Importance& importance, gguf::GgufMetadata& metadata) {
+  if (importance.tokens() == 0) return;
+  Keys keys(metadata);
+  keys.u32("nkat.importance.tokens", importance.tokens());
+  keys.text("nkat.importance.sha256", importance.sha256());
+}
+
 bool names_phi3(const std::string& name) {
   const std::string small = lower(name);
   return small.find("phi-3") != std::string::npos || small.find("phi3") != std::string::npos;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "export/gguf_metadata.h"
+#include "export/importance.h"
 #include "export/quantization_mix.h"
 #include "export/vocabulary.h"
 #include "models/config.h"
@@ -34,6 +35,8 @@ struct ModelText {
 
 gguf::GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& vocabulary, const ModelText& text,
                                  Mix mix, std::uint32_t context_length);
+// nkat.importance.*, if anything was weighed.
+void add_importance(const Importance& importance, gguf::GgufMetadata& metadata);
 void add_provenance(const Provenance& provenance, gguf::GgufMetadata& metadata);
 
 // The folder's name and "-nkat" if an adapter is in it, made to match or not to match "phi-3" as the tokenizer needs.

@@ -59,6 +59,10 @@ std::optional<Mix> parse_mix(std::string_view name) {
 }
 
 const char* mix_name(Mix mix) { return traits(mix).name; }
+bool uses_importance(Mix mix) {
+  const GgmlType most = traits(mix).most;
+  return most != GgmlType::kF32 && most != GgmlType::kF16 && most != GgmlType::kBF16 && most != GgmlType::kQ8_0;
+}
 std::uint32_t file_type(Mix mix) { return traits(mix).file_type; }
 
 GgmlType wanted_type(Mix mix, TensorRole role, std::int64_t layer, std::int64_t layers) {

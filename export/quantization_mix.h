@@ -27,6 +27,9 @@ std::optional<Mix> parse_mix(std::string_view name);
 const char* mix_name(Mix mix);
 std::uint32_t file_type(Mix mix);  // general.file_type
 
+// Does any tensor get a type whose encoder weighs columns? F32 to Q8_0 round each weight alone.
+bool uses_importance(Mix mix);
+
 // layer: of the tensors of a block, from 0; ignored for the others.
 gguf::GgmlType wanted_type(Mix mix, TensorRole role, std::int64_t layer, std::int64_t layers);
 

@@ -57,7 +57,8 @@ class Tester {
     found.layer = one.layer;
     found.type = gguf::traits(one.type).name;
     found.limit = options_.limits.of(found.type);
-    const double limit = rounding_limit(one.type, found.size, weights_.shape(one.source).elements());
+    const double rounding = rounding_limit(one.type, found.size, weights_.shape(one.source).elements());
+    const double limit = options_.weighted ? std::max(rounding, found.size) : rounding;
     if (found.distance <= limit) return found;
     throw CheckError(fmt::format(
         "{}: tensor '{}', stored as {}, is {:.3g} away from the merged weights, whose size is {:.3g}; rounding to {} "

@@ -22,6 +22,7 @@ struct SelfTestOptions {
   SurvivalLimits limits = {};
   Prompts prompts = {};  // none: tensors alone
   double maximum_kl = 0;
+  bool weighted = false;  // encoded with an importance: what hardly counts may be far off, by up to the weights' size
 };
 
 struct SelfTest {

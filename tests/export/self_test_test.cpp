@@ -22,7 +22,7 @@ class SelfTestTest : public ::testing::Test {
   void write(const gguf::VerifyFile& verify = {}) const {
     gguf::GgufMetadata metadata("test");
     metadata.add("general.architecture", gguf::GgufValue::string("phi3"));
-    write_merged_gguf(path_, metadata, plan(), weights_, verify);
+    write_merged_gguf(path_, metadata, plan(), {weights_, Importance()}, verify);
   }
   SelfTest test(const fs::path& path, Mix mix = Mix::kQ8_0) const {
     return self_test_gguf(path, plan(mix), config_, weights_, options_);
@@ -98,7 +98,7 @@ TEST_F(SelfTestTest, NoticesWeightsOfTheBaseInPlaceOfTheMergedOnes) {
   gguf::GgufMetadata metadata("test");
   metadata.add("general.architecture", gguf::GgufValue::string("phi3"));
   const MergedWeights base(std::make_unique<MemoryWeights>(tensors_), {});
-  write_merged_gguf(path_, metadata, plan(), base);
+  write_merged_gguf(path_, metadata, plan(), {base, Importance()});
   EXPECT_THAT(complaint(path_), HasSubstr("'model.layers.0.mlp.down_proj.weight'"));
 }
 
