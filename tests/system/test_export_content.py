@@ -89,22 +89,64 @@ def test_the_token_table_is_the_official_converters(vocabulary_file):
         assert table[2] == ("</s>", -1000.0, 4) and table[32063] == ("[PAD32063]", -10000.0, 5)
 
 
+PARTS = ["Hello", " world", "the answer", "こんにちは", "世界。", "最終回答は", "🦙", "👩‍👩‍👧", "12345", " 3.14", "\n", "  ", "\t",
+         "<|user|>\n", "<|end|>\n", "<|assistant|>\n", "<|system|>", "<|endoftext|>", "</s>", "<s>", "don't", "naïve", "Ω", "\u200b", "_", "▁"]
+SENTENCES = [
+    "The rotation turns eight channels at a time, doesn't it?", "Please pay invoice No. 4711 (EUR 1,234.50) by Friday.",
+    "α = -5.0, so σ(α) ≈ 0.0067; see https://example.org/a_b?c=1&d=%20.", "Zoë's café costs 5 € – or £4.20…", "def f(x):\n    return x ** 2  # 二乗\n",
+    "角度の合計は１８０度です。", "「了解しました」と彼は言った。", "3個のりんごを２人で分けると、残りは何個ですか？", "カタカナ・ひらがな・漢字ｶﾅ", "# 最終回答\n42",
+    "🎉 Done! 👍🏽", "🇯🇵と🇩🇪", "It is 25 °C 🌞 today; 明日は雨☔です。", "Decision: ALLOW\nReason: The person asked for it.", "判断：DENY　理由：規則に反します。",
+]
+ROLES = ["user", "system", "assistant"]
+
+
 def mixed_lines(count):
-    """Words, Japanese, emoji, digits, odd spaces and role tags; after tags only white space that llama.cpp strips too."""
+    """In turn: joined parts, sentences, conversations. After tags only white space that llama.cpp strips too."""
     rng = random.Random(0)
-    parts = ["Hello", " world", "the answer", "こんにちは", "世界。", "最終回答は", "🦙", "👩‍👩‍👧", "12345", " 3.14", "\n", "  ", "\t",
-             "<|user|>\n", "<|end|>\n", "<|assistant|>\n", "<|system|>", "<|endoftext|>", "</s>", "<s>", "don't", "naïve", "Ω", "\u200b", "_", "▁"]
-    return ["".join(rng.choices(parts, k=rng.randint(1, 12))) for _ in range(count)]
+    lines = []
+    for i in range(count):
+        sentences = rng.choices(SENTENCES, k=rng.randint(1, 4))
+        parts = "".join(rng.choices(PARTS, k=rng.randint(1, 12)))
+        turns = "".join(f"<|{rng.choice(ROLES)}|>\n{sentence}<|end|>\n" for sentence in sentences)
+        lines.append([parts, rng.choice([" ", "", "\n"]).join(sentences), turns + "<|assistant|>\n"][i % 3])
+    return lines
 
 
 @needs_llama_cpp
 def test_llama_cpp_cuts_text_into_the_same_tokens(vocabulary_file):
     model, path = vocabulary_file
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
-    lines = mixed_lines(100)
+    lines = sorted(set(mixed_lines(600)))[:500]
     found = llama_cpp.ask(path, texts=lines)["tokens"]
+    assert len(found) == 500
     for line, ids in zip(lines, found):
         assert ids == tokenizer.encode(line, add_special_tokens=False).ids, repr(line)
+
+
+STRIPPED_BY_BOTH = " \t\n\v\f\r"
+STRIPPED_BY_HUGGING_FACE_ALONE = "\u0085\u00a0\u1680\u2000\u2002\u2003\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+STRIPPED_BY_NEITHER = "\u200b\u2060\ufeff"
+
+
+@needs_llama_cpp
+def test_white_space_beyond_ascii_after_a_tag_is_where_the_tokens_differ(vocabulary_file):
+    """Hugging Face strips what Unicode calls white space, llama.cpp what isspace() does; elsewhere the ids are equal."""
+    model, path = vocabulary_file
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+
+    def ids(text):
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    spaces = STRIPPED_BY_BOTH + STRIPPED_BY_HUGGING_FACE_ALONE + STRIPPED_BY_NEITHER
+    tagged = [f"<|user|>{space}こんにちは<|end|>" for space in spaces]
+    elsewhere = [f"Hello{space}こんにちは<|end|>" for space in spaces]
+    found = llama_cpp.ask(path, texts=tagged + elsewhere + [space + "こんにちは" for space in spaces])["tokens"]
+    tag, end, bare = ids("<|user|>"), ids("<|end|>"), ids("<|user|>こんにちは<|end|>")
+    for space, tokens, kept in zip(spaces, found, found[2 * len(spaces) :]):
+        both, hugging_face = space in STRIPPED_BY_BOTH, space not in STRIPPED_BY_NEITHER
+        assert tokens == (bare if both else [*tag, *kept, *end]), repr(space)
+        assert (ids(f"<|user|>{space}こんにちは<|end|>") == bare) == hugging_face, repr(space)
+    assert found[len(spaces) : 2 * len(spaces)] == [ids(text) for text in elsewhere]
 
 
 @needs_llama_cpp
