@@ -116,9 +116,9 @@ def fields(path):
     return {name: ([kind.name for kind in field.types], field.contents()) for name, field in reader.fields.items()}
 
 
-def random_model(folder, tokenizer, vocabulary):
+def random_model(folder, tokenizer, vocabulary, **config):
     """A tiny model around another folder's tokenizer."""
-    make_model(Case("tiny", {"vocab_size": vocabulary}), folder)
+    make_model(Case("tiny", {"vocab_size": vocabulary, **config}), folder)
     for name in [*TOKENIZER_FILES, "added_tokens.json"]:
         if (tokenizer / name).exists():
             shutil.copy(tokenizer / name, folder)

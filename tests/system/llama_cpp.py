@@ -1,7 +1,8 @@
 """Real llama.cpp in a child process: it aborts on some files. Its C API comes out of the xllamacpp package.
 
     python llama_cpp.py MODEL   reads a JSON request from standard input, writes a JSON answer to standard output
-    {"logits": [ids], "context": n, "texts": [...], "prompt": [ids], "new_tokens": n, "keys": [...]}, all optional
+    {"logits": [ids], "context": n, "texts": [...], "prompt": [ids], "new_tokens": n, "keys": [...],
+     "ends": [ids]}, all optional
 """
 import ctypes
 import json
@@ -33,9 +34,10 @@ def ask(model, **request):
     return json.loads(child.stdout)
 
 
-def context_parameters(library, tokens, threads=2):
-    """Defaults, with n_tokens of context in one batch, an F32 cache and no flash attention. The struct's fields move
-    between versions, so they are found by their default values."""
+def context_parameters(library, tokens, threads=1):
+    """Defaults, with n_tokens of context in one batch, an F32 cache and no flash attention. One thread: more of them
+    spin while they wait, for minutes on a busy machine. The struct's fields move between versions, so they are found
+    by their default values."""
     default = bytearray(library.llama_context_default_params().bytes)
     pattern = struct.pack("<4i", -1, -1, -1, -1)  # rope scaling, pooling, attention, flash attention
     flash = default.index(pattern) + 12
@@ -94,7 +96,12 @@ class Model:
         count = self.library.llama_tokenize(self.vocabulary, data, len(data), ids, len(ids), False, True)
         return list(ids[:count])
 
+    def ends(self, token):
+        """Whether a generation stops at it."""
+        return bool(self.library.llama_vocab_is_eog(self.vocabulary, token) & 1)
+
     def generate(self, prompt, count):
+        """Greedily, in the context that the file names; the token that ends it is the last."""
         context = self.context(0)
         tokens, position = list(prompt), 0
         new = []
@@ -102,7 +109,7 @@ class Model:
             logits = self.feed(context, tokens, position)
             position += len(tokens)
             new.append(int(logits[-1].argmax()))
-            if self.library.llama_vocab_is_eog(self.vocabulary, new[-1]):
+            if self.ends(new[-1]):
                 break
             tokens = [new[-1]]
         return new
@@ -118,7 +125,8 @@ def main():
     model = Model(sys.argv[1])
     answer = {"tokens": [model.tokenize(text) for text in request.get("texts", [])],
               "keys": {name: model.key(name) for name in request.get("keys", [])},
-              "eot": model.library.llama_vocab_eot(model.vocabulary)}
+              "eot": model.library.llama_vocab_eot(model.vocabulary),
+              "ends": [token for token in request.get("ends", []) if model.ends(token)]}
     if "logits" in request:
         answer["logits"] = model.feed(model.context(request.get("context", 256)), request["logits"]).tolist()
     if "prompt" in request:

@@ -10,11 +10,9 @@ import llama_cpp
 import numpy as np
 import pytest
 import safetensors.torch
-import sentencepiece
 import torch
-from exports import MODEL, fields, needs_llama_cpp, random_model
+from exports import MODEL, fields, needs_llama_cpp
 from test_eval import LAYERS
-from tokenizers import Tokenizer
 
 
 def test_keys_have_llama_cpps_types_and_the_configs_values(merged_file):
@@ -46,65 +44,6 @@ def test_keys_have_llama_cpps_types_and_the_configs_values(merged_file):
     assert "phi3.rope.scaling.factor" not in found
     assert re.search("phi-?3", found["general.name"][1].lower())
     assert found["tokenizer.chat_template"][1] == json.loads((MODEL / "tokenizer_config.json").read_text())["chat_template"]
-
-
-def official_table(folder, size):
-    """The converter's own way, from sentencepiece and the JSON files."""
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    table = [(f"[PAD{i}]", -10000.0, 5) for i in range(size)]
-    for i in range(pieces.get_piece_size()):
-        kind = 2 if pieces.is_unknown(i) else 3 if pieces.is_control(i) else 5 if pieces.is_unused(i) else 6 if pieces.is_byte(i) else 1
-        table[i] = (pieces.id_to_piece(i), pieces.get_score(i), kind)
-    if (folder / "added_tokens.json").exists():
-        for text, i in json.loads((folder / "added_tokens.json").read_text()).items():
-            table[i] = (text, -1000.0, 4)
-    for i, token in json.loads((folder / "tokenizer_config.json").read_text()).get("added_tokens_decoder", {}).items():
-        table[int(i)] = (token["content"], -1000.0, 3 if token["special"] else 4)
-    for token in json.loads((folder / "tokenizer.json").read_text())["added_tokens"]:
-        table[token["id"]] = (token["content"], -1000.0, 3 if token["special"] else 4)
-    return table
-
-
-@pytest.fixture(scope="module", params=["demo", "phi35"])
-def vocabulary_file(request, export, tmp_path_factory):
-    """(folder, GGUF file) with the demo's tokenizer, and with the real one where it is present."""
-    folder = tmp_path_factory.mktemp("vocabulary")
-    if request.param == "demo":
-        model = random_model(folder / "model", MODEL, 1600)
-    else:
-        model = random_model(folder / "model", request.getfixturevalue("shared_fixtures") / "phi35", 32064)
-    export(folder / "model.gguf", model=model, quantization="q8_0")
-    return model, folder / "model.gguf"
-
-
-def test_the_token_table_is_the_official_converters(vocabulary_file):
-    model, path = vocabulary_file
-    found = fields(path)
-    size = json.loads((model / "config.json").read_text())["vocab_size"]
-    names = ("tokens", "scores", "token_type")
-    table = list(zip(*(found[f"tokenizer.ggml.{name}"][1] for name in names)))
-    assert table == official_table(model, size)
-    if size == 32064:
-        assert found["tokenizer.ggml.eos_token_id"][1] == 32000 and found["tokenizer.ggml.eot_token_id"][1] == 32007
-        assert table[2] == ("</s>", -1000.0, 4) and table[32063] == ("[PAD32063]", -10000.0, 5)
-
-
-def mixed_lines(count):
-    """Words, Japanese, emoji, digits, odd spaces and role tags; after tags only white space that llama.cpp strips too."""
-    rng = random.Random(0)
-    parts = ["Hello", " world", "the answer", "こんにちは", "世界。", "最終回答は", "🦙", "👩‍👩‍👧", "12345", " 3.14", "\n", "  ", "\t",
-             "<|user|>\n", "<|end|>\n", "<|assistant|>\n", "<|system|>", "<|endoftext|>", "</s>", "<s>", "don't", "naïve", "Ω", "\u200b", "_", "▁"]
-    return ["".join(rng.choices(parts, k=rng.randint(1, 12))) for _ in range(count)]
-
-
-@needs_llama_cpp
-def test_llama_cpp_cuts_text_into_the_same_tokens(vocabulary_file):
-    model, path = vocabulary_file
-    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
-    lines = mixed_lines(100)
-    found = llama_cpp.ask(path, texts=lines)["tokens"]
-    for line, ids in zip(lines, found):
-        assert ids == tokenizer.encode(line, add_special_tokens=False).ids, repr(line)
 
 
 @needs_llama_cpp

@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 import safetensors.torch
-from exports import MODEL, fields, random_model
+from exports import MODEL, TOKENIZER_FILES, fields, random_model
 from test_eval import LAYERS, write_adapter
 from test_parity import Case, make_model
+from tokenizers import ByteLevelBPETokenizer
 
 
 def refusal(nkat, code, *words):
@@ -72,6 +73,21 @@ def test_another_kind_of_tokenizer_is_refused_by_name(nkat, tmp_path):
     (folder / "tokenizer.model").unlink()
     done = nkat("export", "--model-path", folder, "--output", tmp_path / "model.gguf")
     assert done.returncode == 3 and "tokenizer" in done.stderr
+
+
+def test_phi_4_minis_kind_of_tokenizer_is_refused_by_name(nkat, tmp_path):
+    """Byte-level BPE, as GPT-2 has it: tokenizer.json, vocab.json and merges.txt, and no tokenizer.model."""
+    folder = random_model(tmp_path / "model", MODEL, 1600)
+    for name in TOKENIZER_FILES:
+        (folder / name).unlink()
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(["The rotation turns eight channels at a time."] * 2, vocab_size=300, special_tokens=["<|endoftext|>", "<|end|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save_model(str(folder))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|endoftext|>"}))
+    done = nkat("export", "--model-path", folder, "--output", tmp_path / "model.gguf")
+    assert done.returncode == 3 and not (tmp_path / "model.gguf").exists()
+    assert "tokenizer.model was expected" in done.stderr and "Phi-4 and GPT-2 kinds are not supported" in done.stderr
 
 
 def test_a_token_that_stands_twice_is_refused_by_name(nkat, tmp_path):
