@@ -21,7 +21,7 @@
 #include "export/hf_export.h"
 #include "export/modelfile.h"
 #include "export/patch_command.h"
-#include "export/self_test_prompts.h"
+#include "export/self_test_options.h"
 #include "models/weights.h"
 
 namespace nkat::exporting {
@@ -84,15 +84,6 @@ gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSourc
   return metadata;
 }
 
-SelfTestOptions self_test_options(const ExportOptions& options, const ExportSource& source) {
-  SelfTestOptions test{.output = options.output, .limits = {options.minimum_survived, options.maximum_noise}};
-  if (options.self_test != "full") return test;
-  test.prompts = self_test_prompts(options.model_path, source.config);
-  test.maximum_kl =
-      options.maximum_kl > 0 ? options.maximum_kl : default_maximum_kl(*parse_mix(options.resolved_quantization()));
-  return test;
-}
-
 Importance importance_of(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
   if (options.importance.files.empty()) return {};
   Importance importance = measure_importance(options.importance, options.model_path, source.config, source.weights);
@@ -115,7 +106,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   const std::vector<PlannedTensor> plan = plan_tensors(source.config, mix);
   report.fall_backs = fall_backs(plan);
   for (const PlannedTensor& one : plan) ++report.tensors[gguf::traits(one.stored).name];
-  SelfTestOptions test = self_test_options(options, source);
+  SelfTestOptions test = self_test_options(options, source.config, stored_types(plan));
   test.weighted = importance.tokens() > 0;
   write_merged_gguf(options.output, metadata, plan, {source.weights, importance}, [&](const fs::path& written) {
     if (options.self_test != "off") report.found = self_test_gguf(written, plan, source.config, source.weights, test);
@@ -130,7 +121,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
 void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,
                    ExportReport& report) {
   const gguf::GgmlType type = *gguf::parse_ggml_type(report.quantization);
-  const SelfTestOptions test = self_test_options(options, source);
+  const SelfTestOptions test = self_test_options(options, source.config, {type});
   remove_stale_temporaries(folder_of(options.output));
   DurableFolder folder(options.output);
   write_merged_folder(folder,

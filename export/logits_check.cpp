@@ -96,20 +96,19 @@ LogitsCheck check_logits(const models::Phi3Config& config, const MergedWeights& 
   return check;
 }
 
-double default_maximum_kl(Mix mix) {
-  switch (mix) {
-    case Mix::kF32: return 1e-6;
-    case Mix::kF16: return 1e-4;
-    case Mix::kBF16: return 2e-3;
-    case Mix::kQ8_0: return 0.02;
-    case Mix::kQ6_K: return 0.1;
-    case Mix::kQ5_K_S:
-    case Mix::kQ5_K_M: return 0.2;
-    case Mix::kQ4_K_S:
-    case Mix::kQ4_K_M:
-    case Mix::kQ4_0: return 1;
+double default_maximum_kl(gguf::GgmlType type) {
+  using gguf::GgmlType;
+  switch (type) {
+    case GgmlType::kF32: return 1e-6;
+    case GgmlType::kF16: return 1e-4;
+    case GgmlType::kBF16: return 2e-3;
+    case GgmlType::kQ8_0: return 0.02;
+    case GgmlType::kQ6_K: return 0.1;
+    case GgmlType::kQ5_0:
+    case GgmlType::kQ5_1:
+    case GgmlType::kQ5_K: return 0.2;
+    default: return 1;
   }
-  NKAT_INVARIANT(false);
 }
 
 }  // namespace nkat::exporting

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "export/merged_weights.h"
-#include "export/quantization_mix.h"
+#include "export/quantize/ggml_type.h"
 #include "models/config.h"
 
 namespace nkat::exporting {
@@ -42,10 +42,10 @@ struct WrittenModel {
 LogitsCheck check_logits(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
                          const Prompts& prompts);
 
-// A mean KL well above what sound files of this mix have, the mixes of as many bits together: ten times that of the
-// demo model in 4 and 5 bits (0.1 in q4_0, 0.019 in q5_k_s), and more in finer types, where deep models lie higher: a
-// random one of Phi-3.5-mini's size has 7.4e-3 in q8_0 (the demo 5e-4), and 0.65 in q4_0. The bound is there for files
-// that compute something else, which are nats away.
-double default_maximum_kl(Mix mix);
+// A mean KL well above what sound files have whose coarsest weights are of this type, all of as many bits together: ten
+// times that of the demo model in 4 and 5 bits (0.1 in q4_0, 0.019 in q5_k_s), and more in finer types, where deep
+// models lie higher: a random one of Phi-3.5-mini's size has 7.4e-3 in q8_0 (the demo 5e-4), and 0.65 in q4_0. The
+// bound is there for files that compute something else, which are nats away.
+double default_maximum_kl(gguf::GgmlType type);
 
 }  // namespace nkat::exporting

@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "export/companion_files.h"
 #include "export/patch.h"
-#include "export/self_test_prompts.h"
+#include "export/self_test_options.h"
 
 namespace nkat::exporting {
 namespace {
@@ -45,21 +45,13 @@ std::vector<std::string> replacements(const Patch& patch) {
 }
 
 // Logits need a tokenizer for their prompts, and a decoder for every tensor of the file.
-SelfTestOptions self_test_options(const ExportOptions& options, const Patch& patch, ExportReport& report) {
-  SelfTestOptions test{.output = options.output, .limits = {options.minimum_survived, options.maximum_noise}};
-  report.self_test = options.self_test;
-  if (options.self_test != "full") return test;
-  if (options.model_path.empty() || !can_decode_all(patch)) {
-    report.self_test = "tensors";
-    log::warning(fmt::format(
-        "the self-test looks at tensors only: logits need {}",
-        options.model_path.empty() ? "the tokenizer of --model-path" : "decoders for all of the file's types"));
-    return test;
-  }
-  test.prompts = self_test_prompts(options.model_path, patch.source.config);
-  const std::optional<Mix> mix = parse_mix(report.quantization);
-  test.maximum_kl = options.maximum_kl > 0 ? options.maximum_kl : default_maximum_kl(mix.value_or(Mix::kQ4_0));
-  return test;
+ExportOptions with_possible_self_test(ExportOptions options, const Patch& patch) {
+  if (options.self_test != "full" || (!options.model_path.empty() && can_decode_all(patch))) return options;
+  log::warning(fmt::format(
+      "the self-test looks at tensors only: logits need {}",
+      options.model_path.empty() ? "the tokenizer of --model-path" : "decoders for all of the file's types"));
+  options.self_test = "tensors";
+  return options;
 }
 
 }  // namespace
@@ -113,7 +105,9 @@ PatchReport export_patch(const ExportOptions& options) {
   for (const PlannedTensor& one : patch.plan) ++report.tensors[gguf::traits(one.stored).name];
   report.fall_backs = fall_backs(patch.plan);
   report.provenance = source.provenance;
-  const SelfTestOptions test = self_test_options(options, patch, report);
+  const ExportOptions possible = with_possible_self_test(options, patch);
+  report.self_test = possible.self_test;
+  const SelfTestOptions test = self_test_options(possible, source.config, stored_types(patch.plan));
   write_patch(options.output, patch, [&](const fs::path& written) {
     if (report.self_test != "off") report.found = self_test_patch(written, patch, test);
   });

@@ -1,9 +1,10 @@
 #include "models/adapter_set.h"
 
-#include <nlohmann/json.hpp>
+#include <fmt/format.h>
+
+#include <tuple>
 
 #include "core/error.h"
-#include "core/json.h"
 #include "core/random.h"
 #include "data/safetensors.h"
 #include "layers/alpha_gate.h"
@@ -13,55 +14,19 @@
 namespace nkat::models {
 namespace {
 
-constexpr const char* kPeftType = "NKAT_SO8T";
-constexpr std::int64_t kFormatVersion = 1;
-constexpr std::uint64_t kConfigLimit = 1 << 20;
-constexpr const char* kNormsKey = "base_norms_sha256";
-
 std::string tensor_name(std::int64_t layer, const char* what) { return fmt::format("layers.{}.so8t.{}", layer, what); }
 
-std::int64_t required_integer(const nlohmann::ordered_json& json, const char* key, const fs::path& path) {
-  if (!json.contains(key) || !json[key].is_number_integer()) {
-    throw FormatError(fmt::format("{}: key '{}' must be a whole number", path.string(), key));
+// Of an adapter that fits the model.
+data::AdapterConfig fitting_config(const fs::path& folder, const Phi3Config& model) {
+  data::AdapterConfig config = data::read_adapter_config(folder);
+  for (const auto& [key, found, expected] :
+       {std::tuple{"hidden_size", config.hidden_size, model.hidden_size},
+        std::tuple{"num_hidden_layers", config.num_hidden_layers, model.num_layers}}) {
+    if (found == expected) continue;
+    throw ShapeError(fmt::format("{}: {} is {}, the model's is {}; this adapter belongs to another model",
+                                 (folder / kAdapterConfigFile).string(), key, found, expected));
   }
-  return json[key].get<std::int64_t>();
-}
-
-std::string required_text(const nlohmann::ordered_json& json, const char* key, const fs::path& path) {
-  if (!json.contains(key) || !json[key].is_string())
-    throw FormatError(fmt::format("{}: key '{}' must be a text", path.string(), key));
-  return json[key].get<std::string>();
-}
-
-// Reads adapter_config.json and returns the identity and the first layer.
-std::pair<AdapterIdentity, std::int64_t> read_adapter_config(const fs::path& path, const Phi3Config& config) {
-  const auto json = parse_json(read_file(path, kConfigLimit), path.string());
-  const std::string type = required_text(json, "peft_type", path);
-  if (type != kPeftType) {
-    throw FormatError(fmt::format("{}: peft_type {} was expected, found {}; this is no NKAT-SO8T adapter",
-                                  path.string(), kPeftType, type));
-  }
-  const std::int64_t version = required_integer(json, "version", path);
-  if (version != kFormatVersion) {
-    throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it", path.string(),
-                                  kFormatVersion, version));
-  }
-  for (const auto& [key, expected] :
-       {std::pair{"hidden_size", config.hidden_size}, std::pair{"num_hidden_layers", config.num_layers}}) {
-    const std::int64_t found = required_integer(json, key, path);
-    if (found != expected) {
-      throw ShapeError(fmt::format("{}: {} is {}, the model's is {}; this adapter belongs to another model",
-                                   path.string(), key, found, expected));
-    }
-  }
-  const std::int64_t first = required_integer(json, "first_adapter_layer", path);
-  if (first < 0 || first >= config.num_layers) {
-    throw FormatError(fmt::format("{}: first_adapter_layer must be from 0 to {}, found {}", path.string(),
-                                  config.num_layers - 1, first));
-  }
-  return {{required_text(json, "base_model_name_or_path", path), required_text(json, "base_sha256", path),
-           json.contains(kNormsKey) ? required_text(json, kNormsKey, path) : ""},
-          first};
+  return config;
 }
 
 at::Tensor read_tensor(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape,
@@ -123,21 +88,19 @@ std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, 
     tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "weight"), adapter.weight[i]));
     tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "alpha"), adapter.alpha[i]));
   }
-  nlohmann::ordered_json json = {{"peft_type", kPeftType},
-                                 {"version", kFormatVersion},
-                                 {"base_model_name_or_path", identity.base_model_name_or_path},
-                                 {"hidden_size", config.hidden_size},
-                                 {"num_hidden_layers", config.num_layers},
-                                 {"first_adapter_layer", adapter.first_layer},
-                                 {"base_sha256", identity.base_sha256}};
-  if (!identity.base_norms_sha256.empty()) json[kNormsKey] = identity.base_norms_sha256;
+  const data::AdapterConfig text{.identity = identity,
+                                 .hidden_size = config.hidden_size,
+                                 .num_hidden_layers = config.num_layers,
+                                 .first_adapter_layer = adapter.first_layer};
   return {{kAdapterModelFile, data::serialize_safetensors(tensors, {{"format", "pt"}})},
-          {kAdapterConfigFile, json.dump(2) + "\n"}};
+          {kAdapterConfigFile, data::adapter_config_text(text)}};
 }
 
 LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
   LoadedAdapter loaded;
-  std::tie(loaded.identity, loaded.adapter.first_layer) = read_adapter_config(folder / kAdapterConfigFile, config);
+  const data::AdapterConfig stated = fitting_config(folder, config);
+  loaded.identity = stated.identity;
+  loaded.adapter.first_layer = stated.first_adapter_layer;
   const fs::path path = folder / kAdapterModelFile;
   const data::SafetensorsFile file(path);
   std::vector<at::Tensor> weights;

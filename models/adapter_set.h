@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/file.h"
+#include "data/adapter_config.h"
 #include "data/checkpoint_folder.h"
 #include "models/config.h"
 
@@ -45,11 +46,7 @@ struct AdapterStart {
 // model, or hidden_size no multiple of 8.
 AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start);
 
-struct AdapterIdentity {
-  std::string base_model_name_or_path;
-  std::string base_sha256;
-  std::string base_norms_sha256 = "";  // norm_hash.h; empty: the folder doesn't say
-};
+using data::AdapterIdentity;
 // File name to bytes: the two files of an adapter folder.
 std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, const Phi3Config& config,
                                                      const AdapterIdentity& identity);

@@ -7,13 +7,13 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/signals.h"
+#include "data/adapter_config.h"
 #include "data/checkpoint_folder.h"
 #include "data/safetensors.h"
 #include "layers/so8_rotation.h"
 #include "layers/triality.h"
 #include "models/tensor_bytes.h"
 #include "validation/geometry/block_measures.h"
-#include "validation/records/adapter_sizes.h"
 #include "validation/statistics/running_median.h"
 
 namespace nkat::validation {
@@ -95,10 +95,10 @@ at::Tensor saved_tensor(const data::SafetensorsFile& file, std::int64_t layer, c
   return models::float32_tensor(file, *info, shape, file.path());
 }
 
-GeometryRow measure_saved_layer(const data::SafetensorsFile& file, const AdapterSizes& sizes, std::int64_t layer,
+GeometryRow measure_saved_layer(const data::SafetensorsFile& file, const data::AdapterConfig& sizes, std::int64_t layer,
                                 const std::string& when) {
   const std::string where = fmt::format("{}: layer {} ({})", file.path().string(), layer, when);
-  const at::Tensor weight = saved_tensor(file, layer, "weight", {sizes.blocks, 8, 8}).to(at::kDouble);
+  const at::Tensor weight = saved_tensor(file, layer, "weight", {sizes.blocks(), 8, 8}).to(at::kDouble);
   const float alpha = saved_tensor(file, layer, "alpha", {}).item<float>();
   if (!std::isfinite(alpha)) {
     throw FormatError(
@@ -111,7 +111,7 @@ GeometryRow measure_saved_layer(const data::SafetensorsFile& file, const Adapter
 
 // Layers side by side; what they complain of is reported in their order.
 std::vector<GeometryRow> measure_checkpoint(const SavedCheckpoint& checkpoint, bool newest) {
-  const AdapterSizes sizes = read_adapter_sizes(checkpoint.path);
+  const data::AdapterConfig sizes = data::read_adapter_config(checkpoint.path);
   const data::SafetensorsFile file(checkpoint.path / data::kAdapterModelFile);
   const std::string when = fmt::format("step {}{}", checkpoint.step, newest ? ", the newest checkpoint" : "");
   std::vector<GeometryRow> rows(static_cast<std::size_t>(sizes.layers()));
@@ -120,9 +120,9 @@ std::vector<GeometryRow> measure_checkpoint(const SavedCheckpoint& checkpoint, b
     for (std::int64_t i = begin; i < end; ++i) {
       const auto index = static_cast<std::size_t>(i);
       try {
-        rows[index] = measure_saved_layer(file, sizes, sizes.first_layer + i, when);
+        rows[index] = measure_saved_layer(file, sizes, sizes.first_adapter_layer + i, when);
         rows[index].step = checkpoint.step;
-        rows[index].layer = sizes.first_layer + i;
+        rows[index].layer = sizes.first_adapter_layer + i;
       } catch (...) {
         failures[index] = std::current_exception();
       }

@@ -3,8 +3,8 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/signals.h"
+#include "data/adapter_config.h"
 #include "data/checkpoint_folder.h"
-#include "validation/records/adapter_sizes.h"
 #include "validation/records/metrics_file.h"
 #include "validation/records/run_settings.h"
 #include "validation/records/saved_series.h"
@@ -93,7 +93,7 @@ struct Inspected {
   std::int64_t step = 0;
   fs::path path;
   std::optional<SavedSeries> last_row = std::nullopt;
-  AdapterSizes sizes = {};
+  data::AdapterConfig sizes = {};
   std::optional<StepMetrics> pending = std::nullopt;
   std::string complaint = {};
 };
@@ -107,7 +107,7 @@ void inspect(Inspected& checkpoint) {
   const bool had_manifest = is_there(checkpoint.path / data::kManifest);
   try {
     data::verify_manifest(checkpoint.path);
-    checkpoint.sizes = read_adapter_sizes(checkpoint.path);
+    checkpoint.sizes = data::read_adapter_config(checkpoint.path);
     const std::int64_t layers = checkpoint.sizes.layers();
     checkpoint.pending = read_pending_metrics(checkpoint.path, checkpoint.step, layers);
     checkpoint.last_row = read_saved_series(checkpoint.path, checkpoint.step, layers, Rows::kLast);
@@ -144,9 +144,9 @@ std::vector<StepMetrics> metrics_of(const SavedSeries& series) {
 
 // source: where the run's metrics come from.
 void require_same_layers(const Inspected& checkpoint, const RunRecords& run, const fs::path& source) {
-  if (checkpoint.sizes.first_layer != run.first_layer) {
+  if (checkpoint.sizes.first_adapter_layer != run.first_layer) {
     throw FormatError(fmt::format("{}: its adapter begins at layer {}, the run's at layer {}; they are not of one run",
-                                  checkpoint.path.string(), checkpoint.sizes.first_layer, run.first_layer));
+                                  checkpoint.path.string(), checkpoint.sizes.first_adapter_layer, run.first_layer));
   }
   if (run.metrics.empty() || checkpoint.sizes.layers() == run.layers()) return;
   throw FormatError(fmt::format("{}: it holds {} layers, {} has lists of {}; they are not of one run",
@@ -223,7 +223,7 @@ RunRecords read_run(const fs::path& folder) {
     }
   }
   for (const Inspected& checkpoint : valid) run.checkpoints.push_back({checkpoint.step, checkpoint.path});
-  run.first_layer = read.first_layer.value_or(valid.empty() ? 0 : valid.back().sizes.first_layer);
+  run.first_layer = read.first_layer.value_or(valid.empty() ? 0 : valid.back().sizes.first_adapter_layer);
 
   take_metrics(run, places, valid);
   require_one_run(valid, run, places);

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/signals.h"
+#include "data/adapter_config.h"
 #include "data/checkpoint_folder.h"
 #include "export/inspect/finite.h"
 #include "export/inspect/inspection.h"
@@ -17,9 +18,7 @@ using Json = nlohmann::ordered_json;
 using data::SafetensorsFile;
 using data::TensorInfo;
 
-constexpr std::uint64_t kLargestConfig = 1 << 20;
 constexpr std::uint64_t kLargestState = 16 << 20;
-constexpr const char* kPeftType = "NKAT_SO8T";
 
 void add_tensor(Inspection& inspection, const SafetensorsFile& file, const TensorInfo& info, Values values) {
   throw_if_stop_requested();
@@ -43,26 +42,18 @@ void finish(Inspection& inspection, Values values) {
   if (values == Values::kFinite) inspection.holds("all floating-point numbers are finite");
 }
 
-std::int64_t whole_number(const Json& json, const char* key, const fs::path& path) {
-  if (!json.contains(key) || !json[key].is_number_unsigned() || json[key].get<std::uint64_t>() > INT32_MAX)
-    throw FormatError(fmt::format("{}: key '{}': a whole number was required", path.string(), key));
-  return json[key].get<std::int64_t>();
-}
-
 // The tensors of an adapter are those that its config asks for.
-void check_adapter(const SafetensorsFile& file, const Json& config, const fs::path& config_path) {
-  const std::int64_t hidden = whole_number(config, "hidden_size", config_path);
-  const std::int64_t layers = whole_number(config, "num_hidden_layers", config_path);
-  const std::int64_t first = whole_number(config, "first_adapter_layer", config_path);
+void check_adapter(const SafetensorsFile& file, const data::AdapterConfig& config) {
   const auto count = static_cast<std::int64_t>(file.tensors().size());
-  if (layers <= first || count != 2 * (layers - first)) {
+  if (count != 2 * config.layers()) {
     throw FormatError(fmt::format("{}: weight and alpha of layers {} to {} were required, found {} tensors",
-                                  file.path().string(), first, layers - 1, count));
+                                  file.path().string(), config.first_adapter_layer, config.num_hidden_layers - 1,
+                                  count));
   }
   for (const TensorInfo& info : file.tensors()) {
     const bool is_alpha = info.name.ends_with("alpha");
     const std::vector<std::int64_t> shape =
-        is_alpha ? std::vector<std::int64_t>{} : std::vector{hidden / 8, std::int64_t{8}, std::int64_t{8}};
+        is_alpha ? std::vector<std::int64_t>{} : std::vector{config.blocks(), std::int64_t{8}, std::int64_t{8}};
     if (info.dtype != data::DType::kF32 || info.shape != shape) {
       throw FormatError(fmt::format("{}: tensor '{}': F32 [{}] was required, found {} [{}]", file.path().string(),
                                     info.name, fmt::join(shape, ", "), data::dtype_name(info.dtype),
@@ -72,15 +63,10 @@ void check_adapter(const SafetensorsFile& file, const Json& config, const fs::pa
 }
 
 void add_adapter(Inspection& inspection, const fs::path& folder, Values values) {
-  const fs::path config_path = folder / data::kAdapterConfigFile;
-  const Json config = parse_json(read_file(config_path, kLargestConfig), config_path.string());
-  if (!config.is_object() || !config.contains("peft_type") || config["peft_type"] != kPeftType) {
-    throw FormatError(
-        fmt::format("{}: peft_type {} was required; this is no NKAT-SO8T adapter", config_path.string(), kPeftType));
-  }
-  inspection.facts["config"] = config;
+  const data::AdapterConfig config = data::read_adapter_config(folder);
+  inspection.facts["config"] = Json::parse(data::adapter_config_text(config));
   const SafetensorsFile file(folder / data::kAdapterModelFile);
-  check_adapter(file, config, config_path);
+  check_adapter(file, config);
   add_file(inspection, file, values);
   inspection.holds("the adapter's tensors are those that its config asks for");
 }

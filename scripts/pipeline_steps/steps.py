@@ -9,7 +9,7 @@ from pipeline_steps.record import identity, replace
 
 # What a run may be resumed with (train/train_config.cpp); any other change begins a new one.
 RESUMABLE = {"max_steps", "checkpoint_every", "keep_checkpoints", "validate_every", "validation_data", "log_every", "device",
-             "vram_budget_gib", "checkpointing"}
+             "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"}
 # Options of `nkat export` that make no sense without an adapter, or that judge what is left of it.
 OF_THE_ADAPTER = {"allow_base_mismatch", "minimum_survived", "maximum_noise", "maximum_kl"}
 

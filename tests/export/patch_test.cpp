@@ -125,13 +125,18 @@ TEST_F(PatchTest, TheSelfTestFindsOneWrongBit) {
   const PatchSource source = source_of(base, config_);
   const Patch patch = plan_patch(base, source, std::nullopt);
   const std::uint64_t second_piece = std::uint64_t{20} << 20;
-  for (const auto& [tensor, at] :
-       {std::pair{"token_embd.weight", second_piece}, std::pair{"blk.0.ffn_down.weight", 77UL},
-        std::pair{"blk.1.ffn_down.weight", 77UL}}) {
+  struct Flip {
+    const char* tensor;
+    std::uint64_t at;
+    const char* named;
+  };
+  for (const auto& [tensor, at, named] : {Flip{"token_embd.weight", second_piece, "token_embd.weight"},
+                                          Flip{"blk.0.ffn_down.weight", 77, "blk.0.ffn_down.weight"},
+                                          Flip{"blk.1.ffn_down.weight", 77, "model.layers.1.mlp.down_proj.weight"}}) {
     write_patch(path("patched"), patch);
     ASSERT_EQ(complaint(patch), "");
     flip(tensor, at);
-    EXPECT_THAT(complaint(patch), HasSubstr(tensor));
+    EXPECT_THAT(complaint(patch), HasSubstr(named));
   }
 }
 

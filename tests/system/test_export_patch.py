@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 import training
 from adapter_reference import AdaptedModel
-from exports import ALPHAS, MODEL, fields, needs_llama_cpp, random_model, tokens_of
+from exports import ACCEPTING, ALPHAS, MODEL, fields, needs_llama_cpp, random_model, tokens_of
 from gguf_files import OTHERS_KEYS, fields_in_order, requantized, rewrite, tensors_of, weights
 from test_eval import LAYERS, write_adapter
 
@@ -60,8 +60,9 @@ def foreign(base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def patch(nkat):
-    def run(base, output, adapter, code=0, **options):
-        words = [word for name, value in options.items() for word in ["--" + name.replace("_", "-"), *([] if value is True else [str(value)])]]
+    def run(base, output, adapter, code=0, strict=False, **options):
+        words = [] if strict or options.get("self_test") == "off" else list(ACCEPTING)
+        words += [word for name, value in options.items() for word in ["--" + name.replace("_", "-"), *([] if value is True else [str(value)])]]
         done = nkat("export", "--patch", base, "--adapter", adapter, "--output", output, "--json", *words)
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout) if code == 0 else done.stderr
@@ -90,8 +91,26 @@ def test_patched_from_the_checkpoint_is_the_normal_export(kind, base, patch, exp
     found = fields(tmp_path / "patched.gguf")
     ours = {name: value for name, value in fields(tmp_path / "normal.gguf").items() if name.startswith("nkat.")}
     assert {name: found[name] for name in ours} == ours and found["nkat.merged_from"][1] == "checkpoint"
-    assert json.loads((tmp_path / "export.json").read_text()) == report
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "Modelfile") == ["export.json", "normal.gguf", "patched.gguf"]
+    assert json.loads((tmp_path / "patched.export.json").read_text()) == report
+    files = ["Modelfile", "export.json", "normal.gguf", "patched.export.json", "patched.gguf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
+
+
+def test_lost_layers_end_in_5_with_the_file_in_place(base, patch, adapter, tmp_path):
+    error = patch(base("q4_0"), tmp_path / "patched.gguf", adapter, code=5, strict=True, model_path=MODEL)
+    assert "lost in layers" in error and "--maximum-noise q4_0=" in error
+    assert json.loads((tmp_path / "export.json").read_text())["lost_layers"]
+    same_but_for(base("q4_0"), tmp_path / "patched.gguf", DOWN)
+
+
+def test_a_patch_is_tested_on_logits_where_there_is_a_tokenizer(base, patch, adapter, tmp_path):
+    full = patch(base("q8_0"), tmp_path / "full.gguf", adapter, model_path=MODEL)
+    assert full["self_test"] == "full" and 0 < full["logits"]["mean_kl"] <= full["logits"]["maximum_kl"] == 0.02
+    assert full["logits"]["mean_kl"] < full["logits"]["base_mean_kl"]
+    refused = patch(base("q8_0"), tmp_path / "tight.gguf", adapter, code=5, model_path=MODEL, maximum_kl=1e-9)
+    assert "not put in place" in refused and not (tmp_path / "tight.gguf").exists()
+    alone = patch(base("q8_0"), tmp_path / "alone.gguf", adapter)
+    assert alone["self_test"] == "tensors" and alone["logits"] is None
 
 
 @needs_llama_cpp

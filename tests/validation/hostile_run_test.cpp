@@ -208,7 +208,7 @@ TEST_F(HostileRunTest, RefusesAHundredMegabytesWithoutALineInOneShortMessage) {
 }
 
 TEST_F(HostileRunTest, RefusesALongTextInOneShortMessage) {
-  write_metrics("\"" + std::string(1'000'000, 'x') + "\n");
+  write_metrics(fmt::format("\"{:x<1000000}\n", ""));
   EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:1: not valid JSON"));
 }
 

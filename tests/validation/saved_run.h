@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/file.h"
+#include "data/adapter_config.h"
 #include "data/checkpoint_folder.h"
 #include "data/safetensors.h"
 #include "data/step_metrics.h"
@@ -84,13 +85,10 @@ inline std::string series_bytes(const std::vector<data::StepMetrics>& lines, std
 inline std::map<std::string, std::string> checkpoint_files(
     std::int64_t step, const std::vector<data::StepMetrics>& lines, const AdapterShape& shape,
     const WeightFunction& weight = [](auto, auto, auto) { return 0.0F; }) {
-  const nlohmann::json config = {{"peft_type", "NKAT_SO8T"},
-                                 {"version", 1},
-                                 {"hidden_size", shape.hidden},
-                                 {"num_hidden_layers", shape.num_layers},
-                                 {"first_adapter_layer", shape.first_layer}};
+  const data::AdapterConfig config{
+      .hidden_size = shape.hidden, .num_hidden_layers = shape.num_layers, .first_adapter_layer = shape.first_layer};
   return {{data::kAdapterModelFile, adapter_bytes(shape, weight)},
-          {data::kAdapterConfigFile, config.dump()},
+          {data::kAdapterConfigFile, data::adapter_config_text(config)},
           {data::kStateTensors, series_bytes(lines, shape.layers())},
           {data::kStateJson, nlohmann::json{{"version", 1}, {"step", step}}.dump()}};
 }
