@@ -87,6 +87,49 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
   return complaints;
 }
 
+void declare_patch(OptionList& options, ExportOptions& config) {
+  options.add(
+      "patch", config.patch,
+      {.help = "a quantised phi3 GGUF file of the adapter's base, made by anybody: only the ffn_down tensors that "
+               "the adapter changes are replaced, all else is copied bit for bit. Paired by its norms, which must "
+               "be those of --model-path, or of the base that the adapter names",
+       .value = "BASE.gguf"});
+  options.add("patch-type", config.patch_type,
+              {.help = "type of the replaced tensors, where the file's own can't be encoded here or keeps too little; "
+                       "empty: each keeps its own",
+               .choices = patch_types()});
+}
+
+void declare_importance(OptionList& options, ImportanceData& importance) {
+  options.add("importance", importance.files,
+              {.help = "JSONL files of text like what the model will serve, as FILE or FILE:N: errors of the rounding "
+                       "count by how strongly it drives each column; for four to six bits",
+               .value = "FILE"});
+  options.add("importance-tokens", importance.tokens,
+              {.help = "how many of its tokens to measure on, from the first on", .minimum = 1, .maximum = 1 << 24});
+  options.add("max-sequence-length", importance.max_sequence_length,
+              {.help = "tokens of its longest sample; longer ones are cut", .minimum = 2, .maximum = 131072});
+}
+
+void declare_self_test(OptionList& options, ExportOptions& config) {
+  options.add(
+      "self-test", config.self_test,
+      {.help = "full: before the file gets its name, decode every tensor, say how much of the adapter survived, "
+               "and compare logits with backbone + adapter; tensors: without logits",
+       .choices = {"full", "tensors", "off"}});
+  options.add("minimum-survived", config.minimum_survived,
+              {.help = "a layer's change to ffn_down is lost where less of it survives, by stored type (q4_K=0.3) or "
+                       "for all; without: all=0.5. Lost layers end in exit code 5",
+               .value = "TYPE=SHARE"});
+  options.add("maximum-noise", config.maximum_noise,
+              {.help = "or where the type's rounding noise is larger, in units of the change; without: all=4",
+               .value = "TYPE=RATIO"});
+  options.add("maximum-kl", config.maximum_kl,
+              {.help = "a file whose mean KL from backbone + adapter is larger, in nats a token, is not put in place; "
+                       "0: by quantization, from 1e-6 (f32) over 0.02 (q8_0) to 1 (q4); 1000 takes any",
+               .minimum = 0});
+}
+
 }  // namespace
 
 std::string ExportOptions::resolved_quantization() const {
@@ -104,16 +147,7 @@ void declare_options(OptionList& options, ExportOptions& config) {
               {.help = "adapter or checkpoint folder; without it the base alone is exported", .value = "DIR"});
   options.add("output", config.output,
               {.help = "the GGUF file, or with --format hf the folder, to write", .value = "PATH", .required = true});
-  options.add(
-      "patch", config.patch,
-      {.help = "a quantised phi3 GGUF file of the adapter's base, made by anybody: only the ffn_down tensors that "
-               "the adapter changes are replaced, all else is copied bit for bit. Paired by its norms, which must "
-               "be those of --model-path, or of the base that the adapter names",
-       .value = "BASE.gguf"});
-  options.add("patch-type", config.patch_type,
-              {.help = "type of the replaced tensors, where the file's own can't be encoded here or keeps too little; "
-                       "empty: each keeps its own",
-               .choices = patch_types()});
+  declare_patch(options, config);
   options.add("format", config.format, {.help = "what to write", .choices = {"gguf", "hf"}});
   std::vector<std::string> quantizations = mix_names();
   quantizations.insert(quantizations.begin(), "auto");
@@ -130,30 +164,8 @@ void declare_options(OptionList& options, ExportOptions& config) {
   options.add("name", config.name,
               {.help = "general.name; llama.cpp treats the tokenizer as Phi-3's only where it holds phi-3 or phi3",
                .value = "TEXT"});
-  options.add("importance", config.importance.files,
-              {.help = "JSONL files of text like what the model will serve, as FILE or FILE:N: errors of the rounding "
-                       "count by how strongly it drives each column; for four to six bits",
-               .value = "FILE"});
-  options.add("importance-tokens", config.importance.tokens,
-              {.help = "how many of its tokens to measure on, from the first on", .minimum = 1, .maximum = 1 << 24});
-  options.add("max-sequence-length", config.importance.max_sequence_length,
-              {.help = "tokens of its longest sample; longer ones are cut", .minimum = 2, .maximum = 131072});
-  options.add(
-      "self-test", config.self_test,
-      {.help = "full: before the file gets its name, decode every tensor, say how much of the adapter survived, "
-               "and compare logits with backbone + adapter; tensors: without logits",
-       .choices = {"full", "tensors", "off"}});
-  options.add("minimum-survived", config.minimum_survived,
-              {.help = "a layer's change to ffn_down is lost where less of it survives, by stored type (q4_K=0.3) or "
-                       "for all; without: all=0.5. Lost layers end in exit code 5",
-               .value = "TYPE=SHARE"});
-  options.add("maximum-noise", config.maximum_noise,
-              {.help = "or where the type's rounding noise is larger, in units of the change; without: all=4",
-               .value = "TYPE=RATIO"});
-  options.add("maximum-kl", config.maximum_kl,
-              {.help = "a file whose mean KL from backbone + adapter is larger, in nats a token, is not put in place; "
-                       "0: by quantization, from 1e-6 (f32) over 0.02 (q8_0) to 1 (q4); 1000 takes any",
-               .minimum = 0});
+  declare_importance(options, config.importance);
+  declare_self_test(options, config);
   options.add(
       "allow-base-mismatch", config.allow_base_mismatch,
       {.help = "merge into a base that the adapter was not trained on: its rotations then act on other features, "
