@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 #include "core/error.h"
 
@@ -55,17 +56,28 @@ void sync_folder(const fs::path& folder) {
   if (!file || ::fsync(file.get()) != 0) fail_write(named, "fsync of the folder");
 }
 
-// Names end in <process>-<counter>.
+// The process that a temporary name belongs to (it ends in <process>-<counter>); nothing for any other name.
+std::optional<pid_t> process_of(const std::string& name) {
+  const std::size_t mark = name.rfind(kTemporaryMark);
+  if (mark == std::string::npos) return std::nullopt;
+  const char *begin = name.data() + mark + kTemporaryMark.size(), *end = name.data() + name.size();
+  pid_t process = 0;
+  int counter = 0;
+  const auto [dash, error] = std::from_chars(begin, end, process);
+  if (error != std::errc() || process <= 0 || dash == end || *dash != '-') return std::nullopt;
+  const auto [stop, counter_error] = std::from_chars(dash + 1, end, counter);
+  if (counter_error != std::errc() || stop != end) return std::nullopt;
+  return process;
+}
+
+// Of this name only: others in the folder may be in work.
 void remove_temporaries_of_dead_processes(const fs::path& path) {
   const std::string start = path.filename().string() + std::string(kTemporaryMark);
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(path.has_parent_path() ? path.parent_path() : ".", ignored)) {
     const std::string name = entry.path().filename().string();
-    pid_t process = 0;
-    if (!name.starts_with(start)) continue;
-    const char* end = name.data() + name.size();
-    if (std::from_chars(name.data() + start.size(), end, process).ec != std::errc() || process <= 0) continue;
-    if (::kill(process, 0) != 0 && errno == ESRCH) fs::remove(entry.path(), ignored);
+    const std::optional<pid_t> process = name.starts_with(start) ? process_of(name) : std::nullopt;
+    if (process && ::kill(*process, 0) != 0 && errno == ESRCH) fs::remove_all(entry.path(), ignored);
   }
 }
 
@@ -115,6 +127,7 @@ void DurableFile::publish() {
 
 DurableFolder::DurableFolder(const fs::path& final_path)
     : final_(final_path), temporary_(temporary_sibling(final_path)) {
+  remove_temporaries_of_dead_processes(final_path);
   if (::mkdir(temporary_.c_str(), 0777) != 0) fail_write(temporary_, "creating the folder");
 }
 
@@ -148,9 +161,7 @@ void DurableFolder::publish() {
 void remove_stale_temporaries(const fs::path& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos) {
-      fs::remove_all(entry.path(), ignored);
-    }
+    if (process_of(entry.path().filename().string())) fs::remove_all(entry.path(), ignored);
   }
 }
 

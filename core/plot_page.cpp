@@ -6,23 +6,19 @@
 #include <fstream>
 
 #include "core/log.h"
+#include "core/shell_quote.h"
 
 namespace nkat {
 namespace {
 
-constexpr std::string_view kGnuplotQuote = "''";
-constexpr std::string_view kShellQuote = "'\\''";
-
-// In single quotes; `quote` is how a quote is written between them.
-std::string quoted(const fs::path& path, std::string_view quote) {
+// As gnuplot reads it: in single quotes, a quote twice.
+std::string gnuplot_quoted(const fs::path& path) {
   std::string text = "'";
   for (const char letter : path.string()) {
-    if (letter == '\'')
-      text += quote;
-    else
-      text += letter;
+    text += letter;
+    if (letter == '\'') text += letter;
   }
-  return text + "'";
+  return text += '\'';
 }
 
 // gnuplot's own words: the last line that it complained with.
@@ -70,10 +66,10 @@ bool PlotPage::write(const fs::path& path) const {
   const fs::path complaints = path.string() + ".complaints";
   try {
     // "true": gnuplot's exit status is told by `finished`.
-    Gnuplot gnuplot("gnuplot 2>" + quoted(complaints, kShellQuote) + "; true");
-    gnuplot << terminal_ << "set output " << quoted(temporary, kGnuplotQuote) << "\nset grid lc rgb '#DDDDDD'\n"
-            << tables_ << commands_ << "\nset output\nif (GPVAL_ERRNO == 0) { set print "
-            << quoted(finished, kGnuplotQuote) << "; print 1 }\n";
+    Gnuplot gnuplot("gnuplot 2>" + shell_quoted(complaints.string()) + "; true");
+    gnuplot << terminal_ << "set output " << gnuplot_quoted(temporary) << "\nset grid lc rgb '#DDDDDD'\n"
+            << tables_ << commands_ << "\nset output\nif (GPVAL_ERRNO == 0) { set print " << gnuplot_quoted(finished)
+            << "; print 1 }\n";
   } catch (const std::exception& failure) {
     log::warning(fmt::format("no plot: {}", failure.what()));
   }

@@ -70,9 +70,19 @@ fs::path modelfile_path(const fs::path& output) {
 
 std::string marked(const std::string& modelfile) { return modelfile + mark_of(modelfile); }
 
-bool is_report(const fs::path& path, const std::string& format) {
-  const Json report = read_report(path);
-  return !report.is_null() && report.value("format", Json()) == format;
+std::set<std::string> reported_files(const fs::path& report) {
+  const Json content = read_report(report);
+  std::set<std::string> names;
+  if (content.is_null() || !content.contains("files")) return names;
+  for (const Json& name : content["files"]) {
+    if (name.is_string()) names.insert(name.get<std::string>());
+  }
+  return names;
+}
+
+void remove_outdated_report(const fs::path& output) {
+  std::error_code ignored;
+  fs::remove(report_path(output), ignored);
 }
 
 }  // namespace nkat::exporting

@@ -6,6 +6,7 @@
 // last line is a mark of the lines before it): one that somebody edited is somebody's.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "core/file.h"
@@ -20,7 +21,10 @@ fs::path modelfile_path(const fs::path& output);
 // The text with the mark as its last line.
 std::string marked(const std::string& modelfile);
 
-// Is there a report of an export in this format ("hf") under this name?
-bool is_report(const fs::path& path, const std::string& format);
+// What the report of a folder says that the export wrote; empty if it is none.
+std::set<std::string> reported_files(const fs::path& report);
+
+// Removes the report of an older file of this name, which a new one is about to replace.
+void remove_outdated_report(const fs::path& output);
 
 }  // namespace nkat::exporting

@@ -20,45 +20,13 @@
 #include "export/gguf_export.h"
 #include "export/hf_export.h"
 #include "export/modelfile.h"
+#include "export/output_check.h"
 #include "export/patch_command.h"
 #include "export/self_test_options.h"
 #include "models/weights.h"
 
 namespace nkat::exporting {
 namespace {
-
-constexpr std::int64_t kServedContext = 4096;
-
-fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
-
-bool is_gguf(const fs::path& path) {
-  const MappedFile file(path);
-  const auto magic = std::as_bytes(std::span(gguf::kMagic));
-  return file.bytes().size() >= magic.size() && std::ranges::equal(file.bytes().first(magic.size()), magic);
-}
-
-// Nothing of the user's is replaced but an earlier export.
-void check_output(const ExportOptions& options) {
-  const fs::path output = options.output;
-  if (!fs::exists(output)) return create_folders(folder_of(output));
-  if (options.format == "gguf") {
-    if (fs::is_directory(output))
-      throw ConfigError(fmt::format("--output: the name of a file was expected, {} is a folder", options.output));
-    if (!is_gguf(output))
-      throw ConfigError(fmt::format("--output: {} is no GGUF file and is not replaced; name another", options.output));
-    return;
-  }
-  if (!fs::is_directory(output))
-    throw ConfigError(fmt::format("--output: the name of a folder was expected, {} is a file", options.output));
-  if (fs::equivalent(output, options.model_path))
-    throw ConfigError(fmt::format("--output: {} is the model itself; name another folder", options.output));
-  if (!fs::is_empty(output) && !is_report(output / kReportFile, "hf")) {
-    throw ConfigError(fmt::format(
-        "--output: {} holds other files and would be replaced as a whole; name a new folder, or one that an "
-        "earlier export wrote",
-        options.output));
-  }
-}
 
 std::string checked_name(const ExportOptions& options, const Vocabulary& vocabulary) {
   const bool strips = vocabulary.strips_after_special;
@@ -101,59 +69,91 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   report.context_length =
       options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
   gguf::GgufMetadata metadata = make_metadata(options, source, mix, static_cast<std::uint32_t>(report.context_length));
+  const std::vector<PlannedTensor> plan = plan_tensors(source.config, mix);
+  create_folders(folder_of(options.output));
+  if (!options.importance.files.empty()) require_room(options.output, metadata, plan);
   const Importance importance = importance_of(options, source, report);
   add_importance(importance, metadata);
-  const std::vector<PlannedTensor> plan = plan_tensors(source.config, mix);
   report.fall_backs = fall_backs(plan);
   for (const PlannedTensor& one : plan) ++report.tensors[gguf::traits(one.stored).name];
   SelfTestOptions test = self_test_options(options, source.config, stored_types(plan));
-  test.weighted = importance.tokens() > 0;
+  if (importance.tokens() > 0)
+    test.is_weighted = [&](const Phi3Tensor& tensor) { return !importance.of(tensor).empty(); };
+  report.served_context = served_context(source.config);
   write_merged_gguf(options.output, metadata, plan, {source.weights, importance}, [&](const fs::path& written) {
-    if (options.self_test != "off") report.found = self_test_gguf(written, plan, source.config, source.weights, test);
+    if (options.self_test != "off") {
+      report.found = self_test_gguf(written, plan, source.config, source.weights, test);
+      require_predictions(report.found, options.output);
+    }
+    remove_outdated_report(options.output);
   });
+  report.in_place = true;
   report.bytes = fs::file_size(options.output);
-  const std::int64_t served = std::min(kServedContext, source.config.original_max_position_embeddings);
   report.modelfile = modelfile_path(options.output).string();
-  write_file_durably(report.modelfile,
-                     marked(modelfile(fs::path(options.output).filename().string(), chat_template.name(), served)));
+  write_file_durably(report.modelfile, marked(modelfile(fs::path(options.output).filename().string(),
+                                                        chat_template.name(), report.served_context)));
 }
 
 void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,
                    ExportReport& report) {
   const gguf::GgmlType type = *gguf::parse_ggml_type(report.quantization);
   const SelfTestOptions test = self_test_options(options, source.config, {type});
-  remove_stale_temporaries(folder_of(options.output));
+  create_folders(folder_of(options.output));
   DurableFolder folder(options.output);
   write_merged_folder(folder,
                       {.model_folder = options.model_path,
                        .type = type,
                        .shard_bytes = static_cast<std::uint64_t>(options.max_shard_mib) << 20},
                       source.config, source.weights);
-  for (const auto& file : fs::directory_iterator(folder.temporary_path())) report.bytes += file.file_size();
-  if (options.self_test != "off") report.found = self_test_folder(folder.temporary_path(), type, source.weights, test);
+  report.files.emplace_back(kReportFile);
+  for (const auto& file : fs::directory_iterator(folder.temporary_path())) {
+    report.files.push_back(file.path().filename().string());
+    report.bytes += file.file_size();
+  }
+  std::ranges::sort(report.files);
+  if (options.self_test != "off") {
+    report.found = self_test_folder(folder.temporary_path(), type, source.weights, test);
+    require_predictions(report.found, options.output);
+  }
   report.tensors[gguf::traits(type).name] = static_cast<int>(models::expected_tensors(source.config).size());
   report.report_file = (fs::path(options.output) / kReportFile).string();
   report.seconds = seconds();
-  folder.write(kReportFile, report_json(report).dump(2) + "\n");
+  report.in_place = true;
+  folder.write(kReportFile, json_text(report_json(report)));
   folder.publish();
 }
 
-ExitCode run_export(ExportOptions options) {
-  const auto started = std::chrono::steady_clock::now();
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  };
-  const fs::path output = fs::path(options.output).lexically_normal();
-  options.output = (output.has_filename() ? output : output.parent_path()).string();  // "out/hf/" is "out/hf"
-  check_output(options);
-  if (options.is_patch()) {
-    PatchReport patch = export_patch(options);
-    patch.report.seconds = seconds();
-    write_file_durably(patch.report.report_file, report_json(patch).dump(2) + "\n");
-    std::cout << (options.json ? report_json(patch).dump(2) + "\n" : report_text(patch)) << std::flush;
-    require_survival(patch.report);
-    return ExitCode::kDone;
+// The report beside a file that is in place already.
+void keep_report(const std::string& path, const nlohmann::ordered_json& report, const std::string& output) {
+  try {
+    write_file_durably(path, json_text(report));
+  } catch (const DeviceError& error) {
+    throw DeviceError(fmt::format("{}; {} itself is in place, its report is not", error.what(), output));
   }
+}
+
+template <class Report>
+void print_report(const Report& report, bool as_json) {
+  std::cout << (as_json ? json_text(report_json(report)) : report_text(report)) << std::flush;
+}
+
+ExitCode run_patch(const ExportOptions& options, const std::function<double()>& seconds) {
+  PatchReport patch;
+  patch.report.output = options.output;
+  try {
+    export_patch(options, patch);
+  } catch (const CheckError&) {
+    print_report(patch, options.json);
+    throw;
+  }
+  patch.report.seconds = seconds();
+  keep_report(patch.report.report_file, report_json(patch), options.output);
+  print_report(patch, options.json);
+  require_survival(patch.report);
+  return ExitCode::kDone;
+}
+
+ExitCode run_whole_export(const ExportOptions& options, const std::function<double()>& seconds) {
   const ExportSource source = open_source(options);
   ExportReport report;
   report.output = options.output;
@@ -161,17 +161,32 @@ ExitCode run_export(ExportOptions options) {
   report.quantization = options.resolved_quantization();
   report.provenance = source.provenance;
   report.self_test = options.self_test;
-  if (options.format == "hf") {
-    export_folder(options, source, seconds, report);
-  } else {
-    export_gguf(options, source, report);
-    report.seconds = seconds();
-    report.report_file = report_path(options.output).string();
-    write_file_durably(report.report_file, report_json(report).dump(2) + "\n");
+  try {
+    if (options.format == "hf") {
+      export_folder(options, source, seconds, report);
+    } else {
+      export_gguf(options, source, report);
+      report.seconds = seconds();
+      report.report_file = report_path(options.output).string();
+      keep_report(report.report_file, report_json(report), options.output);
+    }
+  } catch (const CheckError&) {
+    print_report(report, options.json);
+    throw;
   }
-  std::cout << (options.json ? report_json(report).dump(2) + "\n" : report_text(report)) << std::flush;
+  print_report(report, options.json);
   require_survival(report);
   return ExitCode::kDone;
+}
+
+ExitCode run_export(ExportOptions options) {
+  const auto started = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  };
+  options.output = resolved_output(options.output).string();
+  check_output(options);
+  return options.is_patch() ? run_patch(options, seconds) : run_whole_export(options, seconds);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "export/quantization_mix.h"
 #include "export/quantize/ggml_type.h"
 #include "export/survival.h"
@@ -28,6 +29,13 @@ void add_self_test_complaints(const ExportOptions& config, const OptionList& opt
     complaints.emplace_back("--maximum-kl needs --self-test full");
 }
 
+void add_text_complaints(const ExportOptions& config, std::vector<std::string>& complaints) {
+  for (const auto& [name, text] : {std::pair{"output", &config.output}, std::pair{"name", &config.name}}) {
+    if (find_invalid_utf8(*text) != std::string::npos)
+      complaints.push_back(fmt::format("--{}: UTF-8 was expected, found other bytes", name));
+  }
+}
+
 std::vector<std::string> complaints_about_patch(const ExportOptions& config, const OptionList& options) {
   std::vector<std::string> complaints;
   if (config.adapter.empty()) complaints.push_back("--patch needs --adapter, whose layers' ffn_down it replaces");
@@ -39,6 +47,7 @@ std::vector<std::string> complaints_about_patch(const ExportOptions& config, con
         "as it is",
         name));
   }
+  add_text_complaints(config, complaints);
   add_self_test_complaints(config, options, complaints);
   return complaints;
 }
@@ -81,6 +90,7 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
     if (config.importance.files.empty() && options.given(name))
       complaints.push_back(fmt::format("--{} belongs to --importance", name));
   }
+  add_text_complaints(config, complaints);
   add_self_test_complaints(config, options, complaints);
   if (config.adapter.empty() && config.allow_base_mismatch)
     complaints.push_back("--allow-base-mismatch needs --adapter");
@@ -102,8 +112,8 @@ void declare_patch(OptionList& options, ExportOptions& config) {
 
 void declare_importance(OptionList& options, ImportanceData& importance) {
   options.add("importance", importance.files,
-              {.help = "JSONL files of text like what the model will serve, as FILE or FILE:N: errors of the rounding "
-                       "count by how strongly it drives each column; for four to six bits",
+              {.help = "JSONL files of text like what the model will serve (FILE:N uses one N times): errors of the "
+                       "rounding count by how strongly it drives each column; for four to six bits",
                .value = "FILE"});
   options.add("importance-tokens", importance.tokens,
               {.help = "how many of its tokens to measure on, from the first on", .minimum = 1, .maximum = 1 << 24});
@@ -126,7 +136,7 @@ void declare_self_test(OptionList& options, ExportOptions& config) {
                .value = "TYPE=RATIO"});
   options.add("maximum-kl", config.maximum_kl,
               {.help = "a file whose mean KL from backbone + adapter is larger, in nats a token, is not put in place; "
-                       "0: by quantization, from 1e-6 (f32) over 0.02 (q8_0) to 1 (q4); 1000 takes any",
+                       "0: by the coarsest type, from 1e-6 (f32) over 0.02 (q8_0) to 1 (q4); 1000 takes any",
                .minimum = 0});
 }
 

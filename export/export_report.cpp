@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "core/shell_quote.h"
 #include "core/version.h"
 
 namespace nkat::exporting {
@@ -59,6 +61,7 @@ Json logits_json(const std::optional<LogitsCheck>& check) {
           {"largest_kl", check->largest_kl},
           {"top1_agreement", check->top1_agreement},
           {"base_mean_kl", check->base_mean_kl ? Json(*check->base_mean_kl) : Json(nullptr)},
+          {"nearer_than_base", check->base_mean_kl ? Json(check->mean_kl < *check->base_mean_kl) : Json(nullptr)},
           {"maximum_kl", check->maximum_kl}};
 }
 
@@ -74,6 +77,20 @@ std::string logits_lines(const LogitsCheck& check) {
   return text;
 }
 
+// "q4_K" or "q4_K, q6_K": the types in which layers are lost.
+std::string lost_types(const std::vector<TensorSurvival>& lost) {
+  std::set<std::string> types;
+  for (const TensorSurvival& one : lost) types.insert(one.type);
+  return fmt::format("{}", fmt::join(types, ", "));
+}
+
+std::vector<TensorSurvival> lost_tensors(const ExportReport& report) {
+  std::vector<TensorSurvival> lost;
+  std::ranges::copy_if(report.found.survival, std::back_inserter(lost),
+                       [](const TensorSurvival& one) { return one.fate() == Fate::kLost; });
+  return lost;
+}
+
 std::string survival_table(const ExportReport& report) {
   std::string text = "\nwhat survived of the adapter's change to ffn_down (1: all; noise in units of the change)\n";
   text += fmt::format("{:>5}  {:<5} {:>9} {:>9} {:>9}  {}\n", "layer", "type", "change", "survived", "noise", "");
@@ -85,25 +102,31 @@ std::string survival_table(const ExportReport& report) {
   const std::vector<std::int64_t> lost = layers_of(report, Fate::kLost), weak = layers_of(report, Fate::kWeak);
   if (!lost.empty()) {
     text += fmt::format(
-        "LOST in layers {}: less than the least share is left, or the noise of {} is above the limit; their gates are "
-        "nearly shut, or the type is too coarse (q8_0 and f16 keep more)\n",
-        fmt::join(lost, ", "), report.quantization);
+        "LOST in layers {}, stored as {}: less than the least share is left, or the rounding noise is above the "
+        "limit\n",
+        fmt::join(lost, ", "), lost_types(lost_tensors(report)));
   }
   if (!weak.empty())
     text += fmt::format("weak in layers {}: noise above the change, or a tenth off\n", fmt::join(weak, ", "));
+  if (!layers_of(report, Fate::kNotJudged).empty()) {
+    text +=
+        "NOT JUDGED: these figures are relative to the file's own weights, whose rounding is not in them; with "
+        "--model-path they are measured from the base's weights\n";
+  }
   return text;
 }
 
 // Why: llama.cpp chooses long or short factors by the context it allocates, not by the text.
 std::string serving_lines(const ExportReport& report) {
   constexpr std::int64_t kKoboldReserve = 128, kKoboldStep = 256;
-  const std::int64_t context = std::min<std::int64_t>(4096, report.context_length);
+  const std::int64_t context = report.served_context;
+  const std::string file = shell_quoted(report.output);
   std::string text = fmt::format(
       "\nserve it (up to {0} tokens, so that the short rope factors apply):\n  llama-server -m {1} -c {0}\n"
       "  ollama create NAME -f {2}\n",
-      context, report.output, report.modelfile);
+      context, file, shell_quoted(report.modelfile));
   if (context > 2 * kKoboldStep) {
-    text += fmt::format("  koboldcpp --model {} --contextsize {}    (it adds up to {} of its own)\n", report.output,
+    text += fmt::format("  koboldcpp --model {} --contextsize {}    (it adds up to {} of its own)\n", file,
                         context - kKoboldStep, kKoboldReserve);
   }
   return text;
@@ -116,12 +139,15 @@ Json report_json(const ExportReport& report) {
   for (const TensorSurvival& one : report.found.survival) survival.push_back(survival_json(one));
   return {{"nkat", kVersion},
           {"output", report.output},
+          {"in_place", report.in_place},
           {"report", report.report_file},
           {"modelfile", report.modelfile.empty() ? Json(nullptr) : Json(report.modelfile)},
           {"format", report.format},
           {"quantization", report.quantization},
           {"bytes", report.bytes},
+          {"files", report.files},
           {"context_length", report.context_length > 0 ? Json(report.context_length) : Json(nullptr)},
+          {"served_context", report.served_context > 0 ? Json(report.served_context) : Json(nullptr)},
           {"tensors", report.tensors},
           {"fall_backs", report.fall_backs},
           {"importance", importance_json(report)},
@@ -141,29 +167,32 @@ std::string report_text(const ExportReport& report) {
   std::string text =
       fmt::format("{}: {} of {}, {} tensors in {}\n", report.output, format_bytes(static_cast<double>(report.bytes)),
                   report.quantization, types, format_duration(report.seconds));
-  text += fmt::format("report: {}\n", report.report_file);
+  if (!report.in_place) text = fmt::format("{}: NOT PUT IN PLACE, a check failed\n", report.output);
+  if (!report.report_file.empty()) text += fmt::format("report: {}\n", report.report_file);
   if (!report.modelfile.empty()) text += fmt::format("for Ollama: {}\n", report.modelfile);
   for (const std::string& line : report.fall_backs) text += "falls back: " + line + "\n";
   if (!report.importance_files.empty())
     text += fmt::format("columns weighed by their second moments over {} tokens\n", report.importance_tokens);
   if (!report.found.survival.empty() && report.provenance.has_adapter()) text += survival_table(report);
   if (report.found.logits) text += logits_lines(*report.found.logits);
-  if (report.format == "gguf") text += serving_lines(report);
+  if (report.format == "gguf" && report.in_place) text += serving_lines(report);
   return text;
 }
 
 void require_survival(const ExportReport& report) {
-  std::vector<TensorSurvival> lost;
-  std::ranges::copy_if(report.found.survival, std::back_inserter(lost),
-                       [](const TensorSurvival& one) { return one.fate() == Fate::kLost; });
+  const std::vector<TensorSurvival> lost = lost_tensors(report);
   if (lost.empty()) return;
   throw CheckError(fmt::format(
-      "{}: the adapter's change is lost in layers {}, drowned in the rounding of {}; the {} was written as asked and "
-      "is "
-      "in place, but there it is the base and noise, not the adapter. Export in a finer type (q8_0, f16), or accept it "
-      "with {}",
-      report.output, fmt::join(layers_of(report, Fate::kLost), ", "), report.quantization,
-      report.format == "hf" ? "folder" : "file", accepting_options(lost)));
+      "{}: the adapter's change is below the limits in layers {}, stored as {}; the {} was written as asked and is in "
+      "place, but what is left there is the base and rounding noise. Their gates are nearly shut, or the type is too "
+      "coarse for them: take a finer one with {}, or accept it with {}",
+      report.output, fmt::join(layers_of(report, Fate::kLost), ", "), lost_types(lost),
+      report.format == "hf" ? "folder" : "file", report.format == "gguf-patch" ? "--patch-type" : "--quantization",
+      accepting_options(lost)));
+}
+
+std::string json_text(const Json& json) {
+  return json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace nkat::exporting

@@ -20,7 +20,10 @@ struct ExportReport {
   std::string format;
   std::string quantization;
   std::uint64_t bytes = 0;
+  bool in_place = false;               // false: a check failed before the output got its name
+  std::vector<std::string> files;      // of a folder
   std::int64_t context_length = 0;     // of a GGUF file; 0: a folder
+  std::int64_t served_context = 0;     // how much of it to serve (modelfile.h)
   std::map<std::string, int> tensors;  // by stored type
   std::vector<std::string> fall_backs;
   Provenance provenance;
@@ -34,6 +37,8 @@ struct ExportReport {
 
 nlohmann::ordered_json report_json(const ExportReport& report);
 std::string report_text(const ExportReport& report);
+// Indented; names that are no UTF-8 are shown as far as they are.
+std::string json_text(const nlohmann::ordered_json& json);
 
 // CheckError if the adapter's change was lost in a layer. The file is in place all the same, and the message says so.
 void require_survival(const ExportReport& report);

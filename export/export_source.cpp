@@ -71,6 +71,12 @@ AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& conf
   if (config.hidden_size % static_cast<std::int64_t>(kBlockRows) != 0)
     throw ShapeError(fmt::format("{}: an adapter needs a base whose hidden size is a multiple of {}, found {}",
                                  folder.string(), kBlockRows, config.hidden_size));
+  if (!fs::exists(folder / models::kAdapterConfigFile)) {
+    throw DataError(
+        fmt::format("{}: an adapter folder was expected, with {} in it; of a run that is its adapter/, "
+                    "adapter-best/ or one of checkpoints/step-N",
+                    folder.string(), models::kAdapterConfigFile));
+  }
   const models::LoadedAdapter loaded = models::load_adapter(folder, config);
   AdapterParts parts{.blocks = host_blocks(loaded.adapter),
                      .provenance = {},

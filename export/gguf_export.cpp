@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/durable_file.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/signals.h"
@@ -46,6 +47,16 @@ std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan) {
   std::vector<std::string> lines;
   for (const auto& [line, count] : counts) lines.push_back(fmt::format("{} ({})", line, count));
   return lines;
+}
+
+void require_room(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan) {
+  const DurableFile attempt(path, gguf::gguf_file_size(metadata, writer_plan(plan)));
+}
+
+bool is_planned(const gguf::GgufTensor& found, const PlannedTensor& planned) {
+  std::vector<std::uint64_t> ne = planned.tensor.ne;
+  ne.resize(gguf::kMostDimensions, 1);
+  return found.name == planned.tensor.name && found.type == planned.stored && std::ranges::equal(found.ne, ne);
 }
 
 void produce_encoded(const MergedWeights& weights, const std::string& source, gguf::GgmlType type,

@@ -28,6 +28,12 @@ std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, Mix mi
 // "ffn_down.weight (6 tensors): q4_K as q5_0, rows of 96"; one line a kind, none if nothing falls back.
 std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan);
 
+// Throws what writing the file would for want of space or permission, before a long work begins.
+void require_room(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan);
+
+// Is the tensor of that file the planned one, by name, type and shape?
+bool is_planned(const gguf::GgufTensor& found, const PlannedTensor& planned);
+
 // What is encoded, and how its columns weigh.
 struct EncodedWeights {
   const MergedWeights& weights;

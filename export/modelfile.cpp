@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace nkat::exporting {
 namespace {
 
@@ -14,6 +16,11 @@ constexpr const char* kTagAfterUser =
 constexpr const char* kStops[] = {"<|end|>", "<|endoftext|>", "<|assistant|>"};
 
 }  // namespace
+
+std::int64_t served_context(const models::Phi3Config& config) {
+  constexpr std::int64_t kEnough = 4096;
+  return std::min(kEnough, config.original_max_position_embeddings);
+}
 
 std::string modelfile(const std::string& gguf_name, const std::string& form, std::int64_t context) {
   std::string text = fmt::format("FROM ./{}\nTEMPLATE \"\"\"{}\"\"\"\n", gguf_name,

@@ -85,12 +85,6 @@ void check_copy(const gguf::GgufFile& written, const gguf::GgufTensor& found, co
   base.release(original);
 }
 
-bool is_as_planned(const gguf::GgufTensor& found, const PlannedTensor& planned) {
-  std::vector<std::uint64_t> ne = planned.tensor.ne;
-  ne.resize(gguf::kMostDimensions, 1);
-  return found.name == planned.tensor.name && found.type == planned.stored && std::ranges::equal(found.ne, ne);
-}
-
 // Order, metadata and copied tensors; the replaced ones are named for the rest of the test.
 std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch& patch, const std::string& output) {
   if (written.metadata().pairs() != patch.metadata.pairs()) fail(output, "its metadata is not what was to be written");
@@ -100,7 +94,7 @@ std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch&
   for (std::size_t i = 0; i < patch.plan.size(); ++i) {
     const PlannedTensor& planned = patch.plan[i];
     const gguf::GgufTensor& found = written.tensors()[i];
-    if (!is_as_planned(found, planned))
+    if (!is_planned(found, planned))
       fail(output, fmt::format("tensor '{}' is not in the file as it was to be written", planned.tensor.name));
     const std::string& source = planned.tensor.source;
     if (source.empty()) {

@@ -7,14 +7,15 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "core/shell_quote.h"
 #include "export/companion_files.h"
+#include "export/modelfile.h"
+#include "export/output_check.h"
 #include "export/patch.h"
 #include "export/self_test_options.h"
 
 namespace nkat::exporting {
 namespace {
-
-constexpr std::int64_t kServedContext = 4096;
 
 void require_another_file(const ExportOptions& options) {
   std::error_code ignored;  // a file that isn't there is the reader's to name
@@ -47,9 +48,11 @@ std::vector<std::string> replacements(const Patch& patch) {
 // Logits need a tokenizer for their prompts, and a decoder for every tensor of the file.
 ExportOptions with_possible_self_test(ExportOptions options, const Patch& patch) {
   if (options.self_test != "full" || (!options.model_path.empty() && can_decode_all(patch))) return options;
-  log::warning(fmt::format(
-      "the self-test looks at tensors only: logits need {}",
-      options.model_path.empty() ? "the tokenizer of --model-path" : "decoders for all of the file's types"));
+  const std::string missing =
+      options.model_path.empty() ? "the tokenizer of --model-path" : "decoders for all of the file's types";
+  if (options.maximum_kl > 0)
+    throw ConfigError(fmt::format("--maximum-kl: the logits of this file can't be tested, that needs {}", missing));
+  log::warning("the self-test looks at tensors only: logits need " + missing);
   options.self_test = "tensors";
   return options;
 }
@@ -80,40 +83,45 @@ std::string report_text(const PatchReport& report) {
   if (report.importance)
     text += "the file was made with an importance matrix; it acts in the copied tensors, not in the replaced ones\n";
   return text + fmt::format("\nserve it as you served {} (-c {} keeps llama.cpp at the short rope factors)\n",
-                            report.base, report.served_context);
+                            shell_quoted(report.base), report.report.served_context);
 }
 
-PatchReport export_patch(const ExportOptions& options) {
+void export_patch(const ExportOptions& options, PatchReport& all) {
   require_another_file(options);
   const gguf::GgufFile base(options.patch);
   const PatchSource source = open_patch_source(base, options);
   const auto type = options.patch_type.empty() ? std::nullopt : gguf::parse_ggml_type(options.patch_type);
   const Patch patch = plan_patch(base, source, type);
+  const ExportOptions possible = with_possible_self_test(options, patch);
 
-  PatchReport all{.report = {},
-                  .base = options.patch,
-                  .merged_from = source.merged_from,
-                  .paired_by = source.paired_by,
-                  .replaced = replacements(patch)};
+  all.base = options.patch;
+  all.merged_from = source.merged_from;
+  all.paired_by = source.paired_by;
+  all.replaced = replacements(patch);
   all.importance = base.metadata().find("quantize.imatrix.file") != nullptr;
-  all.served_context = std::min(kServedContext, source.config.original_max_position_embeddings);
   ExportReport& report = all.report;
   report.output = options.output;
   report.format = "gguf-patch";
   report.quantization = quantization_of(base.metadata());
   report.context_length = base.metadata().number<std::uint32_t>("phi3.context_length");
+  report.served_context = served_context(source.config);
   for (const PlannedTensor& one : patch.plan) ++report.tensors[gguf::traits(one.stored).name];
   report.fall_backs = fall_backs(patch.plan);
   report.provenance = source.provenance;
-  const ExportOptions possible = with_possible_self_test(options, patch);
   report.self_test = possible.self_test;
-  const SelfTestOptions test = self_test_options(possible, source.config, stored_types(patch.plan));
+  SelfTestOptions test = self_test_options(possible, source.config, stored_types(patch.plan));
+  test.judges_rounding = source.merged_from == kMergedFromCheckpoint;
+  create_folders(folder_of(options.output));
   write_patch(options.output, patch, [&](const fs::path& written) {
-    if (report.self_test != "off") report.found = self_test_patch(written, patch, test);
+    if (report.self_test != "off") {
+      report.found = self_test_patch(written, patch, test);
+      require_predictions(report.found, options.output);
+    }
+    remove_outdated_report(options.output);
   });
+  report.in_place = true;
   report.bytes = fs::file_size(options.output);
   report.report_file = report_path(options.output).string();
-  return all;
 }
 
 }  // namespace nkat::exporting

@@ -13,14 +13,13 @@ struct PatchReport {
   std::string paired_by;
   std::vector<std::string> replaced;  // "ffn_down.weight: q4_1 to q8_0 (6 tensors)"
   bool importance = false;            // the base was made with an importance matrix
-  std::int64_t served_context = 0;
 };
 
 nlohmann::ordered_json report_json(const PatchReport& report);
 std::string report_text(const PatchReport& report);
 
-// Writes options.output and returns what it did, seconds aside. Errors: those of patch_source.h and patch.h;
-// ConfigError if the output is the base itself, by whatever name.
-PatchReport export_patch(const ExportOptions& options);
+// Writes options.output and fills `report`, seconds aside. Errors: those of patch_source.h and patch.h; ConfigError if
+// the output is the base itself, by whatever name. After a CheckError `report` says what was found.
+void export_patch(const ExportOptions& options, PatchReport& report);
 
 }  // namespace nkat::exporting

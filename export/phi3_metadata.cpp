@@ -84,7 +84,7 @@ GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& v
 
 void add_provenance(const Provenance& provenance, GgufMetadata& metadata) {
   Keys keys(metadata);
-  keys.text("nkat.version", kVersion);
+  keys.text(kVersionKey, kVersion);
   if (!provenance.base_sha256.empty()) keys.text("nkat.base_sha256", provenance.base_sha256);
   if (!provenance.has_adapter()) return;
   keys.u32("nkat.adapter.version", kAdapterVersion);

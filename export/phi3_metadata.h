@@ -17,6 +17,9 @@
 
 namespace nkat::exporting {
 
+// In every file that `nkat export` writes.
+inline constexpr const char* kVersionKey = "nkat.version";
+
 // What the nkat.* keys tell about where a file comes from.
 struct Provenance {
   std::string base_sha256;          // empty: not known

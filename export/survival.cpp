@@ -68,6 +68,7 @@ const char* fate_name(Fate fate) {
     case Fate::kKept: return "kept";
     case Fate::kWeak: return "weak";
     case Fate::kLost: return "lost";
+    case Fate::kNotJudged: return "not judged";
   }
   return "";
 }
@@ -75,6 +76,7 @@ const char* fate_name(Fate fate) {
 Fate TensorSurvival::fate() const {
   if (change == 0) return Fate::kUnchanged;
   if (survived < limit.minimum_survived || noise > limit.maximum_noise) return Fate::kLost;
+  if (!judged) return Fate::kNotJudged;
   return std::abs(survived - 1) > kWeakOffset || noise > kWeakNoise ? Fate::kWeak : Fate::kKept;
 }
 

@@ -38,7 +38,8 @@ class SurvivalLimits {
   std::map<std::string, double> minimum_survived_, maximum_noise_;
 };
 
-enum class Fate { kUnchanged, kKept, kWeak, kLost };
+// kNotJudged: measured against the file's own decoded weights, so that their rounding is not in the figures.
+enum class Fate { kUnchanged, kKept, kWeak, kLost, kNotJudged };
 const char* fate_name(Fate fate);  // "kept"
 
 struct TensorSurvival {
@@ -51,6 +52,7 @@ struct TensorSurvival {
   double distance = 0;  // |F - W'|
   double size = 0;      // |W'|
   SurvivalLimit limit = {};
+  bool judged = true;
 
   Fate fate() const;
 };

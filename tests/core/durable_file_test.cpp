@@ -108,6 +108,13 @@ TEST_F(DurableFileTest, RemovesWhatKilledProcessesStreamedUnderTheSameName) {
   EXPECT_THAT(names(), UnorderedElementsAre("b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"));
 }
 
+TEST_F(DurableFileTest, RemovesTheFoldersThatKilledProcessesLeftUnderTheSameName) {
+  for (const char* name : {"a.nkat-tmp-2147483646-0", "b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"})
+    fs::create_directory(folder_.path() / name);
+  DurableFolder(folder_.path() / "a");
+  EXPECT_THAT(names(), UnorderedElementsAre("b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"));
+}
+
 TEST_F(DurableFileTest, PublishesAFolderWholeOrNotAtAll) {
   const fs::path path = folder_.path() / "step-1";
   {
@@ -160,8 +167,9 @@ TEST_F(DurableFileTest, RemovesWhatAKilledProcessLeft) {
   folder_.write("a", "x");
   folder_.write("b.nkat-tmp-99-0", "x");
   fs::create_directory(folder_.path() / "step-1.nkat-tmp-99-1");
+  folder_.write("mine.nkat-tmp-backup.txt", "not of this form");
   remove_stale_temporaries(folder_.path());
-  EXPECT_THAT(names(), UnorderedElementsAre("a"));
+  EXPECT_THAT(names(), UnorderedElementsAre("a", "mine.nkat-tmp-backup.txt"));
 }
 
 }  // namespace

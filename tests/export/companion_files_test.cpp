@@ -59,11 +59,20 @@ TEST_F(CompanionFilesTest, AreNeverTheOutputItselfNorALinkOrAFolder) {
   EXPECT_EQ(modelfile_name("a.gguf"), "a.Modelfile");
 }
 
-TEST_F(CompanionFilesTest, TellAFoldersReportFromAFiles) {
-  const fs::path path = folder_.write("export.json", kReport);
-  EXPECT_TRUE(is_report(path, "gguf"));
-  EXPECT_FALSE(is_report(path, "hf"));
-  EXPECT_FALSE(is_report(folder_.path() / "none", "hf"));
+TEST_F(CompanionFilesTest, AFoldersReportNamesItsFiles) {
+  const fs::path report = folder_.write(
+      "export.json", R"({"nkat": "1", "format": "hf", "output": "a", "files": ["export.json", "config.json", 7]})");
+  EXPECT_EQ(reported_files(report), (std::set<std::string>{"config.json", "export.json"}));
+  EXPECT_TRUE(reported_files(folder_.path() / "none").empty());
+  EXPECT_TRUE(reported_files(folder_.write("of_a_file.json", kReport)).empty());
+}
+
+TEST_F(CompanionFilesTest, OnlyTheReportOfTheSameFileIsRemoved) {
+  folder_.write("export.json", kReport);
+  remove_outdated_report(folder_.path() / "b.gguf");
+  EXPECT_TRUE(fs::exists(folder_.path() / "export.json"));
+  remove_outdated_report(folder_.path() / "a.gguf");
+  EXPECT_FALSE(fs::exists(folder_.path() / "export.json"));
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ class SelfTestTest : public ::testing::Test {
   SelfTest test() const { return test(path_); }
   std::string complaint(const fs::path& path, Mix mix = Mix::kQ8_0) const {
     try {
-      test(path, mix);
+      require_predictions(test(path, mix), options_.output);
     } catch (const CheckError& error) {
       return error.what();
     }

@@ -74,16 +74,18 @@ def test_the_same_command_gives_the_same_bytes(export, open_adapter, tmp_path):
 
 def test_a_kill_leaves_the_old_file_or_the_new_one(nkat_path, export, open_adapter, tmp_path):
     path = tmp_path / "out" / "model.gguf"
+    export(path, adapter=open_adapter, quantization="q8_0", self_test="off")
+    older = path.read_bytes()
     export(path, adapter=open_adapter, quantization="f32")
     new = path.read_bytes()
     words = [nkat_path, "export", "--model-path", MODEL, "--adapter", open_adapter, "--output", path, "--quantization", "f32"]
     rng = random.Random(0)
     for _ in range(8):
-        path.write_bytes(b"GGUF, an older one")
+        path.write_bytes(older)
         child = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(0, 1))
         child.send_signal(signal.SIGKILL)
         child.wait()
-        assert path.read_bytes() in (b"GGUF, an older one", new)
+        assert path.read_bytes() in (older, new)
     export(path, adapter=open_adapter, quantization="f32")
     assert sorted(file.name for file in path.parent.iterdir()) == ["Modelfile", "export.json", "model.gguf"]

@@ -1,6 +1,7 @@
 """What `nkat export` refuses, by name and with the right exit code."""
 import json
 import shutil
+import subprocess
 
 import pytest
 import safetensors.torch
@@ -43,18 +44,53 @@ def test_wrong_words_are_refused(nkat, tmp_path, open_adapter):
     assert "is no GGUF file" in refusal(nkat, 2, "--output", tmp_path / "full" / "mine.txt")
     assert "is a file" in refusal(nkat, 2, "--output", tmp_path / "full" / "mine.txt", "--format", "hf")
     assert (tmp_path / "full" / "mine.txt").exists()
+    (tmp_path / "other.gguf").write_bytes(b"GGUF, of another maker")
+    assert "and is not replaced" in refusal(nkat, 2, "--output", tmp_path / "other.gguf")
+    assert "UTF-8 was expected" in refusal(nkat, 2, "--output", tmp_path / "x.gguf", "--name", b"phi-3 \xff".decode(errors="surrogateescape"))
 
+
+def test_a_folder_with_files_of_others_is_not_replaced(nkat, export, open_adapter, tmp_path):
+    export(tmp_path / "hf", adapter=open_adapter, format="hf")
+    export(tmp_path / "hf", adapter=open_adapter, format="hf", quantization="bf16")
+    (tmp_path / "hf" / "notes.txt").write_text("mine")
+    assert "other files (notes.txt)" in refusal(nkat, 2, "--output", tmp_path / "hf", "--format", "hf")
+    assert (tmp_path / "hf" / "notes.txt").read_text() == "mine"
+
+
+def test_a_link_is_followed(export, open_adapter, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link.gguf").symlink_to(tmp_path / "disk" / "real.gguf")
+    export(tmp_path / "link.gguf", adapter=open_adapter)
+    assert (tmp_path / "link.gguf").is_symlink() and (tmp_path / "disk" / "real.gguf").read_bytes()[:4] == b"GGUF"
+
+
+def test_exports_side_by_side_leave_each_other_alone(nkat_path, open_adapter, tmp_path):
+    words = [nkat_path, "export", "--model-path", MODEL, "--adapter", open_adapter, "--self-test", "off"]
+    (tmp_path / "mine.nkat-tmp-backup").write_text("mine")
+    for _ in range(2):
+        children = [subprocess.Popen([*map(str, words), "--output", str(tmp_path / name), *more], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                    for name, more in (("a", ["--format", "hf"]), ("b", ["--format", "hf"]), ("c.gguf", []))]
+        for child in children:
+            assert child.wait() == 0, child.stderr.read()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Modelfile", "a", "b", "c.gguf", "export.json", "mine.nkat-tmp-backup"]
+
+
+def test_a_file_beyond_its_bound_is_reported_and_not_put_in_place(nkat, open_adapter, tmp_path):
+    done = nkat("export", "--model-path", MODEL, "--adapter", open_adapter, "--output", tmp_path / "model.gguf", "--maximum-kl", "1e-9", "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 5 and not report["in_place"] and report["logits"]["mean_kl"] > 1e-9
+    assert report["logits"]["nearer_than_base"] and list(tmp_path.iterdir()) == []
 
 @pytest.mark.parametrize("value, quantization", [(float("nan"), "f32"), (float("inf"), "q4_k_m"), (1e6, "f16")])
-def test_weights_that_cannot_be_stored_are_refused_by_name(value, quantization, nkat, tmp_path):
+def test_weights_that_cannot_be_stored_are_refused_by_name(value, quantization, nkat, merged_file, tmp_path):
     shutil.copytree(MODEL, tmp_path / "model")
     tensors = safetensors.torch.load_file(MODEL / "model.safetensors")
     tensors["model.layers.3.self_attn.o_proj.weight"][5, 7] = value
     safetensors.torch.save_file(tensors, tmp_path / "model" / "model.safetensors")
-    (tmp_path / "model.gguf").write_bytes(b"GGUF, an older one")
+    shutil.copy(merged_file, tmp_path / "model.gguf")
     done = nkat("export", "--model-path", tmp_path / "model", "--output", tmp_path / "model.gguf", "--quantization", quantization)
     assert done.returncode == 3 and "layers.3.self_attn.o_proj" in done.stderr, done.stderr
-    assert (tmp_path / "model.gguf").read_bytes() == b"GGUF, an older one"
+    assert (tmp_path / "model.gguf").read_bytes() == merged_file.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.gguf"]
 
 

@@ -1,5 +1,7 @@
 #include "validation/report/checklist.h"
 
+#include "core/shell_quote.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -17,24 +19,16 @@ class Commands {
   explicit Commands(const Findings& findings) : run_(findings.run) {}
 
   std::string validate_with(const std::string& options) const {
-    const std::string model = run_.settings.model_path.empty() ? "DIR" : quoted(run_.settings.model_path);
-    return fmt::format("nkat validate --checkpoint-dir {} --model-path {} {}", quoted(run_.folder.string()), model,
-                       options);
+    const std::string model = run_.settings.model_path.empty() ? "DIR" : shell_quoted(run_.settings.model_path);
+    return fmt::format("nkat validate --checkpoint-dir {} --model-path {} {}", shell_quoted(run_.folder.string()),
+                       model, options);
   }
   std::string train_on(const std::string& options) const {
-    return fmt::format("nkat train --output-dir {} {} and the run's other options", quoted(run_.folder.string()),
+    return fmt::format("nkat train --output-dir {} {} and the run's other options", shell_quoted(run_.folder.string()),
                        options);
   }
 
  private:
-  static std::string quoted(const std::string& word) {
-    static constexpr std::string_view kSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,";
-    if (!word.empty() && word.find_first_not_of(kSafe) == std::string::npos) return word;
-    std::string text = "'";
-    for (const char letter : word) letter == '\'' ? text += "'\\''" : text += letter;
-    return text + "'";
-  }
-
   const RunRecords& run_;
 };
 
