@@ -183,7 +183,8 @@ void require_survival(const ExportReport& report) {
   const std::vector<TensorSurvival> lost = lost_tensors(report);
   if (lost.empty()) return;
   throw CheckError(fmt::format(
-      "{}: the adapter's change is below the limits in layers {}, stored as {}; the {} was written as asked and is in "
+      "{}: the adapter's change is lost in layers {}: stored as {} it is beyond the limits. The {} was written as "
+      "asked and is in "
       "place, but what is left there is the base and rounding noise. Their gates are nearly shut, or the type is too "
       "coarse for them: take a finer one with {}, or accept it with {}",
       report.output, fmt::join(layers_of(report, Fate::kLost), ", "), lost_types(lost),

@@ -51,11 +51,13 @@ fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.
 fs::path resolved_output(const std::string& output) {
   fs::path path = fs::path(output).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
-  std::error_code error;
-  if (!fs::is_symlink(path, error)) return path;
-  fs::path target = fs::weakly_canonical(path, error);
-  if (error) throw ConfigError(fmt::format("--output: {} is a link that leads nowhere", output));
-  return target;
+  constexpr int kMostLinks = 40;  // as the system allows
+  for (int i = 0; fs::is_symlink(fs::symlink_status(path)); ++i) {
+    if (i == kMostLinks) throw ConfigError(fmt::format("--output: {} is a link to itself", output));
+    const fs::path target = fs::read_symlink(path);
+    path = (target.is_absolute() ? target : folder_of(path) / target).lexically_normal();
+  }
+  return path;
 }
 
 void check_output(const ExportOptions& options) {
