@@ -183,7 +183,7 @@ void require_survival(const ExportReport& report) {
   const std::vector<TensorSurvival> lost = lost_tensors(report);
   if (lost.empty()) return;
   throw CheckError(fmt::format(
-      "{}: the adapter's change is lost in layers {}: stored as {} it is beyond the limits. The {} was written as "
+      "{}: the adapter's change is lost in layers {}: stored as {} it is beyond the limits; the {} was written as "
       "asked and is in "
       "place, but what is left there is the base and rounding noise. Their gates are nearly shut, or the type is too "
       "coarse for them: take a finer one with {}, or accept it with {}",
