@@ -100,5 +100,5 @@ def panels(measured: dict) -> list:
             found.append((what, "tokens a second, median and range", bars, None, ""))
     bars = bars_of(results_of(measured, "loss"), lambda result: (result["loss"],) * 3, lambda value: f"{math.exp(value):.3f}")
     if bars:
-        found.append(("held-out loss; above the bars: perplexity", "nats a target token", bars, measured["nkat"]["result"]["loss"], "adapter, nkat"))
+        found.append(("held-out loss on target tokens; above the bars: e^loss", "nats a target token", bars, measured["nkat"]["result"]["loss"], "adapter in nkat"))
     return found
