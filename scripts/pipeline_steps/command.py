@@ -5,12 +5,12 @@ import os
 import pathlib
 import subprocess
 
-from pipeline_steps import llama_tools, steps, summary
+from pipeline_steps import exports, llama_tools, steps, summary
 from pipeline_steps.children import Children
 from pipeline_steps.config import Config, read_config
 from pipeline_steps.errors import CHECK_FAILED, DONE, MACHINE, STOPPED, USAGE, PipelineError, Stopped
 from pipeline_steps.performance import Measurement
-from pipeline_steps.pipeline import Pipeline, say
+from pipeline_steps.pipeline import Pipeline, say, shell
 from pipeline_steps.record import Clock, Record
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -52,13 +52,15 @@ def run(config: Config, nkat: str) -> int:
     clock = Clock()
     trained = steps.train(pipeline)
     validated = steps.validate(pipeline, trained)
-    exported = steps.export(pipeline, trained)
+    exported = exports.export(pipeline, trained)
     measured = Measurement(pipeline, trained, exported).run()
     pipeline.record.keep_only(pipeline.names)
     page = summary.write(pipeline, {"train": trained, "validate": validated, "export": exported, "performance": measured})
     failures = summary.failures(pipeline)
     for message in failures:
         say(f"FAILED: {message}")
+    for message in summary.remarks(exported):
+        say(f"note: {message}")
     for what, reason in measured["missing"].items():
         say(f"{what}: not measured: {reason}")
     say(f"{page} after {clock.seconds():.0f} s")
@@ -75,7 +77,7 @@ def main(words: list[str], documentation: str) -> int:
         nkat = find_nkat()
         return run(read_config(words[0], nkat), nkat)
     except Stopped:
-        say(f"stopped; what is finished is saved, this goes on from there: scripts/pipeline {words[0]}")
+        say(f"stopped; what is finished is saved, this goes on from there: {shell(['scripts/pipeline', words[0]])}")
         return STOPPED
     except PipelineError as error:
         say(f"error: {error}")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:left;vertical-align:top}
 th{background:#f3f3f3}img{max-width:100%}pre{background:#f6f6f6;padding:.6em;overflow-x:auto;white-space:pre-wrap}
-.failed{border:2px solid #b00020;background:#fdecef;padding:.4em 1em}"""
+.failed,.remarks{border:2px solid #b00020;background:#fdecef;padding:.4em 1em;margin:1em 0}
+.remarks{border-color:#b8860b;background:#fff8e1}"""
 
 
 @dataclass
@@ -23,6 +24,13 @@ class Text:
 
 @dataclass
 class Failures:
+    messages: list[str]
+
+
+@dataclass
+class Remarks:
+    """What isn't a failure, but must be seen before the tables are."""
+
     messages: list[str]
 
 
@@ -57,6 +65,8 @@ def to_markdown(title: str, blocks: list, folder: pathlib.Path) -> str:
                 lines += [text]
             case Failures(messages):
                 lines += ["> **FAILED**", *(f"> - {message}" for message in messages)]
+            case Remarks(messages):
+                lines += ["> **Note**", *(f"> - {message}" for message in messages)]
             case Table(header, rows):
                 lines += ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
                 lines += ["| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows]
@@ -74,6 +84,11 @@ def html_table(table: Table) -> str:
     return f"<table><tr>{head}</tr>\n{body}</table>"
 
 
+def html_box(kind: str, title: str, messages: list[str]) -> str:
+    items = "".join(f"<li>{html.escape(message)}</li>" for message in messages)
+    return f'<div class="{kind}"><strong>{title}</strong><ul>{items}</ul></div>'
+
+
 def to_html(title: str, blocks: list) -> str:
     parts = [f"<h1>{html.escape(title)}</h1>"]
     for block in blocks:
@@ -83,8 +98,9 @@ def to_html(title: str, blocks: list) -> str:
             case Text(text):
                 parts.append(f"<p>{html.escape(text)}</p>")
             case Failures(messages):
-                items = "".join(f"<li>{html.escape(message)}</li>" for message in messages)
-                parts.append(f'<div class="failed"><strong>FAILED</strong><ul>{items}</ul></div>')
+                parts.append(html_box("failed", "FAILED", messages))
+            case Remarks(messages):
+                parts.append(html_box("remarks", "Note", messages))
             case Table():
                 parts.append(html_table(block))
             case Code(code):

@@ -21,6 +21,7 @@ from pipeline_steps.steps import hashes
 
 MEASURE = pathlib.Path(__file__).resolve().parents[1] / "llama_measure"
 INSTALL = "pip install xllamacpp, or put llama.cpp's llama-bench and llama-perplexity in PATH or name their folder in \"llama_cpp\""
+LOSS, PERPLEXITY = "loss on target tokens", "perplexity of the plain text by llama-perplexity"
 ROLE_TAG = re.compile(r"<\|[a-z_0-9]+\|>")
 
 
@@ -57,15 +58,15 @@ class Measurement:
         library = llama_library.is_installed()
         found: dict = {"context": self.context, "missing": self.missing}
         if not self.options.data:
-            for what in ("loss", "perplexity"):
+            for what in (LOSS, PERPLEXITY):
                 self.missing[what] = 'no held-out data: set "data" of "performance", or "validation_data" of "train"'
         else:
             samples = self.pipeline.step("held-out samples", self.sample_inputs(), self.take_samples)
             found["samples"] = samples
             found["nkat"] = self.step_of_nkat(samples)
-            found["loss"] = self.each("loss", samples, self.measure_loss) if library else self.lacks("loss", INSTALL)
+            found["loss"] = self.each("loss", samples, self.measure_loss) if library else self.lacks(LOSS, INSTALL)
             tool = "llama-perplexity was not found; it comes with llama.cpp: put it in PATH or name its folder in \"llama_cpp\""
-            found["perplexity"] = self.each("perplexity", samples, self.measure_perplexity) if self.perplexity else self.lacks("perplexity", tool)
+            found["perplexity"] = self.each("perplexity", samples, self.measure_perplexity) if self.perplexity else self.lacks(PERPLEXITY, tool)
         found["speed"] = self.step_of_speed() if self.bench or library else self.lacks("speed", INSTALL)
         return found
 
@@ -80,7 +81,7 @@ class Measurement:
         words = ["data", "samples", self.options.data, "--model-path", self.model, "--max-sequence-length", str(self.context),
                  "--overlong", "cut"]
         taken, targets = [], 0
-        for line in self.pipeline.run_nkat(words)[1].splitlines():
+        for line in self.pipeline.run_nkat(words).output.splitlines():
             sample = json.loads(line)
             taken.append(sample)
             targets += len(sample["targets"])
@@ -97,7 +98,7 @@ class Measurement:
         texts = [ROLE_TAG.sub("", json.loads(line)).strip() for line in ended.output.splitlines()]
         replace(self.text, "\n\n".join(texts).encode())
         return Outcome({"samples": len(taken), "target_tokens": targets}, [self.samples, self.records, self.text],
-                       [shell([self.pipeline.nkat, *words]) + f" | head -n {len(taken)} > {self.samples}"])
+                       [shell([self.pipeline.nkat, *words]) + f" | head -n {len(taken)} > {shell([self.samples])}"])
 
     def step_of_nkat(self, samples: dict) -> dict:
         """The loss of backbone and adapter as trained, before any export."""
@@ -107,7 +108,7 @@ class Measurement:
                  "--max-sequence-length", str(self.context), *words_of(machine), "--json"]
 
         def action() -> Outcome:
-            result = read_json(self.pipeline.run_nkat(words)[1], "nkat eval")
+            result = read_json(self.pipeline.run_nkat(words).output, "nkat eval")
             return Outcome(result, [], [shell([self.pipeline.nkat, *words])])
 
         inputs = {"samples": hashes(samples), "trained": hashes(self.trained), "options": machine}

@@ -4,9 +4,10 @@ import json
 import pathlib
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline_steps.children import Children
+from pipeline_steps.children import Children, Ended
 from pipeline_steps.config import Config
 from pipeline_steps.errors import CHECK_FAILED, DONE, MACHINE, PipelineError
 from pipeline_steps.record import Clock, Record, digest_of
@@ -41,8 +42,12 @@ class Pipeline:
     def folder(self) -> pathlib.Path:
         return self.config.output_dir
 
-    def step(self, name: str, inputs: dict, action) -> dict:
-        """Runs `action`, which returns an Outcome, unless it has been done with these inputs. Returns the record's entry."""
+    def step(self, name: str, inputs: dict, action: Callable[[], Outcome], prepare: Callable[[dict | None], None] | None = None) -> dict:
+        """Runs `action` unless it has been done with these inputs. Returns the record's entry.
+
+        prepare: called before with the step's last entry, while the record still has it: whenever a kill comes, it is called again
+        with the same entry or has been done.
+        """
         self.names.append(name)
         self.children.stop_if_asked()
         inputs = {**inputs, "program": self.version}
@@ -52,26 +57,32 @@ class Pipeline:
             say(f"{name}: done before" + (f"; {entry['message']}" if entry["message"] else ""))
             return entry
         say(f"{name}: starts")
-        before = self.record.steps.get(name)
+        if prepare is not None:
+            prepare(self.record.steps.get(name))
         self.record.start(name, digest, inputs)
         clock = Clock()
-        outcome = action(before) if name == "train" else action()
+        outcome = action()
         entry = {"commands": outcome.commands, "code": outcome.code, "message": outcome.message, "result": outcome.result,
                  "seconds": clock.seconds(), "state": "failed" if outcome.again else "finished"}
         say(f"{name}: " + (f"FAILED: {outcome.message}" if outcome.code else "done"))
         return self.record.finish(name, entry, outcome.outputs)
 
-    def run_nkat(self, words: list[str], may_fail: bool = False) -> tuple[int, str]:
-        """(exit code, stdout) of a command; codes other than 0, and 5 where it may fail, end the pipeline."""
-        ended = self.children.run([self.nkat, *words])
+    def run_nkat(self, words: list[str], may_fail: bool = False, keep_errors: bool = False) -> Ended:
+        """Exit codes other than 0, and 5 where it may fail, end the pipeline."""
+        ended = self.children.run([self.nkat, *words], keep_errors=keep_errors)
         if ended.code == DONE or (may_fail and ended.code == CHECK_FAILED):
-            return ended.code, ended.output
+            return ended
         code = ended.code if ended.code > 0 else MACHINE
         raise PipelineError(code, f"{shell([self.nkat, *words])} ended with {ended.code}; its message stands above")
 
 
-def shell(words: list[str]) -> str:
+def shell(words: list) -> str:
     return shlex.join(map(str, words))
+
+
+def writing(words: list, path: pathlib.Path) -> str:
+    """The shell's command whose stdout goes to `path`."""
+    return f"{shell(words)} > {shell([path])}"
 
 
 def read_json(text: str, command: str) -> dict:

@@ -1,4 +1,4 @@
-"""Bars of base beside exported file, drawn by gnuplot: tokens a second of prompt and answer, loss and perplexity on held-out text."""
+"""Bars of base beside exported file, drawn by gnuplot: tokens a second of prompt and answer, and the loss on held-out text."""
 
 import pathlib
 import shutil
@@ -7,12 +7,12 @@ import subprocess
 BASE, ADAPTER, LINE = "#888888", "#0072B2", "#D55E00"  # Okabe and Ito
 WIDTH, HEIGHT = 1200, 440
 
-# (title, unit, {export: (base, adapter)}, each (value, smallest, largest, label) or None; a level to draw or None, its name)
-Panel = tuple[str, str, dict[str, tuple], float | None, str]
+# (title, unit, {export: (base, adapter)}, each (value, smallest, largest, label) or None; a level to draw, dashed, or None)
+Panel = tuple[str, str, dict[str, tuple], float | None]
 
 
 def panel_commands(panel: Panel, number: int) -> str:
-    title, unit, bars, level, level_name = panel
+    title, unit, bars, level = panel
     missing = ("NaN", "NaN", "NaN", "")
     rows = [f"{at} " + " ".join(f'{middle} {low} {high} "{label}"' for middle, low, high, label in (base or missing, adapter or missing))
             for at, (base, adapter) in enumerate(bars.values())]
@@ -23,10 +23,13 @@ def panel_commands(panel: Panel, number: int) -> str:
     for shift, column, colour, label in ((-0.2, 2, BASE, "base"), (0.2, 6, ADAPTER, "adapter")):
         at = f"$data{number} using ($1{shift:+}):{column}"
         drawn.append(f"{at}:(0.36) with boxes fs solid 0.8 lc rgb '{colour}' title '{label}'")
-        drawn.append(f"{at}:{column + 1}:{column + 2} with yerrorbars pt 7 ps 0.3 lc rgb '#000000' lw 1.5 notitle")
+        # Lines with cross-strokes, since gnuplot's error bars have a white point. Without a range there is nothing to mark.
+        low, high = column + 1, column + 2
+        drawn.append(f"$data{number} using ($1{shift:+}):{low}:(0):(${low} < ${high} ? ${high}-${low} : NaN) with vectors heads size graph 0.012,90 "
+                     "lc rgb '#000000' lw 1.5 notitle")
         drawn.append(f"$data{number} using ($1{shift:+}):{column + 2}:{column + 3} with labels offset 0,0.7 font ',9' notitle")
     if level is not None:
-        drawn.append(f"{level} with lines dt 2 lw 1.5 lc rgb '{LINE}' title '{level_name}'")
+        drawn.append(f"{level} with lines dt 2 lw 1.5 lc rgb '{LINE}' notitle")
     return settings + "plot " + ", \\\n  ".join(drawn) + "\n"
 
 
@@ -37,7 +40,7 @@ def draw(path: pathlib.Path, panels: list[Panel]) -> str:
     if not shutil.which("gnuplot"):
         return "gnuplot was not found; scripts/setup installs it"
     script = (f"set terminal pngcairo noenhanced size {WIDTH},{HEIGHT} font 'sans,11'\nset output '{str(path).replace(chr(39), chr(39) * 2)}'\n"
-              "set key below horizontal samplen 1.5\nset grid ytics lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset offsets 0,0,graph 0.25,0\n"
+              "set key below center horizontal samplen 1.5 width 1\nset grid ytics lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset offsets 0,0,graph 0.25,0\n"
               f"set multiplot layout 1,{len(panels)}\n" + "".join(panel_commands(panel, i) for i, panel in enumerate(panels)) + "unset multiplot\n")
     done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True)
     return "" if done.returncode == 0 and path.exists() else f"gnuplot failed: {done.stderr.strip().splitlines()[-1:]}"

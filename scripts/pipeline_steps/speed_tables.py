@@ -1,9 +1,7 @@
 """The performance test's part of the summary page: tables and the panels of its plot."""
 
-import math
-
 from pipeline_steps.page import Heading, Table, Text
-from pipeline_steps.performance import ratios, spread
+from pipeline_steps.performance import LOSS, PERPLEXITY, ratios, spread
 
 SPEEDS = {"prompt_tokens_per_second": "prompt", "new_tokens_per_second": "generation"}
 
@@ -14,7 +12,7 @@ def text_of(values: list[float], digits: int) -> str:
 
 
 def not_measured(what: str, measured: dict) -> Text:
-    return Text(f"{what.capitalize()}: not measured: {measured['missing'][what.lower()]}.")
+    return Text(f"{what[0].upper()}{what[1:]}: not measured: {measured['missing'][what]}.")
 
 
 def runs_of(measured: dict) -> dict:
@@ -54,27 +52,28 @@ def loss_cell(found: dict | None) -> str:
 
 def loss(measured: dict) -> list:
     if not measured.get("samples"):
-        return [not_measured("loss", measured)]
+        return [not_measured(LOSS, measured)]
     samples, nkat = measured["samples"]["result"], measured["nkat"]["result"]
     rows = [["nkat eval, before export", loss_cell(nkat["base"]), loss_cell(nkat), ""]]
     for name, kinds in results_of(measured, "loss").items():
         above = f"{kinds['adapter']['loss'] - nkat['loss']:+.5f}" if "adapter" in kinds else "not measured"
         rows.append([f"{name} in llama.cpp", loss_cell(kinds.get("base")), loss_cell(kinds.get("adapter")), above])
-    about = (f"Loss: mean -ln p in nats over {samples['target_tokens']} target tokens of {samples['samples']} records, the same for all; "
-             f"perplexity is its exponential. Each record stands in a context of its own, {measured['context']} tokens allocated (the short rope "
-             "factors), F32 cache, no flash attention; nkat's figure is in the training's precision.")
-    blocks: list = [Text(about), Table(["nats; perplexity", "base", "with adapter", "nats above nkat's, with adapter"], rows)]
-    return blocks + ([not_measured("loss", measured)] if "loss" in measured["missing"] else [])
+    about = (f"Loss on target tokens: mean -ln p in nats over {samples['target_tokens']} target tokens of {samples['samples']} records, the same for all, "
+             f"and e to its power. Each record stands in a context of its own, {measured['context']} tokens allocated (the short rope "
+             "factors), F32 cache, no flash attention; nkat's figure is in the training's precision. llama.cpp multiplies quantised weights by activations "
+             "that it rounds to 8 bits, so that the loss isn't of the file's weights alone: about a thousandth of a nat lies in that.")
+    blocks: list = [Text(about), Table(["loss on target tokens, nats; e^loss", "base", "with adapter", "nats above nkat's, with adapter"], rows)]
+    return blocks + ([not_measured(LOSS, measured)] if LOSS in measured["missing"] else [])
 
 
 def perplexity(measured: dict) -> list:
     if not measured.get("perplexity"):
-        return [not_measured("perplexity", measured)] if measured.get("samples") else []
+        return [not_measured(PERPLEXITY, measured)] if measured.get("samples") else []
     rows = [[name, *(f"{kinds[kind]['perplexity']:.4f} ± {kinds[kind]['standard_error']:.4f}" if kind in kinds else "not measured" for kind in ("base", "adapter"))]
             for name, kinds in results_of(measured, "perplexity").items()]
-    about = (f"Perplexity by llama-perplexity: of the same records as plain text, role tags removed, in windows of {measured['context']} tokens, of which the "
+    about = (f"Perplexity of the plain text by llama-perplexity: of the same records, role tags removed, in windows of {measured['context']} tokens, of which the "
              "second half counts; all text, questions too, outside the form that the adapter was trained on. ±: the program's standard error.")
-    return [Text(about), Table(["export", "base", "with adapter"], rows)]
+    return [Text(about), Table(["perplexity of the plain text", "base", "with adapter"], rows)]
 
 
 def blocks(measured: dict) -> list:
@@ -96,8 +95,8 @@ def panels(measured: dict) -> list:
     for key, what in SPEEDS.items():
         bars = bars_of(runs_of(measured), lambda runs: spread([run[key] for run in runs]), lambda value: f"{value:.4g}")
         if bars:
-            found.append((what, "tokens a second, median and range", bars, None, ""))
-    bars = bars_of(results_of(measured, "loss"), lambda result: (result["loss"],) * 3, lambda value: f"{math.exp(value):.3f}")
+            found.append((what, "tokens a second, median and range", bars, None))
+    bars = bars_of(results_of(measured, "loss"), lambda result: (result["loss"],) * 3, lambda value: f"{value:.4f}")
     if bars:
-        found.append(("held-out loss; above the bars: perplexity", "nats a target token", bars, measured["nkat"]["result"]["loss"], "adapter, nkat"))
+        found.append(("held-out loss; dashed: adapter in nkat", "nats a target token", bars, measured["nkat"]["result"]["loss"]))
     return found

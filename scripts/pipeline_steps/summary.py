@@ -4,15 +4,26 @@ import json
 import pathlib
 
 from pipeline_steps import machine, plot, speed_tables
-from pipeline_steps.page import Code, Failures, Heading, Picture, Table, Text, to_html, to_markdown
-from pipeline_steps.pipeline import Pipeline
+from pipeline_steps.page import Code, Failures, Heading, Picture, Remarks, Table, Text, to_html, to_markdown
+from pipeline_steps.pipeline import Pipeline, shell
 from pipeline_steps.record import replace
 
 MIB = 2**20
+NO_NEARER = "no nearer to the adapted model than its base"
 
 
 def failures(pipeline: Pipeline) -> list[str]:
     return [entry["message"] for entry in pipeline.record.steps.values() if entry["code"]]
+
+
+def report_of(files: dict) -> dict:
+    """Of the export with adapter; empty where nkat gave none."""
+    return files["step"]["result"]["report"]
+
+
+def remarks(exported: dict) -> list[str]:
+    return [f"export {name}: the file is {NO_NEARER}: the adapter's effect is below the rounding of its type; take a finer one"
+            for name, files in exported.items() if report_of(files).get("nearer_than_base") is False]
 
 
 def number(value, digits: int = 3) -> str:
@@ -25,7 +36,7 @@ def interval(bounds) -> str:
 
 def what_was_run(pipeline: Pipeline, trained: dict, exported: dict) -> list:
     train = pipeline.config.train
-    report = next(iter(exported.values()))["step"]["result"]["report"]
+    report = next(filter(None, map(report_of, exported.values())), {})
     finished = max(entry["finished_at"] for entry in pipeline.record.steps.values())
     files = trained["inputs"]["files"]
     adapter = report.get("adapter") or {}
@@ -98,24 +109,34 @@ def survival(report: dict) -> str:
     return text + (f"; LOST in {len(lost)} of {len(layers)} layers" if lost else "; lost in none")
 
 
+def divergence(report: dict) -> str:
+    logits = report.get("logits")
+    if not logits:
+        return "not measured"
+    text = f"{logits['mean_kl']:.2e} (base alone {number(logits.get('base_mean_kl'), 6)})"
+    return text + (f"; {NO_NEARER.upper()}" if report.get("nearer_than_base") is False else "")
+
+
+def serving(file: str, report: dict) -> str:
+    return f"{shell(['llama-server', '-m', file])} -c {report.get('served_context') or min(4096, report['context_length'])}"
+
+
 def exports(exported: dict) -> list:
     rows, served = [], []
     for name, files in exported.items():
-        report = files["step"]["result"]["report"]
-        logits = report.get("logits")
-        divergence = f"{logits['mean_kl']:.2e} (base alone {number(logits.get('base_mean_kl'), 6)})" if logits else "not measured"
-        for kind in ("adapter", "base"):
-            if kind not in files:
-                rows.append([name, kind, "NOT WRITTEN: see its step", "", "", "", ""])
-                continue
-            file = files[kind]
-            rows.append([name, kind, file["file"], f"{file['bytes'] / MIB:.1f}", str(file["identity"]),
-                         survival(report) if kind == "adapter" else "", divergence if kind == "adapter" else ""])
+        report = report_of(files)
+        for kind, step in (("adapter", "step"), ("base", "base_step")):
+            measured = [survival(report), divergence(report)] if kind == "adapter" else ["", ""]
+            if kind in files:
+                file = files[kind]
+                rows.append([name, kind, file["file"], f"{file['bytes'] / MIB:.1f}", str(file["identity"]), *measured])
+            else:
+                rows.append([name, kind, files[step]["result"].get("reason") or "NOT WRITTEN: see its step", "", "", *measured])
         if "adapter" in files:
-            served.append(f"llama-server -m {files['adapter']['file']} -c {min(4096, report['context_length'])}")
+            served.append(serving(files["adapter"]["file"], report))
     header = ["export", "", "file", "MiB", "SHA-256", "survived of the adapter's change to ffn_down: mean (range)",
               "KL from backbone + adapter, nats a token"]
-    return [Heading("Exported files"), Table(header, rows), Text("Serve with:"), Code(served)]
+    return [Heading("Exported files"), Table(header, rows), *([Text("Serve with:"), Code(served)] if served else [])]
 
 
 def pictures(pipeline: Pipeline, measured: dict) -> list:
@@ -140,8 +161,8 @@ def commands(pipeline: Pipeline) -> list:
 def write(pipeline: Pipeline, found: dict) -> pathlib.Path:
     trained, exported, measured = found["train"], found["export"], found["performance"]
     report = json.loads((pipeline.folder / "validation" / "report.json").read_text())
-    failed = failures(pipeline)
-    blocks = [*([Failures(failed)] if failed else []), *what_was_run(pipeline, trained, exported), *losses(trained, report), *answers(report), *gates(report),
+    failed, noted = failures(pipeline), remarks(exported)
+    blocks = [*([Failures(failed)] if failed else []), *([Remarks(noted)] if noted else []), *what_was_run(pipeline, trained, exported), *losses(trained, report), *answers(report), *gates(report),
               *exports(exported), *speed_tables.blocks(measured), *pictures(pipeline, measured), *steps(pipeline), *commands(pipeline)]
     title = f"NKAT-SO8T: {pipeline.folder}"
     page = pipeline.folder / "summary.html"

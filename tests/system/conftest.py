@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-pytest_plugins = ["exports"]
+pytest_plugins = ["exports", "pipelines"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

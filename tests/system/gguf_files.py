@@ -10,6 +10,17 @@ OTHERS_KEYS = {
     "test.f64": ("FLOAT64", 1e-300), "test.flag": ("BOOL", True), "general.tags": ("ARRAY", ["ja", "り"]),
     "test.numbers": ("ARRAY", [1, -2, 3]),
 }
+# The layer's tensors, and those outside layers: names in a GGUF file by llama.cpp, and in a checkpoint.
+LAYER_MATRICES = {"attn_qkv": "self_attn.qkv_proj", "attn_output": "self_attn.o_proj", "ffn_up": "mlp.gate_up_proj", "ffn_down": "mlp.down_proj"}
+LAYER_NAMES = LAYER_MATRICES | {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
+OTHER_NAMES = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+
+
+def checkpoint_name(name):
+    """"blk.3.ffn_up.weight" -> "model.layers.3.mlp.gate_up_proj.weight"; None for what a checkpoint doesn't have."""
+    parts = name.removesuffix(".weight").split(".")
+    source = LAYER_NAMES.get(parts[2]) if parts[0] == "blk" else OTHER_NAMES.get(parts[0])
+    return source and (f"model.layers.{parts[1]}." if parts[0] == "blk" else "") + source + ".weight"
 
 
 def tensors_of(path):

@@ -14,6 +14,7 @@ import training
 import transformers
 from adapter_reference import AdaptedModel
 from exports import MODEL, fields, needs_llama_cpp
+from gguf_files import LAYER_MATRICES, checkpoint_name
 from test_eval import LAYERS
 from test_train import encoded
 
@@ -22,8 +23,8 @@ FLOOR = 1e-4  # of the matrix's mean moment, for columns below it
 # An activation's error in float32 is PARITY of the layer's root mean square m (test_eval); a square x^2 then errs by
 # 2 |x| PARITY m, and a mean of squares by at most 2 PARITY sqrt(E[x^2]) m.
 PARITY = 1e-5
-MATRICES = {"attn_qkv": "self_attn.qkv_proj", "attn_output": "self_attn.o_proj", "ffn_up": "mlp.gate_up_proj", "ffn_down": "mlp.down_proj"}
-NAMES = {"output": "lm_head"} | {f"blk.{i}.{ours}": f"model.layers.{i}.{theirs}" for i in range(LAYERS) for ours, theirs in MATRICES.items()}
+NAMES = {name: checkpoint_name(name).removesuffix(".weight")
+         for name in ["output", *(f"blk.{i}.{matrix}" for i in range(LAYERS) for matrix in LAYER_MATRICES)]}
 
 
 @pytest.fixture(scope="module")

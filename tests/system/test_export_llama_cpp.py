@@ -9,6 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 from exports import FLOAT32_BOUND, LLAMA_BOUND, MODEL, QUANTIZATIONS, TOKENIZER_FILES, demo_tokens, largest_difference, load, logits_of, mean_divergence, needs_llama_cpp, tokens_of
+from gguf_files import checkpoint_name
 from test_eval import LAYERS
 from test_parity import Case, longrope, make_model, phi4_mini
 from tokenizers import Tokenizer
@@ -152,14 +153,13 @@ def test_every_tensor_is_what_libggml_makes_of_the_merged_weights(quantization, 
     weights = safetensors.torch.load_file(merged_folder / "model.safetensors")
     library = libggml.find()
     more, fewer, others, output = PLACES[quantization]
-    names = {"token_embd": ("model.embed_tokens", others), "output": ("lm_head", output)}
+    kinds = {"token_embd": others, "output": output}
     for i in range(LAYERS):
-        source, place = f"model.layers.{i}.", more if i in MORE_BITS else fewer
-        names |= {f"blk.{i}.attn_qkv": (source + "self_attn.qkv_proj", place), f"blk.{i}.ffn_down": (source + "mlp.down_proj", place),
-                  f"blk.{i}.attn_output": (source + "self_attn.o_proj", others), f"blk.{i}.ffn_up": (source + "mlp.gate_up_proj", others)}
-    assert len(tensors) == len(names) + 2 * LAYERS + 3  # norms and rope factors
-    for name, (source, kind) in names.items():
-        matrix = weights[source + ".weight"].numpy()
+        place = more if i in MORE_BITS else fewer
+        kinds |= {f"blk.{i}.attn_qkv": place, f"blk.{i}.ffn_down": place, f"blk.{i}.attn_output": others, f"blk.{i}.ffn_up": others}
+    assert len(tensors) == len(kinds) + 2 * LAYERS + 3  # norms and rope factors
+    for name, kind in kinds.items():
+        matrix = weights[checkpoint_name(name)].numpy()
         kind = kind if matrix.shape[1] % 256 == 0 else FALL_BACKS.get(kind, kind)
         found = tensors.pop(name + ".weight")
         assert found.tensor_type.name.lower() == kind.lower(), name

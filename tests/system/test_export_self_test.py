@@ -11,6 +11,7 @@ import pytest
 import torch
 from adapter_reference import AdaptedModel
 from exports import FLOAT32_BOUND, MODEL, load, logits_of, random_model
+from gguf_files import checkpoint_name
 from tokenizers import Tokenizer
 
 PROMPTS = [
@@ -19,11 +20,6 @@ PROMPTS = [
     ("What is 48 + 57 - 19?", "48 + 57 = 105, and 105 - 19 = 86.\n#### 86"),
     ("Write a loop that sums a list.", "total = 0\nfor x in values:\n    total += x\nprint(total)"),
 ]
-NAMES = {
-    "attn_norm": "input_layernorm", "attn_qkv": "self_attn.qkv_proj", "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm", "ffn_up": "mlp.gate_up_proj", "ffn_down": "mlp.down_proj",
-    "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
-}
 
 
 def prompt_tokens():
@@ -37,13 +33,10 @@ def model_of_file(path):
     model = load(MODEL, torch.float64)
     tensors = {}
     for tensor in gguf.GGUFReader(path).tensors:
-        name = tensor.name.removesuffix(".weight")
-        if name.startswith("rope_factors"):
+        if tensor.name.startswith("rope_factors"):
             continue
-        layer = name.split(".")[1] if name.startswith("blk.") else None
-        source = f"model.layers.{layer}.{NAMES[name.split('.')[2]]}" if layer else NAMES[name]
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(tensor.shape.tolist()[::-1])
-        tensors[source + ".weight"] = torch.from_numpy(np.array(values, np.float64))
+        tensors[checkpoint_name(tensor.name)] = torch.from_numpy(np.array(values, np.float64))
     model.load_state_dict(tensors)
     return model
 

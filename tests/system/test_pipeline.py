@@ -1,93 +1,28 @@
-"""`scripts/pipeline`: from one config file to a summary page, whatever interrupts it; its figures against those of transformers."""
-import fcntl
+"""`scripts/pipeline`: from one config file to a summary page; its figures against those of transformers; what it refuses."""
 import json
 import os
 import re
+import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import exports
-import libggml
 import numpy as np
 import pytest
 import torch
 import training
+from pipelines import config, needs_library, page, steps_of
 from tokenizers import Tokenizer
 
-sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
-from pipeline_steps.config import read_config  # noqa: E402
-from pipeline_steps.errors import PipelineError  # noqa: E402
+from pipeline_steps.config import read_config
+from pipeline_steps.errors import PipelineError
+from pipeline_steps.pipeline import writing
+from pipeline_steps.summary import serving
 
 STEPS = ["train", "validate", "export f32: adapter", "export f32: base", "held-out samples", "loss: nkat", "loss: f32 base",
          "loss: f32 adapter", "speed"]
-
-
-def config(**changes):
-    """Seconds of work on the shipped model; the output folder is relative, so that a finished one can be copied."""
-    return {
-        "output_dir": "out",
-        "train": {"model_path": str(training.DEMO / "model"), "train_data": [str(training.DEMO / "train.jsonl")],
-                  "validation_data": "held-out.jsonl", "max_steps": 4, "batch_size": 2, "gradient_accumulation": 2, "max_sequence_length": 96,
-                  "learning_rate": 2e-2, "alpha_learning_rate": 1e-1, "checkpoint_every": 2, "validate_every": 2, "precision": "fp32", "device": "cpu"},
-        "validate": {"tasks": ["loss"]},
-        "export": [{"quantization": "f32", "self_test": "off"}],
-        # One thread: llama.cpp's threads wait for each other in a loop, and the tests share their cores.
-        "performance": {"context": 128, "prompt_tokens": 16, "new_tokens": 4, "repeats": 2, "perplexity_tokens": 150, "threads": 1},
-        **changes,
-    }
-
-
-@pytest.fixture(scope="session")
-def script(root):
-    return root / "scripts" / "pipeline"
-
-
-@pytest.fixture(scope="session")
-def clean_environment(tmp_path_factory):
-    """Without llama.cpp's programs in PATH."""
-    return {**os.environ, "PATH": os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if "llama" not in folder)}
-
-
-@pytest.fixture(scope="session")
-def run(script, clean_environment):
-    def run_in(folder, settings, **environment):
-        (folder / "config.json").write_text(settings if isinstance(settings, str) else json.dumps(settings))
-        return subprocess.run([sys.executable, script, "config.json"], cwd=folder, capture_output=True, text=True, timeout=300,
-                              env={**clean_environment, **environment})
-
-    return run_in
-
-
-@pytest.fixture(scope="session")
-def finished(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pipeline")
-    training.first_lines(training.DEMO / "validation.jsonl", folder / "held-out.jsonl", 8)
-    done = run(folder, config())
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture
-def copied(finished, tmp_path):
-    return shutil.copytree(finished, tmp_path / "copy")
-
-
-def steps_of(folder):
-    return json.loads((folder / "out" / "pipeline.json").read_text())["steps"]
-
-
-def started(done):
-    return re.findall(r"\[pipeline\] (.*): starts", done.stderr)
-
-
-def page(folder):
-    return (folder / "out" / "summary.md").read_text()
-
-
-needs_library = pytest.mark.skipif(libggml.path() is None, reason="xllamacpp is not installed")
 
 
 @needs_library
@@ -153,130 +88,6 @@ def test_loss_in_llama_cpp_equals_that_of_transformers(finished, export, tmp_pat
         assert (nkat if adapter else nkat["base"])["loss"] == pytest.approx(np.mean(losses), abs=2 * exports.LLAMA_BOUND)
 
 
-def test_a_second_run_does_nothing(copied, run):
-    before = (copied / "out" / "pipeline.json").read_bytes()
-    done = run(copied, config())
-    assert done.returncode == 0 and started(done) == []
-    assert (copied / "out" / "pipeline.json").read_bytes() == before
-
-
-@needs_library
-def test_another_quantization_redoes_the_export_and_what_follows_and_a_kill_in_between_is_mended(copied, script, run, clean_environment):
-    changed = config(export=[{"quantization": "q4_0", "self_test": "tensors"}])
-    # The adapter of four steps may be lost in four bits; that is another test's subject.
-    words = subprocess.run([os.environ.get("NKAT", script.parents[1] / "build" / "nkat"), "export", "--help"], capture_output=True, text=True).stdout
-    if "--minimum-survived" in words:
-        changed["export"][0] |= {"self_test": "off"}
-    (copied / "config.json").write_text(json.dumps(changed))
-    first = subprocess.Popen([sys.executable, script, "config.json"], cwd=copied, stderr=subprocess.PIPE, text=True, env=clean_environment)
-    wait_until(lambda: steps_of(copied).get("export q4_0: base", {}).get("state") == "finished", first)
-    first.kill()
-    first.wait()
-    wait_for_lock(copied)
-    second = run(copied, changed)
-    assert second.returncode == 0, second.stderr
-    assert not any(name.startswith(("train", "validate", "export", "held-out", "loss: nkat")) for name in started(second))
-    assert "speed" in started(second) and "loss: q4_0 adapter" in steps_of(copied) and "loss: f32 adapter" not in steps_of(copied)
-
-
-def test_a_deleted_file_is_made_again(copied, run):
-    (copied / "out" / "export" / "f32" / "adapter" / "adapter-f32.gguf").unlink()
-    done = run(copied, config())
-    assert done.returncode == 0 and started(done) == ["export f32: adapter"]
-
-
-def wait_until(happened, process, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def wait_for_lock(folder, seconds=60):
-    """Until the child of a killed pipeline has saved."""
-    deadline = time.monotonic() + seconds
-    with open(folder / "out" / ".lock") as file:
-        while True:
-            try:
-                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-
-
-def test_training_goes_on_after_a_signal_and_after_a_kill(finished, tmp_path, script, run, clean_environment):
-    shutil.copy(finished / "held-out.jsonl", tmp_path)
-    settings = config()
-    settings["train"] |= {"max_steps": 80, "checkpoint_every": 20, "validate_every": 80}
-    (tmp_path / "config.json").write_text(json.dumps(settings))
-    metrics = tmp_path / "out" / "train" / "metrics.jsonl"
-
-    def lines():
-        return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
-
-    def start_until(count):
-        process = subprocess.Popen([sys.executable, script, "config.json"], cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=clean_environment)
-        wait_until(lambda: lines() >= count, process)
-        return process
-
-    process = start_until(4)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 75
-    assert "scripts/pipeline config.json" in process.stderr.read()
-    at_signal = lines()
-    assert 4 <= at_signal < 80
-    process = start_until(at_signal + 4)
-    process.kill()
-    process.wait()
-    wait_for_lock(tmp_path)
-    assert lines() < 80
-    done = run(tmp_path, settings)
-    assert done.returncode == 0, done.stderr
-    assert [line["step"] for line in training.lines(tmp_path / "out" / "train")] == list(range(1, 81))
-    assert not (tmp_path / "out" / "train-1").exists()
-
-
-def test_a_folder_in_use_is_refused(tmp_path, run):
-    training.first_lines(training.DEMO / "validation.jsonl", tmp_path / "held-out.jsonl", 8)
-    (tmp_path / "out").mkdir()
-    with open(tmp_path / "out" / ".lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        done = run(tmp_path, config())
-    assert done.returncode == 4 and "in use by another pipeline" in done.stderr
-
-
-def test_other_training_options_begin_a_new_run_beside_the_old(copied, run):
-    settings = config()
-    settings["train"]["learning_rate"] = 1e-2
-    done = run(copied, settings)
-    assert done.returncode == 0, done.stderr
-    assert "learning_rate changed; the old run is kept as out/train-1" in done.stderr
-    assert json.loads((copied / "out" / "train-1" / "config.json").read_text())["learning_rate"] == 2e-2
-    assert json.loads((copied / "out" / "train" / "config.json").read_text())["learning_rate"] == 1e-2
-
-
-def test_a_verdict_that_was_required_and_not_reached_ends_in_5_with_the_page_written(copied, run):
-    settings = config(validate={"tasks": ["loss"], "require": "transition"})
-    for expected in (["validate"], []):
-        done = run(copied, settings)
-        assert done.returncode == 5 and started(done) == expected
-        assert "FAILED: validation: the verdict is" in done.stderr
-        text = page(copied)
-        assert text.index("FAILED") < text.index("## What was run") and "speed | done" in text
-
-
-def test_an_export_whose_self_test_fails_is_measured_all_the_same(copied, run, nkat_path):
-    program = copied / "nkat"
-    program.write_text(f'#!/bin/sh\n"{nkat_path}" "$@" || exit $?\ncase "$*" in "export "*--adapter*) exit 5;; esac\n')
-    program.chmod(0o755)
-    settings = config(export=[{"quantization": "f32", "self_test": "off", "name": "phi-3 again"}])
-    done = run(copied, settings, NKAT=str(program))
-    assert done.returncode == 5, done.stderr
-    assert "FAILED: export f32: the self-test failed" in done.stderr
-    assert "export f32: adapter | FAILED" in page(copied) and "loss: f32 adapter | done" in page(copied)
-
-
 def without_library(folder):
     """An xllamacpp without llama.cpp in it, in front of the real one."""
     (folder / "stub" / "xllamacpp").mkdir(parents=True)
@@ -289,7 +100,7 @@ def test_without_llama_cpp_nothing_is_measured_and_the_page_says_so(copied, run)
     assert done.returncode == 0, done.stderr
     assert "speed: not measured: pip install xllamacpp" in done.stderr
     text = page(copied)
-    assert "Speed: not measured: pip install xllamacpp" in text and "Loss: not measured: pip install xllamacpp" in text
+    assert "Speed: not measured: pip install xllamacpp" in text and "Loss on target tokens: not measured: pip install xllamacpp" in text
     assert "tokens a second of" not in text and "f32 in llama.cpp" not in text
     assert "nkat eval, before export" in text and "No plot" in text
 
@@ -379,10 +190,10 @@ def test_unreadable_configs_and_a_missing_program_are_named(tmp_path, run, scrip
     assert unbuilt.returncode == 4 and "run scripts/setup and scripts/build first" in unbuilt.stderr
 
 
-def test_a_damaged_record_is_refused(copied, run):
-    (copied / "out" / "pipeline.json").write_text('{"version": 1, "steps": {"train": 5}}')
-    done = run(copied, config())
-    assert done.returncode == 3 and "pipeline.json" in done.stderr and "delete it" in done.stderr
+def test_commands_on_the_page_are_quoted_for_the_shell():
+    assert shlex.split(writing(["my nkat", "a b"], Path("c d"))) == ["my nkat", "a b", ">", "c d"]
+    assert shlex.split(serving("a b.gguf", {"served_context": 77, "context_length": 4096})) == ["llama-server", "-m", "a b.gguf", "-c", "77"]
+    assert serving("a.gguf", {"context_length": 131072}).endswith("-c 4096") and serving("a.gguf", {"context_length": 256}).endswith("-c 256")
 
 
 def test_the_demos_config_is_that_of_its_training_with_open_gates(root):

@@ -1,9 +1,15 @@
 """Every command of the README runs, on the shipped model and for one step; the scripts it names exist."""
+import json
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 import training
+
+sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
+from pipeline_steps.config import read_config  # noqa: E402
 
 
 def commands(root):
@@ -38,6 +44,19 @@ def test_the_commands_of_the_readme_run_in_its_order(nkat, root, tmp_path):
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         ran += 1
     assert ran >= 9
+
+
+def test_the_readmes_pipeline_reads_its_config(root, nkat_path, monkeypatch):
+    """That file's run takes minutes; its sections are checked against the program's options, and its files are there."""
+    monkeypatch.chdir(root)
+    lines = [shlex.split(line) for line in commands(root) if line.startswith("scripts/pipeline")]
+    assert len(lines) == 1 and len(lines[0]) == 2
+    found = read_config(lines[0][1], str(nkat_path))
+    given = json.loads((root / lines[0][1]).read_text())
+    assert found.train == given["train"] and found.export == given["export"] and str(found.output_dir) == given["output_dir"]
+    assert "--help" in (root / "README.md").read_text()
+    shown = subprocess.run([root / lines[0][0], "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0 and all(key in shown.stdout for key in given)
 
 
 def test_every_script_that_is_only_named_exists(root):
