@@ -111,6 +111,20 @@ def test_a_patch_is_tested_on_logits_where_there_is_a_tokenizer(base, patch, ada
     assert "not put in place" in refused and not (tmp_path / "tight.gguf").exists()
     alone = patch(base("q8_0"), tmp_path / "alone.gguf", adapter)
     assert alone["self_test"] == "tensors" and alone["logits"] is None
+    untestable = patch(base("q8_0"), tmp_path / "untestable.gguf", adapter, code=2, maximum_kl=0.1)
+    assert "--maximum-kl" in untestable and "tokenizer" in untestable
+
+
+def test_no_layer_is_called_kept_by_weights_that_were_rounded_before(base, nkat, adapter, tmp_path):
+    """Gates that the normal export to q4_0 loses: relative to the file's own weights they look whole."""
+    nearly_shut = write_adapter(tmp_path / "adapter", [-5.0] * LAYERS)
+    words = ["export", "--adapter", nearly_shut, "--output", tmp_path / "x.gguf"]
+    done = nkat(*words, "--patch", base("q4_0"), "--allow-base-mismatch", "--minimum-survived", "all=-1e9", "--maximum-noise", "all=1e9")
+    assert done.returncode == 0 and "NOT JUDGED" in done.stdout, done.stderr
+    report = json.loads((tmp_path / "export.json").read_text())
+    assert {one["fate"] for one in report["ffn_down"]} == {"not judged"}
+    judged = nkat(*words, "--patch", base("q4_0"), "--model-path", MODEL)
+    assert judged.returncode == 5 and "lost in layers" in judged.stderr
 
 
 @needs_llama_cpp
