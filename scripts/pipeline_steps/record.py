@@ -53,7 +53,7 @@ class Record:
                 raise ValueError("another version or form")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PipelineError(INPUT, f"{self.path}: not a pipeline's record ({error}); delete it and all steps are done again "
-                                       "(training goes on from its checkpoints)") from None
+                                       "(training goes on from its checkpoints; delete those too if the data or the model has changed)") from None
         return steps
 
     def finished(self, name: str, digest: str) -> dict | None:

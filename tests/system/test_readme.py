@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import sys
 
-import pytest
 import training
 
 sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
