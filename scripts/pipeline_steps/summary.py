@@ -21,9 +21,13 @@ def report_of(files: dict) -> dict:
     return files["step"]["result"]["report"]
 
 
+def is_no_nearer(report: dict) -> bool:
+    return (report.get("logits") or {}).get("nearer_than_base") is False
+
+
 def remarks(exported: dict) -> list[str]:
     return [f"export {name}: the file is {NO_NEARER}: the adapter's effect is below the rounding of its type; take a finer one"
-            for name, files in exported.items() if report_of(files).get("nearer_than_base") is False]
+            for name, files in exported.items() if is_no_nearer(report_of(files))]
 
 
 def number(value, digits: int = 3) -> str:
@@ -114,7 +118,7 @@ def divergence(report: dict) -> str:
     if not logits:
         return "not measured"
     text = f"{logits['mean_kl']:.2e} (base alone {number(logits.get('base_mean_kl'), 6)})"
-    return text + (f"; {NO_NEARER.upper()}" if report.get("nearer_than_base") is False else "")
+    return text + (f"; {NO_NEARER.upper()}" if is_no_nearer(report) else "")
 
 
 def serving(file: str, report: dict) -> str:
