@@ -29,7 +29,7 @@ ActivationMoments activation_moments(const models::LayerwiseModel& model,
     add_squares(input, moments.columns[tensor]);
   };
   const std::vector<at::Tensor> hidden = models::layerwise_hidden(model, batches, observe, done);
-  const std::string head = model.config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+  const std::string head = models::head_tensor(model.config);
   for (const at::Tensor& states : hidden) {
     add_squares(states, moments.columns[head]);
     moments.tokens += states.size(0);

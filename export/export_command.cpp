@@ -81,10 +81,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
     test.is_weighted = [&](const Phi3Tensor& tensor) { return !importance.of(tensor).empty(); };
   report.served_context = served_context(source.config);
   write_merged_gguf(options.output, metadata, plan, {source.weights, importance}, [&](const fs::path& written) {
-    if (options.self_test != "off") {
-      report.found = self_test_gguf(written, plan, source.config, source.weights, test);
-      require_predictions(report.found, options.output);
-    }
+    test_written(options, report, [&] { return self_test_gguf(written, plan, source.config, source.weights, test); });
     remove_outdated_report(options.output);
   });
   report.in_place = true;
@@ -111,10 +108,7 @@ void export_folder(const ExportOptions& options, const ExportSource& source, con
     report.bytes += file.file_size();
   }
   std::ranges::sort(report.files);
-  if (options.self_test != "off") {
-    report.found = self_test_folder(folder.temporary_path(), type, source.weights, test);
-    require_predictions(report.found, options.output);
-  }
+  test_written(options, report, [&] { return self_test_folder(folder.temporary_path(), type, source.weights, test); });
   report.tensors[gguf::traits(type).name] = static_cast<int>(models::expected_tensors(source.config).size());
   report.report_file = (fs::path(options.output) / kReportFile).string();
   report.seconds = seconds();
@@ -132,25 +126,34 @@ void keep_report(const std::string& path, const nlohmann::ordered_json& report, 
   }
 }
 
-template <class Report>
-void print_report(const Report& report, bool as_json) {
-  std::cout << (as_json ? json_text(report_json(report)) : report_text(report)) << std::flush;
+const ExportReport& common(const ExportReport& report) { return report; }
+const ExportReport& common(const PatchReport& report) { return report.report; }
+
+// Prints the report of `work`, also where a check failed.
+template <class Report, class Work>
+ExitCode run_and_report(const Report& report, bool as_json, const Work& work) {
+  const auto print = [&] {
+    std::cout << (as_json ? json_text(report_json(report)) : report_text(report)) << std::flush;
+  };
+  try {
+    work();
+  } catch (const CheckError&) {
+    print();
+    throw;
+  }
+  print();
+  require_survival(common(report));
+  return ExitCode::kDone;
 }
 
 ExitCode run_patch(const ExportOptions& options, const std::function<double()>& seconds) {
   PatchReport patch;
   patch.report.output = options.output;
-  try {
+  return run_and_report(patch, options.json, [&] {
     export_patch(options, patch);
-  } catch (const CheckError&) {
-    print_report(patch, options.json);
-    throw;
-  }
-  patch.report.seconds = seconds();
-  keep_report(patch.report.report_file, report_json(patch), options.output);
-  print_report(patch, options.json);
-  require_survival(patch.report);
-  return ExitCode::kDone;
+    patch.report.seconds = seconds();
+    keep_report(patch.report.report_file, report_json(patch), options.output);
+  });
 }
 
 ExitCode run_whole_export(const ExportOptions& options, const std::function<double()>& seconds) {
@@ -161,22 +164,13 @@ ExitCode run_whole_export(const ExportOptions& options, const std::function<doub
   report.quantization = options.resolved_quantization();
   report.provenance = source.provenance;
   report.self_test = options.self_test;
-  try {
-    if (options.format == "hf") {
-      export_folder(options, source, seconds, report);
-    } else {
-      export_gguf(options, source, report);
-      report.seconds = seconds();
-      report.report_file = report_path(options.output).string();
-      keep_report(report.report_file, report_json(report), options.output);
-    }
-  } catch (const CheckError&) {
-    print_report(report, options.json);
-    throw;
-  }
-  print_report(report, options.json);
-  require_survival(report);
-  return ExitCode::kDone;
+  return run_and_report(report, options.json, [&] {
+    if (options.format == "hf") return export_folder(options, source, seconds, report);
+    export_gguf(options, source, report);
+    report.seconds = seconds();
+    report.report_file = report_path(options.output).string();
+    keep_report(report.report_file, report_json(report), options.output);
+  });
 }
 
 ExitCode run_export(ExportOptions options) {

@@ -179,6 +179,12 @@ std::string report_text(const ExportReport& report) {
   return text;
 }
 
+void test_written(const ExportOptions& options, ExportReport& report, const std::function<SelfTest()>& test) {
+  if (options.self_test == "off") return;
+  report.found = test();
+  require_predictions(report.found, options.output);
+}
+
 void require_survival(const ExportReport& report) {
   const std::vector<TensorSurvival> lost = lost_tensors(report);
   if (lost.empty()) return;

@@ -2,6 +2,7 @@
 // verdict on what was lost.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -39,6 +40,10 @@ nlohmann::ordered_json report_json(const ExportReport& report);
 std::string report_text(const ExportReport& report);
 // Indented; names that are no UTF-8 are shown as far as they are.
 std::string json_text(const nlohmann::ordered_json& json);
+
+// The self-test of what was written, before it gets its name: runs it if the options ask for one, keeps what it found
+// in the report, and throws CheckError if the predictions are too far off.
+void test_written(const ExportOptions& options, ExportReport& report, const std::function<SelfTest()>& test);
 
 // CheckError if the adapter's change was lost in a layer. The file is in place all the same, and the message says so.
 void require_survival(const ExportReport& report);

@@ -113,10 +113,7 @@ void export_patch(const ExportOptions& options, PatchReport& all) {
   test.judges_rounding = source.merged_from == kMergedFromCheckpoint;
   create_folders(folder_of(options.output));
   write_patch(options.output, patch, [&](const fs::path& written) {
-    if (report.self_test != "off") {
-      report.found = self_test_patch(written, patch, test);
-      require_predictions(report.found, options.output);
-    }
+    test_written(possible, report, [&] { return self_test_patch(written, patch, test); });
     remove_outdated_report(options.output);
   });
   report.in_place = true;

@@ -1,6 +1,8 @@
 // Is this a checkpoint of this config? Names, types and shapes, before anything is allocated.
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <string>
 
 #include "data/safetensors.h"
@@ -11,5 +13,8 @@ namespace nkat::models {
 // FormatError for a missing or unexpected tensor or a type other than F32, F16, BF16; ShapeError for another shape.
 // where: the folder, for messages.
 void check_checkpoint(const data::SafetensorsFolder& folder, const Phi3Config& config, const std::string& where);
+
+// How a weight is stored; FormatError for a type that no checkpoint may have.
+at::ScalarType stored_type(const data::TensorInfo& info);
 
 }  // namespace nkat::models

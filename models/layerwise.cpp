@@ -12,6 +12,7 @@ namespace nkat::models {
 namespace {
 
 constexpr std::int64_t kHeadRows = 4096;
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
 at::Tensor read_tensor(const LayerwiseModel& model, const std::string& name, at::IntArrayRef shape) {
   at::Tensor tensor = at::empty(shape, at::kFloat);
@@ -40,7 +41,7 @@ at::Tensor embed(const LayerwiseModel& model, const at::Tensor& tokens) {
   const std::size_t width = static_cast<std::size_t>(hidden);
   for (std::int64_t i = 0; i < tokens.size(0); ++i) {
     const auto row = static_cast<std::size_t>(tokens[i].item<std::int64_t>());
-    model.read("model.embed_tokens.weight", row, values.subspan(static_cast<std::size_t>(i) * width, width));
+    model.read(kEmbedding, row, values.subspan(static_cast<std::size_t>(i) * width, width));
   }
   return x;
 }
@@ -89,9 +90,11 @@ std::vector<at::Tensor> layerwise_hidden(const LayerwiseModel& model, const std:
   return states;
 }
 
+std::string head_tensor(const Phi3Config& config) { return config.tie_word_embeddings ? kEmbedding : "lm_head.weight"; }
+
 at::Tensor layerwise_logits(const LayerwiseModel& model, const at::Tensor& hidden) {
   const at::NoGradGuard no_grad;
-  const std::string name = model.config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+  const std::string name = head_tensor(model.config);
   at::Tensor logits = at::empty({hidden.size(0), model.config.vocab_size}, at::kFloat);
   at::Tensor rows = at::empty({std::min(kHeadRows, model.config.vocab_size), model.config.hidden_size}, at::kFloat);
   for (std::int64_t first = 0; first < model.config.vocab_size; first += kHeadRows) {

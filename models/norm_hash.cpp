@@ -12,18 +12,6 @@
 #include "models/checkpoint_check.h"
 
 namespace nkat::models {
-namespace {
-
-at::ScalarType scalar_type(data::DType type) {
-  switch (type) {
-    case data::DType::kF32: return at::kFloat;
-    case data::DType::kF16: return at::kHalf;
-    case data::DType::kBF16: return at::kBFloat16;
-    default: NKAT_INVARIANT(false);  // check_checkpoint lets no other type pass
-  }
-}
-
-}  // namespace
 
 std::vector<std::string> norm_names(const Phi3Config& config) {
   std::vector<std::string> names;
@@ -52,7 +40,7 @@ std::string norms_sha256(const std::filesystem::path& model_folder, const Phi3Co
   return norms_sha256(config, [&](const std::string& name, std::span<float> out) {
     const auto [file, info] = *folder.find(name);
     const std::span<const std::byte> bytes = file->bytes(*info);
-    at::Tensor stored = at::empty(info->shape, scalar_type(info->dtype));
+    at::Tensor stored = at::empty(info->shape, stored_type(*info));
     std::memcpy(stored.data_ptr(), bytes.data(), bytes.size());
     const at::Tensor values = stored.to(at::kFloat);
     std::copy_n(values.const_data_ptr<float>(), out.size(), out.begin());

@@ -20,17 +20,6 @@ namespace {
 using data::SafetensorsFolder;
 using data::TensorInfo;
 
-at::ScalarType stored_type(const TensorInfo& info) {
-  switch (info.dtype) {
-    case data::DType::kF32: return at::kFloat;
-    case data::DType::kF16: return at::kHalf;
-    case data::DType::kBF16: return at::kBFloat16;
-    default:
-      throw FormatError(fmt::format("tensor {} is stored as {}; weights must be F32, F16 or BF16", info.name,
-                                    data::dtype_name(info.dtype)));
-  }
-}
-
 bool is_ignored(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
 
 void check_finite(const at::Tensor& tensor, const std::string& name, const std::string& where) {
@@ -102,6 +91,17 @@ std::vector<NamedShape> expected_tensors(const Phi3Config& config) {
   tensors.push_back({"model.norm.weight", {h}});
   if (!config.tie_word_embeddings) tensors.push_back({"lm_head.weight", {config.vocab_size, h}});
   return tensors;
+}
+
+at::ScalarType stored_type(const TensorInfo& info) {
+  switch (info.dtype) {
+    case data::DType::kF32: return at::kFloat;
+    case data::DType::kF16: return at::kHalf;
+    case data::DType::kBF16: return at::kBFloat16;
+    default:
+      throw FormatError(fmt::format("tensor {} is stored as {}; weights must be F32, F16 or BF16", info.name,
+                                    data::dtype_name(info.dtype)));
+  }
 }
 
 void check_checkpoint(const data::SafetensorsFolder& folder, const Phi3Config& config, const std::string& where) {

@@ -3,14 +3,12 @@
 //   nkat_dump_importance MODEL_FOLDER ADAPTER_FOLDER DATA_FILE TOKENS OUTPUT_FOLDER
 //
 // OUTPUT_FOLDER gets a file of float32 for each tensor that has an importance, by its name in a GGUF file.
-#include <fmt/format.h>
-
-#include <cstdio>
 #include <fstream>
 #include <stdexcept>
 
 #include "export/export_source.h"
 #include "export/importance.h"
+#include "tests/support/program.h"
 
 namespace {
 
@@ -36,10 +34,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fputs(fmt::format("nkat_dump_importance: {}\n", error.what()).c_str(), stderr);
-    return 1;
-  }
+  return nkat::testing::run_program("nkat_dump_importance", [&] { return run(argc, argv); });
 }

@@ -4,15 +4,13 @@
 //
 // TOKENS_FILE: a line of token ids a sample. packed: all samples in one pass; cached: one token a step through the
 // key-value cache. OUTPUT_FILE: (T, V) float64, row-major, samples end to end.
-#include <fmt/format.h>
-
-#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 
 #include "models/cached_batch.h"
 #include "models/decoder.h"
+#include "tests/support/program.h"
 
 namespace {
 
@@ -76,10 +74,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fputs(fmt::format("nkat_dump_logits: {}\n", error.what()).c_str(), stderr);
-    return 1;
-  }
+  return nkat::testing::run_program("nkat_dump_logits", [&] { return run(argc, argv); });
 }
