@@ -5,7 +5,7 @@
 #include <concepts>
 #include <cstring>
 
-#include "layers/vectorised.h"
+#include "layers/element.h"
 
 namespace nkat::layers::cpu {
 namespace {
@@ -198,15 +198,6 @@ Value* write(const at::Tensor& tensor) {
 }
 
 std::int64_t tiles_of(std::int64_t size, std::int64_t tile) { return (size + tile - 1) / tile; }
-
-template <typename Run>
-void with_type(at::ScalarType type, const Run& run) {
-  switch (type) {
-    case at::kFloat: return run(float{}, float{});
-    case at::kDouble: return run(double{}, double{});
-    default: return run(at::BFloat16{}, float{});
-  }
-}
 
 }  // namespace
 

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/precision.h"
+#include "layers/rms_norm_cpu.h"
 
 namespace nkat::layers {
 namespace {
@@ -15,22 +15,15 @@ using torch::autograd::variable_list;
 class RmsNorm : public torch::autograd::Function<RmsNorm> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-    const at::Tensor wide = x.to(compute_dtype(x));                                          // (T, H)
-    const at::Tensor scale = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + epsilon);  // (T, 1)
-    context->save_for_backward({x, scale, weight});
-    return (wide * scale).to(x.scalar_type()) * weight;
+    const RmsNormResult result = cpu::rms_norm(x, weight, epsilon);
+    context->save_for_backward({x, result.scale, weight});
+    return result.y;
   }
 
-  // With n = x s and g = w dy:  dx = s (g - n mean(g n))
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &scale = saved[1], &weight = saved[2];
-    const at::ScalarType wide = compute_dtype(x);
-    const at::Tensor normalised = x.to(wide) * scale;                            // (T, H)
-    at::Tensor gradient = gradients[0].to(wide) * weight.to(wide);               // (T, H)
-    const at::Tensor mean = (gradient * normalised).mean(-1, /*keepdim=*/true);  // (T, 1)
-    gradient = gradient.addcmul_(normalised, mean, /*value=*/-1).mul_(scale);
-    return {gradient.to(x.scalar_type()), at::Tensor(), at::Tensor()};
+    return {cpu::rms_norm_backward(gradients[0].contiguous(), x, weight, scale), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -38,9 +31,10 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   check_shape("RMSNorm", "x", x, {{"T"}, {"H", weight.size(0)}});
+  check_dtype("RMSNorm", "x", x, {at::kFloat, at::kBFloat16, at::kDouble});
   check_dtype("RMSNorm", "weight", weight, {x.scalar_type()});
   NKAT_INVARIANT(!weight.requires_grad());
-  return RmsNorm::apply(x, weight, epsilon);
+  return RmsNorm::apply(x.contiguous(), weight.contiguous(), epsilon);
 }
 
 }  // namespace nkat::layers

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/precision.h"
+#include "layers/rope_cpu.h"
 
 namespace nkat::layers {
 namespace {
@@ -19,28 +19,17 @@ at::Tensor frequencies(const RopeSettings& settings, const std::vector<double>& 
   return period.reciprocal();
 }
 
-// Turns the first `heads` heads of each row by the angles, or back where sin is negated.
-void rotate_(const at::Tensor& rows, const at::Tensor& cos, const at::Tensor& sin, std::int64_t heads,
-             std::int64_t head_dim) {
-  const std::int64_t half = cos.size(-1);
-  const at::ScalarType wide = compute_dtype(rows);
-  const at::Tensor channels = rows.narrow(1, 0, heads * head_dim).view({rows.size(0), heads, head_dim});
-  const at::Tensor first = channels.narrow(2, 0, half), second = channels.narrow(2, half, half);  // (T, heads, half)
-  const at::Tensor a = first.to(wide), b = second.to(wide);
-  const at::Tensor c = cos.to(wide).unsqueeze(1), s = sin.to(wide).unsqueeze(1);  // (T, 1, half)
-  const at::Tensor turned = (a * c).addcmul_(b, s, /*value=*/-1);
-  second.copy_((b * c).addcmul_(a, s));
-  first.copy_(turned);
+void rotate_heads_(const at::Tensor& rows, const RopeAngles& angles, HeadSpan heads, bool back) {
+  cpu::rotate_heads_(rows, angles, heads, back);
 }
 
 class Rope : public torch::autograd::Function<Rope> {
  public:
-  static at::Tensor forward(AutogradContext* context, at::Tensor qkv, const at::Tensor& cos, const at::Tensor& sin,
-                            std::int64_t heads, std::int64_t head_dim) {
-    context->save_for_backward({cos, sin});
-    context->saved_data["heads"] = heads;
-    context->saved_data["head_dim"] = head_dim;
-    rotate_(qkv, cos, sin, heads, head_dim);
+  static at::Tensor forward(AutogradContext* context, at::Tensor qkv, const RopeAngles& angles, HeadSpan heads) {
+    context->save_for_backward({angles.cos, angles.sin});
+    context->saved_data["count"] = heads.count;
+    context->saved_data["head_dim"] = heads.head_dim;
+    rotate_heads_(qkv, angles, heads, /*back=*/false);
     context->mark_dirty({qkv});
     return qkv;
   }
@@ -48,10 +37,10 @@ class Rope : public torch::autograd::Function<Rope> {
   // The transpose of a rotation (times a factor) turns by the opposite angle.
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
+    const HeadSpan heads{context->saved_data["count"].toInt(), context->saved_data["head_dim"].toInt()};
     at::Tensor gradient = gradients[0].clone(at::MemoryFormat::Contiguous);
-    rotate_(gradient, saved[0], -saved[1], context->saved_data["heads"].toInt(),
-            context->saved_data["head_dim"].toInt());
-    return {gradient, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+    rotate_heads_(gradient, {.cos = saved[0], .sin = saved[1]}, heads, /*back=*/true);
+    return {gradient, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -77,8 +66,9 @@ at::Tensor apply_rope_(at::Tensor qkv, const RopeAngles& angles, const HeadShape
               {{"T", angles.cos.size(0)},
                {"(heads + 2 kv heads) head_dim", (heads.num_heads + 2 * heads.num_key_value_heads) * heads.head_dim}});
   NKAT_INVARIANT(2 * angles.cos.size(1) <= heads.head_dim);
-  return Rope::apply(std::move(qkv), angles.cos, angles.sin, heads.num_heads + heads.num_key_value_heads,
-                     heads.head_dim);
+  NKAT_INVARIANT(qkv.is_contiguous());
+  return Rope::apply(std::move(qkv), RopeAngles{angles.cos.contiguous(), angles.sin.contiguous()},
+                     HeadSpan{heads.num_heads + heads.num_key_value_heads, heads.head_dim});
 }
 
 }  // namespace nkat::layers

@@ -53,6 +53,12 @@ struct HeadShape {
   std::int64_t head_dim = 0;
 };
 
+// Heads that lie side by side at the start of a row.
+struct HeadSpan {
+  std::int64_t count = 0;
+  std::int64_t head_dim = 0;
+};
+
 // Turns the query and key heads of qkv (T, (heads + 2 kv heads) head_dim) in place and returns it, so that attention's
 // q, k and v stay views of one buffer. Products and sums in float32, rounded once. Keeps for backward: cos and sin.
 at::Tensor apply_rope_(at::Tensor qkv, const RopeAngles& angles, const HeadShape& heads);

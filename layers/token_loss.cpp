@@ -1,6 +1,7 @@
 #include "layers/token_loss.h"
 
 #include "layers/check.h"
+#include "layers/token_loss_cpu.h"
 
 namespace nkat::layers {
 
@@ -17,14 +18,11 @@ TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::T
   if (options.want_gradient) result.gradient = at::empty_like(x);
   for (std::int64_t begin = 0; begin < rows; begin += options.chunk_rows) {
     const std::int64_t count = std::min(options.chunk_rows, rows - begin);
-    const at::Tensor wanted = targets.narrow(0, begin, count).unsqueeze(1);            // (C, 1)
-    at::Tensor scores = at::linear(x.narrow(0, begin, count), head_weight).to(exact);  // (C, V)
-    const at::Tensor normaliser = scores.logsumexp(1, /*keepdim=*/true);               // (C, 1)
-    result.losses.narrow(0, begin, count).copy_((normaliser - scores.gather(1, wanted)).squeeze(1));
-    if (!options.want_gradient) continue;
-    scores.sub_(normaliser).exp_().mul_(options.scale);
-    scores.scatter_add_(1, wanted, at::full_like(wanted, -options.scale, scores.options()));
-    result.gradient.narrow(0, begin, count).copy_(at::matmul(scores.to(x.scalar_type()), head_weight));
+    const at::Tensor wanted = targets.narrow(0, begin, count).contiguous();        // (C)
+    const at::Tensor logits = at::linear(x.narrow(0, begin, count), head_weight);  // (C, V)
+    cpu::softmax_loss_(logits, wanted, result.losses.narrow(0, begin, count),
+                       {.scale = options.scale, .wanted = options.want_gradient});
+    if (options.want_gradient) result.gradient.narrow(0, begin, count).copy_(at::matmul(logits, head_weight));
   }
   return result;
 }
