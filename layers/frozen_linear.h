@@ -1,17 +1,19 @@
-// y = x W^T with a frozen W.
-// ATen's linear, given a W without gradient, keeps nothing but W for backward; a test counts the bytes it holds.
+// y = x Wᵀ with a frozen W, dx = dy W; nothing but W is kept for backward (a test counts the bytes).
+// ATen's linear, or layers/widened_product.h for BF16 on a CPU where that is the faster way.
 #pragma once
 
-#include <ATen/ATen.h>
-
-#include "core/error.h"
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 
 // x (T, in), weight (out, in) -> (T, out)
-inline at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight) {
-  NKAT_INVARIANT(!weight.requires_grad());
-  return at::linear(x, weight);
-}
+at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight);
+
+// The same without autograd, for a head whose logits are better not rounded: float32 where the products are taken in
+// float32 anyway, else x's dtype.
+at::Tensor unrounded_product(const at::Tensor& x, const at::Tensor& weight);
+
+// gradient (T, out) of x's dtype or of unrounded_product's -> dy W (T, in) in weight's dtype.
+at::Tensor frozen_linear_backward(const at::Tensor& gradient, const at::Tensor& weight);
 
 }  // namespace nkat::layers

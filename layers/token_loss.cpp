@@ -1,6 +1,7 @@
 #include "layers/token_loss.h"
 
 #include "layers/check.h"
+#include "layers/frozen_linear.h"
 #include "layers/token_loss_cpu.h"
 
 namespace nkat::layers {
@@ -18,11 +19,12 @@ TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::T
   if (options.want_gradient) result.gradient = at::empty_like(x);
   for (std::int64_t begin = 0; begin < rows; begin += options.chunk_rows) {
     const std::int64_t count = std::min(options.chunk_rows, rows - begin);
-    const at::Tensor wanted = targets.narrow(0, begin, count).contiguous();        // (C)
-    const at::Tensor logits = at::linear(x.narrow(0, begin, count), head_weight);  // (C, V)
+    const at::Tensor wanted = targets.narrow(0, begin, count).contiguous();               // (C)
+    const at::Tensor logits = unrounded_product(x.narrow(0, begin, count), head_weight);  // (C, V)
     cpu::softmax_loss_(logits, wanted, result.losses.narrow(0, begin, count),
                        {.scale = options.scale, .wanted = options.want_gradient});
-    if (options.want_gradient) result.gradient.narrow(0, begin, count).copy_(at::matmul(logits, head_weight));
+    if (options.want_gradient)
+      result.gradient.narrow(0, begin, count).copy_(frozen_linear_backward(logits, head_weight));
   }
   return result;
 }
