@@ -1,8 +1,11 @@
 #include "layers/attention.h"
 
+#include <torch/csrc/autograd/custom_function.h>
+
 #include <algorithm>
 
 #include "core/error.h"
+#include "layers/attention_cpu.h"
 #include "layers/check.h"
 
 namespace nkat::layers {
@@ -25,6 +28,33 @@ at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tens
                                           /*scale=*/std::nullopt, /*enable_gqa=*/query.size(1) != key.size(1));
 }
 
+class CpuAttention : public torch::autograd::Function<CpuAttention> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& qkv,
+                            const std::vector<std::int64_t>& lengths, const HeadShape& heads) {
+    const cpu::Attended attended = cpu::causal_attention(qkv, lengths, heads);
+    context->save_for_backward({qkv, attended.out, attended.log_sum_exps});
+    context->saved_data["lengths"] = lengths;
+    context->saved_data["heads"] =
+        std::vector<std::int64_t>{heads.num_heads, heads.num_key_value_heads, heads.head_dim};
+    return attended.out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const torch::autograd::variable_list saved = context->get_saved_variables();
+    const std::vector<std::int64_t> heads = context->saved_data["heads"].toIntVector();
+    return {
+        cpu::causal_attention_backward(gradients[0].contiguous(), saved[0], {.out = saved[1], .log_sum_exps = saved[2]},
+                                       context->saved_data["lengths"].toIntVector(), {heads[0], heads[1], heads[2]}),
+        at::Tensor(), at::Tensor()};
+  }
+};
+
+bool has_cpu_loops(const at::Tensor& qkv) {
+  return qkv.is_cpu() && (qkv.scalar_type() == at::kFloat || qkv.scalar_type() == at::kBFloat16);
+}
+
 // What the last `rows` queries of a sequence see of its keys, (rows, length) bool; undefined if that is plain causal.
 at::Tensor causal_mask(std::int64_t rows, std::int64_t length, std::optional<std::int64_t> window, at::Device device) {
   const bool windowed = window && *window < length;
@@ -45,10 +75,18 @@ at::Tensor causal_attention(const at::Tensor& qkv, const SequenceLayout& layout,
                                             heads.num_key_value_heads * d};
   check_shape("attention", "qkv", qkv, {{"T"}, {"(heads + 2 kv heads) head_dim", (widths[0] + 2 * widths[1])}});
   NKAT_INVARIANT(layout.masks.size() == layout.lengths.size());
+  const auto is_windowed = [](const at::Tensor& mask) { return mask.defined(); };
+  if (has_cpu_loops(qkv) && std::ranges::none_of(layout.masks, is_windowed))
+    return CpuAttention::apply(qkv.contiguous(), layout.lengths, heads);
   // split, unlike slicing, has a backward that writes each gradient once.
   const std::vector<at::Tensor> samples = qkv.split_with_sizes(layout.lengths, 0);
   std::vector<at::Tensor> attended;
   for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (has_cpu_loops(qkv) && !is_windowed(layout.masks[i])) {
+      attended.push_back(
+          CpuAttention::apply(samples[i].contiguous(), std::vector<std::int64_t>{layout.lengths[i]}, heads));
+      continue;
+    }
     const std::vector<at::Tensor> parts = samples[i].split_with_sizes(widths, 1);
     const at::Tensor& mask = layout.masks[i];
     attended.push_back(

@@ -1,6 +1,7 @@
 // Causal attention with grouped queries over samples laid end to end, and over a key-value cache.
 // Scale head_dim^-0.5; softmax in float32; key-value head j serves query heads j G .. j G + G-1, G = heads / kv heads.
-// Keeps for backward what ATen's fused attention keeps: q, k, v (views of qkv), its output and a log-sum-exp a row.
+// A CPU's float32 and bfloat16 samples without a window go through layers/attention_cpu.h, the others through ATen's
+// fused attention. Either keeps for backward q, k, v (views of qkv), its output and a log-sum-exp a row and head.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -11,8 +11,8 @@
 namespace nkat::layers::cpu {
 namespace {
 
-constexpr std::int64_t kDepth = 4096;  // terms of a sum at a time
-constexpr std::int64_t kWidth = 256;   // columns of the result at a time, about
+constexpr std::int64_t kDepth = 1024;  // terms of a sum at a time
+constexpr std::int64_t kWidth = 512;   // columns of the result at a time, about
 constexpr std::int64_t kShares = 4;    // the panels divide evenly among this many threads
 
 NKAT_VECTORISED void widen_row(const at::BFloat16* source, float* target, std::int64_t count) {

@@ -4,7 +4,7 @@
 // accumulation computes, in another order of the sums.
 // When to use: `bf16_products_are_slow()` says so. Measured on an Intel core with AVX512_BF16 and no AMX: vdpbf16ps
 // takes twice the time of two FMAs, 150 GFLOP/s on two cores to 240 in float32. Without AVX512_BF16 LibTorch emulates.
-// Scratch: 4 MiB of W and T x 256 float32 for each thread, and a float32 copy of the rows.
+// Scratch: 2 MiB of W and T x 512 float32 for each thread, and a float32 copy of the rows.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -44,10 +44,10 @@ TEST_P(WidenedProductOf, TheSameBitsOnEveryRun) {
   EXPECT_TRUE(at::equal(once, widened_product(x, w, WidenedProduct::kForward, at::kFloat)));
 }
 
-// Beyond 4096 terms a sum goes on in a second piece; beyond 256 columns there are several panels.
+// Beyond 1024 terms a sum goes on in another piece; beyond 4 x 512 columns there are several panels.
 INSTANTIATE_TEST_SUITE_P(Sizes, WidenedProductOf,
                          ::testing::Values(Sizes{0, 8, 8}, Sizes{1, 1, 1}, Sizes{31, 33, 17}, Sizes{32, 64, 257},
-                                           Sizes{33, 4099, 40}, Sizes{20, 48, 8195}, Sizes{200, 768, 2304}),
+                                           Sizes{33, 1027, 40}, Sizes{20, 48, 2051}, Sizes{200, 768, 2304}),
                          [](const auto& test) {
                            const Sizes& s = test.param;
                            return std::to_string(s.rows) + "RowsOf" + std::to_string(s.in) + "By" +
