@@ -1,26 +1,22 @@
-// Runs a CUDA kernel's own source on the CPU: include this before the device code. Every thread of a CTA is a thread
-// here, __shared__ is one static array (CTAs run one after another), and each barrier and shuffle waits for the whole
-// CTA. When to use: to hold a kernel's indexing and arithmetic to a reference where there is no GPU. What it can't
-// show: races between warps, memory alignment, the device's own rounding of exp, the launch itself. A kernel must bring
-// all threads of a CTA to each __syncthreads, __syncwarp and shuffle; shuffles move 8 bytes at most.
+// Runs a CUDA kernel's own source on the CPU: include this before the device code. A CTA's threads are fibers that take
+// turns between barriers, __shared__ is one static array (CTAs run one after another), and each barrier and shuffle
+// waits for the whole CTA.
+// When to use: to hold a kernel's indexing and arithmetic to a reference where there is no GPU.
+// What it can't show: races between barriers, memory alignment, the device's own rounding of exp, the launch itself.
+// A kernel must bring all threads of a CTA to each __syncthreads, __syncwarp and shuffle; shuffles move 8 bytes at
+// most.
 #pragma once
 
-// The toolkit's header of conversions; its own shadowing and unused names are not ours.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wconversion"
 #include <cuda_bf16.h>
-#pragma GCC diagnostic pop
-#pragma GCC diagnostic ignored "-Wunknown-pragmas"  // #pragma unroll
-
 #include <math.h>
+#include <ucontext.h>
 
 #include <algorithm>
 #include <array>
-#include <barrier>
 #include <bit>
+#include <cstddef>
 #include <cstring>
-#include <thread>
+#include <functional>
 #include <vector>
 
 #undef __shared__
@@ -30,19 +26,65 @@
 #define __global__
 #define __launch_bounds__(threads)
 
-inline thread_local uint3 threadIdx, blockIdx;
-inline thread_local dim3 blockDim, gridDim;
+inline uint3 threadIdx, blockIdx;
+inline dim3 blockDim, gridDim;
 using std::max;
 using std::min;
 
 namespace nkat::testing {
 
-inline std::barrier<>* cta_barrier = nullptr;
-inline std::array<unsigned long long, 1024> shuffled;
+struct Fiber {
+  ucontext_t context;
+  std::vector<std::byte> stack = std::vector<std::byte>(64 * 1024);
+  bool done = false;
+};
+
+inline ucontext_t scheduler;
+inline Fiber* running = nullptr;
+inline std::function<void()> kernel_call;
+inline std::array<unsigned long long, 1024> shuffled;  // 1024 is the most threads that a CTA can have
+
+inline void run_fiber() {
+  kernel_call();
+  running->done = true;
+}
+
+// One CTA: every fiber runs to its next barrier in turn, until all have returned.
+inline void run_cta(std::vector<Fiber>& fibers) {
+  for (Fiber& fiber : fibers) {
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.data();
+    fiber.context.uc_stack.ss_size = fiber.stack.size();
+    fiber.context.uc_link = &scheduler;
+    fiber.done = false;
+    makecontext(&fiber.context, run_fiber, 0);
+  }
+  while (std::ranges::any_of(fibers, [](const Fiber& fiber) { return !fiber.done; })) {
+    for (unsigned i = 0; i < fibers.size(); ++i) {
+      if (fibers[i].done) continue;
+      threadIdx = {i % blockDim.x, i / blockDim.x, 0};
+      running = &fibers[i];
+      swapcontext(&scheduler, &fibers[i].context);
+    }
+  }
+}
+
+// kernel<<<grid, threads>>>(arguments...)
+template <typename Kernel, typename... Arguments>
+void run_on_cpu(dim3 grid, dim3 threads, Kernel kernel, const Arguments&... arguments) {
+  blockDim = threads;
+  gridDim = grid;
+  kernel_call = [&] { kernel(arguments...); };
+  std::vector<Fiber> fibers(threads.x * threads.y);
+  for (unsigned cta = 0; cta < grid.x * grid.y; ++cta) {
+    blockIdx = {cta % grid.x, cta / grid.x, 0};
+    run_cta(fibers);
+  }
+}
 
 }  // namespace nkat::testing
 
-inline void __syncthreads() { nkat::testing::cta_barrier->arrive_and_wait(); }
+inline void __syncthreads() { swapcontext(&nkat::testing::running->context, &nkat::testing::scheduler); }
 inline void __syncwarp() { __syncthreads(); }
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 
@@ -55,28 +97,3 @@ Value __shfl_xor_sync(unsigned /*mask*/, Value value, int lanes) {
   __syncthreads();
   return value;
 }
-
-namespace nkat::testing {
-
-// kernel<<<grid, threads>>>(arguments...)
-template <typename Kernel, typename... Arguments>
-void run_on_cpu(dim3 grid, dim3 threads, Kernel kernel, const Arguments&... arguments) {
-  const unsigned count = threads.x * threads.y;
-  std::barrier<> barrier(count);
-  cta_barrier = &barrier;
-  std::vector<std::jthread> running;
-  for (unsigned i = 0; i < count; ++i) {
-    running.emplace_back([&, i] {
-      threadIdx = {i % threads.x, i / threads.x, 0};
-      blockDim = threads;
-      gridDim = grid;
-      for (unsigned cta = 0; cta < grid.x * grid.y; ++cta) {
-        blockIdx = {cta % grid.x, cta / grid.x, 0};
-        kernel(arguments...);
-        barrier.arrive_and_wait();
-      }
-    });
-  }
-}
-
-}  // namespace nkat::testing
