@@ -215,6 +215,16 @@ TEST(KernelsOnCpu, RotationAndItsAdjointEqualTheCpuPathAtEveryNorm) {
   }
 }
 
+TEST(KernelsOnCpu, RotationOfAMatrixDoesNotDependOnItsNeighbours) {
+  at::manual_seed(6);
+  const at::Tensor weight = weight_of_norm(5, 1.0), gradient = at::randn({5, 8, 8}, at::kDouble);
+  const at::Tensor alone = rotation_on_cpu<double>(weight),
+                   adjoint = rotation_backward_on_cpu<double>(weight, gradient);
+  weight[2] *= 500;  // squares more often
+  EXPECT_TRUE(at::equal(rotation_on_cpu<double>(weight)[3], alone[3]));
+  EXPECT_TRUE(at::equal(rotation_backward_on_cpu<double>(weight, gradient)[3], adjoint[3]));
+}
+
 TEST(KernelsOnCpu, RotationSpreadsWhatIsNotFiniteInItsOwnMatrixOnly) {
   const at::Tensor weight = at::zeros({5, 8, 8}, at::kDouble);
   weight[1][0][1] = std::numeric_limits<double>::infinity();

@@ -166,6 +166,13 @@ TEST(So8RotationGpu, EqualsTheCpuPath) {
   EXPECT_EQ(so8_rotation(at::empty({0, 8, 8}, at::kCUDA)).numel(), 0);
 }
 
+TEST(So8RotationGpu, AMatrixDoesNotDependOnItsNeighbours) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  const at::Tensor weight = weight_of_norm(5, 1.0).to(at::kCUDA), alone = so8_rotation(weight);
+  weight[2] *= 500;  // squares more often
+  EXPECT_TRUE(at::equal(so8_rotation(weight)[3], alone[3]));
+}
+
 TEST(So8RotationGpu, SpreadsWhatIsNotFiniteInItsOwnMatrixOnly) {
   NKAT_SKIP_WITHOUT_CUDA();
   const at::Tensor weight = at::zeros({5, 8, 8}, at::kCUDA);
