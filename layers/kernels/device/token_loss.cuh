@@ -51,13 +51,12 @@ __global__ void __launch_bounds__(kLossThreads) softmax_loss(LossArguments<Scala
     add_logits(x, mine);
   }
   const Value largest = block_reduce<kLossThreads, Largest>(mine.largest);
-  const double share = static_cast<double>(mine.sum) * static_cast<double>(exp(mine.largest - largest));
-  const double sum = block_reduce<kLossThreads, Sum>(share);
+  const Value sum = block_reduce<kLossThreads, Sum>(mine.sum * exp(mine.largest - largest));
   if (threadIdx.x == 0)
-    arguments.losses[blockIdx.x] =
-        static_cast<Value>(log(sum) + (static_cast<double>(largest) - static_cast<double>(at_target[0])));
+    arguments.losses[blockIdx.x] = static_cast<Value>(
+        log(static_cast<double>(sum)) + (static_cast<double>(largest) - static_cast<double>(at_target[0])));
   if (!arguments.wants_gradient) return;
-  const Value factor = static_cast<Value>(arguments.scale / sum), scale = static_cast<Value>(arguments.scale);
+  const Value scale = static_cast<Value>(arguments.scale), factor = scale / sum;
   for (int i = first; i < arguments.vocabulary; i += kLossThreads * kWidth) {
     Pack<Scalar, kWidth>::load(logits + i, x);
 #pragma unroll
