@@ -69,11 +69,24 @@ at::Tensor sliding_window_mask(std::int64_t length, std::optional<std::int64_t> 
   return causal_mask(length, length, window, device);
 }
 
+void prepare_attention(SequenceLayout& layout, std::optional<std::int64_t> window, const HeadShape& heads,
+                       const at::TensorOptions& activations) {
+  layout.masks.clear();
+  layout.flash = {};
+  if (has_flash_attention(activations, heads, layout.lengths)) {
+    layout.flash = flash_samples(layout.lengths, window, activations.device());
+    return;
+  }
+  for (const std::int64_t length : layout.lengths)
+    layout.masks.push_back(sliding_window_mask(length, window, activations.device()));
+}
+
 at::Tensor causal_attention(const at::Tensor& qkv, const SequenceLayout& layout, const HeadShape& heads) {
   const std::int64_t d = heads.head_dim;
   const std::vector<std::int64_t> widths = {heads.num_heads * d, heads.num_key_value_heads * d,
                                             heads.num_key_value_heads * d};
   check_shape("attention", "qkv", qkv, {{"T"}, {"(heads + 2 kv heads) head_dim", (widths[0] + 2 * widths[1])}});
+  if (layout.flash.starts.defined()) return flash_attention(qkv.contiguous(), layout.flash, heads);
   NKAT_INVARIANT(layout.masks.size() == layout.lengths.size());
   const auto is_windowed = [](const at::Tensor& mask) { return mask.defined(); };
   if (has_cpu_loops(qkv) && std::ranges::none_of(layout.masks, is_windowed))

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "layers/check.h"
+#include "layers/kernels/rope.h"
 #include "layers/rope_cpu.h"
 
 namespace nkat::layers {
@@ -20,6 +21,7 @@ at::Tensor frequencies(const RopeSettings& settings, const std::vector<double>& 
 }
 
 void rotate_heads_(const at::Tensor& rows, const RopeAngles& angles, HeadSpan heads, bool back) {
+  if (rows.is_cuda()) return kernels::rotate_heads_(rows, angles, heads, back);
   cpu::rotate_heads_(rows, angles, heads, back);
 }
 
@@ -65,6 +67,8 @@ at::Tensor apply_rope_(at::Tensor qkv, const RopeAngles& angles, const HeadShape
   check_shape("rotary embedding", "qkv", qkv,
               {{"T", angles.cos.size(0)},
                {"(heads + 2 kv heads) head_dim", (heads.num_heads + 2 * heads.num_key_value_heads) * heads.head_dim}});
+  check_dtype("rotary embedding", "cos", angles.cos, {qkv.scalar_type()});
+  check_device("rotary embedding", "cos", angles.cos, qkv.device());
   NKAT_INVARIANT(2 * angles.cos.size(1) <= heads.head_dim);
   NKAT_INVARIANT(qkv.is_contiguous());
   return Rope::apply(std::move(qkv), RopeAngles{angles.cos.contiguous(), angles.sin.contiguous()},

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "layers/check.h"
+#include "layers/kernels/so8_rotation.h"
 #include "layers/matrix8.h"
 
 namespace nkat::layers {
@@ -83,13 +84,14 @@ NKAT_VECTORISED void rotate_backward(const double* weight, const double* rotatio
 void check_blocks(std::string_view who, std::string_view name, const at::Tensor& blocks /* (..., 8, 8) */) {
   check_ends_in_blocks(who, name, blocks);
   check_dtype(who, name, blocks, {at::kFloat, at::kDouble});
-  check_device(who, name, blocks, at::kCPU);
+  if (!blocks.is_cuda()) check_device(who, name, blocks, at::kCPU);
 }
 
 }  // namespace
 
 at::Tensor so8_rotation(const at::Tensor& weight) {
   check_blocks("so8_rotation", "weight", weight);
+  if (weight.is_cuda()) return kernels::so8_rotation(weight.detach().contiguous());
   const at::Tensor source = weight.detach().to(at::kDouble).contiguous();  // (..., 8, 8)
   const at::Tensor rotation = at::empty_like(source);
   at::parallel_for(0, source.numel() / 64, kGrain, [&](std::int64_t begin, std::int64_t end) {
@@ -102,6 +104,10 @@ at::Tensor so8_rotation_backward(const at::Tensor& weight, const at::Tensor& rot
   check_blocks("so8_rotation_backward", "weight", weight);
   check_blocks("so8_rotation_backward", "rotation_gradient", rotation_gradient);
   check_same_shape("so8_rotation_backward", "rotation_gradient", rotation_gradient, weight);
+  check_device("so8_rotation_backward", "rotation_gradient", rotation_gradient, weight.device());
+  if (weight.is_cuda())
+    return kernels::so8_rotation_backward(weight.detach().contiguous(),
+                                          rotation_gradient.detach().to(weight.scalar_type()).contiguous());
   const at::Tensor source = weight.detach().to(at::kDouble).contiguous();               // (..., 8, 8)
   const at::Tensor gradient = rotation_gradient.detach().to(at::kDouble).contiguous();  // (..., 8, 8)
   const at::Tensor weight_gradient = at::empty_like(source);

@@ -3,7 +3,8 @@
 // Method: Taylor polynomial of degree 18 after scaling to 1-norm <= 1, then squaring, in float64, rounded once; the
 // derivative differentiates the same recurrences (Al-Mohy, Higham 2009). What is not finite in gives NaN out.
 // Promise: a block's bits depend on that block alone, not on the number of threads.
-// Shapes: (..., 8, 8) float32 | float64 on the CPU. Errors: ShapeError, DeviceError.
+// On a GPU: the same in float64 with six squarings throughout (kernels/so8_rotation.cu); it never waits for the device.
+// Shapes: (..., 8, 8) float32 | float64, on one device. Errors: ShapeError, DeviceError.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "layers/check.h"
+#include "layers/kernels/swiglu.h"
 #include "layers/swiglu_cpu.h"
 
 namespace nkat::layers {
@@ -16,11 +17,12 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up) {
     context->save_for_backward({gate_up});
-    return cpu::swiglu(gate_up);
+    return gate_up.is_cuda() ? kernels::swiglu(gate_up) : cpu::swiglu(gate_up);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    return {cpu::swiglu_backward(gradients[0].contiguous(), context->get_saved_variables()[0])};
+    const at::Tensor dy = gradients[0].contiguous(), gate_up = context->get_saved_variables()[0];
+    return {dy.is_cuda() ? kernels::swiglu_backward(dy, gate_up) : cpu::swiglu_backward(dy, gate_up)};
   }
 };
 

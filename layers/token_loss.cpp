@@ -2,6 +2,7 @@
 
 #include "layers/check.h"
 #include "layers/frozen_linear.h"
+#include "layers/kernels/token_loss.h"
 #include "layers/token_loss_cpu.h"
 
 namespace nkat::layers {
@@ -11,6 +12,7 @@ TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::T
   check_shape("token_loss", "x", x, {{"R"}, {"H"}});
   check_shape("token_loss", "targets", targets, {{"R", x.size(0)}});
   check_shape("token_loss", "head_weight", head_weight, {{"V"}, {"H", x.size(1)}});
+  check_device("token_loss", "targets", targets, x.device());
   const at::NoGradGuard no_grad;
   const std::int64_t rows = x.size(0);
   TokenLoss result;
@@ -21,8 +23,9 @@ TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::T
     const std::int64_t count = std::min(options.chunk_rows, rows - begin);
     const at::Tensor wanted = targets.narrow(0, begin, count).contiguous();               // (C)
     const at::Tensor logits = unrounded_product(x.narrow(0, begin, count), head_weight);  // (C, V)
-    cpu::softmax_loss_(logits, wanted, result.losses.narrow(0, begin, count),
-                       {.scale = options.scale, .wanted = options.want_gradient});
+    const auto softmax_loss = logits.is_cuda() ? kernels::softmax_loss_ : cpu::softmax_loss_;
+    softmax_loss(logits, wanted, result.losses.narrow(0, begin, count),
+                 {.scale = options.scale, .wanted = options.want_gradient});
     if (options.want_gradient)
       result.gradient.narrow(0, begin, count).copy_(frozen_linear_backward(logits, head_weight));
   }

@@ -42,9 +42,9 @@ layers::SequenceLayout Decoder::layout(const std::vector<std::int64_t>& lengths)
     const layers::RopeAngles angles = rope_.angles(0, length);
     cos.push_back(angles.cos);
     sin.push_back(angles.sin);
-    layout.masks.push_back(layers::sliding_window_mask(length, config_.sliding_window, device()));
   }
   layout.angles = {.cos = at::cat(cos), .sin = at::cat(sin)};
+  layers::prepare_attention(layout, config_.sliding_window, heads(), weights_.embedding.options());
   return layout;
 }
 

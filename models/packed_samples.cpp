@@ -59,4 +59,13 @@ std::pair<PackedSamples, PackedSamples> split_in_half(const PackedSamples& packe
   return {part_of(packed, 0, middle), part_of(packed, middle, packed.lengths.size())};
 }
 
+PackedSamples pad_rows(const PackedSamples& packed, std::int64_t multiple) {
+  const std::int64_t missing = (multiple - packed.token_count() % multiple) % multiple;
+  if (missing == 0) return packed;
+  PackedSamples padded = packed;
+  padded.tokens = at::cat({packed.tokens, packed.tokens.new_zeros({missing})});
+  padded.lengths.push_back(missing);
+  return padded;
+}
+
 }  // namespace nkat::models

@@ -29,4 +29,9 @@ PackedSamples pack_samples(const data::Dataset& dataset, std::span<const std::in
 // The first and the second half of the samples; the targets go with their rows. Needs at least two samples.
 std::pair<PackedSamples, PackedSamples> split_in_half(const PackedSamples& packed);
 
+// The same with rows of padding at the end, until T is a multiple: one more sample of token 0, which attends to itself,
+// has no target and no index in the dataset. Rows without targets get gradients of exactly 0, so that every sum over
+// rows stays what it was.
+PackedSamples pad_rows(const PackedSamples& packed, std::int64_t multiple);
+
 }  // namespace nkat::models

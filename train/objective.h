@@ -17,8 +17,8 @@ struct MemoryChoices {
 };
 
 // Adds d(scale Σ losses)/dM to the gradient of every leaf in `blocks` (by layer; undefined below first_trained) and
-// returns Σ losses in nats. packed: on the decoder's device.
+// returns Σ losses in nats. samples: on the decoder's device; on a GPU they run padded to whole tiles of 64 rows.
 double run_micro_batch(const models::Decoder& decoder, const std::vector<at::Tensor>& blocks,
-                       const models::PackedSamples& packed, double scale, const MemoryChoices& choices);
+                       const models::PackedSamples& samples, double scale, const MemoryChoices& choices);
 
 }  // namespace nkat::train

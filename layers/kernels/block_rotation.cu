@@ -15,6 +15,7 @@
 
 #include "layers/kernels/block_rotation.h"
 #include "layers/kernels/device/block_rotation.cuh"
+#include "layers/kernels/launch.cuh"
 
 namespace nkat::layers::kernels {
 namespace {
@@ -44,11 +45,6 @@ void with_type(at::ScalarType type, const Run& run) {
     case at::kDouble: return run(Double{});
     default: TORCH_CHECK(false, "block rotation: no kernel for ", type);
   }
-}
-
-template <typename Pointed>
-Pointed* pointer(const at::Tensor& tensor) {
-  return tensor.defined() ? static_cast<Pointed*>(tensor.data_ptr()) : nullptr;
 }
 
 // The kernels load 16 bytes at a time; a view into a larger tensor may start in between.

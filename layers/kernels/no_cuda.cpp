@@ -2,6 +2,11 @@
 #include "core/error.h"
 #include "layers/kernels/block_rotation.h"
 #include "layers/kernels/device_info.h"
+#include "layers/kernels/rms_norm.h"
+#include "layers/kernels/rope.h"
+#include "layers/kernels/so8_rotation.h"
+#include "layers/kernels/swiglu.h"
+#include "layers/kernels/token_loss.h"
 
 namespace nkat::layers {
 namespace {
@@ -31,6 +36,32 @@ at::Tensor add_block_rotated(const at::Tensor& /*residual*/, const at::Tensor& /
 BlockRotationGradient block_rotation_backward(const at::Tensor& /*gradient*/, const at::Tensor& /*h*/,
                                               const at::Tensor& /*blocks*/, std::array<bool, 2> /*needs*/) {
   refuse("add_block_rotated");
+}
+
+RmsNormResult rms_norm(const at::Tensor& /*x*/, const at::Tensor& /*weight*/, double /*epsilon*/) { refuse("RMSNorm"); }
+
+at::Tensor rms_norm_backward(const at::Tensor& /*gradient*/, const at::Tensor& /*x*/, const at::Tensor& /*weight*/,
+                             const at::Tensor& /*scale*/) {
+  refuse("RMSNorm");
+}
+
+void rotate_heads_(const at::Tensor& /*rows*/, const RopeAngles& /*angles*/, HeadSpan /*heads*/, bool /*back*/) {
+  refuse("rotary embedding");
+}
+
+at::Tensor so8_rotation(const at::Tensor& /*weight*/) { refuse("so8_rotation"); }
+
+at::Tensor so8_rotation_backward(const at::Tensor& /*weight*/, const at::Tensor& /*rotation_gradient*/) {
+  refuse("so8_rotation");
+}
+
+at::Tensor swiglu(const at::Tensor& /*gate_up*/) { refuse("SwiGLU"); }
+
+at::Tensor swiglu_backward(const at::Tensor& /*gradient*/, const at::Tensor& /*gate_up*/) { refuse("SwiGLU"); }
+
+void softmax_loss_(const at::Tensor& /*logits*/, const at::Tensor& /*targets*/, const at::Tensor& /*losses*/,
+                   const SoftmaxGradient& /*gradient*/) {
+  refuse("token_loss");
 }
 
 }  // namespace kernels

@@ -1,40 +1,22 @@
 // Times the block rotation at the width of Phi-3.5-mini (H = 3072) against ATen's own products, on the CPU or on the
-// first CUDA device, and prints what share of the memory's peak the kernels reach. Called by scripts/gpu_check.
+// first CUDA device, there the row-wise kernels too (row_kernels_benchmark.h), and prints what share of the memory's
+// peak the kernels reach. Called by scripts/gpu_check.
 //   layers_benchmark devices | cpu | cuda
 #include <ATen/Parallel.h>
-#include <torch/cuda.h>
 
-#include <chrono>
 #include <cstdio>
 #include <string_view>
 
 #include "layers/block_rotation.h"
 #include "layers/kernels/device_info.h"
+#include "tests/layers/benchmark_timer.h"
+#include "tests/layers/row_kernels_benchmark.h"
 
 namespace {
 
 using namespace nkat::layers;
 
 constexpr std::int64_t kHidden = 3072;
-constexpr int kRounds = 7, kCallsPerRound = 20;
-
-void wait_for(const at::Device& device) {
-  if (device.is_cuda()) torch::cuda::synchronize();
-}
-
-// Seconds a call: the best of several rounds, each waited for once.
-double seconds_of(const at::Device& device, const std::function<void()>& call) {
-  call();
-  double best = 1e9;
-  for (int round = 0; round < kRounds; ++round) {
-    wait_for(device);
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < kCallsPerRound; ++i) call();
-    wait_for(device);
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best / kCallsPerRound;
-}
 
 // What one would write with ATen: float32 products of the blocks, the residual added, one rounding.
 at::Tensor plain_map(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
@@ -88,6 +70,7 @@ int measure(const at::Device& device) {
     for (const std::int64_t tokens : {256, 1024, 8192})
       if (device.is_cuda() || tokens < 8192) print_row(tokens, type, device, peak);
   if (!device.is_cuda()) return 0;
+  print_row_kernels(peak);
   const CudaAllocatorStats stats = cuda_allocator_stats(0);
   std::printf("allocator: peak %.2f GiB in tensors, %.2f GiB reserved; device free %.2f GiB\n",
               static_cast<double>(stats.peak_allocated_bytes) / (1 << 30),

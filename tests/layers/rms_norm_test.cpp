@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/cuda.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
+#include "tests/support/on_gpu.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -70,6 +72,24 @@ TEST(RmsNorm, KeepsItsInputAndOneNumberARow) {
   const auto tensors = static_cast<std::int64_t>(weight.nbytes() + leaf.nbytes() + x.nbytes() + y.nbytes());
   x.reset();
   EXPECT_EQ(HeldBytes::now() - before, tensors + 17 * 4);
+}
+
+TEST(RmsNormGpu, IsAsGoodAsPlainATen) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  at::manual_seed(4);
+  for (const std::int64_t channels : {1, 33, 64, 3072}) {
+    const at::Tensor weight = at::randn({channels}).to(at::kBFloat16);  // the same numbers in every type
+    for (const std::int64_t rows : {0, 1, 31, 32, 33})
+      expect_good_on_gpu([&](const at::Tensor& x) { return rms_norm(x, weight.to(x.options()), kEpsilon); },
+                         [&](const at::Tensor& x) { return plain(x, weight.to(x.options())); },
+                         3 * at::randn({rows, channels}, at::kDouble), at::randn({rows, channels}, at::kDouble));
+  }
+}
+
+TEST(RmsNormGpu, TakesAViewThatStartsAnywhere) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  const at::Tensor x = at::randn({33, 64}).to(at::kCUDA), weight = at::randn({64}).to(at::kCUDA);
+  EXPECT_LE(relative_error(rms_norm(misaligned(x), weight, kEpsilon), rms_norm(x, weight, kEpsilon)), 1e-6);
 }
 
 TEST(RmsNorm, NamesAWrongShape) { EXPECT_THROW(rms_norm(at::ones({2, 5}), at::ones({4}), kEpsilon), ShapeError); }

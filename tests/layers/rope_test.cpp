@@ -4,8 +4,10 @@
 
 #include <cmath>
 
+#include "tests/support/cuda.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
+#include "tests/support/on_gpu.h"
 
 namespace nkat::layers {
 namespace {
@@ -88,6 +90,31 @@ TEST(Rope, IsAsAccurateAsPlainATen) {
   const at::Tensor x = at::randn({7, kWidth}).to(at::kBFloat16);
   const at::Tensor exact = plain(x.to(at::kDouble), exact_angles);
   EXPECT_LE(relative_error(apply_rope_(x.clone(), angles, kHeads), exact), 2 * relative_error(plain(x, angles), exact));
+}
+
+TEST(RopeGpu, IsAsGoodAsPlainATen) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  at::manual_seed(4);
+  for (const std::int64_t rows : {0, 1, 31, 32, 33}) {
+    const RopeAngles rounded = table(at::kBFloat16).angles(0, rows);  // the same numbers in every type
+    const auto angles = [&](const at::Tensor& x) {
+      return RopeAngles{.cos = rounded.cos.to(x.options()), .sin = rounded.sin.to(x.options())};
+    };
+    expect_good_on_gpu([&](const at::Tensor& x) { return apply_rope_(x.contiguous() * 1, angles(x), kHeads); },
+                       [&](const at::Tensor& x) { return plain(x, angles(x)); }, at::randn({rows, kWidth}, at::kDouble),
+                       at::randn({rows, kWidth}, at::kDouble));
+  }
+}
+
+TEST(RopeGpu, AgreesWithTheCpuAtTheWidthOfPhi3) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  constexpr HeadShape kPhi3{.num_heads = 32, .num_key_value_heads = 32, .head_dim = 96};
+  const RopeAngles angles = table(at::kFloat, 96).angles(0, 33);
+  const RopeAngles there{.cos = angles.cos.to(at::kCUDA), .sin = angles.sin.to(at::kCUDA)};
+  const at::Tensor qkv = at::randn({33, 3 * 3072});
+  const at::Tensor turned = apply_rope_(qkv.to(at::kCUDA), there, kPhi3).cpu();
+  EXPECT_LE(relative_error(turned, apply_rope_(qkv.clone(), angles, kPhi3)), 1e-6);
+  EXPECT_TRUE(at::equal(turned.narrow(1, 6144, 3072), qkv.narrow(1, 6144, 3072)));
 }
 
 TEST(Rope, KeepsNothingButTheAngles) {

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "tests/support/cuda.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -145,6 +146,43 @@ TEST(So8Rotation, SpreadsWhatIsNotFinite) {
   weight[1][0][1] = std::numeric_limits<float>::infinity();
   EXPECT_TRUE(at::equal(so8_rotation(weight)[0], at::eye(8)));
   EXPECT_TRUE(so8_rotation(weight)[1].isnan().any().item<bool>());
+}
+
+// Both sides err by a few roundings that each of six squarings at most doubles: 2^6 times a few 2^-53.
+TEST(So8RotationGpu, EqualsTheCpuPath) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  for (const double norm : {0.0, 0.01, 1.0, kTwoPi, 24.0}) {
+    for (const std::int64_t count : {1, 31, 32, 33}) {
+      const at::Tensor weight = weight_of_norm(count, norm), gradient = at::randn({count, 8, 8}, at::kDouble);
+      const at::Tensor there = weight.to(at::kCUDA), gradient_there = gradient.to(at::kCUDA);
+      const at::Tensor adjoint = so8_rotation_backward(weight, gradient);
+      EXPECT_LE(max_error(so8_rotation(there), so8_rotation(weight)), 2e-13) << norm;
+      EXPECT_LE(max_error(so8_rotation_backward(there, gradient_there), adjoint), 2e-13 * max_abs(adjoint)) << norm;
+      const at::Tensor single = there.to(at::kFloat);
+      EXPECT_LE(max_error(so8_rotation(single), so8_rotation(single.to(at::kCPU, at::kDouble))), 0x1p-24 + 2e-13);
+      EXPECT_TRUE(at::equal(so8_rotation(single.transpose(1, 2).contiguous().transpose(1, 2)), so8_rotation(single)));
+    }
+  }
+  EXPECT_EQ(so8_rotation(at::empty({0, 8, 8}, at::kCUDA)).numel(), 0);
+}
+
+TEST(So8RotationGpu, AMatrixDoesNotDependOnItsNeighbours) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  const at::Tensor weight = weight_of_norm(5, 1.0).to(at::kCUDA), alone = so8_rotation(weight);
+  weight[2] *= 500;  // squares more often
+  EXPECT_TRUE(at::equal(so8_rotation(weight)[3], alone[3]));
+}
+
+TEST(So8RotationGpu, SpreadsWhatIsNotFiniteInItsOwnMatrixOnly) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  const at::Tensor weight = at::zeros({5, 8, 8}, at::kCUDA);
+  weight[1][0][1] = std::numeric_limits<float>::infinity();
+  weight[3][0][1] = 1e6;  // squares more often than its neighbours
+  const at::Tensor rotation = so8_rotation(weight).cpu();
+  EXPECT_TRUE(at::equal(rotation[0], at::eye(8)));
+  EXPECT_TRUE(rotation[1].isnan().any().item<bool>());
+  EXPECT_TRUE(rotation[3].isfinite().all().item<bool>());
+  EXPECT_TRUE(at::equal(rotation[4], at::eye(8)));
 }
 
 std::string complaint(const std::function<void()>& call) {

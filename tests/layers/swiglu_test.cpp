@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/cuda.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
+#include "tests/support/on_gpu.h"
 
 namespace nkat::layers {
 namespace {
@@ -40,6 +42,21 @@ TEST(SwiGlu, IsAsAccurateAsPlainATen) {
               2 * relative_error(gradient(plain, x, direction), exact_gradient))
         << type;
   }
+}
+
+TEST(SwiGluGpu, IsAsGoodAsPlainATen) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  at::manual_seed(3);
+  for (const std::int64_t width : {1, 33, 64, 8192})
+    for (const std::int64_t rows : {0, 1, 31, 32, 33})
+      expect_good_on_gpu(swiglu, plain, 3 * at::randn({rows, 2 * width}, at::kDouble),
+                         at::randn({rows, width}, at::kDouble));
+}
+
+TEST(SwiGluGpu, TakesAViewThatStartsAnywhere) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  const at::Tensor x = at::randn({33, 128}).to(at::kCUDA);
+  EXPECT_LE(relative_error(swiglu(misaligned(x)), swiglu(x)), 1e-6);
 }
 
 TEST(SwiGlu, KeepsNothingButItsInput) {

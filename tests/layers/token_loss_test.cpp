@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/cuda.h"
 #include "tests/support/gradients.h"
+#include "tests/support/tolerance.h"
 
 namespace nkat::layers {
 namespace {
@@ -56,6 +58,36 @@ TEST(TokenLoss, KeepsTheTypeOfTheRowsForTheGradientAndFloat32ForTheLosses) {
 TEST(TokenLoss, NoRowsGiveNoLosses) {
   const Case c = example(at::kFloat);
   EXPECT_EQ(token_loss(c.x.narrow(0, 0, 0), c.targets.narrow(0, 0, 0), c.head, {}).losses.numel(), 0);
+}
+
+Case on_gpu(std::int64_t rows, std::int64_t vocabulary, at::ScalarType type) {
+  at::manual_seed(5);
+  const auto normal = [&](at::IntArrayRef shape) { return at::randn(shape).to(at::kCUDA, type); };
+  return {normal({rows, 16}), at::randint(0, vocabulary, {rows}, at::kLong).to(at::kCUDA), normal({vocabulary, 16})};
+}
+
+TEST(TokenLossGpu, IsAsGoodAsPlainATen) {
+  NKAT_SKIP_WITHOUT_CUDA();
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const std::int64_t vocabulary : {2, 33, 1024, 32064}) {
+      for (const std::int64_t rows : {0, 1, 31, 33}) {
+        const Case c = on_gpu(rows, vocabulary, type);
+        const Case exact{c.x.to(at::kCPU, at::kDouble), c.targets.cpu(), c.head.to(at::kCPU, at::kDouble)};
+        const auto gradient_of = [&](const Case& of) {
+          return testing::gradient([&](const at::Tensor& x) { return plain_losses(of, x); }, of.x,
+                                   at::full({rows}, 0.3, of.x.options()));
+        };
+        const TokenLoss ours = token_loss(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
+        const at::Tensor reference = plain_losses(exact, exact.x), reference_gradient = gradient_of(exact);
+        EXPECT_TRUE(testing::is_as_good_as(ours.losses, plain_losses(c, c.x), reference, testing::kValueFactor))
+            << type << ' ' << vocabulary;
+        EXPECT_TRUE(testing::is_as_good_as(ours.gradient, gradient_of(c), reference_gradient, testing::kGradientFactor))
+            << type << ' ' << vocabulary;
+        const TokenLoss again = token_loss(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
+        EXPECT_TRUE(at::equal(again.losses, ours.losses) && at::equal(again.gradient, ours.gradient));
+      }
+    }
+  }
 }
 
 TEST(TokenLoss, NamesAWrongShape) {

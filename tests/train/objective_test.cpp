@@ -93,6 +93,29 @@ TEST(MicroBatch, LogitsInPiecesGiveTheSameGradient) {
       1e-12);
 }
 
+// Rows of padding change no sum but the order in which a matrix product takes it: a few roundings of 2^-24.
+TEST(MicroBatch, RowsOfPaddingChangeNeitherLossNorGradient) {
+  const models::Decoder decoder = tiny_decoder(tiny_config(), at::kFloat);
+  const models::AdapterSet adapter = open_adapter(at::kFloat);
+  const models::PackedSamples packed = samples({9, 20, 3}, 5);
+  for (const std::int64_t multiple : {16, 33, 64}) {
+    const models::PackedSamples padded = models::pad_rows(packed, multiple);
+    ASSERT_EQ(padded.token_count() % multiple, 0);
+    EXPECT_EQ(padded.target_count(), packed.target_count());
+    EXPECT_LE(relative_error(gradient_of(decoder, adapter, {padded}, {}), gradient_of(decoder, adapter, {packed}, {})),
+              1e-6);
+    AdapterStep step(adapter, at::kCPU);
+    const double loss = run_micro_batch(decoder, step.blocks(), packed, 1.0, {});
+    EXPECT_NEAR(run_micro_batch(decoder, step.blocks(), padded, 1.0, {}), loss, 1e-6 * loss);
+  }
+}
+
+TEST(MicroBatch, RowsThatFillTheirTilesGetNoPadding) {
+  const models::PackedSamples packed = samples({9, 20, 3}, 5);
+  EXPECT_EQ(models::pad_rows(packed, 32).lengths, packed.lengths);
+  EXPECT_EQ(models::pad_rows(packed, 33).lengths, (std::vector<std::int64_t>{9, 20, 3, 1}));
+}
+
 TEST(Window, SplitDifferentlyOverMicroBatchesHasTheSameGradient) {
   const models::Decoder decoder = tiny_decoder(tiny_config(), at::kFloat);
   const models::AdapterSet adapter = open_adapter(at::kFloat);
