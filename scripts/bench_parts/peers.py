@@ -65,5 +65,5 @@ def run(work, settings):
             one = turns[name][-1]
             print(f"round {number + 1}: {name}: {one['tokens'] / one['seconds']:.0f} tokens/s", file=sys.stderr)
     rows = {name: summary(turns[name], turns[REFERENCE]) if name in turns else None for name in CONTENDERS}
-    bars = [(name, row["speed"]["median"], *row["speed"]["range"]) for name, row in rows.items() if row]
+    bars = [(name.replace("transformers + ", ""), row["speed"]["median"], *row["speed"]["range"]) for name, row in rows.items() if row]
     return {"window_tokens": tokens, "rows": rows, "turns": turns}, table(rows), [Bars("training speed", "tokens/s over transformers at batch 1", bars, 1.0)]

@@ -1,6 +1,6 @@
 // Times the block rotation at the width of Phi-3.5-mini (H = 3072) against ATen's own products, on the CPU or on the
 // first CUDA device, and prints what share of the memory's peak the kernels reach. Called by scripts/gpu_check.
-//   layers_benchmark devices | cpu | cuda
+//   layers_benchmark devices | cpu | cuda | cpu-quick      (quick: one call each, to see that it runs)
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>
 
@@ -16,7 +16,7 @@ namespace {
 using namespace nkat::layers;
 
 constexpr std::int64_t kHidden = 3072;
-constexpr int kRounds = 7, kCallsPerRound = 20;
+int rounds = 7, calls_per_round = 20;
 
 void wait_for(const at::Device& device) {
   if (device.is_cuda()) torch::cuda::synchronize();
@@ -26,14 +26,14 @@ void wait_for(const at::Device& device) {
 double seconds_of(const at::Device& device, const std::function<void()>& call) {
   call();
   double best = 1e9;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     wait_for(device);
     const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < kCallsPerRound; ++i) call();
+    for (int i = 0; i < calls_per_round; ++i) call();
     wait_for(device);
     best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
-  return best / kCallsPerRound;
+  return best / calls_per_round;
 }
 
 // What one would write with ATen: float32 products of the blocks, the residual added, one rounding.
@@ -101,8 +101,9 @@ int measure(const at::Device& device) {
 int main(int argc, char** argv) {
   const std::string_view what = argc == 2 ? argv[1] : "";
   if (what == "devices") return print_devices();
-  if (what == "cpu") return measure(at::kCPU);
+  if (what == "cpu-quick") rounds = calls_per_round = 1;
+  if (what == "cpu" || what == "cpu-quick") return measure(at::kCPU);
   if (what == "cuda") return measure(at::Device(at::kCUDA, 0));
-  std::fprintf(stderr, "usage: layers_benchmark devices | cpu | cuda\n");
+  std::fprintf(stderr, "usage: layers_benchmark devices | cpu | cuda | cpu-quick\n");
   return 2;
 }
