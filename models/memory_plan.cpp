@@ -8,6 +8,8 @@ namespace {
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kContextAllowance = 450.0 * kMiB;
 constexpr std::int64_t kSequenceGrain = 64;
+// Scores and the exponentials that are summed, both in float32 whatever the model's type.
+constexpr double kBytesPerLogit = 8;
 
 struct Sizes {
   double hidden, intermediate, qkv, attended, vocabulary, heads;
@@ -66,9 +68,9 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   const double input = element * s.hidden;
   plan.activations = tokens * ((trained - 1 - again) * kept_bytes_per_token(config, request.element_bytes) +
                                (again + 2) * input + (recomputed < trained ? input : 0));
-  plan.head = static_cast<double>(std::min(request.head_rows, request.micro_batch_tokens())) * s.vocabulary *
-                  (4 + 2 * element) +
-              tokens * s.hidden * 3 * element;
+  plan.head =
+      static_cast<double>(std::min(request.head_rows, request.micro_batch_tokens())) * s.vocabulary * kBytesPerLogit +
+      tokens * s.hidden * 3 * element;
   plan.adapter = trained * s.hidden * 8 * 4 * adapter_copies(request);
   // A layer that recomputes holds its activations again; where layers above kept theirs, those are free by then.
   const bool recomputes_first = again >= trained - 1 && recomputed > 0;
