@@ -31,7 +31,7 @@ struct MemoryPlan {
   double weights = 0;      // the frozen model
   double activations = 0;  // kept from forward to backward
   double head = 0;         // logits of head_rows rows and their gradient
-  double adapter = 0;      // M, its gradient and the window's sum, on the device
+  double adapter = 0;      // what the device holds of it
   double workspace = 0;    // what one layer needs at once on its way back
   double context = 0;      // GPU: driver context and library workspaces (an allowance, not a measurement)
   // The head's part is freed before the first layer's way back begins, so only the larger of the two counts.

@@ -97,8 +97,8 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
   plan.fits = plan.memory.total() <= request.budget_bytes;
   plan.longest_sequence = models::longest_sequence(model, request);
   const double samples = static_cast<double>(config.max_steps * config.window_samples());
-  const double flops = samples * models::sample_flops(model, request, plan.memory.recomputed_layers);
-  plan.hours = flops / (card.card.bf16_tflops * 1e12 * card.efficiency) / 3600.0;
+  plan.sample_flops = models::sample_flops(model, request, plan.memory.recomputed_layers);
+  plan.hours = samples * plan.sample_flops / (card.card.bf16_tflops * 1e12 * card.efficiency) / 3600.0;
   const double rates = config.rate_schedule().total();
   plan.alpha_reach = config.control == "frozen-gates" ? 0.0 : rates * config.alpha_learning_rate;
   plan.gate_reach = 1.0 / (1.0 + std::exp(-(config.alpha_init + plan.alpha_reach)));
@@ -130,7 +130,9 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
   text +=
       row("kept activations", m.activations, fmt::format("{} of {} layers recompute", m.recomputed_layers, trained));
   text += row("logits", m.head, fmt::format("{} rows at a time", plan.request.head_rows));
-  text += row("adapter", m.adapter, "M, its gradient and the window's sum; Adam's moments are on the host");
+  text += row("adapter", m.adapter,
+              plan.request.on_gpu ? "M, its gradient and the window's sum; Adam's moments are on the host"
+                                  : "rotations, M, its gradient and the window's sum, Adam's moments");
   text += row("workspace", m.workspace, "inside one layer's backward");
   if (plan.request.on_gpu) text += row("context", m.context, "driver and cuBLAS, an allowance");
   text += row(
@@ -166,6 +168,7 @@ nlohmann::ordered_json plan_json(const RunPlan& plan, const CardChoice& card) {
           {"card", card.card.name},
           {"peak_tflops", card.card.bf16_tflops},
           {"efficiency", card.efficiency},
+          {"sample_flops", plan.sample_flops},
           {"hours", plan.hours},
           {"alpha_reach", plan.alpha_reach},
           {"gate_reach", plan.gate_reach},

@@ -21,6 +21,7 @@ struct RunPlan {
   models::MemoryPlan memory;
   bool fits = false;
   std::int64_t longest_sequence = 0;
+  double sample_flops = 0;  // of a sample as long as the limit
   double hours = 0;
   double alpha_reach = 0;  // Σ rates: how far α can move
   double gate_reach = 0;   // σ(alpha-init + reach)

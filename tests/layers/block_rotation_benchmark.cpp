@@ -1,7 +1,7 @@
 // Times the block rotation at the width of Phi-3.5-mini (H = 3072) against ATen's own products, on the CPU or on the
 // first CUDA device, there the row-wise kernels too (row_kernels_benchmark.h), and prints what share of the memory's
 // peak the kernels reach. Called by scripts/gpu_check.
-//   layers_benchmark devices | cpu | cuda
+//   layers_benchmark devices | cpu | cuda | cpu-quick      (quick: one call each, to see that it runs)
 #include <ATen/Parallel.h>
 
 #include <cstdio>
@@ -84,8 +84,9 @@ int measure(const at::Device& device) {
 int main(int argc, char** argv) {
   const std::string_view what = argc == 2 ? argv[1] : "";
   if (what == "devices") return print_devices();
-  if (what == "cpu") return measure(at::kCPU);
+  if (what == "cpu-quick") timing = {.rounds = 1, .calls = 1};
+  if (what == "cpu" || what == "cpu-quick") return measure(at::kCPU);
   if (what == "cuda") return measure(at::Device(at::kCUDA, 0));
-  std::fprintf(stderr, "usage: layers_benchmark devices | cpu | cuda\n");
+  std::fprintf(stderr, "usage: layers_benchmark devices | cpu | cuda | cpu-quick\n");
   return 2;
 }

@@ -50,6 +50,23 @@ TEST(MemoryPlan, RecomputesOnlyAsManyLayersAsTheBudgetAsks) {
   EXPECT_FALSE(fewest_recomputed_layers(phi35(), request).has_value());
 }
 
+// The way back reaches the layers that recompute when those above, which kept theirs, are free again.
+TEST(MemoryPlan, RecomputingNeedsRoomOfItsOwnOnlyWhereNoLayerKeepsItsActivations) {
+  const PlanRequest request{.sequence_length = 1024};
+  const auto workspace = [&](std::int64_t recomputed) { return plan_memory(phi35(), request, recomputed).workspace; };
+  EXPECT_EQ(workspace(16), workspace(0));
+  EXPECT_EQ(workspace(30), workspace(0));
+  EXPECT_EQ(workspace(31), workspace(0) + 1024 * kept_bytes_per_token(phi35(), 2));
+  EXPECT_EQ(workspace(32), workspace(31));
+}
+
+// M, its gradient and the window's sum; on the host R, W and two moments beside them. A copy: 32 x 3072 x 8 float32.
+TEST(MemoryPlan, TheAdaptersOtherCopiesCountWhereTheDeviceIsTheHost) {
+  constexpr double kCopy = 32.0 * 3072 * 8 * 4;
+  EXPECT_EQ(plan_memory(phi35(), {.on_gpu = true}, 0).adapter, 3 * kCopy);
+  EXPECT_EQ(plan_memory(phi35(), {.on_gpu = false}, 0).adapter, 7 * kCopy);
+}
+
 TEST(MemoryPlan, PacksAsManyTokensAsFitWithoutRecomputingMore) {
   PlanRequest request{.sequence_length = 256, .budget_bytes = 11.5 * kGiB};
   EXPECT_EQ(packable_tokens(phi35(), request, 0, 1024), 1024);

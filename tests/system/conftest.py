@@ -5,6 +5,9 @@ import subprocess
 
 import pytest
 
+# Workers of pytest-xdist share the cores; each thread more would only wait. Read by LibTorch when it is loaded.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // int(workers))))
 pytest_plugins = ["exports", "pipelines"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

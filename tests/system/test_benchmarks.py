@@ -1,0 +1,87 @@
+"""The measuring scripts run, and what they compute from their measurements is right. Their figures are not judged here."""
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import training
+
+sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
+from bench_parts import growth, measure, peers  # noqa: E402
+
+BASES = measure.choices_of("plan", "base") or [""]
+
+
+def run(script, *words):
+    done = subprocess.run([measure.ROOT / "scripts" / script, *map(str, words)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_the_plan_is_within_five_percent_of_what_runs_hold(tmp_path):
+    run("plan_accuracy", tmp_path, "--few")
+    record = json.loads((tmp_path / "plan_accuracy.json").read_text())
+    assert len(record["rows"]) == 3 + len(BASES) and {row["recomputed_layers"] for row in record["rows"]} == {0, 2, 4}
+    for row in record["rows"]:
+        assert row["error"] == pytest.approx(row["planned_bytes"] / row["measured_bytes"] - 1)
+        assert abs(row["error"]) <= 0.05, row
+    assert (tmp_path / "plan_accuracy.md").read_text().count("\n| 256 x 4 |") == len(record["rows"])
+
+
+def test_parts_of_the_benchmark_write_their_record_tables_and_plot(tmp_path):
+    run("bench", tmp_path, "--small", "--rounds", 1, "--parts", "limit", "growth", "plan")
+    parts = json.loads((tmp_path / "bench.json").read_text())["parts"]
+    limit = parts["limit"]
+    seconds = limit["run"]["seconds"]
+    ratios = [product / step for product, step in zip(seconds["products"], seconds["with_blocks"])]
+    assert len(ratios) == 5 and limit["of_products"]["range"] == [min(ratios), max(ratios)]
+    assert all(one["x"] and len(one["points"]) == len(one["x"]) for one in parts["growth"].values())
+    assert parts["plan"]["choices"]["auto"]["fits"] and not parts["plan"]["choices"]["one layer less recomputes"]["fits"]
+    assert (tmp_path / "bench.png").stat().st_size > 1000
+    assert "not measured" not in (tmp_path / "bench.md").read_text()
+
+
+def test_the_exponent_of_a_power_law_is_found():
+    xs = [64, 128, 512, 4096]
+    assert growth.exponent(xs, [3 * x**1.25 for x in xs]) == pytest.approx(1.25)
+
+
+def test_the_ratio_is_the_median_of_the_turns_ratios_with_their_range():
+    assert measure.ratios([2.0, 9.0, 4.0], [1.0, 3.0, 4.0]) == {"median": 2.0, "range": [1.0, 3.0]}
+
+
+def test_without_peft_its_rows_say_how_to_get_it():
+    assert "pip install peft" in peers.table({"PEFT LoRA, rank 8, batch 4": None})
+
+
+def test_products_of_a_micro_batch_are_counted_as_the_plan_counts_them(tmp_path):
+    """2 operations a weight and row: every matrix forward, back in all layers but the lowest, the head both ways on its targets."""
+    out, _ = measure.measured([measure.STEP_BENCHMARK, "step", training.DEMO / "model", "--lengths", "9,7", "--rounds", 1])
+    found = json.loads(out)
+    config = json.loads((training.DEMO / "model" / "config.json").read_text())
+    hidden, inner, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
+    layer = 4 * hidden**2 + 3 * hidden * inner
+    assert found["tokens"] == 16 and found["target_tokens"] == 14
+    assert found["product_operations"] == 2 * (16 * layer * (2 * layers - 1) + 14 * 2 * config["vocab_size"] * hidden)
+
+
+def test_the_gpu_check_runs_all_its_parts_on_a_cpu(tmp_path):
+    run("gpu_check", tmp_path, "--device", "cpu", "--small", "--lengths", 32)
+    record = json.loads((tmp_path / "gpu_check.json").read_text())
+    assert record["kernels"]["passed"] > 5 and record["kernels"]["skipped"] == 0
+    peak = record["peak"]["operations_per_second"]
+    assert [row["base"] for row in record["training"]] == [base or "safe" for base in BASES]
+    for row in record["training"]:
+        assert math.isclose(row["hours"], 160000 * 32 / row["tokens_per_second"] / 3600)
+        assert math.isclose(row["hours_on_rtx_3060_estimate"], row["hours"] * peak / 25.5e12)
+        # The plan is for full packing, which so few samples do not reach.
+        assert row["of_peak"] > 0 and 0 < row["peak_bytes"] <= row["planned_bytes"]
+    assert record["baseline"][0]["tokens_per_second"] > 0
+    assert "| safe | 32 |" in (tmp_path / "gpu_check.md").read_text()
+
+
+def test_the_gpu_check_ends_well_without_a_device(tmp_path):
+    if subprocess.run([measure.ROOT / "build/tests/layers/layers_benchmark", "devices"], capture_output=True).stdout:
+        pytest.skip("there is a CUDA device here")
+    assert "skipped: no CUDA device" in run("gpu_check", tmp_path).stderr
