@@ -98,6 +98,14 @@ void Ranks::wait_for_key(const std::string& key) {
   }
 }
 
+void Ranks::count_until_all(const std::string& key) {
+  connection_->store->add(key, 1);
+  while (connection_->store->add(key, 0) < size()) {
+    throw_if_stop_requested();
+    std::this_thread::sleep_for(kPollEvery);
+  }
+}
+
 std::string Ranks::from_first(const std::string& text) {
   if (!connection_) return text;
   const std::string key = fmt::format("text/{}", connection_->texts++);
@@ -129,11 +137,7 @@ void Ranks::open_group(at::Device device) {
   connection_->device = device;
   connection_->talk(*this, [&] {
     // Loading takes one rank longer than another; the group's timeout is for steps.
-    connection_->store->add("ready", 1);
-    while (connection_->store->add("ready", 0) < size()) {
-      throw_if_stop_requested();
-      std::this_thread::sleep_for(kPollEvery);
-    }
+    count_until_all("ready");
     const auto store = c10::make_intrusive<c10d::PrefixStore>("group", connection_->store);
     connection_->group = device.is_cuda() ? layers::make_nccl_group(store, rank(), size(), timeout_)
                                           : open_gloo(store, environment_, timeout_);
@@ -164,6 +168,20 @@ std::vector<std::vector<std::uint64_t>> Ranks::gather(const std::vector<std::uin
   return read_words(message.cpu(), size());
 }
 
-void Ranks::leave_together() { gather({0}); }
+void Ranks::leave_together() {
+  if (!connection_) return;
+  if (connection_->group) {
+    gather({0});
+    return;
+  }
+  // Only who may keep the store has to stay: it is gone with its process.
+  connection_->talk(*this, [&] {
+    if (rank() == 0) {
+      count_until_all("left");
+    } else {
+      connection_->store->add("left", 1);
+    }
+  });
+}
 
 }  // namespace nkat::train

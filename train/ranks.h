@@ -62,6 +62,7 @@ class Ranks {
  private:
   struct Connection;
   void wait_for_key(const std::string& key);
+  void count_until_all(const std::string& key);
 
   RankEnvironment environment_;
   std::chrono::seconds timeout_{0};

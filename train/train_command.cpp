@@ -79,8 +79,8 @@ std::optional<LoadedCheckpoint> find_run(const RunFolder* folder, const SavedCon
 }
 
 // What a kill after the last checkpoint may have left out.
-ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const LoadedCheckpoint& checkpoint,
-                       const models::Phi3Config& model) {
+void repeat_finish(const RunFolder& folder, const TrainConfig& config, const LoadedCheckpoint& checkpoint,
+                   const models::Phi3Config& model) {
   const MetricsLog metrics(folder.metrics(), checkpoint.state.step, checkpoint.state.adapter.count());
   publish_adapter(folder.newest_adapter(), checkpoint.state.adapter, model, checkpoint.identity.base);
   RunSummary summary =
@@ -95,7 +95,6 @@ ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const
     log::info(fmt::format("{}: this run is finished at step {}, --max-steps is {}; a larger one goes on",
                           config.output_dir, checkpoint.state.step, config.max_steps));
   }
-  return ExitCode::kDone;
 }
 
 // Losses on other data can't be compared: the best adapter is that of the data in use, from here on.
@@ -222,8 +221,11 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   const SavedConfig saved = share_json(*ranks, folder != nullptr ? folder->saved_config() : std::nullopt);
   auto checkpoint = find_run(folder, saved, config, options, model);
   const bool finished = checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending;
-  if (share_flag(*ranks, finished))
-    return folder != nullptr ? repeat_finish(*folder, config, *checkpoint, model) : ExitCode::kDone;
+  if (share_flag(*ranks, finished)) {
+    if (folder != nullptr) repeat_finish(*folder, config, *checkpoint, model);
+    ranks->leave_together();
+    return ExitCode::kDone;
+  }
 
   if (ranks->size() > 1) config.device = asked_device;
   const at::Device device = models::resolve_device(config.device);

@@ -13,7 +13,7 @@ import training
 from safetensors.numpy import load_file
 
 # An odd number of samples, so that no number of ranks above 1 shares them evenly.
-SHAPE = dict(max_steps=6, batch_size=1, gradient_accumulation=7, checkpoint_every=3, validate_every=2)
+SHAPE = dict(max_steps=6, batch_size=1, gradient_accumulation=7, checkpoint_every=3, validate_every=3, max_sequence_length=64)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def start(nkat_path, tmp_path, words):
 @pytest.fixture(scope="module")
 def one_process(nkat, tmp_path_factory, words):
     run = tmp_path_factory.mktemp("one") / "run"
-    done = nkat("train", *words(run, checkpoint_every=1))
+    done = nkat("train", *words(run, checkpoint_every=1), env={**os.environ, "OMP_NUM_THREADS": "1"})  # as the ranks
     assert done.returncode == 0, done.stderr
     return run
 
