@@ -67,9 +67,9 @@ struct Ranks::Connection {
       // Its threads still wait for the ranks that are left, and taking it down would wait for them.
       if (group) static_cast<void>(group.release());
       throw DeviceError(fmt::format(
-          "rank {} of {}: another rank is gone, or has not answered for {} s ({}). Its own message says why; the same "
-          "command goes on from the newest checkpoint (see --rank-timeout if it was only slow)",
-          ranks.rank(), ranks.size(), ranks.timeout_.count(), first_line(error)));
+          "one of the {} ranks is gone, or has not answered for {} s ({}). Its own message says why; the same command "
+          "goes on from the newest checkpoint (see --rank-timeout if it was only slow)",
+          ranks.size(), ranks.timeout_.count(), first_line(error)));
     }
   }
 };
@@ -84,10 +84,10 @@ Ranks::Ranks(const RankEnvironment& environment, std::chrono::seconds timeout)
     connection_ = std::make_unique<Connection>();
     connection_->store = open_store(environment, timeout);
   } catch (const std::exception& error) {
-    throw DeviceError(fmt::format(
-        "rank {} of {}: no rank or torchrun answers at MASTER_ADDR {}, MASTER_PORT {} ({}); check both, and that the "
-        "other ranks were started",
-        rank(), size(), environment.address, environment.port, first_line(error)));
+    throw DeviceError(
+        fmt::format("no rank and no torchrun answers at MASTER_ADDR {}, MASTER_PORT {} ({}); check both, and that rank "
+                    "0 was started",
+                    environment.address, environment.port, first_line(error)));
   }
 }
 
