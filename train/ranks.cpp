@@ -5,6 +5,7 @@
 
 // LibTorch is built with Gloo; its header asks to be told.
 #define USE_C10D_GLOO
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -80,6 +81,8 @@ Ranks::~Ranks() = default;
 Ranks::Ranks(const RankEnvironment& environment, std::chrono::seconds timeout)
     : environment_(environment), timeout_(timeout) {
   if (size() == 1) return;
+  // c10d prints a backtrace to every error that it also throws; a value of the user's own stays.
+  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
   try {
     connection_ = std::make_unique<Connection>();
     connection_->store = open_store(environment, timeout);
