@@ -1,5 +1,7 @@
 #include "core/log.h"
 
+#include "core/log_prefix.h"
+
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <mutex>
@@ -10,6 +12,7 @@ namespace {
 std::mutex screen_mutex;
 std::function<void()> wipe_screen;
 std::function<void()> redraw_screen;
+std::string message_prefix;
 
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
@@ -25,7 +28,7 @@ void write(spdlog::level::level_enum level, const std::string& message) {
   const std::lock_guard lock(screen_mutex);
   if (!logger().should_log(level)) return;
   if (wipe_screen) wipe_screen();
-  logger().log(level, "{}", message);
+  logger().log(level, "{}{}", message_prefix, message);
   if (redraw_screen) redraw_screen();
 }
 
@@ -46,6 +49,11 @@ void debug(const std::string& message) { write(spdlog::level::debug, message); }
 void info(const std::string& message) { write(spdlog::level::info, message); }
 void warning(const std::string& message) { write(spdlog::level::warn, message); }
 void error(const std::string& message) { write(spdlog::level::err, message); }
+
+void set_prefix(const std::string& prefix) {
+  const std::lock_guard lock(screen_mutex);
+  message_prefix = prefix;
+}
 
 void set_screen_hooks(std::function<void()> wipe, std::function<void()> redraw) {
   const std::lock_guard lock(screen_mutex);

@@ -6,14 +6,17 @@
 namespace nkat::models {
 namespace {
 
-// How many samples from `begin` on fit one pass; at least one.
-std::int64_t pass_size(const data::Dataset& dataset, std::int64_t begin, std::int64_t tokens_per_pass) {
+// The samples from `begin` on that fit one pass; at least one.
+std::vector<std::int64_t> next_pass(const data::Dataset& dataset, std::int64_t begin,
+                                    const EvaluationOptions& options) {
+  std::vector<std::int64_t> samples;
   std::int64_t tokens = 0;
-  std::int64_t end = begin;
-  while (end < dataset.size() && (end == begin || tokens + dataset.sample(end).length() <= tokens_per_pass)) {
-    tokens += dataset.sample(end++).length();
+  for (std::int64_t i = begin; i < dataset.size(); i += options.every) {
+    tokens += dataset.sample(i).length();
+    if (!samples.empty() && tokens > options.tokens_per_pass) break;
+    samples.push_back(i);
   }
-  return end - begin;
+  return samples;
 }
 
 }  // namespace
@@ -24,20 +27,22 @@ std::int64_t LossReport::target_tokens() const {
   return count;
 }
 
-double LossReport::mean() const {
+double LossReport::sum() const {
   double sum = 0.0;
   for (const SampleLoss& sample : samples) sum += sample.sum;
-  return sum / static_cast<double>(target_tokens());
+  return sum;
 }
+
+double LossReport::mean() const { return sum() / static_cast<double>(target_tokens()); }
 
 void for_each_pass(const data::Dataset& dataset, at::Device device, const EvaluationOptions& options,
                    const std::function<void(const PackedSamples&)>& visit) {
-  for (std::int64_t begin = 0; begin < dataset.size();) {
+  for (std::int64_t begin = options.first; begin < dataset.size();) {
     throw_if_stop_requested();
-    std::vector<std::int64_t> indices(static_cast<std::size_t>(pass_size(dataset, begin, options.tokens_per_pass)));
-    for (std::int64_t& index : indices) index = begin++;
-    visit(pack_samples(dataset, indices).to(device));
-    if (options.progress) options.progress(begin, dataset.size());
+    const std::vector<std::int64_t> samples = next_pass(dataset, begin, options);
+    begin = samples.back() + options.every;
+    visit(pack_samples(dataset, samples).to(device));
+    if (options.progress) options.progress(std::min(begin, dataset.size()), dataset.size());
   }
 }
 

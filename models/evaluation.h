@@ -18,16 +18,19 @@ struct SampleLoss {
 struct LossReport {
   std::vector<SampleLoss> samples;  // in the dataset's order
   std::int64_t target_tokens() const;
+  double sum() const;   // nats
   double mean() const;  // nats per target token
 };
 
 struct EvaluationOptions {
   std::int64_t tokens_per_pass = 2048;  // samples are packed up to this many tokens; a longer one goes alone
+  std::int64_t first = 0;               // only the samples first, first + every, first + 2 every, ...
+  std::int64_t every = 1;
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // samples, after each pass
 };
 
-// Calls visit with all samples in the dataset's order, packed for one forward pass at a time, on `device`. Throws
-// Interrupted between passes when a stop was asked for.
+// Calls visit with the samples asked for in the dataset's order, packed for one forward pass at a time, on `device`.
+// Throws Interrupted between passes when a stop was asked for.
 void for_each_pass(const data::Dataset& dataset, at::Device device, const EvaluationOptions& options,
                    const std::function<void(const PackedSamples&)>& visit);
 

@@ -3,11 +3,18 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <map>
 #include <sstream>
 
 #include "core/error.h"
 
 namespace nkat::train {
+namespace {
+
+const std::map<std::string, Fault> kFaults = {
+    {"oom", Fault::kOutOfMemory}, {"nan", Fault::kNotFinite}, {"drift", Fault::kDrift}};
+
+}  // namespace
 
 FaultInjection FaultInjection::from_environment() {
   FaultInjection injection;
@@ -20,10 +27,11 @@ FaultInjection FaultInjection::from_environment() {
     const char* end = entry.data() + entry.size();
     const bool number = at != std::string::npos && std::from_chars(entry.data() + at + 1, end, step).ptr == end &&
                         at + 1 < entry.size();
-    if (!number || (name != "oom" && name != "nan")) {
-      throw ConfigError("NKAT_FAULTS: entries like oom@3 or nan@3 were expected, found '" + entry + "'");
+    const auto fault = kFaults.find(name);
+    if (!number || fault == kFaults.end()) {
+      throw ConfigError("NKAT_FAULTS: entries like oom@3, nan@3 or drift@3 were expected, found '" + entry + "'");
     }
-    injection.planned_.push_back({name == "oom" ? Fault::kOutOfMemory : Fault::kNotFinite, step});
+    injection.planned_.push_back({fault->second, step});
   }
   return injection;
 }

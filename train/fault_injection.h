@@ -1,6 +1,7 @@
 // Faults that the tests ask for through the environment, so that recovery is proved on a machine without them.
 //   NKAT_FAULTS="oom@3,oom@3,nan@5": the k-th listed fault strikes in the step of its number (from 1), once each.
-// Unset in normal use; a malformed value is a ConfigError.
+// oom: out of memory in a micro-batch; nan: a loss that is not finite; drift: a weight changes, as by a bad memory
+// cell. Unset in normal use; a malformed value is a ConfigError.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 namespace nkat::train {
 
-enum class Fault { kOutOfMemory, kNotFinite };
+enum class Fault { kOutOfMemory, kNotFinite, kDrift };
 
 class FaultInjection {
  public:

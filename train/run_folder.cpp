@@ -73,6 +73,7 @@ void RunFolder::save_config(const TrainConfig& config, const MemoryChoices& choi
                     {"micro_batch_samples", choices.micro_batch_samples},
                     {"head_rows", choices.head_rows},
                     {"events", memory_events}};
+  json["ranks"] = config.ranks;
   json["validation"] = {{"sha256", config.validation_sha256}, {"since_step", config.validation_since}};
   write_file_durably(path_ / "config.json", json.dump(2) + "\n");
   wrote_config_ = true;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/log.h"
+#include "core/log_prefix.h"
 #include "core/machine.h"
 #include "core/progress.h"
 #include "core/signals.h"
@@ -13,6 +14,7 @@
 #include "models/runtime.h"
 #include "train/counting_allocator.h"
 #include "train/plan_report.h"
+#include "train/rank_start.h"
 #include "train/summary.h"
 #include "train/trainer.h"
 #include "train/training_plot.h"
@@ -59,8 +61,9 @@ void require_same_run(const RunIdentity& saved, const RunIdentity& now, const st
   }
 }
 
-// The newest checkpoint of the run in the folder, with the config that the run was started with taken over.
-std::optional<LoadedCheckpoint> find_run(const RunFolder& folder, const SavedConfig& saved, TrainConfig& config,
+// The newest checkpoint of the run in the folder (none given: a rank that doesn't read it), with the config that the
+// run was started with taken over.
+std::optional<LoadedCheckpoint> find_run(const RunFolder* folder, const SavedConfig& saved, TrainConfig& config,
                                          const OptionList& options, const models::Phi3Config& model) {
   if (!saved) return std::nullopt;
   if (config.resume == "never") {
@@ -69,14 +72,15 @@ std::optional<LoadedCheckpoint> find_run(const RunFolder& folder, const SavedCon
         config.output_dir));
   }
   adopt_saved_config(config, *saved, options);
-  auto checkpoint = load_newest_checkpoint(folder.checkpoints(), model);
+  if (folder == nullptr) return std::nullopt;
+  auto checkpoint = load_newest_checkpoint(folder->checkpoints(), model);
   if (checkpoint) log::info(fmt::format("resuming from {}", checkpoint->path.string()));
   return checkpoint;
 }
 
 // What a kill after the last checkpoint may have left out.
-ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const LoadedCheckpoint& checkpoint,
-                       const models::Phi3Config& model) {
+void repeat_finish(const RunFolder& folder, const TrainConfig& config, const LoadedCheckpoint& checkpoint,
+                   const models::Phi3Config& model) {
   const MetricsLog metrics(folder.metrics(), checkpoint.state.step, checkpoint.state.adapter.count());
   publish_adapter(folder.newest_adapter(), checkpoint.state.adapter, model, checkpoint.identity.base);
   RunSummary summary =
@@ -91,7 +95,6 @@ ExitCode repeat_finish(const RunFolder& folder, const TrainConfig& config, const
     log::info(fmt::format("{}: this run is finished at step {}, --max-steps is {}; a larger one goes on",
                           config.output_dir, checkpoint.state.step, config.max_steps));
   }
-  return ExitCode::kDone;
 }
 
 // Losses on other data can't be compared: the best adapter is that of the data in use, from here on.
@@ -155,58 +158,46 @@ std::uint64_t checkpoint_bytes(const TrainConfig& config, const models::Phi3Conf
          (1 << 16);
 }
 
-ExitCode start_training(TrainConfig config, const OptionList& options) {
-  install_stop_signals();
-  install_counting_allocator();
-  const models::Phi3Config model = models::read_phi3_config(config.model_path);
-  limit_default_length(config, model.max_position_embeddings, options);
-  const RunFolder folder(config.output_dir);
-  config.requested_checkpointing = config.checkpointing;
-  const SavedConfig saved = folder.saved_config();
-  auto checkpoint = find_run(folder, saved, config, options, model);
-  if (checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending)
-    return repeat_finish(folder, config, *checkpoint, model);
-
-  const at::Device device = models::resolve_device(config.device);
-  const at::ScalarType precision = models::resolve_precision(config.precision, device);
-  config.device = device.str();
-  config.precision = models::precision_name(precision);
-  const MemoryChoices choices = resolve_memory(config, saved, model, device.is_cuda());
-
-  const models::TextSide text = models::open_text_side(config.model_path, model);
-  const data::Dataset training(dataset_options(config, config.train_data, model), text.tokenizer, text.chat_template);
-  log_dataset("training data", training.summary());
-  std::optional<data::Dataset> validation;
-  if (!config.validation_data.empty()) {
-    validation.emplace(dataset_options(config, {config.validation_data}, model), text.tokenizer, text.chat_template);
-    log_dataset("validation data", validation->summary());
-    adopt_validation_data(config, validation->summary().sha256, checkpoint);
+// One after the other on a machine, since the first makes the caches that the others read.
+struct TrainingData {
+  TrainingData(const TrainConfig& config, const models::Phi3Config& model, Ranks& ranks) {
+    ranks.wait_for_first_of_machine();
+    const models::TextSide text = models::open_text_side(config.model_path, model);
+    training.emplace(dataset_options(config, config.train_data, model), text.tokenizer, text.chat_template);
+    log_dataset("training data", training->summary());
+    if (!config.validation_data.empty()) {
+      validation.emplace(dataset_options(config, {config.validation_data}, model), text.tokenizer, text.chat_template);
+      log_dataset("validation data", validation->summary());
+    }
+    identity = {.base = {config.model_path, models::base_sha256(config.model_path),
+                         models::norms_sha256(config.model_path, model)},
+                .data_sha256 = training->summary().sha256,
+                .seed = static_cast<std::uint64_t>(config.seed),
+                .window_samples = config.window_samples()};
+    ranks.let_others_go_on();
   }
-  RunIdentity identity{.base = {config.model_path, models::base_sha256(config.model_path),
-                                models::norms_sha256(config.model_path, model)},
-                       .data_sha256 = training.summary().sha256,
-                       .seed = static_cast<std::uint64_t>(config.seed),
-                       .window_samples = config.window_samples()};
-  if (checkpoint) require_same_run(checkpoint->identity, identity, config.output_dir);
-  folder.require_free_space(3 * checkpoint_bytes(config, model));
-  const std::vector<std::string> memory_events = saved_memory_events(saved);
-  folder.save_config(config, choices, memory_events);
 
-  const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
-  log::info(fmt::format("{} on {}, {} of {} layers recompute, {} tokens a micro-batch, budget {:.2f} GiB",
-                        config.precision, config.device, choices.recomputed_layers,
-                        model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,
-                        config.vram_budget_gib));
-  if (checkpoint) set_aside_later_checkpoints(folder.checkpoints(), checkpoint->state.step);
-  const TrainingParts parts{.decoder = decoder,
-                            .training = training,
-                            .validation = validation ? &*validation : nullptr,
-                            .folder = folder,
-                            .identity = identity,
-                            .saved_step = checkpoint ? checkpoint->state.step : -1,
-                            .memory_events = memory_events};
-  Trainer trainer(config, parts, checkpoint ? std::move(checkpoint->state) : fresh_state(config, model), choices);
+  std::optional<data::Dataset> training;
+  std::optional<data::Dataset> validation;
+  RunIdentity identity;
+};
+
+std::unique_ptr<Ranks> start_ranks(TrainConfig& config) {
+  std::unique_ptr<Ranks> ranks = join_ranks(config);
+  config.ranks = ranks->size();
+  if (ranks->size() > 1) log::set_prefix(fmt::format("rank {}: ", ranks->rank()));
+  if (!ranks->writes()) log::set_level(log::Level::kWarning);
+  return ranks;
+}
+
+ExitCode train_on(Ranks& ranks, const TrainConfig& config, const TrainingParts& parts, TrainerState state,
+                  const MemoryChoices& choices) {
+  ranks.open_group(parts.decoder.device());
+  require_same_run(ranks, config, parts.identity);
+  share_state(ranks, state);
+  Trainer trainer(config, parts, std::move(state), choices);
   const ExitCode code = trainer.run();
+  if (!ranks.writes()) return code;
   if (code == ExitCode::kInterrupted) {
     log::warning(
         fmt::format("stopped by a signal, everything is saved in {}; the same command goes on", config.output_dir));
@@ -214,6 +205,60 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
     log::info(fmt::format("done: {} (adapter/, summary.json, training.png)", config.output_dir));
   }
   return code;
+}
+
+ExitCode start_training(TrainConfig config, const OptionList& options) {
+  install_stop_signals();
+  install_counting_allocator();
+  const std::unique_ptr<Ranks> ranks = start_ranks(config);
+  const std::string asked_device = rank_device(config.device, ranks->environment());
+  const models::Phi3Config model = models::read_phi3_config(config.model_path);
+  limit_default_length(config, model.max_position_embeddings, options);
+  std::optional<RunFolder> own_folder;
+  if (ranks->writes()) own_folder.emplace(config.output_dir);
+  const RunFolder* folder = own_folder ? &*own_folder : nullptr;
+  config.requested_checkpointing = config.checkpointing;
+  const SavedConfig saved = share_json(*ranks, folder != nullptr ? folder->saved_config() : std::nullopt);
+  auto checkpoint = find_run(folder, saved, config, options, model);
+  const bool finished = checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending;
+  if (share_flag(*ranks, finished)) {
+    if (folder != nullptr) repeat_finish(*folder, config, *checkpoint, model);
+    ranks->leave_together();
+    return ExitCode::kDone;
+  }
+
+  if (ranks->size() > 1) config.device = asked_device;
+  const at::Device device = models::resolve_device(config.device);
+  const at::ScalarType precision = models::resolve_precision(config.precision, device);
+  config.device = device.str();
+  config.precision = models::precision_name(precision);
+  const MemoryChoices choices = resolve_memory(config, saved, model, device.is_cuda());
+
+  const TrainingData data(config, model, *ranks);
+  if (data.validation) adopt_validation_data(config, data.validation->summary().sha256, checkpoint);
+  if (checkpoint) require_same_run(checkpoint->identity, data.identity, config.output_dir);
+  const std::vector<std::string> memory_events = saved_memory_events(saved);
+  if (folder != nullptr) {
+    folder->require_free_space(3 * checkpoint_bytes(config, model));
+    folder->save_config(config, choices, memory_events);
+  }
+
+  const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
+  log::info(fmt::format("{} on {}, {} of {} layers recompute, {} tokens a micro-batch, budget {:.2f} GiB",
+                        config.precision, config.device, choices.recomputed_layers,
+                        model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,
+                        config.vram_budget_gib));
+  if (checkpoint) set_aside_later_checkpoints(folder->checkpoints(), checkpoint->state.step);
+  const TrainingParts parts{.decoder = decoder,
+                            .training = *data.training,
+                            .validation = data.validation ? &*data.validation : nullptr,
+                            .ranks = *ranks,
+                            .folder = folder,
+                            .identity = data.identity,
+                            .saved_step = checkpoint ? checkpoint->state.step : -1,
+                            .memory_events = memory_events};
+  return train_on(*ranks, config, parts, checkpoint ? std::move(checkpoint->state) : fresh_state(config, model),
+                  choices);
 }
 
 ExitCode run_train(const TrainConfig& config, const OptionList& options) {

@@ -84,6 +84,10 @@ void declare_machine(OptionList& options, TrainConfig& config) {
   options.add(
       "resume", config.resume,
       {.help = "go on with the run in the output folder, or insist on a new one", .choices = {"auto", "never"}});
+  options.add("rank-timeout", config.rank_timeout,
+              {.help = "seconds that the ranks of a torchrun wait for a slow one before they give up",
+               .minimum = 5,
+               .maximum = 86400});
 }
 
 // Names in config.json that may differ on resume. Data and model are compared by hash, not by path.
@@ -94,7 +98,8 @@ const std::set<std::string>& changeable() {
                                               "keep_checkpoints", "validate_every",
                                               "log_every",        "resume",
                                               "device",           "vram_budget_gib",
-                                              "checkpointing",    "tokens_per_micro_batch"};
+                                              "checkpointing",    "tokens_per_micro_batch",
+                                              "rank_timeout"};
   return names;
 }
 
@@ -174,6 +179,10 @@ void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved
   if (!options.given("vram-budget-gib") && saved.contains("vram_budget_gib") && saved["vram_budget_gib"].is_number()) {
     config.vram_budget_gib = saved["vram_budget_gib"].get<double>();
   }
+  const bool counted = saved.contains("ranks") && saved["ranks"].is_number_integer();
+  if (const std::int64_t ranks = counted ? saved["ranks"].get<std::int64_t>() : 1; ranks != config.ranks)
+    log::info(
+        fmt::format("resuming with a change: ranks was {} and is now {}; same up to rounding", ranks, config.ranks));
   std::vector<std::string> differences;
   const nlohmann::ordered_json now = to_json(config);
   for (const auto& [key, value] : now.items()) {

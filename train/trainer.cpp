@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <bit>
 #include <cmath>
 
 #include "core/error.h"
@@ -52,35 +53,50 @@ Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, co
       monitor_(parts_.decoder.device(), static_cast<std::uint64_t>(config_.vram_budget_gib * kGiB)),
       recovery_(state_.adapter.count(), choices, monitor_,
                 [this](const std::string& event) { record_memory_event(event); }),
-      metrics_(parts_.folder.metrics(), state_.pending ? state_.step - 1 : state_.step, state_.adapter.count()),
       faults_(FaultInjection::from_environment()),
       saved_step_(parts_.saved_step),
       first_step_(state_.step),
-      started_(Clock::now()) {}
+      started_(Clock::now()) {
+  if (parts_.folder == nullptr) return;
+  metrics_.emplace(parts_.folder->metrics(), state_.pending ? state_.step - 1 : state_.step, state_.adapter.count());
+  const auto& lines = metrics_->history();
+  for (auto line = lines.rbegin(); line != lines.rend() && line->skipped; ++line) ++skipped_in_a_row_;
+}
 
 ExitCode Trainer::run() {
-  if (stderr_is_terminal())
+  skipped_in_a_row_ = std::stoll(parts_.ranks.from_first(std::to_string(skipped_in_a_row_)));
+  if (stderr_is_terminal() && parts_.ranks.writes())
     bar_.emplace("train", static_cast<std::uint64_t>(config_.max_steps), static_cast<std::uint64_t>(state_.step));
+  try {
+    const ExitCode code = run_steps();
+    finish(code == ExitCode::kDone ? "finished" : "signal");
+    parts_.ranks.leave_together();
+    return code;
+  } catch (const DeviceError&) {
+    save_what_there_is();
+    throw;
+  } catch (const RanksDisagree&) {
+    throw;
+  } catch (const CheckError&) {
+    finish("three steps in a row were not finite");
+    parts_.ranks.leave_together();
+    throw;
+  }
+}
+
+ExitCode Trainer::run_steps() {
   try {
     complete_pending_step();
     if (saved_step_ != state_.step) {
       save();
-    } else {  // a kill may have come between the checkpoint and the copy
-      publish_adapter(parts_.folder.newest_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
+    } else if (parts_.folder != nullptr) {  // a kill may have come between the checkpoint and the copy
+      publish_adapter(parts_.folder->newest_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
     }
     while (state_.step < config_.max_steps) finish_step(step());
   } catch (const Interrupted&) {
     if (saved_step_ != state_.step) save();
-    finish("signal");
     return ExitCode::kInterrupted;
-  } catch (const DeviceError&) {
-    save_what_there_is();
-    throw;
-  } catch (const CheckError&) {
-    finish("three steps in a row were not finite");
-    throw;
   }
-  finish("finished");
   return ExitCode::kDone;
 }
 
@@ -88,15 +104,20 @@ StepMetrics Trainer::step() {
   const auto started = Clock::now();
   const std::int64_t t = state_.step;
   monitor_.begin_step();
+  if (faults_.strikes(Fault::kDrift, t + 1)) state_.adapter.weight.view(-1)[0].add_(1e-6);
 
   // Once a step: rotations, triality and M; the window's samples.
   AdapterStep adapter(state_.adapter, parts_.decoder.device());
   Window window = make_window(parts_.training, sampler_,
-                              {config_.batch_size, config_.gradient_accumulation, config_.packed_tokens()}, t);
-  if (control_ == Control::kShuffled) shuffle_targets(window, static_cast<std::uint64_t>(config_.seed), t);
+                              {config_.batch_size, config_.gradient_accumulation, config_.packed_tokens(),
+                               parts_.ranks.rank(), parts_.ranks.size()},
+                              t);
+  if (control_ == Control::kShuffled)
+    shuffle_targets(window, parts_.training, static_cast<std::uint64_t>(config_.seed), t);
 
-  // Micro-batches: Σ losses and Σ dL/dM. A signal leaves from here, before anything has changed.
-  const WindowResult result = accumulate(adapter, window);
+  // Micro-batches: Σ losses and Σ dL/dM, over all ranks. A signal leaves from here, before anything has changed.
+  const WindowResult result = add_up(parts_.ranks, accumulate(adapter, window), std::ssize(window.samples), digest());
+  if (result.stop) throw Interrupted("stopped by a signal");
 
   // Chain rule to W and α, clipping, AdamW.
   const double lambda = triality_weight_at(t, config_.triality_weight, config_.annealing_warmup);
@@ -123,15 +144,16 @@ StepMetrics Trainer::step() {
   } else {
     metrics.skipped = std::isfinite(metrics.loss) ? "the gradient is not finite" : "the loss is not finite";
     metrics.gate_force.assign(metrics.gate_force.size(), std::nan(""));
-    suspects_.insert(suspects_.end(), result.suspects.begin(), result.suspects.end());
+    for (const std::int64_t place : result.suspects)
+      suspects_.push_back(window.samples[static_cast<std::size_t>(place)]);
   }
   ++state_.step;
-  metrics.memory_bytes = monitor_.figures().peak_bytes;
+  metrics.memory_bytes = std::max(monitor_.figures().peak_bytes, result.peak_bytes);
   metrics.step_seconds = seconds_since(started);
   return metrics;
 }
 
-Trainer::WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& window) {
+WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& window) {
   WindowResult result;
   const std::int64_t number = state_.step + 1;
   double scale = 1.0 / static_cast<double>(window.target_tokens);
@@ -143,20 +165,24 @@ Trainer::WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& wi
       TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by NKAT_FAULTS");
     return loss;
   };
-  for (const models::PackedSamples& packed : window.micro_batches) {
-    throw_if_stop_requested();
+  for (std::size_t i = 0; i < window.micro_batches.size() && !stop_requested(); ++i) {
+    const models::PackedSamples& packed = window.micro_batches[i];
     const double loss = recovery_.run(packed, run_piece, [&] { adapter.take_gradients(); });
     // The leaves hold this micro-batch alone, so that a failed attempt can be thrown away.
     BlockGradients gradients = adapter.take_gradients();
     if (!std::isfinite(loss) || !all_finite(gradients))
-      result.suspects.insert(result.suspects.end(), packed.samples.begin(), packed.samples.end());
+      result.suspects.insert(result.suspects.end(), window.places[i].begin(), window.places[i].end());
     result.loss_sum += loss;
     if (result.block_gradients.empty()) {
       result.block_gradients = std::move(gradients);
     } else {
-      for (std::size_t i = 0; i < gradients.size(); ++i) result.block_gradients[i].add_(gradients[i]);
+      for (std::size_t layer = 0; layer < gradients.size(); ++layer)
+        result.block_gradients[layer].add_(gradients[layer]);
     }
   }
+  if (result.block_gradients.empty()) result.block_gradients = adapter.take_gradients();  // zeros
+  result.stop = stop_requested();
+  result.peak_bytes = monitor_.figures().peak_bytes;
   return result;
 }
 
@@ -170,24 +196,60 @@ void Trainer::finish_step(StepMetrics metrics) {
       throw;
     }
   }
-  const auto best_before = best_validation(metrics_.history(), config_.validation_since);
-  metrics_.append(metrics);
-  const auto best = best_validation(metrics_.history(), config_.validation_since);
-  if (best && (!best_before || best->step != best_before->step)) {
-    publish_adapter(parts_.folder.best_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
-  }
-  report(metrics);
+  if (parts_.folder != nullptr) record(metrics);
+  skipped_in_a_row_ = metrics.skipped ? skipped_in_a_row_ + 1 : 0;
   stop_if_not_finite(metrics);
-  if (last || metrics.step % config_.checkpoint_every == 0) save();
+  if (last || metrics.step % config_.checkpoint_every == 0) {
+    require_same_state();
+    save();
+  }
 }
 
+void Trainer::record(const StepMetrics& metrics) {
+  const auto best_before = best_validation(metrics_->history(), config_.validation_since);
+  metrics_->append(metrics);
+  const auto best = best_validation(metrics_->history(), config_.validation_since);
+  if (best && (!best_before || best->step != best_before->step)) {
+    publish_adapter(parts_.folder->best_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
+  }
+  report(metrics);
+}
+
+void Trainer::require_same_state() {
+  if (parts_.ranks.size() == 1) return;
+  std::vector<std::uint64_t> digests;
+  for (const auto& words : parts_.ranks.gather({digest()})) digests.push_back(words.front());
+  require_same_word(digests, fmt::format("the state of step {}", state_.step));
+}
+
+// Each rank takes every size-th sample. A rank that a signal stops says so, and all of them leave.
 void Trainer::validate(StepMetrics& metrics) {
+  models::LossReport share;
+  bool stop = false;
+  try {
+    share = validate_share();
+  } catch (const Interrupted&) {
+    stop = true;
+  }
+  double sum = 0.0;
+  std::uint64_t targets = 0;
+  for (const auto& words : parts_.ranks.gather({std::bit_cast<std::uint64_t>(share.sum()),
+                                                static_cast<std::uint64_t>(share.target_tokens()), stop ? 1U : 0U})) {
+    sum += std::bit_cast<double>(words[0]);
+    targets += words[1];
+    stop = stop || words[2] != 0;
+  }
+  if (stop) throw Interrupted("stopped by a signal");
+  metrics.validation_loss = sum / static_cast<double>(targets);
+}
+
+models::LossReport Trainer::validate_share() {
   const auto blocks = state_.adapter.blocks(state_.adapter.rotations(), parts_.decoder.device());
   for (;;) {
     try {
-      const models::EvaluationOptions options{.tokens_per_pass = validation_tokens_};
-      metrics.validation_loss = models::evaluate_loss(parts_.decoder, blocks, *parts_.validation, options).mean();
-      return;
+      return models::evaluate_loss(
+          parts_.decoder, blocks, *parts_.validation,
+          {.tokens_per_pass = validation_tokens_, .first = parts_.ranks.rank(), .every = parts_.ranks.size()});
     } catch (const std::exception& error) {
       if (!models::is_out_of_memory(error)) throw;
     }
@@ -209,10 +271,11 @@ void Trainer::complete_pending_step() {
 }
 
 void Trainer::save() {
-  metrics_.sync();
-  save_checkpoint(parts_.folder.checkpoints(), state_, metrics_.history(), parts_.decoder.config(), parts_.identity);
-  publish_adapter(parts_.folder.newest_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
-  remove_old_checkpoints(parts_.folder.checkpoints(), state_.step, config_.keep_checkpoints);
+  if (parts_.folder == nullptr) return;
+  metrics_->sync();
+  save_checkpoint(parts_.folder->checkpoints(), state_, metrics_->history(), parts_.decoder.config(), parts_.identity);
+  publish_adapter(parts_.folder->newest_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
+  remove_old_checkpoints(parts_.folder->checkpoints(), state_.step, config_.keep_checkpoints);
   saved_step_ = state_.step;
 }
 
@@ -227,11 +290,12 @@ void Trainer::save_what_there_is() {
 
 void Trainer::finish(const std::string& stopped) {
   bar_.reset();
+  if (parts_.folder == nullptr) return;
   log::info("memory: " + monitor_.describe());
-  RunSummary summary = summarize(metrics_.history(), state_.adapter, config_.max_grad_norm, config_.validation_since);
+  RunSummary summary = summarize(metrics_->history(), state_.adapter, config_.max_grad_norm, config_.validation_since);
   summary.stopped = stopped;
-  write_file_durably(parts_.folder.summary(), to_json_text(summary));
-  plot_training(metrics_.history(), state_.adapter.first_layer, parts_.folder.plot());
+  write_file_durably(parts_.folder->summary(), to_json_text(summary));
+  plot_training(metrics_->history(), state_.adapter.first_layer, parts_.folder->plot());
 }
 
 void Trainer::report(const StepMetrics& metrics) {
@@ -260,23 +324,21 @@ void Trainer::report(const StepMetrics& metrics) {
 }
 
 void Trainer::stop_if_not_finite(const StepMetrics& metrics) const {
-  const auto& lines = metrics_.history();
-  int in_a_row = 0;
-  for (auto line = lines.rbegin(); line != lines.rend() && line->skipped; ++line) ++in_a_row;
-  if (in_a_row < kNotFiniteInARow) return;
+  if (skipped_in_a_row_ < kNotFiniteInARow) return;
   std::vector<std::string> names;
   for (const std::int64_t sample : suspects_) names.push_back(parts_.training.describe(sample));
   throw CheckError(
       fmt::format("step {}: the {} in a row that is not finite ({}); samples: {}. The last good checkpoint is intact: "
                   "look at these samples, or start anew in another --output-dir with lower learning rates",
-                  metrics.step, in_a_row == 3 ? "third step" : fmt::format("{}th step", in_a_row), *metrics.skipped,
-                  fmt::join(names, ", ")));
+                  metrics.step, skipped_in_a_row_ == 3 ? "third step" : fmt::format("{}th step", skipped_in_a_row_),
+                  *metrics.skipped, fmt::join(names, ", ")));
 }
 
 void Trainer::record_memory_event(const std::string& event) {
+  if (parts_.folder == nullptr) return;
   parts_.memory_events.push_back(fmt::format("step {}: {}", state_.step + 1, event));
   config_.checkpointing = std::to_string(recovery_.choices().recomputed_layers);
-  parts_.folder.save_config(config_, recovery_.choices(), parts_.memory_events);
+  parts_.folder->save_config(config_, recovery_.choices(), parts_.memory_events);
 }
 
 }  // namespace nkat::train

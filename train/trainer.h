@@ -14,13 +14,17 @@
 #include "data/dataset.h"
 #include "data/sampler.h"
 #include "models/decoder.h"
+#include "models/evaluation.h"
 #include "train/adapter_step.h"
 #include "train/checkpoint.h"
 #include "train/fault_injection.h"
 #include "train/memory_recovery.h"
+#include "train/rank_start.h"
+#include "train/ranks.h"
 #include "train/run_folder.h"
 #include "train/train_config.h"
 #include "train/window.h"
+#include "train/window_result.h"
 
 namespace nkat::train {
 
@@ -29,7 +33,8 @@ struct TrainingParts {
   const models::Decoder& decoder;
   const data::Dataset& training;
   const data::Dataset* validation;  // may be absent
-  const RunFolder& folder;
+  Ranks& ranks;
+  const RunFolder* folder;  // of rank 0; the others have none
   RunIdentity identity;
   std::int64_t saved_step = -1;                 // of the checkpoint that the state comes from; -1: none
   std::vector<std::string> memory_events = {};  // of earlier starts
@@ -41,21 +46,20 @@ class Trainer {
   Trainer(TrainConfig config, TrainingParts parts, TrainerState state, const MemoryChoices& choices);
 
   // Trains until max_steps. kInterrupted: stopped by a signal, everything saved. CheckError: three steps in a row were
-  // not finite.
+  // not finite. RanksDisagree: nothing is saved. With several ranks, all of them leave in the same way.
   ExitCode run();
-  const std::vector<StepMetrics>& history() const { return metrics_.history(); }
 
  private:
-  struct WindowResult {
-    BlockGradients block_gradients;
-    double loss_sum = 0.0;
-    std::vector<std::int64_t> suspects;  // samples whose loss or gradient is not finite
-  };
-
+  ExitCode run_steps();
   StepMetrics step();
   WindowResult accumulate(AdapterStep& adapter, const Window& window);
   void finish_step(StepMetrics metrics);
+  void record(const StepMetrics& metrics);
   void validate(StepMetrics& metrics);
+  models::LossReport validate_share();
+  void require_same_state();
+  // Of the state, for the other ranks to compare; 0 in one process.
+  std::uint64_t digest() const { return parts_.ranks.size() == 1 ? 0 : state_digest(state_); }
   void complete_pending_step();
   void save();
   void save_what_there_is();
@@ -72,9 +76,10 @@ class Trainer {
   data::Sampler sampler_;
   MemoryMonitor monitor_;
   MemoryRecovery recovery_;
-  MetricsLog metrics_;
+  std::optional<MetricsLog> metrics_;  // of rank 0
   FaultInjection faults_;
-  std::vector<std::int64_t> suspects_;     // of the newest skipped steps
+  std::vector<std::int64_t> suspects_;  // samples of the newest skipped steps
+  std::int64_t skipped_in_a_row_ = 0;
   std::int64_t validation_tokens_ = 2048;  // at once; halved when memory runs out
   bool warned_small_gradient_ = false;
   std::int64_t saved_step_;  // of the newest checkpoint; -1: none

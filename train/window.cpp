@@ -1,6 +1,8 @@
 #include "train/window.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "core/random.h"
 
@@ -29,13 +31,19 @@ std::vector<std::int64_t> window_samples(data::Sampler& sampler, const WindowSha
   return samples;
 }
 
-// Tokens of each batch_size samples, which always stay together.
-std::vector<std::int64_t> batch_tokens(const data::Dataset& dataset, const std::vector<std::int64_t>& samples,
-                                       std::int64_t batch_size) {
-  std::vector<std::int64_t> tokens(samples.size() / static_cast<std::size_t>(batch_size));
-  for (std::size_t i = 0; i < samples.size(); ++i)
-    tokens[i / static_cast<std::size_t>(batch_size)] += dataset.sample(samples[i]).length();
-  return tokens;
+// As tensors have them: nothing comes before the first token of a sample, so it is no target.
+template <class Visit>
+void for_each_target(const data::SampleView& sample, const Visit& visit) {
+  for (std::int64_t i = 1; i < sample.length(); ++i) {
+    if (sample.is_target(i)) visit(sample.token(i));
+  }
+}
+
+// Sums of up to `together` consecutive sizes.
+std::vector<std::int64_t> unit_sums(const std::vector<std::int64_t>& sizes, std::size_t together) {
+  std::vector<std::int64_t> sums((sizes.size() + together - 1) / together);
+  for (std::size_t i = 0; i < sizes.size(); ++i) sums[i / together] += sizes[i];
+  return sums;
 }
 
 }  // namespace
@@ -55,32 +63,65 @@ std::vector<std::size_t> balanced_groups(const std::vector<std::int64_t>& sizes,
   return filled_groups(sizes, low);
 }
 
+std::vector<std::vector<std::int64_t>> balanced_shares(const std::vector<std::int64_t>& sizes, int ranks) {
+  std::vector<std::int64_t> by_size(sizes.size());
+  std::iota(by_size.begin(), by_size.end(), std::int64_t{0});
+  const auto size_at = [&](std::int64_t place) { return sizes[static_cast<std::size_t>(place)]; };
+  std::ranges::stable_sort(by_size, std::greater(), size_at);
+  std::vector<std::vector<std::int64_t>> shares(static_cast<std::size_t>(ranks));
+  std::vector<std::int64_t> sums(shares.size());
+  for (const std::int64_t place : by_size) {
+    const auto least = static_cast<std::size_t>(std::ranges::min_element(sums) - sums.begin());
+    shares[least].push_back(place);
+    sums[least] += size_at(place);
+  }
+  for (auto& share : shares) std::ranges::sort(share);
+  return shares;
+}
+
 Window make_window(const data::Dataset& dataset, data::Sampler& sampler, const WindowShape& shape, std::int64_t step) {
-  const std::vector<std::int64_t> samples = window_samples(sampler, shape, step);
   Window window;
+  window.samples = window_samples(sampler, shape, step);
+  std::vector<std::int64_t> lengths;
+  for (const std::int64_t index : window.samples) {
+    const data::SampleView sample = dataset.sample(index);
+    lengths.push_back(sample.length());
+    window.tokens += sample.length();
+    for_each_target(sample, [&](std::int32_t) { ++window.target_tokens; });
+  }
+  const auto share = balanced_shares(lengths, shape.ranks)[static_cast<std::size_t>(shape.rank)];
+  std::vector<std::int64_t> samples, sizes;
+  for (const std::int64_t place : share) {
+    samples.push_back(window.samples[static_cast<std::size_t>(place)]);
+    sizes.push_back(lengths[static_cast<std::size_t>(place)]);
+  }
+  const auto together = static_cast<std::size_t>(shape.batch_size);
   std::size_t begin = 0;
-  for (const std::size_t batches :
-       balanced_groups(batch_tokens(dataset, samples, shape.batch_size), shape.micro_batch_tokens)) {
-    const std::size_t count = batches * static_cast<std::size_t>(shape.batch_size);
+  for (const std::size_t units : balanced_groups(unit_sums(sizes, together), shape.micro_batch_tokens)) {
+    const std::size_t count = std::min(units * together, samples.size() - begin);
     window.micro_batches.push_back(models::pack_samples(dataset, std::span(samples).subspan(begin, count)));
+    const auto first = share.begin() + static_cast<std::ptrdiff_t>(begin);
+    window.places.emplace_back(first, first + static_cast<std::ptrdiff_t>(count));
     begin += count;
-    window.tokens += window.micro_batches.back().token_count();
-    window.target_tokens += window.micro_batches.back().target_count();
   }
   return window;
 }
 
-void shuffle_targets(Window& window, std::uint64_t seed, std::int64_t step) {
+void shuffle_targets(Window& window, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step) {
   std::vector<std::int64_t> ids;
-  for (const models::PackedSamples& packed : window.micro_batches) {
-    const std::int64_t* values = packed.targets.data_ptr<std::int64_t>();
-    ids.insert(ids.end(), values, values + packed.target_count());
+  std::vector<std::ptrdiff_t> begins;  // in ids, by place
+  for (const std::int64_t index : window.samples) {
+    begins.push_back(std::ssize(ids));
+    for_each_target(dataset.sample(index), [&](std::int32_t token) { ids.push_back(token); });
   }
+  begins.push_back(std::ssize(ids));
   RandomStream(seed, "shuffle-targets", static_cast<std::uint64_t>(step)).shuffle(ids);
-  const std::int64_t* next = ids.data();
-  for (models::PackedSamples& packed : window.micro_batches) {
-    std::copy_n(next, packed.target_count(), packed.targets.data_ptr<std::int64_t>());
-    next += packed.target_count();
+  for (std::size_t i = 0; i < window.micro_batches.size(); ++i) {
+    std::int64_t* target = window.micro_batches[i].targets.mutable_data_ptr<std::int64_t>();
+    for (const std::int64_t place : window.places[i]) {
+      const auto at = static_cast<std::size_t>(place);
+      target = std::copy(ids.begin() + begins[at], ids.begin() + begins[at + 1], target);
+    }
   }
 }
 

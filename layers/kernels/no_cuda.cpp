@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "layers/kernels/block_rotation.h"
 #include "layers/kernels/device_info.h"
+#include "layers/kernels/nccl_group.h"
 #include "layers/kernels/rms_norm.h"
 #include "layers/kernels/rope.h"
 #include "layers/kernels/so8_rotation.h"
@@ -26,6 +27,11 @@ void cuda_reset_peak(int /*device*/) {}
 void cuda_empty_cache(int /*device*/) {}
 std::uint64_t cuda_context_bytes(int /*device*/) { return 0; }
 void cuda_limit_memory(int /*device*/, std::uint64_t /*bytes*/) {}
+
+c10::intrusive_ptr<c10d::Backend> make_nccl_group(const c10::intrusive_ptr<c10d::Store>& /*store*/, int /*rank*/,
+                                                  int /*size*/, std::chrono::milliseconds /*timeout*/) {
+  refuse("ranks on GPUs");
+}
 
 namespace kernels {
 

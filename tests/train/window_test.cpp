@@ -56,5 +56,41 @@ TEST(BalancedGroups, LeaveALargerUnitAlone) {
   EXPECT_EQ(balanced_groups({}, 10), Groups{});
 }
 
+std::int64_t sum_of(const Sizes& sizes, const std::vector<std::int64_t>& places) {
+  std::int64_t sum = 0;
+  for (const std::int64_t place : places) sum += sizes.at(static_cast<std::size_t>(place));
+  return sum;
+}
+
+TEST(BalancedShares, HoldEveryUnitOnceAndDifferByAtMostTheLargest) {
+  std::mt19937 random(2);
+  for (int round = 0; round < 300; ++round) {
+    const int ranks = 1 + static_cast<int>(random() % 8);
+    Sizes sizes(static_cast<std::size_t>(ranks) + random() % 40);
+    for (std::int64_t& size : sizes) size = 1 + static_cast<std::int64_t>(random() % 300);
+    const auto shares = balanced_shares(sizes, ranks);
+    ASSERT_EQ(shares.size(), static_cast<std::size_t>(ranks));
+    std::vector<std::int64_t> all;
+    std::int64_t least = std::numeric_limits<std::int64_t>::max(), most = 0;
+    for (const auto& share : shares) {
+      ASSERT_FALSE(share.empty());
+      ASSERT_TRUE(std::ranges::is_sorted(share));
+      all.insert(all.end(), share.begin(), share.end());
+      least = std::min(least, sum_of(sizes, share));
+      most = std::max(most, sum_of(sizes, share));
+    }
+    std::ranges::sort(all);
+    std::vector<std::int64_t> every(sizes.size());
+    std::iota(every.begin(), every.end(), 0);
+    ASSERT_EQ(all, every);
+    ASSERT_LE(most - least, *std::ranges::max_element(sizes));
+  }
+}
+
+TEST(BalancedShares, OfOneRankAreAllInOrder) {
+  EXPECT_EQ(balanced_shares({3, 9, 1, 9}, 1), (std::vector<std::vector<std::int64_t>>{{0, 1, 2, 3}}));
+  EXPECT_EQ(balanced_shares({3, 9, 1, 9}, 2), (std::vector<std::vector<std::int64_t>>{{0, 1}, {2, 3}}));
+}
+
 }  // namespace
 }  // namespace nkat::train

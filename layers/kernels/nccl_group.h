@@ -1,0 +1,18 @@
+// The process group between GPUs, NCCL's, without any CUDA header.
+// When to use: train/ranks only. Its wait() blocks and throws when a rank is gone or slower than the timeout, where the
+// default would end the process. Built without kernels: DeviceError.
+// Where it ran: nowhere yet; it compiles.
+#pragma once
+
+#include <chrono>
+
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+#include <torch/csrc/distributed/c10d/Store.hpp>
+
+namespace nkat::layers {
+
+// Collective: returns when every rank has called it, at the first message at the latest.
+c10::intrusive_ptr<c10d::Backend> make_nccl_group(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
+                                                  std::chrono::milliseconds timeout);
+
+}  // namespace nkat::layers

@@ -1,0 +1,72 @@
+// The processes that train one adapter together, and what they say to each other: c10d's key-value store while they
+// start, one process group (NCCL between GPUs, Gloo between CPUs) while they train. c10d is seen here only.
+//
+// Promise: every call is made by all ranks in the same order; what comes back is the same bytes on each. A run in one
+// process is rank 0 of 1, for which every call returns at once.
+// Errors: DeviceError when a rank is gone (at once: its connections close) or hangs (after the timeout). The process
+// group is of no use afterwards, and the caller ends.
+// Where it ran: Gloo on CPUs. The NCCL group compiles and has never run.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "train/rank_environment.h"
+
+namespace nkat::train {
+
+// The ranks hold different states, or were started differently; which of them is right can't be told.
+class RanksDisagree : public CheckError {
+  using CheckError::CheckError;
+};
+
+class Ranks {
+ public:
+  Ranks();  // one process
+  // Finds the others at the environment's address. timeout: how long one may be waited for while training.
+  Ranks(const RankEnvironment& environment, std::chrono::seconds timeout);
+  Ranks(const Ranks&) = delete;
+  Ranks& operator=(const Ranks&) = delete;
+  ~Ranks();
+
+  int rank() const { return environment_.rank; }
+  int size() const { return environment_.size; }
+  const RankEnvironment& environment() const { return environment_; }
+  // Rank 0 alone reads and writes the run folder.
+  bool writes() const { return environment_.rank == 0; }
+
+  // Rank 0's text, for as long as it takes to come. Interrupted when a stop is asked for.
+  std::string from_first(const std::string& text);
+  // The first rank of each machine goes on at once, the others when it has called let_others_go_on(): what is cached in
+  // files is made once.
+  void wait_for_first_of_machine();
+  void let_others_go_on();
+
+  // Waits for all ranks, for as long as it takes, and opens the process group; its messages are tensors on `device`
+  // from now on.
+  void open_group(at::Device device);
+  // message: contiguous float32 on the group's device; becomes the sum over the ranks.
+  void sum(const at::Tensor& message);
+  // tensor: contiguous, on the CPU or the group's device; becomes rank 0's.
+  void broadcast(const at::Tensor& tensor);
+  // The same number of words of each rank, by rank.
+  std::vector<std::vector<std::uint64_t>> gather(const std::vector<std::uint64_t>& words);
+  // Returns when all ranks have called it: torchrun ends those that are left when the first has exited.
+  void leave_together();
+
+ private:
+  struct Connection;
+  void wait_for_key(const std::string& key);
+  void count_until_all(const std::string& key);
+
+  RankEnvironment environment_;
+  std::chrono::seconds timeout_{0};
+  std::unique_ptr<Connection> connection_;  // none for one process
+};
+
+}  // namespace nkat::train
