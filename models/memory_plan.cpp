@@ -8,6 +8,11 @@ namespace {
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kContextAllowance = 450.0 * kMiB;
 constexpr std::int64_t kSequenceGrain = 64;
+// As layers/int8_matrix.cpp and layers/nf4_matrix.cpp tile their products; look-ups: index, level and product of a
+// piece.
+constexpr double kInt8ColumnsOnCpu = 1024, kInt8ColumnsOnGpu = 4096;
+constexpr double kInt8Steps = 1 << 22, kInt8StepBytes = 24;  // ATen's float32 steps of a piece of the input
+constexpr double kNf4EntriesOnCpu = 1 << 22, kNf4LookUps = 4.0 * kMiB * (1 + 1 + 2 + 4 + 4 + 4);
 
 struct Sizes {
   double hidden, intermediate, qkv, attended, vocabulary, heads;
@@ -30,6 +35,46 @@ double layer_parameters(const Sizes& s) {
 double layer_workspace_per_token(const Sizes& s, double element) {
   const double wide_arrays = element < 4 ? 4 : 2;
   return s.intermediate * (wide_arrays * 4 + 3 * element) + 2 * s.hidden * element;
+}
+
+double weight_bytes(const Phi3Config& config, const PlanRequest& request) {
+  const auto element = static_cast<double>(request.element_bytes);
+  double bytes = element * static_cast<double>(parameter_count(config));
+  for (const MatrixShape& matrix : layer_matrices(config)) {
+    const double saved = matrix_bytes(matrix, {}, request.element_bytes) -
+                         matrix_bytes(matrix, request.forms.of(matrix.role), request.element_bytes);
+    bytes -= saved * static_cast<double>(config.num_layers);
+  }
+  return bytes;
+}
+
+// What a product with a quantised matrix holds beside its input and its result: int8 rows and the int32 sums of a tile;
+// or NF4's tile of numbers, on a CPU with input and result of the tile in float32.
+double product_workspace(const MatrixForm& form, std::pair<double, double> sides, const PlanRequest& request) {
+  const auto [inputs, outputs] = sides;
+  const auto tokens = static_cast<double>(request.micro_batch_tokens());
+  if (form.storage == MatrixForm::Storage::kInt8) {
+    const double columns = std::min(outputs, request.on_gpu ? kInt8ColumnsOnGpu : kInt8ColumnsOnCpu);
+    const double steps = request.on_gpu ? kInt8StepBytes * std::min(tokens * inputs, kInt8Steps) : 0;
+    const auto terms = static_cast<double>(std::max(form.input_terms, form.gradient_terms));
+    return terms * tokens * inputs + std::max(steps, tokens * columns * (terms * 4 + (request.on_gpu ? 4 : 0)));
+  }
+  if (form.storage == MatrixForm::Storage::kDense) return 0;
+  if (request.on_gpu) return 2 * inputs * outputs + kNf4LookUps;
+  const double entries = std::min(kNf4EntriesOnCpu, inputs * outputs), wide = request.element_bytes < 4 ? inputs : 0;
+  return 4 * (entries + tokens * (wide + entries / inputs));
+}
+
+// Of the dearest product of a layer, in either direction.
+double product_workspace(const Phi3Config& config, const PlanRequest& request) {
+  double most = 0;
+  for (const MatrixShape& matrix : layer_matrices(config)) {
+    const auto rows = static_cast<double>(matrix.rows), columns = static_cast<double>(matrix.columns);
+    const MatrixForm& form = request.forms.of(matrix.role);
+    most = std::max(
+        {most, product_workspace(form, {columns, rows}, request), product_workspace(form, {rows, columns}, request)});
+  }
+  return most;
 }
 
 }  // namespace
@@ -55,7 +100,7 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   const auto recomputed = static_cast<double>(recomputed_layers);
   MemoryPlan plan;
   plan.recomputed_layers = recomputed_layers;
-  plan.weights = element * static_cast<double>(parameter_count(config));
+  plan.weights = weight_bytes(config, request);
   // Above the lowest trained layer, which keeps its input and h.
   const double again = std::min(recomputed, trained - 1);
   const double input = element * s.hidden;
@@ -66,7 +111,8 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
               tokens * s.hidden * 3 * element;
   plan.adapter = trained * s.hidden * 8 * 4 * 3;
   plan.workspace = tokens * (layer_workspace_per_token(s, element) +
-                             (recomputed_layers > 0 ? kept_bytes_per_token(config, request.element_bytes) : 0));
+                             (recomputed_layers > 0 ? kept_bytes_per_token(config, request.element_bytes) : 0)) +
+                   product_workspace(config, request);
   plan.context = request.on_gpu ? kContextAllowance : 0;
   return plan;
 }

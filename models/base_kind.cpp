@@ -1,0 +1,66 @@
+#include "models/base_kind.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace nkat::models {
+
+const char* const kBaseHelp =
+    "how the frozen matrices are held: safe, as numbers; balanced, as 8-bit integers with row scales; aggressive, in "
+    "four bits (NF4). For Phi-3.5-mini 7.12, 3.75 and 2.27 GiB. Exports merge into the original weights";
+
+const std::vector<std::string>& base_kind_names() {
+  static const std::vector<std::string> names = {"safe", "balanced", "aggressive"};  // in the order of BaseKind
+  return names;
+}
+
+BaseKind base_kind(const std::string& name) {
+  const auto& names = base_kind_names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  NKAT_INVARIANT(found != names.end());
+  return static_cast<BaseKind>(found - names.begin());
+}
+
+const MatrixForm& BaseForms::of(MatrixRole role) const {
+  switch (role) {
+    case MatrixRole::kQkv: return qkv;
+    case MatrixRole::kAttentionOutput: return attention_output;
+    case MatrixRole::kGateUp: return gate_up;
+    default: return down;
+  }
+}
+
+BaseForms forms_of(BaseKind kind) {
+  using Storage = MatrixForm::Storage;
+  switch (kind) {
+    case BaseKind::kBalanced: {
+      const MatrixForm int8{.storage = Storage::kInt8, .input_terms = 1, .gradient_terms = 1};
+      return {int8, int8, int8, int8};
+    }
+    case BaseKind::kAggressive: {
+      const MatrixForm nf4{.storage = Storage::kNf4};
+      return {nf4, nf4, nf4, nf4};
+    }
+    default: return {};
+  }
+}
+
+std::vector<MatrixShape> layer_matrices(const Phi3Config& config) {
+  const std::int64_t h = config.hidden_size, f = config.intermediate_size;
+  return {{MatrixRole::kQkv, config.qkv_rows(), h},
+          {MatrixRole::kAttentionOutput, h, config.num_heads * config.head_dim},
+          {MatrixRole::kGateUp, 2 * f, h},
+          {MatrixRole::kDown, h, f}};
+}
+
+double matrix_bytes(const MatrixShape& shape, const MatrixForm& form, std::int64_t element_bytes) {
+  const auto rows = static_cast<double>(shape.rows), columns = static_cast<double>(shape.columns);
+  switch (form.storage) {
+    case MatrixForm::Storage::kInt8: return rows * (columns + 4);
+    case MatrixForm::Storage::kNf4: return rows * (columns / 2 + 4 * static_cast<double>((shape.columns + 63) / 64));
+    default: return rows * columns * static_cast<double>(element_bytes);
+  }
+}
+
+}  // namespace nkat::models
