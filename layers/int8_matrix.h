@@ -6,13 +6,12 @@
 //
 // The products are exact in int32. x and dy are rounded in one term, a step of 1/127 of a row's largest
 // entry, or in two, whose step is 1/254 of that and which cost a second product: for inputs with a few large channels,
-// beside which one term rounds the others away. A token's result depends on that token alone, and its bits on no number of threads.
-// Backward keeps W and nothing else. x and dy: float32 or bfloat16; y has their type.
-// Units: rows N = output channels, columns K = input channels, T tokens. Errors: ShapeError, DeviceError of a wrong
-// argument; ShapeError of a matrix whose sizes are no multiples of eight (what CUDA's product asks for) or above
-// 131,072 (where a sum could leave int32).
-// CPU: ATen's int8 product (oneDNN; VNNI where the processor has it). GPU: cuBLASLt behind the same call; for dx it
-// takes a layout that it is slow in, and none of it has ever run there.
+// beside which one term rounds the others away. A token's result depends on that token alone, and its bits on no number
+// of threads. Backward keeps W and nothing else. x and dy: float32 or bfloat16; y has their type. Units: rows N =
+// output channels, columns K = input channels, T tokens. Errors: ShapeError, DeviceError of a wrong argument;
+// ShapeError of a matrix whose sizes are no multiples of eight (what CUDA's product asks for) or above 131,072 (where a
+// sum could leave int32). CPU: ATen's int8 product (oneDNN; VNNI where the processor has it). GPU: cuBLASLt behind the
+// same call; for dx it takes a layout that it is slow in, and none of it has ever run there.
 #pragma once
 
 #include <ATen/core/Tensor.h>

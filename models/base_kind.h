@@ -13,7 +13,7 @@ namespace nkat::models {
 enum class BaseKind {
   kSafe,        // numbers of the type that computes
   kBalanced,    // 8-bit integers, one scale a row
-  kAggressive,  // NF4, one scale each 64 weights
+  kAggressive,  // gate_up in NF4, one scale each 64 weights; the others as balanced
 };
 
 extern const char* const kBaseHelp;  // of the option
