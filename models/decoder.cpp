@@ -25,7 +25,7 @@ Decoder::Decoder(Phi3Config config, Weights weights)
   NKAT_INVARIANT(static_cast<std::int64_t>(weights_.layers.size()) == config_.num_layers);
 }
 
-at::Tensor Decoder::linear(const at::Tensor& x, const at::Tensor& weight) const {
+at::Tensor Decoder::linear(const at::Tensor& x, const layers::FrozenMatrix& weight) const {
   if (observer_) observer_(weight, x);
   return layers::frozen_linear(x, weight);
 }

@@ -27,8 +27,8 @@ struct PackedBatch {
   std::vector<std::int64_t> lengths;  // of the samples; they sum to T
 };
 
-// Told a layer's matrix and its input (T, in) before they are multiplied.
-using InputObserver = std::function<void(const at::Tensor& weight, const at::Tensor& input)>;
+// Told a layer's matrix, as layer_weights() holds it, and its input (T, in) before they are multiplied.
+using InputObserver = std::function<void(const layers::FrozenMatrix& weight, const at::Tensor& input)>;
 
 class Decoder {
  public:
@@ -71,7 +71,7 @@ class Decoder {
   void observe_inputs(InputObserver observer) { observer_ = std::move(observer); }
 
  private:
-  at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) const;
+  at::Tensor linear(const at::Tensor& x, const layers::FrozenMatrix& weight) const;
 
   Phi3Config config_;
   Weights weights_;

@@ -33,6 +33,7 @@ struct GenerateConfig {
   bool json = false;
   std::string precision = "auto";
   std::string device = "auto";
+  std::string base = "safe";
 };
 
 // Everything that answers: model, tokenizer, and the cached sequence that a chat goes on with.
@@ -78,7 +79,10 @@ class Speaker {
  private:
   static Decoder load(const GenerateConfig& options, const Phi3Config& config) {
     const at::Device device = resolve_device(options.device);
-    return open_decoder(options.model_path, config, resolve_precision(options.precision, device), device);
+    return open_decoder(options.model_path, config,
+                        {.dtype = resolve_precision(options.precision, device),
+                         .device = device,
+                         .forms = forms_of(base_kind(options.base))});
   }
 
   static std::vector<at::Tensor> load_blocks(const GenerateConfig& options, const Phi3Config& config,
@@ -152,6 +156,7 @@ void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("json", config.json, {.help = "print {\"tokens\": [...], \"text\": ...} at the end"});
   options.add("precision", config.precision, {.help = "number type of the model", .choices = {"auto", "bf16", "fp32"}});
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
+  options.add("base", config.base, {.help = kBaseHelp, .choices = base_kind_names()});
   options.add_check([&options, &config] {
     std::vector<std::string> complaints;
     const bool chatting = !options.given("prompt");

@@ -57,11 +57,11 @@ Decoder one_layer(const LayerwiseModel& model, const std::string& prefix) {
 }
 
 InputObserver named(const MatrixObserver& observe, const LayerWeights& weights, const std::string& prefix) {
-  return [&, prefix](const at::Tensor& weight, const at::Tensor& input) {
-    const char* name = weight.is_same(weights.qkv)                ? "self_attn.qkv_proj"
-                       : weight.is_same(weights.attention_output) ? "self_attn.o_proj"
-                       : weight.is_same(weights.gate_up)          ? "mlp.gate_up_proj"
-                                                                  : "mlp.down_proj";
+  return [&, prefix](const layers::FrozenMatrix& weight, const at::Tensor& input) {
+    const char* name = &weight == &weights.qkv                ? "self_attn.qkv_proj"
+                       : &weight == &weights.attention_output ? "self_attn.o_proj"
+                       : &weight == &weights.gate_up          ? "mlp.gate_up_proj"
+                                                              : "mlp.down_proj";
     observe(fmt::format("{}{}.weight", prefix, name), input);
   };
 }

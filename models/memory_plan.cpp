@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
+#include "models/product_workspace.h"
+
 namespace nkat::models {
 namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kContextAllowance = 450.0 * kMiB;
 constexpr std::int64_t kSequenceGrain = 64;
-// Scores and the exponentials that are summed, both in float32 whatever the model's type.
-constexpr double kBytesPerLogit = 8;
 
 struct Sizes {
   double hidden, intermediate, qkv, attended, vocabulary, heads;
@@ -26,18 +26,35 @@ double layer_parameters(const Sizes& s) {
          2 * s.hidden;
 }
 
-// Bytes a token that live at once inside one layer's backward, beyond what is kept: SwiGLU's four arrays of F in
-// float32 (for BF16, gate and gradient are copies of their own; for float32 they are views), its output gradient, and
-// gate_up's.
-double layer_workspace_per_token(const Sizes& s, const PlanRequest& request) {
+// Bytes that live at once inside one layer's way back, beyond what is kept: SwiGLU's gradients in and out, or, when
+// gate_up is free and its gradient has taken its place, what a product holds; and twice the gradient of the rows.
+double layer_workspace(const Phi3Config& config, const PlanRequest& request) {
+  const Sizes s = sizes_of(config);
   const auto element = static_cast<double>(request.element_bytes);
-  const double wide_arrays = element < 4 ? 4 : 2;
-  return s.intermediate * (wide_arrays * 4 + 3 * element) + 2 * s.hidden * element;
+  const auto tokens = static_cast<double>(request.micro_batch_tokens());
+  return tokens * 2 * s.hidden * element +
+         std::max(tokens * 3 * s.intermediate * element, largest_product_workspace(config, request));
+}
+
+// Logits are overwritten by their gradient; where BF16 is widened for products they stay in float32.
+double bytes_per_logit(const PlanRequest& request) {
+  return request.widened ? 4 : static_cast<double>(request.element_bytes);
 }
 
 // Of the adapter's size, in float32: M, its gradient and the window's sum on the device; where that is the host, R, W
 // and Adam's two moments as well.
 double adapter_copies(const PlanRequest& request) { return request.on_gpu ? 3 : 7; }
+
+double weight_bytes(const Phi3Config& config, const PlanRequest& request) {
+  const auto element = static_cast<double>(request.element_bytes);
+  double bytes = element * static_cast<double>(parameter_count(config));
+  for (const MatrixShape& matrix : layer_matrices(config)) {
+    const double saved = matrix_bytes(matrix, {}, request.element_bytes) -
+                         matrix_bytes(matrix, request.forms.of(matrix.role), request.element_bytes);
+    bytes -= saved * static_cast<double>(config.num_layers);
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -62,20 +79,20 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   const auto recomputed = static_cast<double>(recomputed_layers);
   MemoryPlan plan;
   plan.recomputed_layers = recomputed_layers;
-  plan.weights = element * static_cast<double>(parameter_count(config));
+  plan.weights = weight_bytes(config, request);
   // Above the lowest trained layer, which keeps its input and h; and the last layer's output.
   const double again = std::min(recomputed, trained - 1);
   const double input = element * s.hidden;
   plan.activations = tokens * ((trained - 1 - again) * kept_bytes_per_token(config, request.element_bytes) +
                                (again + 2) * input + (recomputed < trained ? input : 0));
-  plan.head =
-      static_cast<double>(std::min(request.head_rows, request.micro_batch_tokens())) * s.vocabulary * kBytesPerLogit +
-      tokens * s.hidden * 3 * element;
+  plan.head = static_cast<double>(std::min(request.head_rows, request.micro_batch_tokens())) * s.vocabulary *
+                  bytes_per_logit(request) +
+              tokens * s.hidden * 3 * element;
   plan.adapter = trained * s.hidden * 8 * 4 * adapter_copies(request);
   // A layer that recomputes holds its activations again; where layers above kept theirs, those are free by then.
   const bool recomputes_first = again >= trained - 1 && recomputed > 0;
-  plan.workspace = tokens * (layer_workspace_per_token(s, request) +
-                             (recomputes_first ? kept_bytes_per_token(config, request.element_bytes) : 0));
+  plan.workspace = layer_workspace(config, request) +
+                   (recomputes_first ? tokens * kept_bytes_per_token(config, request.element_bytes) : 0);
   plan.context = request.on_gpu ? kContextAllowance : 0;
   return plan;
 }

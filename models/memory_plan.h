@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "models/base_kind.h"
 #include "models/config.h"
 
 namespace nkat::models {
@@ -18,9 +19,12 @@ struct PlanRequest {
   std::int64_t sequence_length = 1024;  // tokens of each
   std::int64_t packed_tokens = 0;       // of a packed micro-batch; counts where it is more than the samples hold
   std::int64_t element_bytes = 2;       // BF16
+  BaseForms forms = {};                 // of the layers' matrices
   std::int64_t first_adapter_layer = 0;
   std::int64_t head_rows = 256;  // rows whose logits exist at once
   bool on_gpu = true;            // adds the driver's context and cuBLAS's workspace
+  bool widened = false;          // a CPU takes BF16 products in float32 (layers/widened_product.h)
+  std::int64_t threads = 1;      // of a CPU, each of which has a tile of a product
   double budget_bytes = 0;
 
   std::int64_t micro_batch_tokens() const { return std::max(samples * sequence_length, packed_tokens); }
@@ -32,7 +36,7 @@ struct MemoryPlan {
   double activations = 0;  // kept from forward to backward
   double head = 0;         // logits of head_rows rows and their gradient
   double adapter = 0;      // what the device holds of it
-  double workspace = 0;    // what one layer needs at once on its way back
+  double workspace = 0;    // what one layer needs at once on its way back, the largest product's included
   double context = 0;      // GPU: driver context and library workspaces (an allowance, not a measurement)
   // The head's part is freed before the first layer's way back begins, so only the larger of the two counts.
   double total() const { return weights + activations + std::max(head, workspace) + adapter + context; }

@@ -14,8 +14,8 @@ TextSide open_text_side(const fs::path& model_folder, const Phi3Config& config) 
   return text;
 }
 
-Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, at::ScalarType dtype, at::Device device) {
-  return Decoder(config, load_weights(model_folder, config, dtype, device));
+Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, const WeightsOptions& options) {
+  return Decoder(config, load_weights(model_folder, config, options));
 }
 
 }  // namespace nkat::models

@@ -18,7 +18,7 @@ struct TextSide {
 // Refuses a tokenizer with more ids than the model has embeddings.
 TextSide open_text_side(const fs::path& model_folder, const Phi3Config& config);
 
-// Reads the weights into `dtype` on `device` and says how long that took.
-Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, at::ScalarType dtype, at::Device device);
+// Reads the weights and says how long that took.
+Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, const WeightsOptions& options);
 
 }  // namespace nkat::models

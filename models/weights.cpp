@@ -32,36 +32,80 @@ void check_finite(const at::Tensor& tensor, const std::string& name, const std::
   }
 }
 
+constexpr std::int64_t kDensePiece = 512 << 20, kQuantisedPiece = 16 << 20;  // bytes of float32
+
 class Loader {
  public:
-  Loader(const std::filesystem::path& folder, const Phi3Config& config, at::ScalarType dtype, at::Device device)
-      : where_(folder.string()), folder_(folder), options_(at::TensorOptions(device).dtype(dtype)) {
+  Loader(const std::filesystem::path& folder, const Phi3Config& config, const WeightsOptions& options)
+      : where_(folder.string()),
+        folder_(folder),
+        options_(at::TensorOptions(options.device).dtype(options.dtype)),
+        forms_(options.forms) {
     check_checkpoint(folder_, config, where_);
   }
 
   at::Tensor load(const std::string& name) {
-    throw_if_stop_requested();
-    const auto [file, info] = *folder_.find(name);
-    const std::span<const std::byte> bytes = file->bytes(*info);
-    at::Tensor result = at::empty(info->shape, options_);
-    result.copy_(source(bytes, *info));
+    at::Tensor result = at::empty(folder_.find(name)->info->shape, options_);
+    for_each_piece(name, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
+      result.narrow(0, first, rows.size(0)).copy_(rows);
+    });
     check_finite(result, name, where_);
-    file->release(*info);
-    bytes_read_ += bytes.size();
     return result;
+  }
+
+  layers::FrozenMatrix load_matrix(const std::string& name, MatrixRole role) {
+    const std::vector<std::int64_t>& shape = folder_.find(name)->info->shape;
+    const MatrixForm& form = forms_.of(role);
+    switch (form.storage) {
+      case MatrixForm::Storage::kInt8:
+        return quantise(name, layers::empty_int8_matrix(shape[0], shape[1], options_.device(),
+                                                        {.input = form.input_terms, .gradient = form.gradient_terms}));
+      case MatrixForm::Storage::kNf4:
+        return quantise(name, layers::empty_nf4_matrix(shape[0], shape[1], options_.device()));
+      default: return load(name);
+    }
   }
 
   std::uint64_t bytes_read() const { return bytes_read_; }
 
  private:
-  // The stored tensor: in place where its bytes are aligned, else a copy of this one tensor.
-  static at::Tensor source(std::span<const std::byte> bytes, const TensorInfo& info) {
-    const at::ScalarType type = stored_type(info);
+  template <typename Matrix>
+  Matrix quantise(const std::string& name, Matrix matrix) {
+    for_each_piece(name, kQuantisedPiece, [&](std::int64_t first, const at::Tensor& rows) {
+      const at::Tensor wide = rows.to(options_.device(), at::kFloat);
+      check_finite(wide, name, where_);
+      layers::set_rows(matrix, first, wide);
+    });
+    return matrix;
+  }
+
+  // Whole rows of the stored tensor, so many that they take `most` bytes in float32, or one.
+  void for_each_piece(const std::string& name, std::int64_t most,
+                      const std::function<void(std::int64_t first, const at::Tensor& rows)>& use) {
+    const auto [file, info] = *folder_.find(name);
+    const std::span<const std::byte> bytes = file->bytes(*info);
+    const std::int64_t rows = info->shape[0], width = info->shape.size() > 1 ? info->shape[1] : 1;
+    const std::int64_t step = std::max<std::int64_t>(1, most / (4 * width));
+    const auto row_bytes = static_cast<std::int64_t>(bytes.size()) / rows;
+    for (std::int64_t first = 0; first < rows; first += step) {
+      throw_if_stop_requested();
+      std::vector<std::int64_t> shape = info->shape;
+      shape[0] = std::min(step, rows - first);
+      use(first, source(bytes.subspan(static_cast<std::size_t>(first * row_bytes),
+                                      static_cast<std::size_t>(shape[0] * row_bytes)),
+                        shape, stored_type(*info)));
+      file->release(*info);
+    }
+    bytes_read_ += bytes.size();
+  }
+
+  // Stored rows: in place where their bytes are aligned, else a copy of them.
+  static at::Tensor source(std::span<const std::byte> bytes, at::IntArrayRef shape, at::ScalarType type) {
     const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
     if (address % c10::elementSize(type) == 0) {
-      return at::from_blob(const_cast<std::byte*>(bytes.data()), info.shape, type);
+      return at::from_blob(const_cast<std::byte*>(bytes.data()), shape, type);
     }
-    at::Tensor copy = at::empty(info.shape, type);
+    at::Tensor copy = at::empty(shape, type);
     std::memcpy(copy.data_ptr(), bytes.data(), bytes.size());
     return copy;
   }
@@ -69,6 +113,7 @@ class Loader {
   std::string where_;
   SafetensorsFolder folder_;
   at::TensorOptions options_;
+  BaseForms forms_;
   std::uint64_t bytes_read_ = 0;
 };
 
@@ -125,21 +170,22 @@ void check_checkpoint(const data::SafetensorsFolder& folder, const Phi3Config& c
   }
 }
 
-Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config, at::ScalarType dtype,
-                     at::Device device) {
+Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config,
+                     const WeightsOptions& options) {
   const auto started = std::chrono::steady_clock::now();
   const at::NoGradGuard no_grad;
-  Loader loader(model_folder, config, dtype, device);
+  Loader loader(model_folder, config, options);
   Weights weights;
   weights.embedding = loader.load("model.embed_tokens.weight");
   for (std::int64_t i = 0; i < config.num_layers; ++i) {
     const std::string prefix = layer_prefix(i);
-    weights.layers.push_back({.input_norm = loader.load(prefix + "input_layernorm.weight"),
-                              .qkv = loader.load(prefix + "self_attn.qkv_proj.weight"),
-                              .attention_output = loader.load(prefix + "self_attn.o_proj.weight"),
-                              .post_attention_norm = loader.load(prefix + "post_attention_layernorm.weight"),
-                              .gate_up = loader.load(prefix + "mlp.gate_up_proj.weight"),
-                              .down = loader.load(prefix + "mlp.down_proj.weight")});
+    weights.layers.push_back(
+        {.input_norm = loader.load(prefix + "input_layernorm.weight"),
+         .qkv = loader.load_matrix(prefix + "self_attn.qkv_proj.weight", MatrixRole::kQkv),
+         .attention_output = loader.load_matrix(prefix + "self_attn.o_proj.weight", MatrixRole::kAttentionOutput),
+         .post_attention_norm = loader.load(prefix + "post_attention_layernorm.weight"),
+         .gate_up = loader.load_matrix(prefix + "mlp.gate_up_proj.weight", MatrixRole::kGateUp),
+         .down = loader.load_matrix(prefix + "mlp.down_proj.weight", MatrixRole::kDown)});
   }
   weights.final_norm = loader.load("model.norm.weight");
   weights.head = config.tie_word_embeddings ? weights.embedding : loader.load("lm_head.weight");

@@ -5,7 +5,9 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "core/machine.h"
 #include "core/progress.h"
+#include "layers/widened_product.h"
 
 namespace nkat::train {
 namespace {
@@ -82,8 +84,11 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
   models::PlanRequest request{.samples = config.batch_size,
                               .sequence_length = config.dataset.max_sequence_length,
                               .element_bytes = element_bytes,
+                              .forms = models::forms_of(models::base_kind(config.base)),
                               .first_adapter_layer = config.first_adapter_layer,
                               .on_gpu = on_gpu,
+                              .widened = !on_gpu && element_bytes == 2 && layers::cpu::bf16_products_are_slow(),
+                              .threads = usable_processors(),
                               .budget_bytes = config.vram_budget_gib * kGiB};
   request.packed_tokens = packed_tokens(model, config, request);
   return request;
@@ -93,6 +98,7 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
                  const CardChoice& card) {
   RunPlan plan;
   plan.request = request;
+  plan.base = config.base;
   plan.memory = models::plan_memory(model, request, wanted_layers(model, config, request));
   plan.fits = plan.memory.total() <= request.budget_bytes;
   plan.longest_sequence = models::longest_sequence(model, request);
@@ -122,11 +128,11 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
                        const CardChoice& card) {
   const models::MemoryPlan& m = plan.memory;
   const std::int64_t trained = model.num_layers - config.first_adapter_layer;
-  std::string text =
-      fmt::format("Memory for micro-batches of up to {} tokens, samples of up to {} ({} parameters, {} bytes each)\n",
-                  plan.request.micro_batch_tokens(), config.dataset.max_sequence_length, models::parameter_count(model),
-                  plan.request.element_bytes);
-  text += row("weights", m.weights, "frozen");
+  std::string text = fmt::format(
+      "Memory for micro-batches of up to {} tokens, samples of up to {} ({} parameters, {} bytes each before --base)\n",
+      plan.request.micro_batch_tokens(), config.dataset.max_sequence_length, models::parameter_count(model),
+      plan.request.element_bytes);
+  text += row("weights", m.weights, fmt::format("frozen, --base {}", config.base));
   text +=
       row("kept activations", m.activations, fmt::format("{} of {} layers recompute", m.recomputed_layers, trained));
   text += row("logits", m.head, fmt::format("{} rows at a time", plan.request.head_rows));
@@ -154,6 +160,7 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
 nlohmann::ordered_json plan_json(const RunPlan& plan, const CardChoice& card) {
   const models::MemoryPlan& m = plan.memory;
   return {{"fits", plan.fits},
+          {"base", plan.base},
           {"budget_bytes", plan.request.budget_bytes},
           {"total_bytes", m.total()},
           {"weights_bytes", m.weights},

@@ -18,6 +18,7 @@ struct CardChoice {
 
 struct RunPlan {
   models::PlanRequest request;
+  std::string base;  // as --base names it
   models::MemoryPlan memory;
   bool fits = false;
   std::int64_t longest_sequence = 0;

@@ -243,7 +243,9 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
     folder->save_config(config, choices, memory_events);
   }
 
-  const models::Decoder decoder = models::open_decoder(config.model_path, model, precision, device);
+  const models::Decoder decoder = models::open_decoder(
+      config.model_path, model,
+      {.dtype = precision, .device = device, .forms = models::forms_of(models::base_kind(config.base))});
   log::info(fmt::format("{} on {}, {} of {} layers recompute, {} tokens a micro-batch, budget {:.2f} GiB",
                         config.precision, config.device, choices.recomputed_layers,
                         model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "models/base_kind.h"
 
 namespace nkat::train {
 namespace {
@@ -65,6 +66,7 @@ void declare_machine(OptionList& options, TrainConfig& config) {
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
   options.add("precision", config.precision,
               {.help = "of the frozen model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
+  options.add("base", config.base, {.help = models::kBaseHelp, .choices = models::base_kind_names()});
   options.add("vram-budget-gib", config.vram_budget_gib,
               {.help = "memory that the run may take, GiB", .minimum = 0, .maximum = 4096, .above_minimum = true});
   options.add(
@@ -186,6 +188,7 @@ void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved
   std::vector<std::string> differences;
   const nlohmann::ordered_json now = to_json(config);
   for (const auto& [key, value] : now.items()) {
+    if (key == "base" && !saved.contains(key) && value == "safe") continue;  // of a run without that option
     if (!saved.contains(key) && changeable().count(key) == 0) {
       throw FormatError(
           fmt::format("{}/config.json: the key '{}' is missing; restore the file or use another --output-dir",

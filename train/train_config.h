@@ -47,6 +47,7 @@ struct TrainConfig {
   // The machine.
   std::string device = "auto";
   std::string precision = "auto";
+  std::string base = "safe";
   double vram_budget_gib = 11.5;
   std::string checkpointing = "auto";           // auto, none, full, or how many layers recompute
   std::string tokens_per_micro_batch = "auto";  // auto, none, or how many are packed together

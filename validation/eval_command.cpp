@@ -49,6 +49,7 @@ void declare_options(OptionList& options, EvalConfig& config) {
   options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
   options.add("device", config.subject.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
+  options.add("base", config.subject.base, {.help = models::kBaseHelp, .choices = models::base_kind_names()});
   options.add("json", config.json, {.help = "print JSON"});
 }
 

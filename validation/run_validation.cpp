@@ -62,10 +62,12 @@ GainReport measure_gain(const ValidateConfig& config, const RunRecords& run) {
   SubjectText text = open_subject_text({.model_path = config.model_path,
                                         .adapter = run.checkpoints.back().path.string(),
                                         .precision = config.precision,
-                                        .device = config.device});
+                                        .device = config.device,
+                                        .base = config.base});
   const std::vector<Measurement> measurements = prepare_tasks(config, text);
   const Subject subject = open_subject(std::move(text));
   GainReport gain{.step = run.checkpoints.back().step, .precision = models::precision_name(subject.decoder.dtype())};
+  if (config.base != "safe") gain.precision += " with --base " + config.base;
   for (const Measurement& measure : measurements) measure(subject, gain);
   return gain;
 }

@@ -32,6 +32,7 @@ struct ValidateConfig {
   std::string ablate = "none";  // none, layers
   std::string precision = "auto";
   std::string device = "auto";
+  std::string base = "safe";
   data::DatasetOptions dataset;
 
   Thresholds thresholds;

@@ -107,8 +107,9 @@ TEST(Decoder, NoWeightHasAGradientAfterBackward) {
   decoder.logits(decoder.hidden(packed({random_tokens(config, 5)}), {blocks, blocks})).sum().backward();
   EXPECT_TRUE(blocks.grad().defined());
   const LayerWeights& first = weights.layers[0];
-  for (const at::Tensor& weight : {weights.embedding, weights.head, weights.final_norm, first.input_norm, first.qkv,
-                                   first.attention_output, first.post_attention_norm, first.gate_up, first.down}) {
+  for (const at::Tensor& weight :
+       {weights.embedding, weights.head, weights.final_norm, first.input_norm, first.qkv.dense(),
+        first.attention_output.dense(), first.post_attention_norm, first.gate_up.dense(), first.down.dense()}) {
     EXPECT_FALSE(weight.requires_grad());
     EXPECT_FALSE(weight.grad().defined());
   }

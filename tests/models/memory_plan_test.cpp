@@ -21,6 +21,24 @@ Phi3Config phi35() {
 
 TEST(MemoryPlan, CountsTheParametersOfPhi35) { EXPECT_EQ(parameter_count(phi35()), 3821079552); }
 
+// 3,623,878,656 weights in matrices: a byte each and 4 a row; gate_up's 1,610,612,736 in half a byte and 4 each 64; what
+// is in no matrix of a layer in two bytes.
+TEST(MemoryPlan, AQuantisedBaseTakesWhatItsFormsTake) {
+  PlanRequest request;
+  EXPECT_NEAR(plan_memory(phi35(), request, 0).weights / kGiB, 7.12, 0.005);
+  request.forms = forms_of(BaseKind::kBalanced);
+  EXPECT_NEAR(plan_memory(phi35(), request, 0).weights / kGiB, 3.75, 0.005);
+  request.forms = forms_of(BaseKind::kAggressive);
+  EXPECT_NEAR(plan_memory(phi35(), request, 0).weights / kGiB, 3.09, 0.005);
+}
+
+TEST(MemoryPlan, AnAggressiveBaseFitsACardOfEightGigabytes) {
+  PlanRequest request{.sequence_length = 1024, .budget_bytes = 7.5 * kGiB};
+  EXPECT_FALSE(fewest_recomputed_layers(phi35(), request).has_value());
+  request.forms = forms_of(BaseKind::kAggressive);
+  EXPECT_EQ(fewest_recomputed_layers(phi35(), request), 0);
+}
+
 TEST(MemoryPlan, TiedEmbeddingsCountOnce) {
   Phi3Config config = phi35();
   config.tie_word_embeddings = true;

@@ -61,7 +61,7 @@ int run(int argc, char** argv) {
   const std::string folder = argv[1], way = argv[3];
   const nkat::models::Phi3Config config = nkat::models::read_phi3_config(folder);
   const nkat::models::Decoder decoder(config,
-                                      nkat::models::load_weights(folder, config, parse_type(argv[2]), at::kCPU));
+                                      nkat::models::load_weights(folder, config, {.dtype = parse_type(argv[2])}));
   const Samples samples = read_samples(argv[4]);
   const at::Tensor logits = (way == "cached" ? cached_logits(decoder, samples) : packed_logits(decoder, samples))
                                 .to(at::kDouble)

@@ -19,6 +19,9 @@ class HeldBytes {
     static_cast<void>(counter);
     return held.load();
   }
+  // The most that was in use since the last call of forget_peak().
+  static std::int64_t peak() { return most.load(); }
+  static void forget_peak() { most = now(); }
 
  private:
   // A block begins with its size; what tensors see starts kHeader bytes later, as aligned as LibTorch wants it.
@@ -29,7 +32,9 @@ class HeldBytes {
     c10::DataPtr allocate(std::size_t bytes) override {
       auto* block = static_cast<std::byte*>(c10::alloc_cpu(bytes + kHeader));
       std::memcpy(block, &bytes, sizeof bytes);
-      held += static_cast<std::int64_t>(bytes);
+      const std::int64_t total = held.fetch_add(static_cast<std::int64_t>(bytes)) + static_cast<std::int64_t>(bytes);
+      for (std::int64_t seen = most.load(); seen < total && !most.compare_exchange_weak(seen, total);) {
+      }
       return {block + kHeader, block + kHeader, &Counter::free, c10::Device(c10::DeviceType::CPU)};
     }
     c10::DeleterFnPtr raw_deleter() const override { return &Counter::free; }
@@ -45,6 +50,7 @@ class HeldBytes {
     }
   };
   static inline std::atomic<std::int64_t> held{0};
+  static inline std::atomic<std::int64_t> most{0};
 };
 
 }  // namespace nkat::testing

@@ -24,7 +24,10 @@ Subject open_subject(SubjectText text) {
     models::require_same_base(text.adapter, models::base_sha256(text.options.model_path), text.options.adapter);
     blocks = adapter.blocks(adapter.rotations(), text.device);
   }
-  models::Decoder decoder = models::open_decoder(text.options.model_path, text.config, text.precision, text.device);
+  models::Decoder decoder = models::open_decoder(text.options.model_path, text.config,
+                                                 {.dtype = text.precision,
+                                                  .device = text.device,
+                                                  .forms = models::forms_of(models::base_kind(text.options.base))});
   return {.config = std::move(text.config),
           .text = std::move(text.text),
           .decoder = std::move(decoder),

@@ -16,6 +16,7 @@ struct SubjectOptions {
   std::string adapter = "";  // "" for the bare model
   std::string precision = "auto";
   std::string device = "auto";
+  std::string base = "safe";
 };
 
 // All but the weights.

@@ -1,0 +1,48 @@
+// How the frozen base is held: `--base safe|balanced|aggressive`, and what that means for each matrix of a layer.
+// No LibTorch. Embedding, head and norms are always in the type that computes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/config.h"
+
+namespace nkat::models {
+
+enum class BaseKind {
+  kSafe,        // numbers of the type that computes
+  kBalanced,    // 8-bit integers, one scale a row
+  kAggressive,  // gate_up in NF4, one scale each 64 weights; the others as balanced
+};
+
+extern const char* const kBaseHelp;  // of the option
+const std::vector<std::string>& base_kind_names();
+BaseKind base_kind(const std::string& name);  // InternalError for a name that the options let through
+
+enum class MatrixRole { kQkv, kAttentionOutput, kGateUp, kDown };
+
+struct MatrixForm {
+  enum class Storage { kDense, kInt8, kNf4 };
+  Storage storage = Storage::kDense;
+  std::int64_t input_terms = 1;     // 8-bit terms of a product's input; of kInt8
+  std::int64_t gradient_terms = 1;  // and of the gradient on its way back
+};
+
+// A form for each matrix of a layer.
+struct BaseForms {
+  MatrixForm qkv = {}, attention_output = {}, gate_up = {}, down = {};
+  const MatrixForm& of(MatrixRole role) const;
+};
+BaseForms forms_of(BaseKind kind);
+
+struct MatrixShape {
+  MatrixRole role;
+  std::int64_t rows, columns;
+};
+std::vector<MatrixShape> layer_matrices(const Phi3Config& config);
+
+// Bytes that a matrix takes in a form.
+double matrix_bytes(const MatrixShape& shape, const MatrixForm& form, std::int64_t element_bytes);
+
+}  // namespace nkat::models

@@ -1,0 +1,64 @@
+#include "models/product_workspace.h"
+
+#include <algorithm>
+
+namespace nkat::models {
+namespace {
+
+constexpr double kMiB = 1024.0 * 1024.0;
+constexpr double kWidenedColumns = 512, kWidenedDepth = 1024;
+constexpr double kInt8ColumnsOnCpu = 1024, kInt8ColumnsOnGpu = 4096;
+constexpr double kInt8Steps = 1 << 22, kInt8StepBytes = 24;  // ATen's float32 steps of a piece of the input
+constexpr double kNf4EntriesOnCpu = 1 << 22;
+constexpr double kNf4LookUps = 4.0 * kMiB * (1 + 1 + 2 + 4 + 4 + 4);  // index, level and product of a piece
+
+struct Sides {
+  double inputs, outputs;
+};
+
+// Rows in float32, and each thread's panel of the matrix and tile of the result.
+double widened_workspace(const Sides& sides, const PlanRequest& request) {
+  const auto tokens = static_cast<double>(request.micro_batch_tokens());
+  const double columns = std::min(sides.outputs, kWidenedColumns), depth = std::min(sides.inputs, kWidenedDepth);
+  return 4 * (tokens * sides.inputs + static_cast<double>(request.threads) * columns * (tokens + depth));
+}
+
+// Rows in 8-bit terms, and the int32 sums of a tile.
+double int8_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
+  const auto tokens = static_cast<double>(request.micro_batch_tokens());
+  const double columns = std::min(sides.outputs, request.on_gpu ? kInt8ColumnsOnGpu : kInt8ColumnsOnCpu);
+  const double steps = request.on_gpu ? kInt8StepBytes * std::min(tokens * sides.inputs, kInt8Steps) : 0;
+  const auto terms = static_cast<double>(std::max(form.input_terms, form.gradient_terms));
+  return terms * tokens * sides.inputs + std::max(steps, tokens * columns * (terms * 4 + (request.on_gpu ? 4 : 0)));
+}
+
+// A tile of numbers, on a CPU with input and result of the tile in float32.
+double nf4_workspace(const Sides& sides, const PlanRequest& request) {
+  const auto [inputs, outputs] = sides;
+  if (request.on_gpu) return 2 * inputs * outputs + kNf4LookUps;
+  const double entries = std::min(kNf4EntriesOnCpu, inputs * outputs), wide = request.element_bytes < 4 ? inputs : 0;
+  return 4 * (entries + static_cast<double>(request.micro_batch_tokens()) * (wide + entries / inputs));
+}
+
+double product_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
+  switch (form.storage) {
+    case MatrixForm::Storage::kInt8: return int8_workspace(form, sides, request);
+    case MatrixForm::Storage::kNf4: return nf4_workspace(sides, request);
+    default: return request.widened ? widened_workspace(sides, request) : 0;
+  }
+}
+
+}  // namespace
+
+double largest_product_workspace(const Phi3Config& config, const PlanRequest& request) {
+  double most = 0;
+  for (const MatrixShape& matrix : layer_matrices(config)) {
+    const auto rows = static_cast<double>(matrix.rows), columns = static_cast<double>(matrix.columns);
+    const MatrixForm& form = request.forms.of(matrix.role);
+    most = std::max(
+        {most, product_workspace(form, {columns, rows}, request), product_workspace(form, {rows, columns}, request)});
+  }
+  return most;
+}
+
+}  // namespace nkat::models
