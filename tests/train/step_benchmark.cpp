@@ -150,8 +150,8 @@ class BareProducts {
 nlohmann::ordered_json time_step(const Settings& settings) {
   const at::Device device = models::resolve_device(settings.device);
   const models::Phi3Config config = models::read_phi3_config(settings.model);
-  const models::Decoder decoder =
-      models::open_decoder(settings.model, config, models::resolve_precision(settings.precision, device), device);
+  const models::Decoder decoder = models::open_decoder(
+      settings.model, config, {.dtype = models::resolve_precision(settings.precision, device), .device = device});
   const models::PackedSamples packed = random_samples(settings, config.vocab_size).to(device);
   const double scale = 1.0 / static_cast<double>(packed.target_count());
   models::AdapterSet adapter = models::make_adapter(config, {.alpha = -5.0, .weight_std = 0.01, .seed = 0});
