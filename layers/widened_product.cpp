@@ -85,7 +85,7 @@ at::Tensor widened_product(const at::Tensor& rows, const at::Tensor& weight, Wid
   const std::int64_t width = panel_width(columns);
   at::parallel_for(0, (columns + width - 1) / width, 1, [&](std::int64_t begin, std::int64_t end) {
     const at::NoGradGuard no_grad;
-    const at::Tensor scratch = at::empty({kDepth * width}, wide.options());
+    const at::Tensor scratch = at::empty({std::min(kDepth, wide.size(1)) * width}, wide.options());
     const at::Tensor tile = result_type == at::kFloat ? at::Tensor() : at::empty({tokens * width}, wide.options());
     for (std::int64_t panel = begin; panel < end; ++panel) {
       const std::int64_t first = panel * width, count = std::min(width, columns - first);

@@ -26,14 +26,19 @@ double layer_parameters(const Sizes& s) {
          2 * s.hidden;
 }
 
-// Bytes that live at once inside one layer's way back, beyond what is kept: SwiGLU's gradients in and out, or, when
-// gate_up is free and its gradient has taken its place, what a product holds; and twice the gradient of the rows.
+// Bytes that live at once inside one layer, beyond what is kept: two times the rows, and the most of what the products
+// of the MLP and SwiGLU's way back hold. On gate_up's way back its gradient has taken the place of what was kept.
 double layer_workspace(const Phi3Config& config, const PlanRequest& request) {
+  const auto product = [&](MatrixRole role, ProductDirection direction) {
+    return product_workspace(config, request, role, direction);
+  };
   const Sizes s = sizes_of(config);
-  const auto element = static_cast<double>(request.element_bytes);
-  const auto tokens = static_cast<double>(request.micro_batch_tokens());
-  return tokens * 2 * s.hidden * element +
-         std::max(tokens * 3 * s.intermediate * element, largest_product_workspace(config, request));
+  const double row = static_cast<double>(request.micro_batch_tokens() * request.element_bytes);
+  const double gate_up = std::max(product(MatrixRole::kGateUp, ProductDirection::kForward),
+                                  product(MatrixRole::kGateUp, ProductDirection::kBack));
+  const double down = std::max(product(MatrixRole::kDown, ProductDirection::kForward),
+                               product(MatrixRole::kDown, ProductDirection::kBack));
+  return row * 2 * s.hidden + std::max({gate_up, row * s.intermediate + down, row * 3 * s.intermediate});
 }
 
 // Logits are overwritten by their gradient; where BF16 is widened for products they stay in float32.
@@ -85,9 +90,9 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   const double input = element * s.hidden;
   plan.activations = tokens * ((trained - 1 - again) * kept_bytes_per_token(config, request.element_bytes) +
                                (again + 2) * input + (recomputed < trained ? input : 0));
-  plan.head = static_cast<double>(std::min(request.head_rows, request.micro_batch_tokens())) * s.vocabulary *
-                  bytes_per_logit(request) +
-              tokens * s.hidden * 3 * element;
+  const std::int64_t head_rows = std::min(request.head_rows, request.micro_batch_tokens());
+  plan.head = static_cast<double>(head_rows) * s.vocabulary * bytes_per_logit(request) +
+              tokens * s.hidden * 3 * element + head_product_workspace(config, request, head_rows);
   plan.adapter = trained * s.hidden * 8 * 4 * adapter_copies(request);
   // A layer that recomputes holds its activations again; where layers above kept theirs, those are free by then.
   const bool recomputes_first = again >= trained - 1 && recomputed > 0;

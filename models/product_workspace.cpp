@@ -1,26 +1,37 @@
 #include "models/product_workspace.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace nkat::models {
 namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
-constexpr double kWidenedColumns = 512, kWidenedDepth = 1024;
+constexpr double kWidenedColumns = 512, kWidenedShares = 4, kWidenedDepth = 1024;
 constexpr double kInt8ColumnsOnCpu = 1024, kInt8ColumnsOnGpu = 4096;
 constexpr double kInt8Steps = 1 << 22, kInt8StepBytes = 24;  // ATen's float32 steps of a piece of the input
 constexpr double kNf4EntriesOnCpu = 1 << 22;
 constexpr double kNf4LookUps = 4.0 * kMiB * (1 + 1 + 2 + 4 + 4 + 4);  // index, level and product of a piece
 
 struct Sides {
-  double inputs, outputs;
+  double inputs, outputs;  // channels of a row
 };
+
+double panel_width(double columns) {
+  const double panels = std::ceil(columns / (kWidenedColumns * kWidenedShares)) * kWidenedShares;
+  return std::ceil(columns / panels / 16) * 16;
+}
+
+// A thread's panel of the matrix.
+double panel_bytes(const Sides& sides) {
+  return 4 * panel_width(sides.outputs) * std::min(sides.inputs, kWidenedDepth);
+}
 
 // Rows in float32, and each thread's panel of the matrix and tile of the result.
 double widened_workspace(const Sides& sides, const PlanRequest& request) {
   const auto tokens = static_cast<double>(request.micro_batch_tokens());
-  const double columns = std::min(sides.outputs, kWidenedColumns), depth = std::min(sides.inputs, kWidenedDepth);
-  return 4 * (tokens * sides.inputs + static_cast<double>(request.threads) * columns * (tokens + depth));
+  const double tile = 4 * tokens * panel_width(sides.outputs);
+  return 4 * tokens * sides.inputs + static_cast<double>(request.threads) * (panel_bytes(sides) + tile);
 }
 
 // Rows in 8-bit terms, and the int32 sums of a tile.
@@ -40,7 +51,7 @@ double nf4_workspace(const Sides& sides, const PlanRequest& request) {
   return 4 * (entries + static_cast<double>(request.micro_batch_tokens()) * (wide + entries / inputs));
 }
 
-double product_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
+double form_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
   switch (form.storage) {
     case MatrixForm::Storage::kInt8: return int8_workspace(form, sides, request);
     case MatrixForm::Storage::kNf4: return nf4_workspace(sides, request);
@@ -50,15 +61,19 @@ double product_workspace(const MatrixForm& form, const Sides& sides, const PlanR
 
 }  // namespace
 
-double largest_product_workspace(const Phi3Config& config, const PlanRequest& request) {
-  double most = 0;
-  for (const MatrixShape& matrix : layer_matrices(config)) {
-    const auto rows = static_cast<double>(matrix.rows), columns = static_cast<double>(matrix.columns);
-    const MatrixForm& form = request.forms.of(matrix.role);
-    most = std::max(
-        {most, product_workspace(form, {columns, rows}, request), product_workspace(form, {rows, columns}, request)});
-  }
-  return most;
+double product_workspace(const Phi3Config& config, const PlanRequest& request, MatrixRole role,
+                         ProductDirection direction) {
+  const std::vector<MatrixShape> matrices = layer_matrices(config);
+  const auto matrix = std::ranges::find(matrices, role, &MatrixShape::role);
+  const auto rows = static_cast<double>(matrix->rows), columns = static_cast<double>(matrix->columns);
+  const Sides sides = direction == ProductDirection::kForward ? Sides{columns, rows} : Sides{rows, columns};
+  return form_workspace(request.forms.of(role), sides, request);
+}
+
+double head_product_workspace(const Phi3Config& config, const PlanRequest& request, std::int64_t rows) {
+  if (!request.widened) return 0;
+  const Sides sides{static_cast<double>(config.hidden_size), static_cast<double>(config.vocab_size)};
+  return 4 * static_cast<double>(rows) * sides.inputs + static_cast<double>(request.threads) * panel_bytes(sides);
 }
 
 }  // namespace nkat::models

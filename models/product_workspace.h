@@ -6,7 +6,16 @@
 
 namespace nkat::models {
 
-// Bytes, of the dearest product of a layer in either direction.
-double largest_product_workspace(const Phi3Config& config, const PlanRequest& request);
+enum class ProductDirection {
+  kForward,  // rows of the layer's width in, rows of the matrix's out
+  kBack,     // the output's gradient in, the input's out
+};
+
+// Bytes of one product with a layer's matrix.
+double product_workspace(const Phi3Config& config, const PlanRequest& request, MatrixRole role,
+                         ProductDirection direction);
+
+// Bytes of the head's product for `rows` rows at once, whose result is not rounded.
+double head_product_workspace(const Phi3Config& config, const PlanRequest& request, std::int64_t rows);
 
 }  // namespace nkat::models

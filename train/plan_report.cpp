@@ -1,11 +1,12 @@
 #include "train/plan_report.h"
 
+#include <ATen/Parallel.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numbers>
 
 #include "core/error.h"
-#include "core/machine.h"
 #include "core/progress.h"
 #include "layers/widened_product.h"
 
@@ -88,7 +89,7 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
                               .first_adapter_layer = config.first_adapter_layer,
                               .on_gpu = on_gpu,
                               .widened = !on_gpu && element_bytes == 2 && layers::cpu::bf16_products_are_slow(),
-                              .threads = usable_processors(),
+                              .threads = at::get_num_threads(),
                               .budget_bytes = config.vram_budget_gib * kGiB};
   request.packed_tokens = packed_tokens(model, config, request);
   return request;
