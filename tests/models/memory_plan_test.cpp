@@ -21,8 +21,8 @@ Phi3Config phi35() {
 
 TEST(MemoryPlan, CountsTheParametersOfPhi35) { EXPECT_EQ(parameter_count(phi35()), 3821079552); }
 
-// 3,623,878,656 weights in matrices: a byte each and 4 a row; gate_up's 1,610,612,736 in half a byte and 4 each 64; what
-// is in no matrix of a layer in two bytes.
+// 3,623,878,656 weights in matrices: a byte each and 4 a row; gate_up's 1,610,612,736 in half a byte and 4 each 64;
+// what is in no matrix of a layer in two bytes.
 TEST(MemoryPlan, AQuantisedBaseTakesWhatItsFormsTake) {
   PlanRequest request;
   EXPECT_NEAR(plan_memory(phi35(), request, 0).weights / kGiB, 7.12, 0.005);
