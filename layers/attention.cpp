@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.h"
 #include "layers/attention_cpu.h"
@@ -86,6 +87,8 @@ at::Tensor causal_attention(const at::Tensor& qkv, const SequenceLayout& layout,
   const std::vector<std::int64_t> widths = {heads.num_heads * d, heads.num_key_value_heads * d,
                                             heads.num_key_value_heads * d};
   check_shape("attention", "qkv", qkv, {{"T"}, {"(heads + 2 kv heads) head_dim", (widths[0] + 2 * widths[1])}});
+  NKAT_INVARIANT(std::accumulate(layout.lengths.begin(), layout.lengths.end(), std::int64_t{0}) == qkv.size(0));
+  NKAT_INVARIANT(heads.num_heads % heads.num_key_value_heads == 0);
   if (layout.flash.starts.defined()) return flash_attention(qkv.contiguous(), layout.flash, heads);
   NKAT_INVARIANT(layout.masks.size() == layout.lengths.size());
   const auto is_windowed = [](const at::Tensor& mask) { return mask.defined(); };

@@ -1,6 +1,7 @@
 // Causal attention of packed samples on the CPU, float32 inside: a head's keys and values are widened once and met by
 // blocks of 128 queries, whose scores (128, keys so far) are all that exists of the (t, t) matrix. ATen's CPU attention
 // takes two to four times as long at the lengths of training samples. layers/attention.h is the interface to use.
+// Work is split over heads, on the way back over key-value heads, so that no more threads than these take part.
 // The same bits on every run with the same shapes and number of threads.
 #pragma once
 

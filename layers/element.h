@@ -46,10 +46,9 @@ NKAT_INLINED float exponential(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  // 2^n in two factors, so that n = 128 does not overflow on its own.
+  // 2^n in two factors, since n = 128 has no float32 of its own.
   const auto whole = static_cast<std::int32_t>(n), half = whole >> 1;
-  const float power = std::bit_cast<float>((half + 127) << 23) * std::bit_cast<float>((whole - half + 127) << 23);
-  const float value = p * power;
+  const float value = p * std::bit_cast<float>((half + 127) << 23) * std::bit_cast<float>((whole - half + 127) << 23);
   const float below = x < -87.3f ? 0.0f : value;
   return x > 88.7f ? HUGE_VALF : (x != x ? x : below);
 }

@@ -16,9 +16,13 @@ using torch::autograd::variable_list;
 
 constexpr std::int64_t kFewestRows = 16;  // below, reading W is what takes the time
 
-bool is_widened(const at::Tensor& rows, const at::Tensor& weight) {
+bool can_widen(const at::Tensor& weight) {
   return weight.is_cpu() && weight.scalar_type() == at::kBFloat16 && weight.is_contiguous() &&
-         rows.size(0) >= kFewestRows && cpu::bf16_products_are_slow();
+         cpu::bf16_products_are_slow();
+}
+
+bool is_widened(const at::Tensor& rows, const at::Tensor& weight) {
+  return can_widen(weight) && rows.size(0) >= kFewestRows;
 }
 
 class WidenedLinear : public torch::autograd::Function<WidenedLinear> {
@@ -41,13 +45,15 @@ at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight) {
 }
 
 at::Tensor unrounded_product(const at::Tensor& x, const at::Tensor& weight) {
-  return is_widened(x, weight) ? cpu::widened_product(x, weight, WidenedProduct::kForward, at::kFloat)
-                               : at::linear(x, weight);
+  return can_widen(weight) ? cpu::widened_product(x, weight, WidenedProduct::kForward, at::kFloat)
+                           : at::linear(x, weight);
 }
 
 at::Tensor frozen_linear_backward(const at::Tensor& gradient, const at::Tensor& weight) {
-  return is_widened(gradient, weight) ? cpu::widened_product(gradient, weight, WidenedProduct::kBackward, at::kBFloat16)
-                                      : at::matmul(gradient.to(weight.scalar_type()), weight);
+  const bool is_wide = can_widen(weight) && gradient.scalar_type() == at::kFloat;
+  return is_wide || is_widened(gradient, weight)
+             ? cpu::widened_product(gradient, weight, WidenedProduct::kBackward, at::kBFloat16)
+             : at::matmul(gradient.to(weight.scalar_type()), weight);
 }
 
 }  // namespace nkat::layers

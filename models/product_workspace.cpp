@@ -22,6 +22,11 @@ double panel_width(double columns) {
   return std::ceil(columns / panels / 16) * 16;
 }
 
+// A panel is one thread's, so no more threads than panels hold anything.
+double busy_threads(double columns, const PlanRequest& request) {
+  return std::min(static_cast<double>(request.threads), std::ceil(columns / panel_width(columns)));
+}
+
 // A thread's panel of the matrix.
 double panel_bytes(const Sides& sides) {
   return 4 * panel_width(sides.outputs) * std::min(sides.inputs, kWidenedDepth);
@@ -31,7 +36,7 @@ double panel_bytes(const Sides& sides) {
 double widened_workspace(const Sides& sides, const PlanRequest& request) {
   const auto tokens = static_cast<double>(request.micro_batch_tokens());
   const double tile = 4 * tokens * panel_width(sides.outputs);
-  return 4 * tokens * sides.inputs + static_cast<double>(request.threads) * (panel_bytes(sides) + tile);
+  return 4 * tokens * sides.inputs + busy_threads(sides.outputs, request) * (panel_bytes(sides) + tile);
 }
 
 // Rows in 8-bit terms, and the int32 sums of a tile.
@@ -73,7 +78,7 @@ double product_workspace(const Phi3Config& config, const PlanRequest& request, M
 double head_product_workspace(const Phi3Config& config, const PlanRequest& request, std::int64_t rows) {
   if (!request.widened) return 0;
   const Sides sides{static_cast<double>(config.hidden_size), static_cast<double>(config.vocab_size)};
-  return 4 * static_cast<double>(rows) * sides.inputs + static_cast<double>(request.threads) * panel_bytes(sides);
+  return 4 * static_cast<double>(rows) * sides.inputs + busy_threads(sides.outputs, request) * panel_bytes(sides);
 }
 
 }  // namespace nkat::models

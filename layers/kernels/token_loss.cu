@@ -3,9 +3,8 @@
 //   parallelisation  a CTA of 512 threads a row, 8 logits a thread and step
 //   memory traffic   logits read and written once, 2 C V values; the second pass reads them again, from the L2 cache
 //                    (64 KiB a row of Phi-3.5 in bfloat16)
-//   precision        exponentials and their sums in float32 (float64 for float64): at V = 32064, 63 terms a thread,
-//   then
-//                    21 additions over the threads; the row's logarithm and difference in float64, by one thread
+//   precision        exponentials and their sums in float32 (float64 for float64): at V = 32064, 63 terms a thread
+//                    and 21 additions over the threads; the row's logarithm and difference in float64, by one thread
 //   determinism      no atomics: the sum over a row runs in an order that V and the alignment fix (block_reduce.cuh)
 //   outputs          always overwritten, never accumulated into
 #include "layers/kernels/token_loss.h"

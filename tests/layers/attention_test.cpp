@@ -99,6 +99,14 @@ TEST(Attention, KeepsQkvItsOutputAndOneNumberARowAndHead) {
   EXPECT_LE(HeldBytes::now() - before - tensors, kept);
 }
 
+TEST(Attention, RefusesLengthsThatAreNotThoseOfTheRows) {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const at::Tensor qkv = at::ones({3, kWidth}, type);
+    EXPECT_THROW(causal_attention(qkv, layout({2, 2}), kHeads), InternalError);
+    EXPECT_THROW(causal_attention(qkv, layout({2}), kHeads), InternalError);
+  }
+}
+
 TEST(Attention, NamesAWrongShape) {
   EXPECT_THROW(causal_attention(at::ones({3, kWidth + 8}), layout({3}), kHeads), ShapeError);
 }

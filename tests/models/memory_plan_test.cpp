@@ -21,6 +21,16 @@ Phi3Config phi35() {
 
 TEST(MemoryPlan, CountsTheParametersOfPhi35) { EXPECT_EQ(parameter_count(phi35()), 3821079552); }
 
+TEST(MemoryPlan, ThreadsBeyondThePanelsOfAProductHoldNothing) {
+  PlanRequest request{.sequence_length = 256, .on_gpu = false, .widened = true};
+  const auto total = [&](std::int64_t threads) {
+    request.threads = threads;
+    return plan_memory(phi35(), request, 0).total();
+  };
+  EXPECT_LT(total(1), total(2));
+  EXPECT_DOUBLE_EQ(total(64), total(128));  // the widest matrix has 64 panels
+}
+
 // 3,623,878,656 weights in matrices: a byte each and 4 a row; gate_up's 1,610,612,736 in half a byte and 4 each 64;
 // what is in no matrix of a layer in two bytes.
 TEST(MemoryPlan, AQuantisedBaseTakesWhatItsFormsTake) {
