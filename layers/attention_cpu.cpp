@@ -4,72 +4,22 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
-#include <limits>
 #include <memory>
 
 #include "layers/blas.h"
 #include "layers/element.h"
+#include "layers/strided_rows.h"
 
 namespace nkat::layers::cpu {
 namespace {
 
 constexpr std::int64_t kQueries = 128;  // of a block
 
-// A few columns of a wider row-major matrix of bfloat16 or float32.
-template <typename Scalar>
-struct Columns {
-  Scalar* data;
-  std::int64_t stride;
-  Columns from_row(std::int64_t row) const { return {data + row * stride, stride}; }
-};
-
-template <typename Scalar>
-NKAT_INLINED void widen_columns(const Columns<const Scalar>& source, std::int64_t rows, std::int64_t width,
-                                float* target) {
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t i = 0; i < width; ++i) target[row * width + i] = widen(source.data[row * source.stride + i]);
-}
-
-template <typename Scalar>
-NKAT_INLINED void round_columns(const float* source, std::int64_t rows, std::int64_t width,
-                                const Columns<Scalar>& target) {
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t i = 0; i < width; ++i) round_to(source[row * width + i], target.data[row * target.stride + i]);
-}
-
-NKAT_VECTORISED void read(const Columns<const float>& source, std::int64_t rows, std::int64_t width, float* target) {
-  widen_columns(source, rows, width, target);
-}
-NKAT_VECTORISED void read(const Columns<const at::BFloat16>& source, std::int64_t rows, std::int64_t width,
-                          float* target) {
-  widen_columns(source, rows, width, target);
-}
-NKAT_VECTORISED void write(const float* source, std::int64_t rows, std::int64_t width, const Columns<float>& target) {
-  round_columns(source, rows, width, target);
-}
-NKAT_VECTORISED void write(const float* source, std::int64_t rows, std::int64_t width,
-                           const Columns<at::BFloat16>& target) {
-  round_columns(source, rows, width, target);
-}
-
 // Scores of a row's `seen` keys become probabilities, those of the rest up to `end` 0. Returns the log-sum-exp.
 NKAT_VECTORISED float softmax_row(float* scores, std::int64_t seen, std::int64_t end) {
-  float lanes[kLanes];
-  for (float& lane : lanes) lane = -std::numeric_limits<float>::infinity();
-  std::int64_t first = 0;
-  for (; first + kLanes <= seen; first += kLanes)
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      const float x = scores[first + lane];
-      lanes[lane] = lanes[lane] < x ? x : lanes[lane];
-    }
-  for (std::int64_t i = first; i < seen; ++i) lanes[0] = lanes[0] < scores[i] ? scores[i] : lanes[0];
-  const float top = *std::max_element(lanes, lanes + kLanes);
-  float sums[kLanes] = {};
+  const float top = lane_max<float>(scores, seen);
   for (std::int64_t i = 0; i < seen; ++i) scores[i] = exponential(scores[i] - top);
-  for (first = 0; first + kLanes <= seen; first += kLanes)
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += scores[first + lane];
-  for (std::int64_t i = first; i < seen; ++i) sums[i - first] += scores[i];
-  const float sum = total(sums), factor = 1.0f / sum;
+  const float sum = lane_sum<float>(seen, [scores](std::int64_t i) { return scores[i]; }), factor = 1.0f / sum;
   for (std::int64_t i = 0; i < seen; ++i) scores[i] *= factor;
   for (std::int64_t i = seen; i < end; ++i) scores[i] = 0;
   return top + std::log(sum);
@@ -86,12 +36,7 @@ NKAT_VECTORISED void score_gradient_row(const float* probabilities, float* gradi
 }
 
 NKAT_VECTORISED float inner_product(const float* a, const float* b, std::int64_t count) {
-  float lanes[kLanes] = {};
-  std::int64_t first = 0;
-  for (; first + kLanes <= count; first += kLanes)
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += a[first + lane] * b[first + lane];
-  for (std::int64_t i = first; i < count; ++i) lanes[i - first] += a[i] * b[i];
-  return total(lanes);
+  return lane_sum<float>(count, [a, b](std::int64_t i) { return a[i] * b[i]; });
 }
 
 struct Sample {
@@ -111,7 +56,7 @@ std::vector<Sample> samples_of(const std::vector<std::int64_t>& lengths) {
 // One head's part of qkv, or of anything laid out like it.
 template <typename Scalar>
 struct HeadColumns {
-  Columns<Scalar> query, key, value;
+  StridedRows<Scalar> query, key, value;
 };
 
 template <typename Scalar>
@@ -171,28 +116,28 @@ float scale_of(const HeadShape& heads) { return 1.0f / std::sqrt(static_cast<flo
 
 template <typename Scalar>
 void attend_head(const HeadColumns<const Scalar>& head, std::int64_t length, const HeadShape& heads,
-                 const Columns<Scalar>& out, float* log_sum_exps, Scratch& scratch) {
+                 const StridedRows<Scalar>& out, float* log_sum_exps, Scratch& scratch) {
   const std::int64_t d = heads.head_dim;
-  read(head.key, length, d, scratch.keys);
-  read(head.value, length, d, scratch.values);
+  widen_rows(head.key, length, d, scratch.keys);
+  widen_rows(head.value, length, d, scratch.values);
   for_each_block(length, [&](const Block& block) {
-    read(head.query.from_row(block.first), block.count, d, scratch.queries);
+    widen_rows(head.query.from_row(block.first), block.count, d, scratch.queries);
     multiply({block.count, block.end, d}, {scratch.queries, d}, {scratch.keys, d, true}, scratch.scores, block.end,
              scale_of(heads));
     for (std::int64_t row = 0; row < block.count; ++row)
       log_sum_exps[block.first + row] =
           softmax_row(scratch.scores.from(row * block.end), block.first + row + 1, block.end);
     multiply({block.count, d, block.end}, {scratch.scores, block.end}, {scratch.values, d}, scratch.out, d);
-    write(scratch.out, block.count, d, out.from_row(block.first));
+    round_rows(scratch.out, block.count, d, out.from_row(block.first));
   });
 }
 
 template <typename Scalar>
 struct BackwardHead {
   HeadColumns<const Scalar> given;
-  Columns<const Scalar> out, out_gradient;
+  StridedRows<const Scalar> out, out_gradient;
   const float* log_sum_exps;
-  Columns<Scalar> query_gradient;
+  StridedRows<Scalar> query_gradient;
 };
 
 // Keys and values are in the scratch already; their gradients are added to it.
@@ -203,9 +148,9 @@ void attend_head_backward(const BackwardHead<Scalar>& head, std::int64_t length,
   const float scale = scale_of(heads);
   for_each_block(length, [&](const Block& block) {
     const std::int64_t end = block.end;
-    read(head.given.query.from_row(block.first), block.count, d, scratch.queries);
-    read(head.out.from_row(block.first), block.count, d, scratch.out);
-    read(head.out_gradient.from_row(block.first), block.count, d, scratch.out_gradient);
+    widen_rows(head.given.query.from_row(block.first), block.count, d, scratch.queries);
+    widen_rows(head.out.from_row(block.first), block.count, d, scratch.out);
+    widen_rows(head.out_gradient.from_row(block.first), block.count, d, scratch.out_gradient);
     multiply({block.count, end, d}, {scratch.queries, d}, {scratch.keys, d, true}, scratch.scores, end, scale);
     multiply({block.count, end, d}, {scratch.out_gradient, d}, {scratch.values, d, true}, scratch.score_gradient, end);
     for (std::int64_t row = 0; row < block.count; ++row) {
@@ -219,7 +164,7 @@ void attend_head_backward(const BackwardHead<Scalar>& head, std::int64_t length,
     multiply({end, d, block.count}, {scratch.score_gradient, end, true}, {scratch.queries, d}, scratch.key_gradient, d,
              scale, 1.0f);
     multiply({block.count, d, end}, {scratch.score_gradient, end}, {scratch.keys, d}, scratch.out, d, scale);
-    write(scratch.out, block.count, d, head.query_gradient.from_row(block.first));
+    round_rows(scratch.out, block.count, d, head.query_gradient.from_row(block.first));
   });
 }
 
@@ -273,8 +218,8 @@ at::Tensor causal_attention_backward(const at::Tensor& gradient, const at::Tenso
             return columns_of(result.mutable_data_ptr<Scalar>(), heads, head, sample.first);
           };
           const HeadColumns<const Scalar> first = columns(shared * group);
-          read(first.key, sample.length, d, scratch.keys);
-          read(first.value, sample.length, d, scratch.values);
+          widen_rows(first.key, sample.length, d, scratch.keys);
+          widen_rows(first.value, sample.length, d, scratch.values);
           std::fill_n(scratch.key_gradient.from(0), sample.length * d, 0.0f);
           std::fill_n(scratch.value_gradient.from(0), sample.length * d, 0.0f);
           for (std::int64_t head = shared * group; head < (shared + 1) * group; ++head) {
@@ -287,8 +232,8 @@ at::Tensor causal_attention_backward(const at::Tensor& gradient, const at::Tenso
                  .query_gradient = gradients(head).query},
                 sample.length, heads, scratch);
           }
-          write(scratch.key_gradient, sample.length, d, gradients(shared * group).key);
-          write(scratch.value_gradient, sample.length, d, gradients(shared * group).value);
+          round_rows(scratch.key_gradient, sample.length, d, gradients(shared * group).key);
+          round_rows(scratch.value_gradient, sample.length, d, gradients(shared * group).value);
         }
     });
   });

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 
 #include "layers/vectorised.h"
 
@@ -57,11 +58,32 @@ NKAT_INLINED double exponential(double x) { return std::exp(x); }
 // Lanes of a sum: entry i goes to lane i mod 16, and the lanes are added in their order at the end.
 constexpr std::int64_t kLanes = 16;
 
-template <typename Sum>
-NKAT_INLINED Sum total(const Sum (&lanes)[kLanes]) {
+// Σ term(i) over i < count.
+template <typename Sum, typename Term>
+NKAT_INLINED Sum lane_sum(std::int64_t count, const Term& term) {
+  Sum lanes[kLanes] = {};
+  std::int64_t first = 0;
+  for (; first + kLanes <= count; first += kLanes)
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += term(first + lane);
+  for (std::int64_t i = first; i < count; ++i) lanes[i - first] += term(i);
   Sum sum = 0;
   for (std::int64_t lane = 0; lane < kLanes; ++lane) sum += lanes[lane];
   return sum;
+}
+
+// The largest of values, those that are not numbers aside; -infinity if there is none.
+template <typename Sum, typename Scalar>
+NKAT_INLINED Sum lane_max(const Scalar* values, std::int64_t count) {
+  Sum lanes[kLanes];
+  for (Sum& lane : lanes) lane = -std::numeric_limits<Sum>::infinity();
+  std::int64_t first = 0;
+  for (; first + kLanes <= count; first += kLanes)
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      const Sum x = widen(values[first + lane]);
+      lanes[lane] = lanes[lane] < x ? x : lanes[lane];
+    }
+  for (std::int64_t i = first; i < count; ++i) lanes[0] = std::max(lanes[0], Sum(widen(values[i])));
+  return *std::max_element(lanes, lanes + kLanes);
 }
 
 // Calls run(Scalar{}, Sum{}) with the element type of a tensor and the type its sums are taken in.

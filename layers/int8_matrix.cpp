@@ -6,19 +6,18 @@
 #include "core/error.h"
 #include "layers/check.h"
 #include "layers/int8_rows.h"
+#include "layers/product_tiles.h"
 
 namespace nkat::layers {
 namespace {
 
-// Columns of the result whose int32 sums exist at once: cache-sized on a CPU, few launches on a GPU.
-constexpr std::int64_t kTileOnCpu = 1024, kTileOnGpu = 4096;
 constexpr std::int64_t kLeastRowsOnGpu = 24;  // CUDA's product refuses 16 and fewer
 constexpr std::int64_t kLargestSide = 131072;
 
 // right (D, C) int8 -> (T, C), tile by tile of C.
 at::Tensor product(const Int8Rows& left, const at::Tensor& right, const at::Tensor& column_scales,
                    at::ScalarType type) {
-  const std::int64_t columns = right.size(1), tile = right.is_cpu() ? kTileOnCpu : kTileOnGpu;
+  const std::int64_t columns = right.size(1), tile = right.is_cpu() ? kInt8TileOnCpu : kInt8TileOnGpu;
   at::Tensor out = at::empty({left.scales.size(0), columns}, right.options().dtype(type));
   for (std::int64_t first = 0; first < columns; first += tile) {
     const std::int64_t count = std::min(tile, columns - first);

@@ -5,13 +5,12 @@
 #include "core/error.h"
 #include "layers/check.h"
 #include "layers/int8_rows_cpu.h"
+#include "layers/product_tiles.h"
 
 namespace nkat::layers {
 
 namespace plain {
 namespace {
-
-constexpr std::int64_t kEntriesAtOnce = 1 << 22;  // whose float32 steps exist at once
 
 // x: some rows; first and second (undefined: one term) take their integers, scales (n) their scales.
 void quantize_piece(const at::Tensor& x, const at::Tensor& column_scales, at::Tensor first, at::Tensor second,
@@ -30,7 +29,7 @@ void quantize_piece(const at::Tensor& x, const at::Tensor& column_scales, at::Te
 }  // namespace
 
 void quantize_rows_into(const at::Tensor& x, const at::Tensor& column_scales, Int8Rows& rows) {
-  const std::int64_t count = x.size(0), step = std::max<std::int64_t>(1, kEntriesAtOnce / x.size(1));
+  const std::int64_t count = x.size(0), step = std::max<std::int64_t>(1, kInt8EntriesAtOnce / x.size(1));
   for (std::int64_t row = 0; row < count; row += step) {
     const std::int64_t size = std::min(step, count - row);
     quantize_piece(x.narrow(0, row, size), column_scales, rows.values.narrow(0, row, size),

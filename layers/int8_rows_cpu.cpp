@@ -4,29 +4,16 @@
 #include <ATen/ops/empty.h>
 
 #include <bit>
-#include <cmath>
-#include <concepts>
 
-#include "layers/vectorised.h"
+#include "layers/element.h"
 
 namespace nkat::layers::cpu {
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 15;  // entries that are worth a thread
 constexpr float kLevels = 127.0f, kFiner = 254.0f;
 // Added to a float32 below 2^22 it leaves the nearest integer, ties to even, in the low bits.
 constexpr float kRounder = 0x1.8p23f;
 constexpr std::uint32_t kSignless = 0x7fffffffu, kInfinity = 0x7f800000u;
-
-NKAT_INLINED float widen(float x) { return x; }
-NKAT_INLINED float widen(std::uint16_t bfloat16) { return std::bit_cast<float>(std::uint32_t{bfloat16} << 16); }
-
-NKAT_INLINED void narrow(float x, float& out) { out = x; }
-NKAT_INLINED void narrow(float x, std::uint16_t& out) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  out = static_cast<std::uint16_t>((bits & kSignless) > kInfinity ? 0x7fc0u : rounded);
-}
 
 NKAT_INLINED std::int32_t nearest(float x) {
   return std::bit_cast<std::int32_t>(x + kRounder) - std::bit_cast<std::int32_t>(kRounder);
@@ -86,8 +73,7 @@ NKAT_INLINED float quantize_row(const Row<Scalar>& row, float* wide, std::int8_t
 NKAT_VECTORISED float quantize_one(const Row<float>& row, float* wide, std::int8_t* first, std::int8_t* second) {
   return quantize_row(row, wide, first, second);
 }
-NKAT_VECTORISED float quantize_one(const Row<std::uint16_t>& row, float* wide, std::int8_t* first,
-                                   std::int8_t* second) {
+NKAT_VECTORISED float quantize_one(const Row<at::BFloat16>& row, float* wide, std::int8_t* first, std::int8_t* second) {
   return quantize_row(row, wide, first, second);
 }
 
@@ -106,16 +92,12 @@ NKAT_INLINED void scale_row(const Sums& sums, Scalar* out) {
     float total = static_cast<float>(sums.first[i]);
     if (sums.second != nullptr) total += kFinerStep * static_cast<float>(sums.second[i]);
     total *= sums.row_scale;
-    narrow(sums.column_scales == nullptr ? total : total * sums.column_scales[i], out[i]);
+    round_to(sums.column_scales == nullptr ? total : total * sums.column_scales[i], out[i]);
   }
 }
 
 NKAT_VECTORISED void scale_one(const Sums& sums, float* out) { scale_row(sums, out); }
-NKAT_VECTORISED void scale_one(const Sums& sums, std::uint16_t* out) { scale_row(sums, out); }
-
-std::int64_t grain_rows(std::int64_t columns) {
-  return std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, columns));
-}
+NKAT_VECTORISED void scale_one(const Sums& sums, at::BFloat16* out) { scale_row(sums, out); }
 
 const float* optional_data(const at::Tensor& scales) {
   return scales.defined() ? scales.const_data_ptr<float>() : nullptr;
@@ -127,7 +109,7 @@ void quantize_all(const Scalar* x, const at::Tensor& column_scales, std::int64_t
   const float* const factors = optional_data(column_scales);
   auto* const values = rows.values.mutable_data_ptr<std::int8_t>();
   auto* const scales = rows.scales.mutable_data_ptr<float>();
-  at::parallel_for(0, count, grain_rows(columns), [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, count, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> wide(static_cast<std::size_t>(columns));
     for (std::int64_t t = begin; t < end; ++t) {
       std::int8_t* const first = values + t * columns;
@@ -144,7 +126,7 @@ void scale_all(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& c
   const auto* const all = sums.const_data_ptr<std::int32_t>();
   const auto* const scales = rows.scales.const_data_ptr<float>();
   const float* const factors = optional_data(column_scales);
-  at::parallel_for(0, count, grain_rows(columns), [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, count, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
       const std::int32_t* const first = all + t * columns;
       const std::int32_t* const second = rows.terms > 1 ? first + count * columns : nullptr;
@@ -160,7 +142,7 @@ void quantize_rows_into(const at::Tensor& x, const at::Tensor& column_scales, In
   if (x.scalar_type() == at::kFloat) {
     quantize_all(x.const_data_ptr<float>(), factors, x.size(1), rows);
   } else {
-    quantize_all(static_cast<const std::uint16_t*>(x.const_data_ptr()), factors, x.size(1), rows);
+    quantize_all(x.const_data_ptr<at::BFloat16>(), factors, x.size(1), rows);
   }
 }
 
@@ -169,7 +151,7 @@ void scale_sums_into(const at::Tensor& sums, const Int8Rows& rows, const at::Ten
   if (out.scalar_type() == at::kFloat) {
     scale_all(sums, rows, factors, std::pair{out.mutable_data_ptr<float>(), out.stride(0)});
   } else {
-    scale_all(sums, rows, factors, std::pair{static_cast<std::uint16_t*>(out.mutable_data_ptr()), out.stride(0)});
+    scale_all(sums, rows, factors, std::pair{out.mutable_data_ptr<at::BFloat16>(), out.stride(0)});
   }
 }
 

@@ -6,13 +6,10 @@
 #include "core/error.h"
 #include "layers/check.h"
 #include "layers/nf4_matrix_cpu.h"
+#include "layers/product_tiles.h"
 
 namespace nkat::layers {
 namespace {
-
-// Entries of W that are numbers at once.
-constexpr std::int64_t kTileOnCpu = 1 << 22, kTileOnGpu = 1 << 26;
-constexpr std::int64_t kWidenedAtOnce = 1 << 22;  // entries whose table look-ups exist at once, off the CPU
 
 at::Tensor levels(const at::TensorOptions& options) {
   return at::from_blob(const_cast<float*>(kNf4Levels.data()), {16}, at::kFloat).to(options.device());
@@ -25,7 +22,7 @@ at::Tensor midpoints(const at::TensorOptions& options) {
 }
 
 std::int64_t tile_extent(std::int64_t other_side, at::Device device, std::int64_t grain) {
-  const std::int64_t entries = device.is_cpu() ? kTileOnCpu : kTileOnGpu;
+  const std::int64_t entries = device.is_cpu() ? kNf4TileOnCpu : kNf4TileOnGpu;
   return std::max(grain, entries / other_side / grain * grain);
 }
 
@@ -92,7 +89,7 @@ at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile, at::ScalarType ty
   const std::int64_t blocks = (tile.width + kNf4Block - 1) / kNf4Block;
   const at::Tensor codes = matrix.codes.narrow(0, tile.row, tile.count).narrow(1, tile.column / 2, tile.width / 2);
   const at::Tensor scales = matrix.scales.narrow(0, tile.row, tile.count).narrow(1, tile.column / kNf4Block, blocks);
-  const std::int64_t step = std::max<std::int64_t>(1, kWidenedAtOnce / tile.width);
+  const std::int64_t step = std::max<std::int64_t>(1, kNf4LookUpsAtOnce / tile.width);
   for (std::int64_t row = 0; row < tile.count; row += step) {
     const std::int64_t count = std::min(step, tile.count - row);
     out.narrow(0, row, count).copy_(widen_rows(codes.narrow(0, row, count), scales.narrow(0, row, count), type));

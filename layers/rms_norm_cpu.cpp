@@ -19,23 +19,12 @@ struct Forward {
   Sum epsilon;
 };
 
-// Sum over a row of term(i), lane by lane.
-template <typename Sum, typename Term>
-NKAT_INLINED Sum row_sum(std::int64_t channels, const Term& term) {
-  Sum lanes[kLanes] = {};
-  std::int64_t first = 0;
-  for (; first + kLanes <= channels; first += kLanes)
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += term(first + lane);
-  for (std::int64_t i = first; i < channels; ++i) lanes[i - first] += term(i);
-  return total(lanes);
-}
-
 template <typename Scalar, typename Sum>
 NKAT_INLINED void forward_rows(const Forward<Scalar, Sum>& run, std::int64_t begin, std::int64_t end) {
   for (std::int64_t row = begin; row < end; ++row) {
     const Scalar* x = run.x + row * run.channels;
     Scalar* y = run.y + row * run.channels;
-    const Sum squares = row_sum<Sum>(run.channels, [x](std::int64_t i) { return widen(x[i]) * widen(x[i]); });
+    const Sum squares = lane_sum<Sum>(run.channels, [x](std::int64_t i) { return widen(x[i]) * widen(x[i]); });
     const Sum scale = Sum(1) / std::sqrt(squares / static_cast<Sum>(run.channels) + run.epsilon);
     run.scale[row] = scale;
     for (std::int64_t i = 0; i < run.channels; ++i) {
@@ -62,7 +51,7 @@ NKAT_INLINED void backward_rows(const Backward<Scalar, Sum>& run, std::int64_t b
     const Scalar *x = run.x + row * run.channels, *dy = run.gradient + row * run.channels, *weight = run.weight;
     Scalar* dx = run.x_gradient + row * run.channels;
     const Sum scale = run.scale[row];
-    const Sum products = row_sum<Sum>(
+    const Sum products = lane_sum<Sum>(
         run.channels, [x, dy, weight](std::int64_t i) { return widen(x[i]) * widen(dy[i]) * widen(weight[i]); });
     const Sum mean = products * scale / static_cast<Sum>(run.channels);
     for (std::int64_t i = 0; i < run.channels; ++i)

@@ -2,8 +2,6 @@
 
 #include <ATen/Parallel.h>
 
-#include <limits>
-
 #include "layers/element.h"
 
 namespace nkat::layers::cpu {
@@ -20,33 +18,15 @@ struct Rows {
   SoftmaxGradient gradient;
 };
 
-template <typename Sum, typename Scalar>
-NKAT_INLINED Sum largest(const Scalar* logits, std::int64_t count) {
-  Sum lanes[kLanes];
-  for (Sum& lane : lanes) lane = -std::numeric_limits<Sum>::infinity();
-  std::int64_t first = 0;
-  for (; first + kLanes <= count; first += kLanes)
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      const Sum x = widen(logits[first + lane]);
-      lanes[lane] = lanes[lane] < x ? x : lanes[lane];
-    }
-  for (std::int64_t i = first; i < count; ++i) lanes[0] = std::max(lanes[0], Sum(widen(logits[i])));
-  return *std::max_element(lanes, lanes + kLanes);
-}
-
 // Σ exp(logit - largest)
 template <typename Sum, typename Scalar>
 NKAT_INLINED double exponential_sum(const Scalar* logits, std::int64_t count, Sum largest) {
   double sum = 0;
   for (std::int64_t piece = 0; piece < count; piece += kPiece) {
-    const std::int64_t end = std::min(piece + kPiece, count);
-    Sum lanes[kLanes] = {};
-    std::int64_t first = piece;
-    for (; first + kLanes <= end; first += kLanes)
-      for (std::int64_t lane = 0; lane < kLanes; ++lane)
-        lanes[lane] += exponential(widen(logits[first + lane]) - largest);
-    for (std::int64_t i = first; i < end; ++i) lanes[i - first] += exponential(widen(logits[i]) - largest);
-    sum += static_cast<double>(total(lanes));
+    const Scalar* values = logits + piece;
+    sum += static_cast<double>(lane_sum<Sum>(std::min(kPiece, count - piece), [values, largest](std::int64_t i) {
+      return exponential(widen(values[i]) - largest);
+    }));
   }
   return sum;
 }
@@ -55,7 +35,7 @@ template <typename Scalar, typename Sum>
 NKAT_INLINED void loss_rows(const Rows<Scalar, Sum>& run, std::int64_t begin, std::int64_t end) {
   for (std::int64_t row = begin; row < end; ++row) {
     Scalar* logits = run.logits + row * run.vocabulary;
-    const Sum top = largest<Sum>(logits, run.vocabulary);
+    const Sum top = lane_max<Sum>(logits, run.vocabulary);
     const double sum = exponential_sum(logits, run.vocabulary, top);
     Scalar& wanted = logits[run.targets[row]];
     const double target = static_cast<double>(widen(wanted));

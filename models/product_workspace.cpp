@@ -3,23 +3,22 @@
 #include <algorithm>
 #include <cmath>
 
+#include "layers/product_tiles.h"
+
 namespace nkat::models {
 namespace {
 
-constexpr double kMiB = 1024.0 * 1024.0;
-constexpr double kWidenedColumns = 512, kWidenedShares = 4, kWidenedDepth = 1024;
-constexpr double kInt8ColumnsOnCpu = 1024, kInt8ColumnsOnGpu = 4096;
-constexpr double kInt8Steps = 1 << 22, kInt8StepBytes = 24;  // ATen's float32 steps of a piece of the input
-constexpr double kNf4EntriesOnCpu = 1 << 22;
-constexpr double kNf4LookUps = 4.0 * kMiB * (1 + 1 + 2 + 4 + 4 + 4);  // index, level and product of a piece
+using namespace layers;
+
+constexpr double kInt8StepBytes = 24;                      // of each entry that ATen's float32 steps hold
+constexpr double kNf4LookUpBytes = 1 + 1 + 2 + 4 + 4 + 4;  // index, level and product of an entry
 
 struct Sides {
   double inputs, outputs;  // channels of a row
 };
 
 double panel_width(double columns) {
-  const double panels = std::ceil(columns / (kWidenedColumns * kWidenedShares)) * kWidenedShares;
-  return std::ceil(columns / panels / 16) * 16;
+  return static_cast<double>(widened_panel_width(static_cast<std::int64_t>(columns)));
 }
 
 // A panel is one thread's, so no more threads than panels hold anything.
@@ -29,7 +28,7 @@ double busy_threads(double columns, const PlanRequest& request) {
 
 // A thread's panel of the matrix.
 double panel_bytes(const Sides& sides) {
-  return 4 * panel_width(sides.outputs) * std::min(sides.inputs, kWidenedDepth);
+  return 4 * panel_width(sides.outputs) * std::min(sides.inputs, static_cast<double>(kWidenedDepth));
 }
 
 // Rows in float32, and each thread's panel of the matrix and tile of the result.
@@ -42,8 +41,9 @@ double widened_workspace(const Sides& sides, const PlanRequest& request) {
 // Rows in 8-bit terms, and the int32 sums of a tile.
 double int8_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
   const auto tokens = static_cast<double>(request.micro_batch_tokens());
-  const double columns = std::min(sides.outputs, request.on_gpu ? kInt8ColumnsOnGpu : kInt8ColumnsOnCpu);
-  const double steps = request.on_gpu ? kInt8StepBytes * std::min(tokens * sides.inputs, kInt8Steps) : 0;
+  const double columns = std::min(sides.outputs, static_cast<double>(request.on_gpu ? kInt8TileOnGpu : kInt8TileOnCpu));
+  const double steps =
+      request.on_gpu ? kInt8StepBytes * std::min(tokens * sides.inputs, static_cast<double>(kInt8EntriesAtOnce)) : 0;
   const auto terms = static_cast<double>(std::max(form.input_terms, form.gradient_terms));
   return terms * tokens * sides.inputs + std::max(steps, tokens * columns * (terms * 4 + (request.on_gpu ? 4 : 0)));
 }
@@ -51,8 +51,9 @@ double int8_workspace(const MatrixForm& form, const Sides& sides, const PlanRequ
 // A tile of numbers, on a CPU with input and result of the tile in float32.
 double nf4_workspace(const Sides& sides, const PlanRequest& request) {
   const auto [inputs, outputs] = sides;
-  if (request.on_gpu) return 2 * inputs * outputs + kNf4LookUps;
-  const double entries = std::min(kNf4EntriesOnCpu, inputs * outputs), wide = request.element_bytes < 4 ? inputs : 0;
+  if (request.on_gpu) return 2 * inputs * outputs + kNf4LookUpBytes * static_cast<double>(kNf4LookUpsAtOnce);
+  const double entries = std::min(static_cast<double>(kNf4TileOnCpu), inputs * outputs),
+               wide = request.element_bytes < 4 ? inputs : 0;
   return 4 * (entries + static_cast<double>(request.micro_batch_tokens()) * (wide + entries / inputs));
 }
 

@@ -1,7 +1,6 @@
 """Ranks of one run, started as a launcher would: each process with its own environment, or all by torchrun."""
 import os
 import pathlib
-import re
 import signal
 import socket
 import subprocess
@@ -83,8 +82,3 @@ def stop_torchrun(launcher):
     if launcher.poll() is None:
         launcher.send_signal(signal.SIGTERM)
         launcher.wait(60)
-
-
-def exit_codes(text):
-    """As torchrun reports them for the ranks that failed."""
-    return [int(code) for code in re.findall(r"exitcode\s*: (-?\d+)", text)]
