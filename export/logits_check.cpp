@@ -1,6 +1,6 @@
 #include "export/logits_check.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <algorithm>
 

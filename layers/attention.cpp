@@ -1,5 +1,6 @@
 #include "layers/attention.h"
 
+#include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>

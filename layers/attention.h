@@ -5,7 +5,7 @@
 // keeps for backward q, k, v (views of qkv), its output and a log-sum-exp a row and head.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <optional>

@@ -1,6 +1,7 @@
 #include "layers/int8_rows.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/nan_to_num.h>
 
 #include "core/error.h"
 #include "layers/check.h"

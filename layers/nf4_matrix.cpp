@@ -1,5 +1,9 @@
 #include "layers/nf4_matrix.h"
 
+#include <ATen/ops/bucketize.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/nan_to_num.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/custom_function.h>
 

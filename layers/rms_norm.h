@@ -3,7 +3,7 @@
 // Keeps for backward: x and one reciprocal root a row.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 

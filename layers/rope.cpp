@@ -1,5 +1,6 @@
 #include "layers/rope.h"
 
+#include <ATen/ops/pow.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/error.h"

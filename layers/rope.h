@@ -8,7 +8,7 @@
 // (transformers does the same, so that the rounding of large angles agrees).
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <vector>

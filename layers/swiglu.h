@@ -2,7 +2,7 @@
 // Computed in float32 (float64 for float64 input) and rounded once. Keeps for backward: its input.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 

@@ -15,7 +15,7 @@
 // repeated. Not for several threads at once.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <span>

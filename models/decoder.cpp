@@ -1,5 +1,7 @@
 #include "models/decoder.h"
 
+#include <ATen/ops/embedding.h>
+
 #include "core/error.h"
 #include "layers/block_rotation.h"
 #include "layers/frozen_linear.h"

@@ -9,7 +9,7 @@
 // factors, so that what is computed for a sample does not depend on its neighbours.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <functional>

@@ -2,7 +2,7 @@
 // models/cached_batch.h fills and reads it.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <vector>

@@ -1,6 +1,6 @@
 #include "models/norm_hash.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // Which device and number type a command computes in, from what its options say.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <string>
 

@@ -8,7 +8,7 @@
 // exact search only if that sum is not finite); ShapeError for another shape; Interrupted if a stop is asked for.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <filesystem>
 #include <string>

@@ -19,7 +19,7 @@
 namespace nkat::layers::kernels {
 namespace {
 
-constexpr const char* kWho = "RMSNorm";
+constexpr const char* kNormName = "RMSNorm";
 
 }  // namespace
 
@@ -28,13 +28,13 @@ RmsNormResult rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps
   const auto exact = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   RmsNormResult result{.y = at::empty_like(x), .scale = at::empty({x.size(0), 1}, x.options().dtype(exact))};
   if (x.size(0) == 0) return result;
-  with_element(kWho, x.scalar_type(), [&](auto element) {
+  with_element(kNormName, x.scalar_type(), [&](auto element) {
     using Scalar = decltype(element);
     const device::NormArguments<Scalar> arguments{.x = pointer<const Scalar>(x),
                                                   .weight = pointer<const Scalar>(weight),
                                                   .y = pointer<Scalar>(result.y),
                                                   .scale = pointer<device::SumOf<Scalar>>(result.scale),
-                                                  .channels = row_length(kWho, x.size(1)),
+                                                  .channels = row_length(kNormName, x.size(1)),
                                                   .epsilon = static_cast<device::SumOf<Scalar>>(epsilon)};
     with_width({x.size(1)}, {x, weight, result.y}, [&](auto width) {
       device::rms_norm<Scalar, decltype(width)::value>
@@ -50,14 +50,14 @@ at::Tensor rms_norm_backward(const at::Tensor& gradient, const at::Tensor& x, co
   const c10::cuda::CUDAGuard guard(x.device());
   at::Tensor x_gradient = at::empty_like(x);
   if (x.size(0) == 0) return x_gradient;
-  with_element(kWho, x.scalar_type(), [&](auto element) {
+  with_element(kNormName, x.scalar_type(), [&](auto element) {
     using Scalar = decltype(element);
     const device::NormBackwardArguments<Scalar> arguments{.gradient = pointer<const Scalar>(gradient),
                                                           .x = pointer<const Scalar>(x),
                                                           .weight = pointer<const Scalar>(weight),
                                                           .scale = pointer<const device::SumOf<Scalar>>(scale),
                                                           .x_gradient = pointer<Scalar>(x_gradient),
-                                                          .channels = row_length(kWho, x.size(1))};
+                                                          .channels = row_length(kNormName, x.size(1))};
     with_width({x.size(1)}, {gradient, x, weight, x_gradient}, [&](auto width) {
       device::rms_norm_backward<Scalar, decltype(width)::value>
           <<<static_cast<unsigned>(x.size(0)), device::kNormThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(arguments);

@@ -20,7 +20,7 @@
 namespace nkat::layers::kernels {
 namespace {
 
-constexpr const char* kWho = "SwiGLU";
+constexpr const char* kSwigluName = "SwiGLU";
 constexpr std::int64_t kLargestGridHeight = 65535;
 
 dim3 grid_of(std::int64_t rows, std::int64_t width, std::int64_t channels_a_thread) {
@@ -32,7 +32,7 @@ dim3 grid_of(std::int64_t rows, std::int64_t width, std::int64_t channels_a_thre
 template <typename Scalar>
 device::SwigluArguments<Scalar> arguments_of(const at::Tensor& gate_up, const at::Tensor& gradient,
                                              const at::Tensor& out) {
-  row_length(kWho, gate_up.size(1));
+  row_length(kSwigluName, gate_up.size(1));
   return {.gate_up = pointer<const Scalar>(gate_up),
           .gradient = pointer<const Scalar>(gradient),
           .out = pointer<Scalar>(out),
@@ -46,7 +46,7 @@ at::Tensor swiglu(const at::Tensor& gate_up) {
   const std::int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
   at::Tensor out = at::empty({rows, width}, gate_up.options());
   if (out.numel() == 0) return out;
-  with_element(kWho, gate_up.scalar_type(), [&](auto element) {
+  with_element(kSwigluName, gate_up.scalar_type(), [&](auto element) {
     using Scalar = decltype(element);
     with_width({width}, {gate_up, out}, [&](auto channels) {
       device::swiglu<Scalar, decltype(channels)::value>
@@ -63,7 +63,7 @@ at::Tensor swiglu_backward(const at::Tensor& gradient, const at::Tensor& gate_up
   const std::int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
   at::Tensor out = at::empty_like(gate_up);
   if (out.numel() == 0) return out;
-  with_element(kWho, gate_up.scalar_type(), [&](auto element) {
+  with_element(kSwigluName, gate_up.scalar_type(), [&](auto element) {
     using Scalar = decltype(element);
     with_width({width}, {gradient, gate_up, out}, [&](auto channels) {
       device::swiglu_backward<Scalar, decltype(channels)::value>

@@ -1,3 +1,6 @@
+#include <ATen/ops/kl_div.h>
+#include <ATen/ops/randn_like.h>
+
 #include "export/logits_check.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+#include <ATen/ops/split.h>
+
 #include "layers/attention.h"
 
 #include <gtest/gtest.h>

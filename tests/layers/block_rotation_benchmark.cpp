@@ -3,6 +3,7 @@
 // peak the kernels reach. Called by scripts/gpu_check.
 //   layers_benchmark devices | cpu | cuda | cpu-quick      (quick: one call each, to see that it runs)
 #include <ATen/Parallel.h>
+#include <ATen/ops/bmm.h>
 
 #include <cstdio>
 #include <string_view>

@@ -1,6 +1,6 @@
 #include "layers/kernels/device_info.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/cuda.h"

@@ -1,5 +1,7 @@
 #include "layers/flash_attention.h"
 
+#include <ATen/ops/einsum.h>
+#include <ATen/ops/ones_like.h>
 #include <gtest/gtest.h>
 #include <torch/library.h>
 

@@ -1,6 +1,10 @@
 #include "layers/int8_matrix.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/cosine_similarity.h>
+#include <ATen/ops/isnan.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -2,7 +2,8 @@
 // twice the error that those make in the same type against float64. Widths 8 at a time and 1 at a time.
 #include "tests/support/cuda_on_cpu.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/linalg_matrix_norm.h>
 #include <gtest/gtest.h>
 
 #include "layers/block_rotation_cpu.h"

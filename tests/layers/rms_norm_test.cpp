@@ -1,3 +1,5 @@
+#include <ATen/ops/rsqrt.h>
+
 #include "layers/rms_norm.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+#include <ATen/ops/split.h>
+
 #include "layers/rope.h"
 
 #include <gtest/gtest.h>

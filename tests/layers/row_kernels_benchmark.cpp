@@ -1,6 +1,10 @@
 #include "tests/layers/row_kernels_benchmark.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_log_softmax_backward_data.h>
+#include <ATen/ops/linalg_matrix_exp.h>
+#include <ATen/ops/rms_norm.h>
+#include <ATen/ops/silu.h>
 #include <fmt/format.h>
 
 #include "layers/kernels/rms_norm.h"

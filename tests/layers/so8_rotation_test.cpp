@@ -1,6 +1,8 @@
 #include "layers/so8_rotation.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/linalg_det.h>
+#include <ATen/ops/linalg_matrix_norm.h>
 #include <gtest/gtest.h>
 
 #include <numbers>

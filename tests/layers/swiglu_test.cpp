@@ -1,3 +1,5 @@
+#include <ATen/ops/silu.h>
+
 #include "layers/swiglu.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,6 @@
+#include <ATen/ops/nll_loss.h>
+#include <ATen/ops/randint.h>
+
 #include "layers/token_loss.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,9 @@
 #include "layers/triality.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/linalg_det.h>
+#include <ATen/ops/linalg_qr.h>
+#include <ATen/ops/var_mean.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"

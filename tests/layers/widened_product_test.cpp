@@ -1,6 +1,6 @@
 #include "layers/widened_product.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/tolerance.h"

@@ -1,3 +1,5 @@
+#include <ATen/ops/allclose.h>
+
 #include "models/decoder.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+#include <ATen/ops/log.h>
+
 #include "models/generation.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,5 @@
+#include <ATen/ops/cosine_similarity.h>
+
 #include "models/weights.h"
 
 #include <gmock/gmock.h>

@@ -5,6 +5,8 @@
 // BASE: safe, balanced, aggressive, or a form for each of qkv, o, gate_up, down: "int8.1.2,int8.1.1,nf4,dense" (int8.
 // terms of the input. terms of the gradient). Prints one JSON object a BASE: the loss, and by layer the cosine of the
 // gradients of M and W to those of the dense base in the same type.
+#include <ATen/ops/cosine_similarity.h>
+
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>

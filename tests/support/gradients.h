@@ -1,7 +1,7 @@
 // Gradients of tensor functions, by autograd and by central differences.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <functional>

@@ -1,7 +1,7 @@
 // Tensors in memory as a source of weights.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,8 @@
 // A small random model with an adapter on both layers, as the exporter sees it.
 #pragma once
 
+#include <ATen/ops/matrix_exp.h>
+
 #include <memory>
 #include <utility>
 #include <vector>

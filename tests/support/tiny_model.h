@@ -1,7 +1,8 @@
 // A small random Phi-3 in memory, and as a model folder without tokenizer.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/randint.h>
 
 #include <filesystem>
 #include <map>

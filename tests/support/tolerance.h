@@ -3,7 +3,7 @@
 // in the last place of the largest entry, for where plain ATen happens to be exact.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
 namespace nkat::testing {

@@ -1,3 +1,5 @@
+#include <ATen/ops/scalar_tensor.h>
+
 #include "train/objective.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,7 @@
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/ones_like.h>
+
 #include "train/optimizer.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 #include "train/ranks.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>

@@ -5,6 +5,8 @@
 //   train_benchmark peak --device cpu --precision bf16 --size 4096
 // Units: seconds, operations (a multiply-add is two).
 #include <ATen/Parallel.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/randint.h>
 #include <torch/cuda.h>
 
 #include <CLI/CLI.hpp>

@@ -1,7 +1,13 @@
 #include "validation/geometry.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/complex.h>
+#include <ATen/ops/cos.h>
+#include <ATen/ops/linalg_det.h>
+#include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/real.h>
+#include <ATen/ops/sin.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

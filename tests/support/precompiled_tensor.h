@@ -1,0 +1,7 @@
+// Precompiled for the tests of rooms with tensors.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "layers/precompiled_tensor.h"
