@@ -76,16 +76,15 @@ models::TimeByKind hours_of(const models::Phi3Config& model, const RunPlan& plan
 
 std::string time_lines(const TrainConfig& config, const RunPlan& plan, const CardChoice& card) {
   std::string text = fmt::format(
-      "Time, an estimate: {:.1f} h on a {} for {} steps of {} samples, all {} tokens long, products at {:.0f} % of its "
-      "{:.1f} TFLOP/s (BF16)",
-      plan.hours.total(), card.card.name, config.max_steps, config.window_samples(), config.dataset.max_sequence_length,
+      "Time, an estimate for the {}: {:.1f} h for {} steps of {} samples, all {} tokens long, products at {:.0f} % of "
+      "its {:.1f} TFLOP/s (BF16)",
+      card.card.name, plan.hours.total(), config.max_steps, config.window_samples(), config.dataset.max_sequence_length,
       100 * card.efficiency, card.card.bf16_tflops);
   if (plan.hours.int8 > 0) text += fmt::format(" and {:.1f} TOPS (8 bits)", card.card.int8_tops);
   if (plan.hours.quantisation > 0) {
     text += fmt::format(
         "\n  BF16 products and attention {:.1f} h, 8-bit products {:.1f} h, rounding, scaling and widening {:.1f} h, "
-        "as "
-        "separate steps through its memory at {:.0f} GB/s",
+        "as separate steps through its memory at {:.0f} GB/s",
         plan.hours.bf16, plan.hours.int8, plan.hours.quantisation, models::memory_rate(card.card) / 1e9);
   }
   return text + "\n";
