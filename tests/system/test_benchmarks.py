@@ -8,7 +8,7 @@ import pytest
 import training
 
 sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
-from bench_parts import gpu_parts, growth, measure, peers  # noqa: E402
+from bench_parts import gpu_parts, growth, measure, peers, plots  # noqa: E402
 
 BASES = measure.choices_of("plan", "base") or [""]
 
@@ -30,7 +30,8 @@ def test_the_plan_is_within_five_percent_of_what_runs_hold(tmp_path):
 
 
 def test_parts_of_the_benchmark_write_their_record_tables_and_plot(tmp_path):
-    run("bench", tmp_path, "--small", "--rounds", 1, "--parts", "limit", "growth", "plan")
+    done = run("bench", tmp_path, "--small", "--rounds", 1, "--parts", "limit", "growth", "startup", "plan")
+    assert "no plot" not in done.stderr
     parts = json.loads((tmp_path / "bench.json").read_text())["parts"]
     limit = parts["limit"]
     seconds = limit["run"]["seconds"]
@@ -38,8 +39,23 @@ def test_parts_of_the_benchmark_write_their_record_tables_and_plot(tmp_path):
     assert len(ratios) == 5 and limit["of_products"]["range"] == [min(ratios), max(ratios)]
     assert all(one["x"] and len(one["points"]) == len(one["x"]) for one in parts["growth"].values())
     assert parts["plan"]["choices"]["auto"]["fits"] and not parts["plan"]["choices"]["one layer less recomputes"]["fits"]
-    assert (tmp_path / "bench.png").stat().st_size > 1000
+    startup = parts["startup"]
+    assert startup["ratio"]["median"] == startup["seconds"][0] / startup["transformers_seconds"][0]
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     assert "not measured" not in (tmp_path / "bench.md").read_text()
+
+
+def test_a_plot_takes_any_label(tmp_path):
+    bars = plots.Bars("what's drawn", "time over auto's", [("auto's \"own\"", 1.0, 0.5, 2.0)], 1.0)
+    panel = plots.Panel("it's", "tokens", "MiB", [plots.Line("plan's", [(64, 2.2), (128, 2.3)])])
+    assert plots.draw(tmp_path / "it's.png", [bars, panel]) == ""
+    assert (tmp_path / "it's.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_ticks_are_round_and_at_least_three():
+    assert plots.round_values(0.02, 30) == [0.1, 1, 10]
+    assert plots.round_values(40, 600) == [50, 100, 200, 500]
+    assert plots.round_values(2.2, 4.9) == [2.5, 3, 4]
 
 
 def test_the_exponent_of_a_power_law_is_found():
