@@ -8,7 +8,7 @@ import pytest
 import training
 
 sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
-from bench_parts import gpu_parts, growth, measure, peers, plots  # noqa: E402
+from bench_parts import gpu_parts, growth, measure, peers, plots, profile_kinds  # noqa: E402
 
 BASES = measure.choices_of("plan", "base") or [""]
 
@@ -43,6 +43,24 @@ def test_parts_of_the_benchmark_write_their_record_tables_and_plot(tmp_path):
     assert startup["ratio"]["median"] == startup["seconds"][0] / startup["transformers_seconds"][0]
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     assert "not measured" not in (tmp_path / "bench.md").read_text()
+
+
+REPORT = """# Overhead  Shared Object  Symbol
+    60.00%  libtorch_cpu.so  [.] mkl_blas_avx512_sgemm_kernel_0
+    20.00%  libgomp.so.1     [.] 0x000000000001e073
+     9.00%  nkat             [.] nkat::layers::cpu::(anonymous namespace)::loss
+     6.00%  [kernel]         [k] clear_page_erms
+     4.00%  libtorch_cpu.so  [.] c10::Dispatcher::findOp
+     2.00%  libpng16.so      [.] 0x0000000000000001
+"""
+
+
+def test_a_profile_names_what_threads_wait_for_and_adds_up_to_the_whole():
+    found = profile_kinds.shares(REPORT)
+    assert found["waiting for each other inside parallel loops (libgomp)"] == pytest.approx(100 * 20 / 101)
+    assert found["cross-entropy"] == pytest.approx(100 * 9 / 101) and found["everything else"] == pytest.approx(100 * 2 / 101)
+    rows = profile_kinds.rows(found, 3)
+    assert [name for name, _ in rows][3] == "the other kinds" and sum(share for _, share in rows) == pytest.approx(100)
 
 
 def test_a_plot_takes_any_label(tmp_path):
