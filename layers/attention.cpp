@@ -1,7 +1,6 @@
 #include "layers/attention.h"
 
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <numeric>
@@ -9,6 +8,7 @@
 #include "core/error.h"
 #include "layers/attention_cpu.h"
 #include "layers/check.h"
+#include "layers/saved_heads.h"
 
 namespace nkat::layers {
 namespace {
@@ -37,18 +37,16 @@ class CpuAttention : public torch::autograd::Function<CpuAttention> {
     const cpu::Attended attended = cpu::causal_attention(qkv, lengths, heads);
     context->save_for_backward({qkv, attended.out, attended.log_sum_exps});
     context->saved_data["lengths"] = lengths;
-    context->saved_data["heads"] =
-        std::vector<std::int64_t>{heads.num_heads, heads.num_key_value_heads, heads.head_dim};
+    save_heads(*context, heads);
     return attended.out;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const torch::autograd::variable_list saved = context->get_saved_variables();
-    const std::vector<std::int64_t> heads = context->saved_data["heads"].toIntVector();
     return {
         cpu::causal_attention_backward(gradients[0].contiguous(), saved[0], {.out = saved[1], .log_sum_exps = saved[2]},
-                                       context->saved_data["lengths"].toIntVector(), {heads[0], heads[1], heads[2]}),
+                                       context->saved_data["lengths"].toIntVector(), saved_heads(*context)),
         at::Tensor(), at::Tensor()};
   }
 };

@@ -4,16 +4,15 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
-#include <memory>
-
 #include "layers/blas.h"
 #include "layers/element.h"
+#include "layers/product_tiles.h"
 #include "layers/strided_rows.h"
 
 namespace nkat::layers::cpu {
 namespace {
 
-constexpr std::int64_t kQueries = 128;  // of a block
+constexpr std::int64_t kQueries = kAttentionQueries;
 
 // Scores of a row's `seen` keys become probabilities, those of the rest up to `end` 0. Returns the log-sum-exp.
 NKAT_VECTORISED float softmax_row(float* scores, std::int64_t seen, std::int64_t end) {
@@ -83,18 +82,20 @@ struct Scratch {
     score_gradient.resize(kQueries * longest);
   }
 
-  // Not std::vector: nothing here needs to start as zero.
+  // A tensor, so that whoever counts or limits what tensors hold sees it.
   class Buffer {
    public:
     explicit Buffer(std::int64_t count = 0) { resize(count); }
     void resize(std::int64_t count) {
-      data_ = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(count));
+      rows_ = at::empty({count}, at::kFloat);
+      data_ = rows_.mutable_data_ptr<float>();
     }
-    operator float*() { return data_.get(); }
-    float* from(std::int64_t at) { return data_.get() + at; }
+    operator float*() { return data_; }
+    float* from(std::int64_t at) { return data_ + at; }
 
    private:
-    std::unique_ptr<float[]> data_;
+    at::Tensor rows_;
+    float* data_ = nullptr;
   };
   Buffer keys, values, queries, out, scores;
   Buffer key_gradient, value_gradient, out_gradient, score_gradient;

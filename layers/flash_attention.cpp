@@ -3,10 +3,11 @@
 #include <ATen/ops/_flash_attention_backward.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/cat.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <array>
+
+#include "layers/saved_heads.h"
 
 namespace nkat::layers {
 namespace {
@@ -43,19 +44,16 @@ class FlashAttention : public torch::autograd::Function<FlashAttention> {
     context->save_for_backward({qkv, out, log_sum_exp, samples.starts, random_state, unused});
     context->saved_data["longest"] = samples.longest;
     context->saved_data["left"] = left;
-    context->saved_data["heads"] =
-        std::vector<std::int64_t>{heads.num_heads, heads.num_key_value_heads, heads.head_dim};
+    save_heads(*context, heads);
     return out;  // (T, heads, head_dim)
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &qkv = saved[0], &out = saved[1], &log_sum_exp = saved[2], &starts = saved[3];
-    const std::vector<std::int64_t> shape = context->saved_data["heads"].toIntVector();
     const std::int64_t longest = context->saved_data["longest"].toInt();
     const auto left = context->saved_data["left"].toOptional<std::int64_t>();
-    const auto [q, k, v] =
-        heads_of(qkv, {.num_heads = shape[0], .num_key_value_heads = shape[1], .head_dim = shape[2]});
+    const auto [q, k, v] = heads_of(qkv, saved_heads(*context));
     const auto [dq, dk, dv] = at::_flash_attention_backward(
         gradients[0].contiguous(), q, k, v, out, log_sum_exp, starts, starts, longest, longest, /*dropout_p=*/0.0,
         /*is_causal=*/true, saved[4], saved[5], /*scale=*/std::nullopt, left, /*window_size_right=*/{});

@@ -1,10 +1,16 @@
-// How products with a frozen matrix are cut into pieces, for the loops themselves and for the plan that counts what
-// they hold (models/product_workspace.h). No LibTorch.
+// How products with a frozen matrix, and attention on a CPU, are cut into pieces, for the loops themselves and for the
+// plan that counts what they hold (models/product_workspace.h). No LibTorch.
 #pragma once
 
 #include <cstdint>
 
 namespace nkat::layers {
+
+// Of a matrix unit's tile; a product with fewer rows left over wastes the rest of it, so a GPU gets rows in multiples.
+constexpr std::int64_t kRowsOfAGpuTile = 64;
+
+// attention_cpu.cpp: queries of a block.
+constexpr std::int64_t kAttentionQueries = 128;
 
 // widened_product.cpp: terms of a sum at a time, and about how many columns of the result.
 constexpr std::int64_t kWidenedDepth = 1024, kWidenedColumns = 512;

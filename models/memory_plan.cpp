@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "layers/product_tiles.h"
 #include "models/product_workspace.h"
 
 namespace nkat::models {
@@ -27,18 +28,20 @@ double layer_parameters(const Sizes& s) {
 }
 
 // Bytes that live at once inside one layer, beyond what is kept: two times the rows, and the most of what the products
-// of the MLP and SwiGLU's way back hold. On gate_up's way back its gradient has taken the place of what was kept.
+// of the MLP, SwiGLU's way back and attention's hold. On gate_up's way back its gradient has taken the place of what
+// was kept; on attention's, gate_up is free.
 double layer_workspace(const Phi3Config& config, const PlanRequest& request) {
   const auto product = [&](MatrixRole role, ProductDirection direction) {
     return product_workspace(config, request, role, direction);
   };
   const Sizes s = sizes_of(config);
-  const double row = static_cast<double>(request.micro_batch_tokens() * request.element_bytes);
+  const double row = static_cast<double>(request.micro_batch_rows() * request.element_bytes);
   const double gate_up = std::max(product(MatrixRole::kGateUp, ProductDirection::kForward),
                                   product(MatrixRole::kGateUp, ProductDirection::kBack));
   const double down = std::max(product(MatrixRole::kDown, ProductDirection::kForward),
                                product(MatrixRole::kDown, ProductDirection::kBack));
-  return row * 2 * s.hidden + std::max({gate_up, row * s.intermediate + down, row * 3 * s.intermediate});
+  const double attention = row * (s.attended + s.qkv - 2 * s.intermediate) + attention_workspace(config, request);
+  return row * 2 * s.hidden + std::max({gate_up, row * s.intermediate + down, row * 3 * s.intermediate, attention});
 }
 
 // Logits are overwritten by their gradient; where BF16 is widened for products they stay in float32.
@@ -63,6 +66,11 @@ double weight_bytes(const Phi3Config& config, const PlanRequest& request) {
 
 }  // namespace
 
+std::int64_t PlanRequest::micro_batch_rows() const {
+  const std::int64_t tokens = micro_batch_tokens(), tile = on_gpu ? layers::kRowsOfAGpuTile : 1;
+  return (tokens + tile - 1) / tile * tile;
+}
+
 std::int64_t parameter_count(const Phi3Config& config) {
   const Sizes s = sizes_of(config);
   const double tables = s.vocabulary * s.hidden * (config.tie_word_embeddings ? 1 : 2);
@@ -79,7 +87,7 @@ double kept_bytes_per_token(const Phi3Config& config, std::int64_t element_bytes
 MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers) {
   const Sizes s = sizes_of(config);
   const auto element = static_cast<double>(request.element_bytes);
-  const auto tokens = static_cast<double>(request.micro_batch_tokens());
+  const auto rows = static_cast<double>(request.micro_batch_rows());
   const auto trained = static_cast<double>(config.num_layers - request.first_adapter_layer);
   const auto recomputed = static_cast<double>(recomputed_layers);
   MemoryPlan plan;
@@ -88,16 +96,16 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   // Above the lowest trained layer, which keeps its input and h; and the last layer's output.
   const double again = std::min(recomputed, trained - 1);
   const double input = element * s.hidden;
-  plan.activations = tokens * ((trained - 1 - again) * kept_bytes_per_token(config, request.element_bytes) +
-                               (again + 2) * input + (recomputed < trained ? input : 0));
+  plan.activations = rows * ((trained - 1 - again) * kept_bytes_per_token(config, request.element_bytes) +
+                             (again + 2) * input + (recomputed < trained ? input : 0));
   const std::int64_t head_rows = std::min(request.head_rows, request.micro_batch_tokens());
-  plan.head = static_cast<double>(head_rows) * s.vocabulary * bytes_per_logit(request) +
-              tokens * s.hidden * 3 * element + head_product_workspace(config, request, head_rows);
+  plan.head = static_cast<double>(head_rows) * s.vocabulary * bytes_per_logit(request) + rows * s.hidden * 3 * element +
+              head_product_workspace(config, request, head_rows);
   plan.adapter = trained * s.hidden * 8 * 4 * adapter_copies(request);
   // A layer that recomputes holds its activations again; where layers above kept theirs, those are free by then.
   const bool recomputes_first = again >= trained - 1 && recomputed > 0;
   plan.workspace = layer_workspace(config, request) +
-                   (recomputes_first ? tokens * kept_bytes_per_token(config, request.element_bytes) : 0);
+                   (recomputes_first ? rows * kept_bytes_per_token(config, request.element_bytes) : 0);
   plan.context = request.on_gpu ? kContextAllowance : 0;
   return plan;
 }
@@ -132,27 +140,6 @@ std::int64_t packable_tokens(const Phi3Config& config, const PlanRequest& reques
     fits = packed.packed_tokens;
   }
   return fits;
-}
-
-double sample_flops(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers) {
-  const Sizes s = sizes_of(config);
-  const auto tokens = static_cast<double>(request.sequence_length);
-  const double linear = 2 * layer_parameters(s);     // of a layer, a token
-  const double attention = 2 * tokens * s.attended;  // two products of T/2 keys on average
-  const double head = 2 * s.vocabulary * s.hidden;
-  const double forward = (linear + attention) * static_cast<double>(config.num_layers) + head;
-  // The first adapter's own layer sends nothing further down.
-  const double backward =
-      (linear + 2.5 * attention) * static_cast<double>(config.num_layers - request.first_adapter_layer - 1) + head;
-  return tokens * (forward + backward + (linear + attention) * static_cast<double>(recomputed_layers));
-}
-
-const std::vector<Card>& known_cards() {
-  static const std::vector<Card> cards = {
-      {"RTX 3060", 25.5, 12},  {"RTX 3060 Ti", 32.4, 8}, {"RTX 3090", 71.0, 24}, {"RTX 4070", 58.3, 12},
-      {"RTX 4090", 165.2, 24}, {"A100", 312.0, 80},      {"H100", 989.0, 80},    {"H200", 989.0, 141},
-  };
-  return cards;
 }
 
 }  // namespace nkat::models

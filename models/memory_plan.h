@@ -1,13 +1,11 @@
-// How much memory a training run takes and how long it runs, from the model's config alone: arithmetic, no tensors.
+// How much memory a training run takes, from the model's config alone: arithmetic, no tensors.
 // What is kept for backward is what layers/ say they keep; tests/models/memory_plan_test.cpp compares it with the bytes
-// that a run really holds. Units: bytes, tokens, floating-point operations (a multiply-add is two), seconds.
+// that a run really holds. models/time_plan.h says how long it takes. Units: bytes, tokens.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "models/base_kind.h"
 #include "models/config.h"
@@ -28,6 +26,8 @@ struct PlanRequest {
   double budget_bytes = 0;
 
   std::int64_t micro_batch_tokens() const { return std::max(samples * sequence_length, packed_tokens); }
+  // What is computed and held: on a GPU the tokens are padded to whole tiles (train/objective.cpp).
+  std::int64_t micro_batch_rows() const;
 };
 
 struct MemoryPlan {
@@ -58,17 +58,6 @@ std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& reque
 std::int64_t packable_tokens(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers,
                              std::int64_t most);
 
-// Operations of one sample of sequence_length tokens, forward and backward, causal attention counted at half,
-// attention's backward at 2.5 times its forward; nothing below the first adapter layer is in the backward.
-double sample_flops(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
-
 std::int64_t parameter_count(const Phi3Config& config);
-
-struct Card {
-  std::string name;
-  double bf16_tflops;  // dense, accumulated in float32
-  double memory_gib;
-};
-const std::vector<Card>& known_cards();
 
 }  // namespace nkat::models

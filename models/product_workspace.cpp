@@ -33,14 +33,14 @@ double panel_bytes(const Sides& sides) {
 
 // Rows in float32, and each thread's panel of the matrix and tile of the result.
 double widened_workspace(const Sides& sides, const PlanRequest& request) {
-  const auto tokens = static_cast<double>(request.micro_batch_tokens());
+  const auto tokens = static_cast<double>(request.micro_batch_rows());
   const double tile = 4 * tokens * panel_width(sides.outputs);
   return 4 * tokens * sides.inputs + busy_threads(sides.outputs, request) * (panel_bytes(sides) + tile);
 }
 
 // Rows in 8-bit terms, and the int32 sums of a tile.
 double int8_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
-  const auto tokens = static_cast<double>(request.micro_batch_tokens());
+  const auto tokens = static_cast<double>(request.micro_batch_rows());
   const double columns = std::min(sides.outputs, static_cast<double>(request.on_gpu ? kInt8TileOnGpu : kInt8TileOnCpu));
   const double steps =
       request.on_gpu ? kInt8StepBytes * std::min(tokens * sides.inputs, static_cast<double>(kInt8EntriesAtOnce)) : 0;
@@ -54,7 +54,7 @@ double nf4_workspace(const Sides& sides, const PlanRequest& request) {
   if (request.on_gpu) return 2 * inputs * outputs + kNf4LookUpBytes * static_cast<double>(kNf4LookUpsAtOnce);
   const double entries = std::min(static_cast<double>(kNf4TileOnCpu), inputs * outputs),
                wide = request.element_bytes < 4 ? inputs : 0;
-  return 4 * (entries + static_cast<double>(request.micro_batch_tokens()) * (wide + entries / inputs));
+  return 4 * (entries + static_cast<double>(request.micro_batch_rows()) * (wide + entries / inputs));
 }
 
 double form_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
@@ -80,6 +80,15 @@ double head_product_workspace(const Phi3Config& config, const PlanRequest& reque
   if (!request.widened) return 0;
   const Sides sides{static_cast<double>(config.hidden_size), static_cast<double>(config.vocab_size)};
   return 4 * static_cast<double>(rows) * sides.inputs + busy_threads(sides.outputs, request) * panel_bytes(sides);
+}
+
+double attention_workspace(const Phi3Config& config, const PlanRequest& request) {
+  if (request.on_gpu) return 0;
+  // Keys, values and their gradients; queries, outputs and their gradients of a block; its scores and theirs.
+  const std::int64_t block = kAttentionQueries, longest = request.sequence_length;
+  const std::int64_t floats = (4 * longest + 3 * block) * config.head_dim + 2 * block * longest;
+  const std::int64_t busy = std::min(request.threads, config.num_key_value_heads);
+  return 4 * static_cast<double>(floats * busy);
 }
 
 }  // namespace nkat::models

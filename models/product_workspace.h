@@ -1,5 +1,6 @@
-// What a product of a micro-batch's rows with a frozen matrix of a layer holds for as long as it runs, beside its input
-// and its result: arithmetic that follows the tiles of layers/widened_product.cpp, int8_matrix.cpp and nf4_matrix.cpp.
+// What a product of a micro-batch's rows with a frozen matrix of a layer, or attention, holds for as long as it runs,
+// beside its input and its result: arithmetic that follows layers/widened_product.cpp, int8_matrix.cpp, nf4_matrix.cpp
+// and attention_cpu.cpp.
 #pragma once
 
 #include "models/memory_plan.h"
@@ -17,5 +18,8 @@ double product_workspace(const Phi3Config& config, const PlanRequest& request, M
 
 // Bytes of the head's product for `rows` rows at once, whose result is not rounded.
 double head_product_workspace(const Phi3Config& config, const PlanRequest& request, std::int64_t rows);
+
+// Bytes of attention on its way back, samples as long as the limit: a CPU's threads each hold a head in float32.
+double attention_workspace(const Phi3Config& config, const PlanRequest& request);
 
 }  // namespace nkat::models

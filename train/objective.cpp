@@ -1,18 +1,15 @@
 #include "train/objective.h"
 
+#include "layers/product_tiles.h"
 #include "layers/recompute.h"
 #include "layers/token_loss.h"
 
 namespace nkat::train {
-namespace {
-
-constexpr std::int64_t kGpuRows = 64;  // of a matrix unit's tile; a product with fewer left over wastes the rest of it
-
-}  // namespace
 
 double run_micro_batch(const models::Decoder& decoder, const std::vector<at::Tensor>& blocks,
                        const models::PackedSamples& samples, double scale, const MemoryChoices& choices) {
-  const models::PackedSamples packed = decoder.device().is_cuda() ? models::pad_rows(samples, kGpuRows) : samples;
+  const models::PackedSamples packed =
+      decoder.device().is_cuda() ? models::pad_rows(samples, layers::kRowsOfAGpuTile) : samples;
   const auto layout = decoder.layout(packed.lengths);
   const auto first_trained =
       std::find_if(blocks.begin(), blocks.end(), [](const at::Tensor& block) { return block.defined(); }) -

@@ -46,10 +46,12 @@ Command make_plan_command() {
   declare_options(*command.options, config->train, /*for_plan=*/true);
   std::vector<std::string> cards;
   for (const models::Card& card : models::known_cards()) cards.push_back(card.name);
-  command.options->add("card", config->card, {.help = "card for the hours", .choices = cards});
-  command.options->add(
-      "efficiency", config->efficiency,
-      {.help = "part of the card's peak that is reached", .minimum = 0, .maximum = 1, .above_minimum = true});
+  command.options->add("card", config->card, {.help = "card for the hours, which are an estimate", .choices = cards});
+  command.options->add("efficiency", config->efficiency,
+                       {.help = "part of the card's peaks that products are taken to reach",
+                        .minimum = 0,
+                        .maximum = 1,
+                        .above_minimum = true});
   command.options->add("json", config->json, {.help = "print JSON"});
   command.run = [config, options = command.options] { return run_plan(*config, *options); };
   return command;

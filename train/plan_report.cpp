@@ -66,6 +66,30 @@ std::string what_would_fit(const models::Phi3Config& model, const models::PlanRe
                      format_bytes(all));
 }
 
+models::TimeByKind hours_of(const models::Phi3Config& model, const RunPlan& plan, const CardChoice& card) {
+  const auto tokens = static_cast<double>(plan.run_samples * plan.request.sequence_length);
+  const double hours = tokens / static_cast<double>(plan.request.micro_batch_tokens()) / 3600.0;
+  const models::MicroBatchWork work = models::micro_batch_work(model, plan.request, plan.memory.recomputed_layers);
+  const models::TimeByKind seconds = models::micro_batch_seconds(work, card.card, card.efficiency);
+  return {hours * seconds.bf16, hours * seconds.int8, hours * seconds.quantisation};
+}
+
+std::string time_lines(const TrainConfig& config, const RunPlan& plan, const CardChoice& card) {
+  std::string text = fmt::format(
+      "Time, an estimate for the {}: {:.1f} h for {} steps of {} samples, all {} tokens long, products at {:.0f} % of "
+      "its {:.1f} TFLOP/s (BF16)",
+      card.card.name, plan.hours.total(), config.max_steps, config.window_samples(), config.dataset.max_sequence_length,
+      100 * card.efficiency, card.card.bf16_tflops);
+  if (plan.hours.int8 > 0) text += fmt::format(" and {:.1f} TOPS (8 bits)", card.card.int8_tops);
+  if (plan.hours.quantisation > 0) {
+    text += fmt::format(
+        "\n  BF16 products and attention {:.1f} h, 8-bit products {:.1f} h, rounding, scaling and widening {:.1f} h, "
+        "as separate steps through its memory at {:.0f} GB/s",
+        plan.hours.bf16, plan.hours.int8, plan.hours.quantisation, models::memory_rate(card.card) / 1e9);
+  }
+  return text + "\n";
+}
+
 std::string row(const std::string& name, double bytes, const std::string& note) {
   return fmt::format("  {:<24}{:>11}   {}\n", name, format_bytes(bytes), note);
 }
@@ -103,9 +127,9 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
   plan.memory = models::plan_memory(model, request, wanted_layers(model, config, request));
   plan.fits = plan.memory.total() <= request.budget_bytes;
   plan.longest_sequence = models::longest_sequence(model, request);
-  const double samples = static_cast<double>(config.max_steps * config.window_samples());
   plan.sample_flops = models::sample_flops(model, request, plan.memory.recomputed_layers);
-  plan.hours = samples * plan.sample_flops / (card.card.bf16_tflops * 1e12 * card.efficiency) / 3600.0;
+  plan.run_samples = config.max_steps * config.window_samples();
+  plan.hours = hours_of(model, plan, card);
   const double rates = config.rate_schedule().total();
   plan.alpha_reach = config.control == "frozen-gates" ? 0.0 : rates * config.alpha_learning_rate;
   plan.gate_reach = 1.0 / (1.0 + std::exp(-(config.alpha_init + plan.alpha_reach)));
@@ -146,11 +170,7 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
       "total", m.total(),
       fmt::format("of {} budget: {}", format_bytes(plan.request.budget_bytes), plan.fits ? "fits" : "does not fit"));
   text += fmt::format("Longest sequence that fits, all layers recomputed: {} tokens\n", plan.longest_sequence);
-  text += fmt::format(
-      "Time: {:.1f} h on a {} for {} steps of {} samples, all {} tokens long, at {:.0f} % of its {:.1f} TFLOP/s "
-      "(BF16)\n",
-      plan.hours, card.card.name, config.max_steps, config.window_samples(), config.dataset.max_sequence_length,
-      100 * card.efficiency, card.card.bf16_tflops);
+  text += time_lines(config, plan, card);
   text += fmt::format("Gates: alpha can move {:.2f} from {:.2f}, so sigmoid(alpha) stays below {:.4f}\n",
                       plan.alpha_reach, config.alpha_init, plan.gate_reach);
   text += fmt::format("Angles: at most {:.2f} rad from the start\n", plan.angle_reach);
@@ -175,9 +195,15 @@ nlohmann::ordered_json plan_json(const RunPlan& plan, const CardChoice& card) {
           {"longest_sequence", plan.longest_sequence},
           {"card", card.card.name},
           {"peak_tflops", card.card.bf16_tflops},
+          {"peak_int8_tops", card.card.int8_tops},
+          {"memory_bytes_per_second", models::memory_rate(card.card)},
           {"efficiency", card.efficiency},
           {"sample_flops", plan.sample_flops},
-          {"hours", plan.hours},
+          {"run_samples", plan.run_samples},
+          {"hours", plan.hours.total()},
+          {"hours_bf16_products", plan.hours.bf16},
+          {"hours_int8_products", plan.hours.int8},
+          {"hours_quantisation", plan.hours.quantisation},
           {"alpha_reach", plan.alpha_reach},
           {"gate_reach", plan.gate_reach},
           {"angle_reach", plan.angle_reach}};

@@ -1,12 +1,12 @@
 // The plan of a run as a table and as JSON: memory by purpose, what must recompute, the longest sequence, hours on a
-// named card, and how far gates and angles can get with the rates given.
+// named card (an estimate), and how far gates and angles can get with the rates given.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
-#include "models/memory_plan.h"
+#include "models/time_plan.h"
 #include "train/train_config.h"
 
 namespace nkat::train {
@@ -22,11 +22,12 @@ struct RunPlan {
   models::MemoryPlan memory;
   bool fits = false;
   std::int64_t longest_sequence = 0;
-  double sample_flops = 0;  // of a sample as long as the limit
-  double hours = 0;
-  double alpha_reach = 0;  // Σ rates: how far α can move
-  double gate_reach = 0;   // σ(alpha-init + reach)
-  double angle_reach = 0;  // radians; cot(π/16) Σ rates, all entries of A alike
+  std::int64_t run_samples = 0;  // of all steps
+  double sample_flops = 0;       // of a sample as long as the limit
+  models::TimeByKind hours;      // of the whole run
+  double alpha_reach = 0;        // Σ rates: how far α can move
+  double gate_reach = 0;         // σ(alpha-init + reach)
+  double angle_reach = 0;        // radians; cot(π/16) Σ rates, all entries of A alike
 };
 
 // With --tokens-per-micro-batch auto resolved into packed_tokens.

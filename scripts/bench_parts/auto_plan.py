@@ -3,6 +3,7 @@
 The budget is put half-way between what no recomputation and what all of it needs for one sample at a time.
 """
 from bench_parts import measure
+from bench_parts.plots import Bars
 from bench_parts.random_model import make_model
 from bench_parts.samples import write_full_samples
 
@@ -44,4 +45,6 @@ def run(work, settings):
     record = {"budget_gib": budget, "choices": {name: {"recomputed_layers": choices[name][0], "tokens": choices[name][1], "fits": fits[name], "seconds": seconds[name],
                                                        "ratio": ratios[name]} for name in choices}}
     rows = [(name, *choices[name], "yes" if fits[name] else "no", measure.shown(ratios[name])) for name in choices]
-    return record, measure.markdown((f"plan, budget {budget:.2f} GiB", "layers recomputed", "tokens a micro-batch", "fits", "time over auto's"), rows), []
+    bars = Bars("plans beside what auto chose", "time over auto's", [
+        (name.replace(" recomputes", "") + ("" if fits[name] else ", too large"), ratios[name]["median"], *ratios[name]["range"]) for name in choices], 1.0)
+    return record, measure.markdown((f"plan, budget {budget:.2f} GiB", "layers recomputed", "tokens a micro-batch", "fits", "time over auto's"), rows), [bars]

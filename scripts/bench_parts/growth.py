@@ -48,11 +48,12 @@ def panels(title, x, xs, points, others=()):
     scale = points[-1]["seconds"]["median"] / points[-1]["operations"]
     timed = lambda ones: [(x, one["seconds"]["median"], *one["seconds"]["range"]) for x, one in zip(xs, ones)]  # noqa: E731
     held = lambda ones, key: [(x, one[key] / measure.MIB) for x, one in zip(xs, ones)]  # noqa: E731
-    times = [Line("measured", timed(points)), Line("by the operations", [(x, scale * one["operations"]) for x, one in zip(xs, points)], dashed=True)]
-    bytes_ = [Line("measured", held(points, "bytes")), Line("planned", held(points, "planned_bytes"), dashed=True)]
+    each = "measured, one sample at a time" if others else "measured"
+    times = [Line(each, timed(points)), Line("by the operations", [(x, scale * one["operations"]) for x, one in zip(xs, points)], dashed=True)]
+    bytes_ = [Line(each, held(points, "bytes")), Line("planned for one at a time" if others else "planned", held(points, "planned_bytes"), dashed=True)]
     if others:
-        times.append(Line("packed", timed(others)))
-        bytes_.append(Line("packed", held(others, "bytes")))
+        times.append(Line("measured, packed", timed(others)))
+        bytes_.append(Line("measured, packed", held(others, "bytes")))
     return [Panel(f"time by {title}", x, "seconds a step", times), Panel(f"memory by {title}", x, "MiB in tensors", bytes_)]
 
 

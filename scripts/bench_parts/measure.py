@@ -69,6 +69,11 @@ def plan(model, options):
     return json.loads(done.stdout)
 
 
+def planned_bytes(planned):
+    """What tensors hold by the plan: a GPU's context is in its total and its budget, but not in what an allocator reports."""
+    return planned["total_bytes"] - planned["context_bytes"]
+
+
 def choices_of(command, option):
     """The values that `nkat COMMAND --help` lists for an option, or [] where it has none such."""
     text = subprocess.run([str(NKAT), command, "--help"], capture_output=True, text=True, check=True).stdout

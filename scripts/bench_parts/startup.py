@@ -9,6 +9,7 @@ import sys
 import time
 
 from bench_parts import measure
+from bench_parts.plots import Bars
 from bench_parts.random_model import FULL_SIZE, SMALL, make_model
 from bench_parts.samples import write_full_samples
 
@@ -55,4 +56,7 @@ def run(work, settings):
     record = {"model": model.name, "seconds_unhashed": unhashed, "seconds": ours, "transformers_seconds": theirs, "ratio": ratio}
     rows = [("program start to first step over transformers'", measure.shown(ratio)),
             ("the first start, which hashes the base (unless its cache holds it), over the later ones", f"{unhashed / measure.spread(ours)['median']:.2f}")]
-    return record, measure.markdown(("start-up", "ratio"), rows), []
+    first = unhashed / measure.spread(theirs)["median"]
+    bars = Bars("program start to first step", "time over transformers'", [("first start", first, first, first), ("later starts", ratio["median"], *ratio["range"])],
+                1.0)
+    return record, measure.markdown(("start-up", "ratio"), rows), [bars]

@@ -9,6 +9,7 @@
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
 #include "tests/support/on_gpu.h"
+#include "tests/support/thread_counts.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -74,6 +75,17 @@ TEST(RmsNorm, KeepsItsInputAndOneNumberARow) {
   const auto tensors = static_cast<std::int64_t>(weight.nbytes() + leaf.nbytes() + x.nbytes() + y.nbytes());
   x.reset();
   EXPECT_EQ(HeldBytes::now() - before, tensors + 17 * 4);
+}
+
+// 16 Ki values are the least that a thread takes: 201 rows of 769 make nine shares of whole rows and a rest.
+TEST(RmsNorm, DoesNotDependOnTheThreadCount) {
+  at::manual_seed(8);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const at::Tensor weight = at::randn({769}).to(type), x = at::randn({201, 769}).to(type),
+                     direction = at::randn({201, 769}).to(type);
+    const TensorFunction norm = [&](const at::Tensor& input) { return rms_norm(input, weight, kEpsilon); };
+    expect_same_bits_for_any_thread_count([&] { return std::vector{norm(x), gradient(norm, x, direction)}; });
+  }
 }
 
 TEST(RmsNormGpu, IsAsGoodAsPlainATen) {

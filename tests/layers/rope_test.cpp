@@ -10,6 +10,7 @@
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
 #include "tests/support/on_gpu.h"
+#include "tests/support/thread_counts.h"
 
 namespace nkat::layers {
 namespace {
@@ -92,6 +93,17 @@ TEST(Rope, IsAsAccurateAsPlainATen) {
   const at::Tensor x = at::randn({7, kWidth}).to(at::kBFloat16);
   const at::Tensor exact = plain(x.to(at::kDouble), exact_angles);
   EXPECT_LE(relative_error(apply_rope_(x.clone(), angles, kHeads), exact), 2 * relative_error(plain(x, angles), exact));
+}
+
+// 16 Ki values are the least that a thread takes: 1999 rows of 48 make five shares of whole rows and a rest.
+TEST(Rope, DoesNotDependOnTheThreadCount) {
+  at::manual_seed(5);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const RopeAngles angles = table(type).angles(0, 1999);
+    const at::Tensor x = at::randn({1999, kWidth}).to(type), direction = at::randn({1999, kWidth}).to(type);
+    const TensorFunction turn = [&](const at::Tensor& input) { return apply_rope_(input * 1, angles, kHeads); };
+    expect_same_bits_for_any_thread_count([&] { return std::vector{turn(x), gradient(turn, x, direction)}; });
+  }
 }
 
 TEST(RopeGpu, IsAsGoodAsPlainATen) {

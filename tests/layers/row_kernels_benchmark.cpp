@@ -12,10 +12,12 @@
 #include "layers/kernels/so8_rotation.h"
 #include "layers/kernels/swiglu.h"
 #include "layers/kernels/token_loss.h"
-#include "tests/layers/benchmark_timer.h"
+#include "tests/support/benchmark_timer.h"
 
 namespace nkat::layers {
 namespace {
+
+using testing::best_seconds_of;
 
 constexpr std::int64_t kHidden = 3072, kInner = 8192, kVocabulary = 32064, kHeads = 32, kHeadDim = 96;
 
@@ -28,11 +30,11 @@ struct Row {
 
 void print_row(const Row& row, double peak, const std::function<void()>& ours, const std::function<void()>& plain) {
   const at::Device device(at::kCUDA, 0);
-  const double seconds = seconds_of(device, ours), bytes = row.values * static_cast<double>(elementSize(row.type));
+  const double seconds = best_seconds_of(device, ours), bytes = row.values * static_cast<double>(elementSize(row.type));
   fmt::print("{:<18} {:<9} {:>6}  {:>9.1f} {:>7.1f} {:>5}  {:>9}\n", row.kernel, c10::toString(row.type), row.rows,
              seconds * 1e6, bytes / seconds / 1e9,
              peak > 0 ? fmt::format("{:.0f}%", 100 * bytes / seconds / peak) : "-",
-             plain ? fmt::format("{:.3f}", seconds / seconds_of(device, plain)) : "-");
+             plain ? fmt::format("{:.3f}", seconds / best_seconds_of(device, plain)) : "-");
 }
 
 at::Tensor normal(at::IntArrayRef shape, at::ScalarType type) {

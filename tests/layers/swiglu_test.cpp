@@ -8,6 +8,7 @@
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
 #include "tests/support/on_gpu.h"
+#include "tests/support/thread_counts.h"
 
 namespace nkat::layers {
 namespace {
@@ -43,6 +44,15 @@ TEST(SwiGlu, IsAsAccurateAsPlainATen) {
     EXPECT_LE(relative_error(gradient(swiglu, x, direction), exact_gradient),
               2 * relative_error(gradient(plain, x, direction), exact_gradient))
         << type;
+  }
+}
+
+// 16 Ki values are the least that a thread takes: 201 rows of 513 make six shares of whole rows and a rest.
+TEST(SwiGlu, DoesNotDependOnTheThreadCount) {
+  at::manual_seed(4);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const at::Tensor x = (3 * at::randn({201, 2 * 513})).to(type), direction = at::randn({201, 513}).to(type);
+    expect_same_bits_for_any_thread_count([&] { return std::vector{swiglu(x), gradient(swiglu, x, direction)}; });
   }
 }
 

@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "layers/token_loss_cpu.h"
 #include "tests/support/cuda.h"
 #include "tests/support/gradients.h"
+#include "tests/support/thread_counts.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -61,6 +63,20 @@ TEST(TokenLoss, KeepsTheTypeOfTheRowsForTheGradientAndFloat32ForTheLosses) {
 TEST(TokenLoss, NoRowsGiveNoLosses) {
   const Case c = example(at::kFloat);
   EXPECT_EQ(token_loss(c.x.narrow(0, 0, 0), c.targets.narrow(0, 0, 0), c.head, {}).losses.numel(), 0);
+}
+
+// The loop alone, since the product before it is the BLAS's. A row is the least that a thread takes.
+TEST(TokenLoss, DoesNotDependOnTheThreadCount) {
+  at::manual_seed(6);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const at::Tensor logits = (4 * at::randn({37, 2501})).to(type), targets = at::randint(0, 2501, {37}, at::kLong);
+    testing::expect_same_bits_for_any_thread_count([&] {
+      const at::Tensor gradient = logits.clone(),
+                       losses = at::empty({37}, type == at::kDouble ? at::kDouble : at::kFloat);
+      cpu::softmax_loss_(gradient, targets, losses, {.scale = 0.3, .wanted = true});
+      return std::vector{losses, gradient};
+    });
+  }
 }
 
 Case on_gpu(std::int64_t rows, std::int64_t vocabulary, at::ScalarType type) {

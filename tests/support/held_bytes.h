@@ -28,7 +28,7 @@ class HeldBytes {
   static constexpr std::size_t kHeader = 64;
 
   struct Counter : c10::Allocator {
-    Counter() { c10::SetCPUAllocator(this, /*priority=*/1); }
+    Counter() { c10::SetCPUAllocator(this, /*priority=*/100); }
     c10::DataPtr allocate(std::size_t bytes) override {
       auto* block = static_cast<std::byte*>(c10::alloc_cpu(bytes + kHeader));
       std::memcpy(block, &bytes, sizeof bytes);

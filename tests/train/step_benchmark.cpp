@@ -2,15 +2,15 @@
 // run_micro_batch; the same pass with M left out; the bare matrix products of the same shapes in the model's type and
 // in float32; the adapter's work once a step. Called by scripts/bench and scripts/gpu_check.
 //   train_benchmark step MODEL-FOLDER --device cpu --precision bf16 --lengths 200,180,160 --rounds 5
+// The peaks of a device: one large product in BF16 or float32, one of 8-bit integers, one large copy.
 //   train_benchmark peak --device cpu --precision bf16 --size 4096
-// Units: seconds, operations (a multiply-add is two).
+// --budget-gib: with no more of the device's memory than a run with that budget. Units: seconds, operations (a
+// multiply-add is two), bytes.
 #include <ATen/Parallel.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/randint.h>
-#include <torch/cuda.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -19,26 +19,24 @@
 #include "layers/token_loss.h"
 #include "models/model_folder.h"
 #include "models/runtime.h"
+#include "tests/support/benchmark_timer.h"
 #include "train/adapter_step.h"
+#include "train/memory_monitor.h"
 #include "train/objective.h"
 
 namespace {
 
 using namespace nkat;
+using testing::seconds_of;
+
+constexpr std::int64_t kMoreThanACache = 512LL << 20;  // bytes
 
 struct Settings {
   std::string model, device = "cpu", precision = "bf16";
   std::vector<std::int64_t> lengths = {256};
   std::int64_t rounds = 5, size = 4096;
+  double budget_gib = 0;  // 0: all of the device's
 };
-
-double seconds_of(const at::Device& device, const std::function<void()>& call) {
-  if (device.is_cuda()) torch::cuda::synchronize();
-  const auto start = std::chrono::steady_clock::now();
-  call();
-  if (device.is_cuda()) torch::cuda::synchronize();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // Samples of random tokens in which every token but the first is a target.
 models::PackedSamples random_samples(const Settings& settings, std::int64_t vocabulary) {
@@ -113,8 +111,6 @@ class BareProducts {
   double operations() const { return operations_; }
 
  private:
-  static constexpr std::int64_t kMoreThanACache = 512LL << 20;
-
   struct Product {
     at::Tensor weight, input, gradient;  // (out, in), (rows, in), (rows, out)
     bool both_ways;
@@ -152,6 +148,8 @@ class BareProducts {
 nlohmann::ordered_json time_step(const Settings& settings) {
   const at::Device device = models::resolve_device(settings.device);
   const models::Phi3Config config = models::read_phi3_config(settings.model);
+  std::optional<train::MemoryMonitor> monitor;
+  if (settings.budget_gib > 0) monitor.emplace(device, static_cast<std::uint64_t>(settings.budget_gib * (1 << 30)));
   const models::Decoder decoder = models::open_decoder(
       settings.model, config, {.dtype = models::resolve_precision(settings.precision, device), .device = device});
   const models::PackedSamples packed = random_samples(settings, config.vocab_size).to(device);
@@ -190,22 +188,34 @@ nlohmann::ordered_json time_step(const Settings& settings) {
           {"seconds", seconds}};
 }
 
-// Operations a second of one square product of random numbers (zeros would flatter a GPU).
+// `amount` over the seconds of a call, round by round.
+nlohmann::ordered_json rates(const Settings& settings, const at::Device& device, double amount,
+                             const std::function<void()>& call) {
+  call();
+  nlohmann::ordered_json found;
+  for (std::int64_t round = 0; round < settings.rounds; ++round) found.push_back(amount / seconds_of(device, call));
+  return found;
+}
+
+// Square products of random numbers (zeros would flatter a GPU), 8-bit ones in the layout that they are fast in; a copy
+// that no cache holds, read and write counted.
 nlohmann::ordered_json time_peak(const Settings& settings) {
   const at::NoGradGuard no_grad;
   const at::Device device = models::resolve_device(settings.device);
   const at::ScalarType type = models::resolve_precision(settings.precision, device);
-  const auto random = [&] { return at::randn({settings.size, settings.size}).to(device, type); };
-  const at::Tensor a = random(), b = random();
-  at::linear(a, b);
+  const std::array<std::int64_t, 2> square = {settings.size, settings.size};
+  const auto random = [&] { return at::randn(square).to(device, type); };
+  const auto random_bytes = [&] { return at::randint(-127, 128, square, at::kChar).to(device); };
+  const at::Tensor a = random(), b = random(), a8 = random_bytes(), b8 = random_bytes();
+  const at::Tensor source = at::empty({kMoreThanACache}, at::TensorOptions(device).dtype(at::kByte)).fill_(1);
+  const at::Tensor target = at::empty_like(source);
   const double operations = 2.0 * std::pow(static_cast<double>(settings.size), 3);
-  nlohmann::ordered_json rates;
-  for (std::int64_t round = 0; round < settings.rounds; ++round)
-    rates.push_back(operations / seconds_of(device, [&] { at::linear(a, b); }));
   return {{"device", device.str()},
           {"precision", models::precision_name(type)},
           {"size", settings.size},
-          {"operations_per_second", rates}};
+          {"operations_per_second", rates(settings, device, operations, [&] { at::linear(a, b); })},
+          {"int8_operations_per_second", rates(settings, device, operations, [&] { at::_int_mm(a8, b8.t()); })},
+          {"bytes_per_second", rates(settings, device, 2.0 * kMoreThanACache, [&] { target.copy_(source); })}};
 }
 
 }  // namespace
@@ -222,6 +232,7 @@ int main(int argc, char** argv) {
     one->add_option("--rounds", settings.rounds)->check(CLI::PositiveNumber);
   }
   step->add_option("model", settings.model)->required();
+  step->add_option("--budget-gib", settings.budget_gib)->check(CLI::NonNegativeNumber);
   step->add_option("--lengths", settings.lengths)->delimiter(',')->check(CLI::Range(2, 1 << 20));
   peak->add_option("--size", settings.size)->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
