@@ -28,10 +28,11 @@ std::int64_t FrozenMatrix::columns() const {
 }
 
 std::size_t FrozenMatrix::bytes() const {
-  return std::visit(Overloaded{[](const at::Tensor& w) { return w.defined() ? w.nbytes() : 0; },
-                               [](const Int8Matrix& w) { return w.values.nbytes() + w.scales.nbytes(); },
-                               [](const Nf4Matrix& w) { return w.codes.nbytes() + w.scales.nbytes(); }},
-                    form_);
+  return std::visit(
+      Overloaded{[](const at::Tensor& w) { return w.defined() ? w.nbytes() : 0; },
+                 [](const Int8Matrix& w) { return w.values.nbytes() + w.scales.nbytes() + w.column_scales.nbytes(); },
+                 [](const Nf4Matrix& w) { return w.codes.nbytes() + w.scales.nbytes() + w.column_scales.nbytes(); }},
+      form_);
 }
 
 const at::Tensor& FrozenMatrix::dense() const {

@@ -1,8 +1,8 @@
 // y = x W^T with a frozen W in 8 bits, and its derivative, from one copy of W.
 //
-//   W = diag(s) Q, Q int8, s = max |row| / 127        (rows rounded to the nearest: at most s / 2 off)
-//   y  = (x_q Q^T) s_x s                              x by rows, one scale a token
-//   dx = ((dy s)_q Q) s_dy                            s folded into dy first: then the sum over rows needs no scale
+//   W = diag(s) Q diag(c), Q int8, s = max |row of W / c| / 127     (an entry is at most s c / 2 off)
+//   y  = ((x c)_q Q^T) s_x s         x by rows, one scale a token
+//   dx = ((dy s)_q Q) s_dy c         s folded into dy first: then the sum over rows needs no scale
 //
 // The products are exact in int32. x and dy are rounded in one term, a step of 1/127 of a row's largest
 // entry, or in two, whose step is 1/254 of that and which cost a second product: for inputs with a few large channels,
@@ -10,8 +10,8 @@
 // of threads. Backward keeps W and nothing else. x and dy: float32 or bfloat16; y has their type. Units: rows N =
 // output channels, columns K = input channels, T tokens. Errors: ShapeError, DeviceError of a wrong argument;
 // ShapeError of a matrix whose sizes are no multiples of eight (what CUDA's product asks for) or above 131,072 (where a
-// sum could leave int32). CPU: ATen's int8 product (oneDNN; VNNI where the processor has it). GPU: cuBLASLt behind the
-// same call; for dx it takes a layout that it is slow in, and none of it has ever run there.
+// sum could leave int32). int8_sums.h says how the sums are taken; on a GPU dx takes a layout that cuBLASLt is slow in,
+// and none of it has ever run there.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,11 +26,13 @@ struct Int8Terms {
 };
 
 struct Int8Matrix {
-  at::Tensor values;  // (N, K) int8
-  at::Tensor scales;  // (N) float32
+  at::Tensor values;         // (N, K) int8
+  at::Tensor scales;         // (N) float32
+  at::Tensor column_scales;  // (K) float32: c
   Int8Terms terms;
 };
 
+// Column scales are ones; others (column_scales.h) are to be there before the rows are.
 Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Terms terms);
 // rows (n, K) of any floating type, on the matrix's device, become the matrix's rows from first_row on.
 void set_rows(Int8Matrix& matrix, std::int64_t first_row, const at::Tensor& rows);

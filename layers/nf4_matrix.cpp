@@ -32,18 +32,18 @@ std::int64_t tile_extent(std::int64_t other_side, at::Device device, std::int64_
 
 at::ScalarType product_type(const at::Tensor& x) { return x.is_cpu() ? at::kFloat : x.scalar_type(); }
 
-// Padded with zeros to whole blocks: (n, B, 64).
+// Padded with zeros to whole blocks: (n, B, 32).
 at::Tensor in_blocks(const at::Tensor& rows) {
   const std::int64_t over = rows.size(1) % kNf4Block;
   const at::Tensor whole = over == 0 ? rows : at::constant_pad_nd(rows, {0, kNf4Block - over});
   return whole.reshape({rows.size(0), -1, kNf4Block});
 }
 
-at::Tensor widen_rows(const at::Tensor& codes, const at::Tensor& scales, at::ScalarType type) {
+at::Tensor widen_rows(const at::Tensor& codes, const at::Tensor& scales) {
   const std::int64_t rows = codes.size(0), columns = 2 * codes.size(1);
   const at::Tensor pairs = at::stack({codes.bitwise_right_shift(4), codes.bitwise_and(15)}, -1);  // (n, K/2, 2)
   const at::Tensor values = levels(codes.options()).index_select(0, pairs.view(-1).to(at::kInt)).view({rows, columns});
-  return in_blocks(values).mul(scales.unsqueeze(-1)).view({rows, -1}).narrow(1, 0, columns).to(type);
+  return in_blocks(values).mul(scales.to(at::kFloat).unsqueeze(-1)).view({rows, -1}).narrow(1, 0, columns);
 }
 
 at::Tensor forward_pass(const at::Tensor& x, const Nf4Matrix& matrix) {
@@ -61,14 +61,15 @@ at::Tensor forward_pass(const at::Tensor& x, const Nf4Matrix& matrix) {
 class Nf4Linear : public torch::autograd::Function<Nf4Linear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const Nf4Matrix& matrix) {
-    context->save_for_backward({matrix.codes, matrix.scales});
+    context->save_for_backward({matrix.codes, matrix.scales, matrix.column_scales});
     return forward_pass(x, matrix);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const torch::autograd::variable_list saved = context->get_saved_variables();
-    return {nf4_linear_backward(gradients[0], {.codes = saved[0], .scales = saved[1]}), at::Tensor()};
+    return {nf4_linear_backward(gradients[0], {.codes = saved[0], .scales = saved[1], .column_scales = saved[2]}),
+            at::Tensor()};
   }
 };
 
@@ -77,9 +78,9 @@ class Nf4Linear : public torch::autograd::Function<Nf4Linear> {
 namespace plain {
 
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows) {
-  const at::Tensor blocks = in_blocks(rows.to(at::kFloat));
-  const at::Tensor largest = blocks.abs().amax(-1);  // (n, B)
-  const at::Tensor inverse = at::nan_to_num(1.0f / largest, 0.0, 0.0, 0.0);
+  const at::Tensor blocks = in_blocks(rows.to(at::kFloat) * matrix.column_scales.reciprocal());
+  const at::Tensor largest = blocks.abs().amax(-1).to(at::kBFloat16);  // (n, B)
+  const at::Tensor inverse = at::nan_to_num(1.0f / largest.to(at::kFloat), 0.0, 0.0, 0.0);
   const at::Tensor scaled = blocks.mul(inverse.unsqueeze(-1)).view({rows.size(0), -1}).narrow(1, 0, rows.size(1));
   const at::Tensor codes = at::bucketize(scaled.contiguous(), midpoints(rows.options()), /*out_int32=*/true)
                                .to(at::kByte)
@@ -89,14 +90,16 @@ void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows)
 }
 
 at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile, at::ScalarType type) {
-  at::Tensor out = at::empty({tile.count, tile.width}, matrix.scales.options().dtype(type));
+  at::Tensor out = at::empty({tile.count, tile.width}, matrix.column_scales.options().dtype(type));
   const std::int64_t blocks = (tile.width + kNf4Block - 1) / kNf4Block;
   const at::Tensor codes = matrix.codes.narrow(0, tile.row, tile.count).narrow(1, tile.column / 2, tile.width / 2);
   const at::Tensor scales = matrix.scales.narrow(0, tile.row, tile.count).narrow(1, tile.column / kNf4Block, blocks);
+  const at::Tensor factors = matrix.column_scales.narrow(0, tile.column, tile.width);
   const std::int64_t step = std::max<std::int64_t>(1, kNf4LookUpsAtOnce / tile.width);
   for (std::int64_t row = 0; row < tile.count; row += step) {
     const std::int64_t count = std::min(step, tile.count - row);
-    out.narrow(0, row, count).copy_(widen_rows(codes.narrow(0, row, count), scales.narrow(0, row, count), type));
+    out.narrow(0, row, count)
+        .copy_(widen_rows(codes.narrow(0, row, count), scales.narrow(0, row, count)).mul_(factors));
   }
   return out;
 }
@@ -112,7 +115,8 @@ Nf4Matrix empty_nf4_matrix(std::int64_t rows, std::int64_t columns, at::Device d
   }
   const auto options = at::TensorOptions(device);
   return {.codes = at::empty({rows, columns / 2}, options.dtype(at::kByte)),
-          .scales = at::empty({rows, (columns + kNf4Block - 1) / kNf4Block}, options.dtype(at::kFloat))};
+          .scales = at::empty({rows, (columns + kNf4Block - 1) / kNf4Block}, options.dtype(at::kBFloat16)),
+          .column_scales = at::ones({columns}, options.dtype(at::kFloat))};
 }
 
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows) {

@@ -1,14 +1,15 @@
 // y = x W^T with a frozen W in four bits (NF4), and its derivative: W is widened tile by tile, never as a whole model.
 //
-// NF4 (Dettmers et al., QLoRA, 2023; the 16 levels and the order of the two halves of a byte are bitsandbytes'): a
-// block of 64 neighbours in a row is divided by its largest magnitude and each entry becomes the nearest of 16 levels
-// between -1 and 1, quantiles of a normal distribution. Error of one entry: at most 0.152 (half the widest gap) of its
-// block's largest magnitude. A row's last block may be shorter. A block of zeros has scale 0. 4.5 bits a weight: the
-// scales are float32.
+// NF4 (Dettmers et al., QLoRA, 2023; the 16 levels and the order of the two halves of a byte are bitsandbytes'):
+// columns are divided by their scales (column_scales.h), a block of 32 neighbours in a row by its largest magnitude,
+// and each entry becomes the nearest of 16 levels between -1 and 1, quantiles of a normal distribution. Error of one
+// entry: at most 0.153 (half the widest gap, and the scale's rounding) of its block's largest magnitude. A row's last
+// block may be shorter. A block of zeros has scale 0. 4.5 bits a weight: the scales are bfloat16, which costs what
+// float32 ones of blocks of 64 would, for less error.
 //
 // On the CPU tiles and products are float32; elsewhere tiles have x's type, so the products are BF16's (on a GPU this
-// has never run). A tile is 16 MiB of float32 on a CPU and one matrix on a GPU. Each direction splits what it writes,
-// not what it sums. Backward keeps W and nothing else.
+// has never run). A tile is 16 MiB of float32 on a CPU and one matrix on a GPU. The products are the BLAS's: the
+// same bits on every run with the same number of threads. Backward keeps W and nothing else.
 // Units: rows N = output channels, columns K = input channels, T tokens. x float32 or bfloat16; y has its type.
 // Errors: ShapeError, DeviceError of a wrong argument; ShapeError of an odd number of columns.
 #pragma once
@@ -17,9 +18,9 @@
 #include <array>
 #include <cstdint>
 
-namespace nkat::layers {
+#include "layers/product_tiles.h"
 
-constexpr std::int64_t kNf4Block = 64;
+namespace nkat::layers {
 
 // Ascending; an entry's code is its index.
 constexpr std::array<float, 16> kNf4Levels = {
@@ -42,17 +43,19 @@ constexpr std::array<float, 16> kNf4Levels = {
 };
 
 struct Nf4Matrix {
-  at::Tensor codes;   // (N, K / 2) uint8: the even column in the upper half of a byte
-  at::Tensor scales;  // (N, ceil(K / 64)) float32
+  at::Tensor codes;          // (N, K / 2) uint8: the even column in the upper half of a byte
+  at::Tensor scales;         // (N, ceil(K / 32)) bfloat16
+  at::Tensor column_scales;  // (K) float32
   std::int64_t columns() const { return 2 * codes.size(1); }
 };
 
+// Column scales are ones; others (column_scales.h) are to be there before the rows are.
 Nf4Matrix empty_nf4_matrix(std::int64_t rows, std::int64_t columns, at::Device device);
 // rows (n, K) of any floating type, on the matrix's device, become the matrix's rows from first_row on.
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows);
 
-// Rows [row, row + count) of columns [column, column + width) as numbers; column and width are multiples of 64, or the
-// tile ends where the row does. -> (count, width)
+// Rows [row, row + count) of columns [column, column + width) as numbers; column and width are multiples of a block, or
+// the tile ends where the row does. -> (count, width)
 struct Nf4Tile {
   std::int64_t row = 0, count = 0, column = 0, width = 0;
 };

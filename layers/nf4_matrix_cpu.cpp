@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "layers/vectorised.h"
+#include "layers/element.h"
 
 namespace nkat::layers::cpu {
 namespace {
@@ -32,25 +32,31 @@ struct Pairs {
 };
 constexpr Pairs kPairs;
 
-// A code is the number of midpoints below the entry. Returns the block's largest magnitude.
-NKAT_VECTORISED float encode_block(const float* x, std::int64_t size, std::uint8_t* codes) {
-  float largest = 0;
-  for (std::int64_t i = 0; i < size; ++i) largest = std::max(largest, std::fabs(x[i]));
-  const float inverse = 1 / largest;
-  const float factor = std::isfinite(inverse) ? inverse : 0.0f;
+// A code is the number of midpoints below the entry. inverse: of the columns' scales. Returns the block's largest
+// magnitude, rounded.
+NKAT_VECTORISED at::BFloat16 encode_block(const float* x, const float* inverse, std::int64_t size,
+                                          std::uint8_t* codes) {
+  float scaled[kNf4Block], largest = 0;
+  for (std::int64_t i = 0; i < size; ++i) scaled[i] = x[i] * inverse[i];
+  for (std::int64_t i = 0; i < size; ++i) largest = std::max(largest, std::fabs(scaled[i]));
+  at::BFloat16 scale;
+  round_to(largest, scale);
+  const float over = 1 / widen(scale);
+  const float factor = std::isfinite(over) ? over : 0.0f;
   std::int32_t levels[kNf4Block] = {};
   for (const float midpoint : kMidpoints.between) {
-    for (std::int64_t i = 0; i < size; ++i) levels[i] += x[i] * factor > midpoint ? 1 : 0;
+    for (std::int64_t i = 0; i < size; ++i) levels[i] += scaled[i] * factor > midpoint ? 1 : 0;
   }
   for (std::int64_t i = 0; i < size; i += 2) codes[i / 2] = static_cast<std::uint8_t>(levels[i] * 16 + levels[i + 1]);
-  return largest;
+  return scale;
 }
 
-NKAT_VECTORISED void decode_block(const std::uint8_t* codes, std::int64_t size, float scale, float* out) {
+NKAT_VECTORISED void decode_block(const std::uint8_t* codes, std::int64_t size, float scale, const float* columns,
+                                  float* out) {
   for (std::int64_t i = 0; i < size; i += 2) {
     const float* const pair = kPairs.of[codes[i / 2]];
-    out[i] = pair[0] * scale;
-    out[i + 1] = pair[1] * scale;
+    out[i] = pair[0] * scale * columns[i];
+    out[i + 1] = pair[1] * scale * columns[i + 1];
   }
 }
 
@@ -58,15 +64,17 @@ NKAT_VECTORISED void decode_block(const std::uint8_t* codes, std::int64_t size, 
 
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows) {
   const std::int64_t columns = rows.size(1), blocks = matrix.scales.size(1);
+  const at::Tensor inverse = matrix.column_scales.reciprocal();
   const auto* const x = rows.const_data_ptr<float>();
+  const auto* const factors = inverse.const_data_ptr<float>();
   auto* const codes = matrix.codes.mutable_data_ptr<std::uint8_t>() + first_row * columns / 2;
-  auto* const scales = matrix.scales.mutable_data_ptr<float>() + first_row * blocks;
+  auto* const scales = matrix.scales.mutable_data_ptr<at::BFloat16>() + first_row * blocks;
   at::parallel_for(0, rows.size(0), kGrainRows, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t block = 0; block < blocks; ++block) {
-        const std::int64_t at = row * columns + block * kNf4Block;
-        const std::int64_t size = std::min(kNf4Block, columns - block * kNf4Block);
-        scales[row * blocks + block] = encode_block(x + at, size, codes + at / 2);
+        const std::int64_t column = block * kNf4Block, at = row * columns + column;
+        const std::int64_t size = std::min(kNf4Block, columns - column);
+        scales[row * blocks + block] = encode_block(x + at, factors + column, size, codes + at / 2);
       }
     }
   });
@@ -74,9 +82,10 @@ void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows)
 
 at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile) {
   const std::int64_t columns = matrix.columns(), blocks = matrix.scales.size(1);
-  at::Tensor out = at::empty({tile.count, tile.width}, matrix.scales.options());
+  at::Tensor out = at::empty({tile.count, tile.width}, matrix.column_scales.options());
   const auto* const codes = matrix.codes.const_data_ptr<std::uint8_t>();
-  const auto* const scales = matrix.scales.const_data_ptr<float>();
+  const auto* const scales = matrix.scales.const_data_ptr<at::BFloat16>();
+  const auto* const factors = matrix.column_scales.const_data_ptr<float>();
   auto* const values = out.mutable_data_ptr<float>();
   at::parallel_for(0, tile.count, kGrainRows, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
@@ -84,7 +93,8 @@ at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile) {
       for (std::int64_t done = 0; done < tile.width; done += kNf4Block) {
         const std::int64_t column = tile.column + done;
         decode_block(codes + (source * columns + column) / 2, std::min(kNf4Block, tile.width - done),
-                     scales[source * blocks + column / kNf4Block], values + row * tile.width + done);
+                     widen(scales[source * blocks + column / kNf4Block]), factors + column,
+                     values + row * tile.width + done);
       }
     }
   });

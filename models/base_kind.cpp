@@ -3,14 +3,14 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "layers/product_tiles.h"
 
 namespace nkat::models {
 
 const char* const kBaseHelp =
-    "how the frozen matrices are held: safe, as numbers; balanced, as 8-bit integers with row scales; aggressive, "
-    "gate_up_proj in four bits (NF4) and the others as 8-bit integers. For Phi-3.5-mini 7.12, 3.75 and 3.09 GiB. "
-    "Exports "
-    "merge into the original weights";
+    "how the frozen matrices are held: safe, as numbers; balanced, as 8-bit integers; aggressive, gate_up_proj in four "
+    "bits (NF4) and the others as 8-bit integers. nkat plan says what each takes. Exports merge into the original "
+    "weights";
 
 const std::vector<std::string>& base_kind_names() {
   static const std::vector<std::string> names = {"safe", "balanced", "aggressive"};  // in the order of BaseKind
@@ -33,16 +33,9 @@ const MatrixForm& BaseForms::of(MatrixRole role) const {
   }
 }
 
-// By the cosine of the adapter's gradient to that of the dense base, lowest layer, on the demo model (M; W) and on the
-// same model with three channels of each input 20 to 60 times larger (M; W):
-//   8 bits, one term                   0.999; 0.998    0.788; 0.671
-//   8 bits, two terms for the input    0.999; 0.998    0.988; 0.979    and 0.988; 0.979 with two for the gradient
-//   gate_up in NF4, the rest in 8      0.979; 0.967    0.836; 0.765    (on 16 other samples: 0.977; 0.946)
-//   gate_up and down in NF4            0.962; 0.937
-//   all but down in NF4                0.937; 0.882
-//   all in NF4                         0.928; 0.863
-// So inputs take two terms, and what is to stay near 0.95 has NF4 in gate_up alone, 44 % of the weights. On a random
-// model of hidden size 768 and 8 layers the second row gives 0.998; 0.998.
+// Chosen by the cosine of the adapter's gradient to that of the dense base (layers/MEASURED.md): an input rounded in
+// one term loses what stands beside a large channel, a gradient does not; NF4 in more than gate_up, 44 % of the
+// weights, leaves less than 0.95.
 BaseForms forms_of(BaseKind kind) {
   using Storage = MatrixForm::Storage;
   const MatrixForm int8{.storage = Storage::kInt8, .input_terms = 2, .gradient_terms = 1};
@@ -64,8 +57,11 @@ std::vector<MatrixShape> layer_matrices(const Phi3Config& config) {
 double matrix_bytes(const MatrixShape& shape, const MatrixForm& form, std::int64_t element_bytes) {
   const auto rows = static_cast<double>(shape.rows), columns = static_cast<double>(shape.columns);
   switch (form.storage) {
-    case MatrixForm::Storage::kInt8: return rows * (columns + 4);
-    case MatrixForm::Storage::kNf4: return rows * (columns / 2 + 4 * static_cast<double>((shape.columns + 63) / 64));
+    case MatrixForm::Storage::kInt8: return rows * (columns + 4) + 4 * columns;
+    case MatrixForm::Storage::kNf4:
+      return rows *
+                 (columns / 2 + 2 * static_cast<double>((shape.columns + layers::kNf4Block - 1) / layers::kNf4Block)) +
+             4 * columns;
     default: return rows * columns * static_cast<double>(element_bytes);
   }
 }

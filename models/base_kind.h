@@ -12,8 +12,8 @@ namespace nkat::models {
 
 enum class BaseKind {
   kSafe,        // numbers of the type that computes
-  kBalanced,    // 8-bit integers, one scale a row
-  kAggressive,  // gate_up in NF4, one scale each 64 weights; the others as balanced
+  kBalanced,    // 8-bit integers, one scale a row and one a column
+  kAggressive,  // gate_up in NF4, one scale each 32 weights; the others as balanced
 };
 
 extern const char* const kBaseHelp;  // of the option

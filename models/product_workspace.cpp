@@ -38,6 +38,12 @@ double widened_workspace(const Sides& sides, const PlanRequest& request) {
   return 4 * tokens * sides.inputs + busy_threads(sides.outputs, request) * (panel_bytes(sides) + tile);
 }
 
+// Depths of rows and tile in float32, their product, and it again as integers.
+double float_sums_bytes(const Sides& sides, double rows, double columns) {
+  const double depth = std::min(sides.inputs, static_cast<double>(kInt8FloatDepth));
+  return 4 * std::max(depth * (rows + columns) + rows * columns, 2 * rows * columns);
+}
+
 // Rows in 8-bit terms, and the int32 sums of a tile.
 double int8_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
   const auto tokens = static_cast<double>(request.micro_batch_rows());
@@ -45,7 +51,9 @@ double int8_workspace(const MatrixForm& form, const Sides& sides, const PlanRequ
   const double steps =
       request.on_gpu ? kInt8StepBytes * std::min(tokens * sides.inputs, static_cast<double>(kInt8EntriesAtOnce)) : 0;
   const auto terms = static_cast<double>(std::max(form.input_terms, form.gradient_terms));
-  return terms * tokens * sides.inputs + std::max(steps, tokens * columns * (terms * 4 + (request.on_gpu ? 4 : 0)));
+  const double in_float = request.int8_in_float ? float_sums_bytes(sides, terms * tokens, columns) : 0;
+  return terms * tokens * sides.inputs +
+         std::max(steps, tokens * columns * (terms * 4 + (request.on_gpu ? 4 : 0)) + in_float);
 }
 
 // A tile of numbers, on a CPU with input and result of the tile in float32.

@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "core/signals.h"
 #include "data/safetensors.h"
+#include "layers/column_scales.h"
 #include "models/checkpoint_check.h"
 
 namespace nkat::models {
@@ -33,6 +34,7 @@ void check_finite(const at::Tensor& tensor, const std::string& name, const std::
 }
 
 constexpr std::int64_t kDensePiece = 512 << 20, kQuantisedPiece = 16 << 20;  // bytes of float32
+constexpr std::int64_t kJudgedRows = 512;
 
 class Loader {
  public:
@@ -71,12 +73,27 @@ class Loader {
  private:
   template <typename Matrix>
   Matrix quantise(const std::string& name, Matrix matrix) {
+    matrix.column_scales.copy_(layers::column_scales(spread_rows(name).to(options_.device())));
     for_each_piece(name, kQuantisedPiece, [&](std::int64_t first, const at::Tensor& rows) {
       const at::Tensor wide = rows.to(options_.device(), at::kFloat);
       check_finite(wide, name, where_);
       layers::set_rows(matrix, first, wide);
     });
     return matrix;
+  }
+
+  // Rows of the stored tensor at even distances, as many as a column is judged by.
+  at::Tensor spread_rows(const std::string& name) {
+    const auto [file, info] = *folder_.find(name);
+    const std::span<const std::byte> bytes = file->bytes(*info);
+    const std::int64_t rows = info->shape[0], columns = info->shape[1], step = (rows + kJudgedRows - 1) / kJudgedRows;
+    at::Tensor chosen = at::empty({(rows + step - 1) / step, columns}, stored_type(*info));
+    const std::size_t row_bytes = bytes.size() / static_cast<std::size_t>(rows);
+    auto* target = static_cast<std::byte*>(chosen.data_ptr());
+    for (std::int64_t row = 0; row < rows; row += step, target += row_bytes) {
+      std::memcpy(target, bytes.data() + static_cast<std::size_t>(row) * row_bytes, row_bytes);
+    }
+    return chosen;
   }
 
   // Whole rows of the stored tensor, so many that they take `most` bytes in float32, or one.

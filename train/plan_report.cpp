@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "layers/int8_sums.h"
 #include "layers/widened_product.h"
 
 namespace nkat::train {
@@ -113,6 +114,7 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
                               .first_adapter_layer = config.first_adapter_layer,
                               .on_gpu = on_gpu,
                               .widened = !on_gpu && element_bytes == 2 && layers::cpu::bf16_products_are_slow(),
+                              .int8_in_float = !on_gpu && layers::int8_products_saturate(),
                               .threads = at::get_num_threads(),
                               .budget_bytes = config.vram_budget_gib * kGiB};
   request.packed_tokens = packed_tokens(model, config, request);

@@ -29,7 +29,7 @@ void declare_gain_options(OptionList& options, ValidateConfig& config) {
 }
 
 // An option that would be ignored is a mistake.
-void check_gain_options(const ValidateConfig& config, bool tasks_given, std::vector<std::string>& complaints) {
+void check_gain_options(const ValidateConfig& config, const OptionList& options, std::vector<std::string>& complaints) {
   struct Rule {
     bool given;
     const char* option;
@@ -37,12 +37,16 @@ void check_gain_options(const ValidateConfig& config, bool tasks_given, std::vec
     const char* needs;
   };
   const bool model = !config.model_path.empty(), held_out = !config.validation_data.empty();
+  const bool tasks_given = options.given("tasks");
   const bool loss = config.has_task("loss"), decision = config.has_task("decision"), math = config.has_task("math");
   for (const Rule& rule : {
            Rule{tasks_given, "tasks", model, "--model-path, the base model of the run"},
            Rule{held_out, "validation-data", model, "--model-path, the base model of the run"},
            Rule{!config.general_data.empty(), "general-data", model, "--model-path, the base model of the run"},
            Rule{!config.reasoning_data.empty(), "reasoning-data", model, "--model-path, the base model of the run"},
+           Rule{options.given("precision"), "precision", model, "--model-path, the base model of the run"},
+           Rule{options.given("device"), "device", model, "--model-path, the base model of the run"},
+           Rule{options.given("base"), "base", model, "--model-path, the base model of the run"},
            Rule{config.ablate == "layers", "ablate", held_out && loss, "--validation-data and the task loss"},
            Rule{held_out && model, "validation-data", loss || decision, "one of the tasks loss and decision"},
            Rule{!config.general_data.empty() && model, "general-data", loss, "the task loss"},
@@ -55,7 +59,7 @@ void check_gain_options(const ValidateConfig& config, bool tasks_given, std::vec
   }
 }
 
-std::vector<std::string> wrong_combinations(const ValidateConfig& config, bool tasks_given) {
+std::vector<std::string> wrong_combinations(const ValidateConfig& config, const OptionList& options) {
   std::vector<std::string> complaints;
   if (!config.require.empty() &&
       std::ranges::none_of(kVerdicts, [&](Verdict v) { return verdict_name(v) == config.require; })) {
@@ -66,7 +70,7 @@ std::vector<std::string> wrong_combinations(const ValidateConfig& config, bool t
     if (task != "loss" && task != "decision" && task != "math")
       complaints.push_back(fmt::format("--tasks: loss, decision or math was expected, found '{}'", task));
   }
-  check_gain_options(config, tasks_given, complaints);
+  check_gain_options(config, options, complaints);
   return complaints;
 }
 
@@ -93,7 +97,7 @@ void declare_options(OptionList& options, ValidateConfig& config) {
   options.add("seed", config.seed, {.help = "of the bootstrap", .value = "N", .minimum = 0});
   declare_gain_options(options, config);
   declare_thresholds(options, config.thresholds);
-  options.add_check([&config, &options] { return wrong_combinations(config, options.given("tasks")); });
+  options.add_check([&config, &options] { return wrong_combinations(config, options); });
 }
 
 }  // namespace nkat::validation

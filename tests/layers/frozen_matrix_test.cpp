@@ -27,8 +27,8 @@ TEST(FrozenMatrix, KnowsItsSidesAndItsBytesInEveryForm) {
     EXPECT_EQ(matrix.columns(), 64);
   }
   EXPECT_EQ(dense.bytes(), 4u * 16 * 64);
-  EXPECT_EQ(int8.bytes(), 16u * (64 + 4));
-  EXPECT_EQ(nf4.bytes(), 16u * (32 + 4));
+  EXPECT_EQ(int8.bytes(), 16u * (64 + 4) + 4 * 64);
+  EXPECT_EQ(nf4.bytes(), 16u * (32 + 4) + 4 * 64);
   EXPECT_EQ(FrozenMatrix().rows() + FrozenMatrix().columns(), 0);
 }
 

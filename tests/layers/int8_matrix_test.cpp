@@ -29,27 +29,36 @@ const std::vector<std::int64_t> kTokenCounts = {0, 1, 31, 33};
 
 Int8Matrix quantised(const at::Tensor& w, Int8Terms terms) {
   Int8Matrix matrix = empty_int8_matrix(w.size(0), w.size(1), w.device(), terms);
+  matrix.column_scales.copy_(at::linspace(0.1, 3, w.size(1)));
   set_rows(matrix, 0, w.narrow(0, 0, 8));
   set_rows(matrix, 8, w.narrow(0, 8, w.size(0) - 8));
   return matrix;
 }
 
 at::Tensor widened(const Int8Matrix& matrix) {
-  return matrix.values.to(at::kDouble) * matrix.scales.to(at::kDouble).unsqueeze(1);
+  return matrix.values.to(at::kDouble) * matrix.scales.to(at::kDouble).unsqueeze(1) * matrix.column_scales;
 }
 
 // Rounding x by rows moves an entry by half a step at most: half of max|row| / 127, or 1/254 of that with two terms.
-// 1e-5 of it for the float32 operations on the way.
+// The scale, its inverse, x by a column's factor and x by the inverse are float32, each off by at most 2^-24 of itself,
+// what is left for a second term by 2^-24 of half a step more.
 at::Tensor input_error(const at::Tensor& x, std::int64_t terms) {
   const at::Tensor largest = std::get<0>(x.to(at::kDouble).abs().max(1, true));
-  return largest / 127 * (terms == 1 ? 0.5 : 0.5 / 254) + 1e-5 * largest;
+  return largest * ((terms == 1 ? 0.5 : 0.5 / 254) / 127 + 5 * 0x1p-24);
 }
 
-// |y - x W^T| for the W that is held: sum over k of the error of x times |W|, and the result's own rounding.
+// The integers that rows stand for, in steps of their last term.
+at::Tensor steps_of(const Int8Rows& rows) {
+  const at::Tensor first = rows.values.narrow(0, 0, rows.scales.size(0)).to(at::kInt);
+  return rows.terms == 1 ? first : 254 * first + rows.values.narrow(0, rows.scales.size(0), rows.scales.size(0));
+}
+
+// |y - x W| for the W that is held: sum over k of the error of x times |W|, at most seven float32 operations on the sum
+// (two conversions, 1/254, the addition, the three scales), and the result's own rounding.
 void expect_within_bound(const at::Tensor& y, const at::Tensor& x, const at::Tensor& w, std::int64_t terms) {
-  const at::Tensor exact = x.to(at::kDouble).mm(w);
-  const at::Tensor bound = input_error(x, terms) * w.abs().sum(0) +
-                           unit_in_the_last_place(y.scalar_type()) * exact.abs() + 1e-6 * exact.abs().max();
+  const at::Tensor wide = x.to(at::kDouble), exact = wide.mm(w);
+  const at::Tensor bound = input_error(x, terms) * w.abs().sum(0) + 7 * 0x1p-24 * wide.abs().mm(w.abs()) +
+                           unit_in_the_last_place(y.scalar_type()) / 2 * exact.abs();
   EXPECT_LE((y.to(at::kDouble) - exact).abs().sub(bound).max().item<double>(), 0) << y.scalar_type() << terms;
 }
 
@@ -60,8 +69,11 @@ class Int8MatrixOf : public ::testing::TestWithParam<at::ScalarType> {
 
 TEST_P(Int8MatrixOf, AWeightIsHalfAStepOffAtMost) {
   const at::Tensor w = random({kRows, kColumns});
-  const at::Tensor step = std::get<0>(w.to(at::kDouble).abs().max(1, true)) / 127;
-  EXPECT_LE(((widened(quantised(w, {})) - w.to(at::kDouble)).abs() / step).max().item<double>(), 0.5 + 1e-4);
+  const Int8Matrix matrix = quantised(w, {});
+  const at::Tensor scaled = w.to(at::kDouble) / matrix.column_scales;
+  const at::Tensor step = std::get<0>(scaled.abs().max(1, true)) / 127;
+  const at::Tensor off = (widened(matrix) / matrix.column_scales - scaled).abs() / step;
+  EXPECT_LE(off.max().item<double>(), 0.5 + 5 * 127 * 0x1p-24);  // float32 operations, each on at most 127 steps
 }
 
 TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
@@ -75,9 +87,10 @@ TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
       ASSERT_EQ(dx.sizes(), at::IntArrayRef({tokens, kColumns}));
       EXPECT_EQ(y.scalar_type(), GetParam());
       if (tokens == 0) continue;
-      expect_within_bound(y, x, widened(matrix).t(), terms);
-      // The gradient meets the row scales before it is rounded, the integers after.
-      expect_within_bound(dx, dy.to(at::kDouble) * matrix.scales, matrix.values.to(at::kDouble), terms);
+      // x meets the column scales before it is rounded, the gradient the row scales.
+      const at::Tensor values = matrix.values.to(at::kDouble);
+      expect_within_bound(y, x.to(at::kDouble) * matrix.column_scales, values.t() * matrix.scales, terms);
+      expect_within_bound(dx, dy.to(at::kDouble) * matrix.scales, values * matrix.column_scales, terms);
     }
   }
 }
@@ -129,8 +142,8 @@ TEST_P(Int8MatrixOf, TheLoopsAgreeWithPlainOperations) {
     Int8Rows slow{at::empty_like(fast.values), at::empty_like(fast.scales), terms};
     plain::quantize_rows_into(x, factors, slow);
     EXPECT_TRUE(at::equal(fast.scales, slow.scales));
-    // A fused multiply-add may take the other side of a tie, in the second term a step more.
-    EXPECT_LE(max_error(fast.values.narrow(0, 0, 33), slow.values.narrow(0, 0, 33)), 1);
+    // What both terms stand for, in steps of the last one: a fused multiply-add may take the other side of a tie.
+    EXPECT_LE(max_error(steps_of(fast), steps_of(slow)), 1);
     const at::Tensor sums = at::randint(-1000000, 1000000, {fast.values.size(0), 40}, at::kInt);
     at::Tensor y = at::empty({33, 40}, GetParam()), twin = at::empty_like(y);
     scale_sums_into(sums, fast, factors.narrow(0, 0, 40), y);

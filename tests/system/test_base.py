@@ -1,17 +1,20 @@
 """`--base balanced|aggressive`: gradients and loss beside the safe base, and what must not notice the difference."""
 import json
 import subprocess
+import sys
 
 import pytest
 import safetensors.torch
 import torch
 import training
 
+sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
+from bench_parts.outlier_channels import make_outlier_model  # noqa: E402
+
 MODEL = training.DEMO / "model"
 KINDS = ["balanced", "aggressive"]
-# Of the gradient by the adapter's M and W to that of the safe base, layer by layer. What is wanted is 0.95 for W, too: the
-# lowest layer reaches 0.946 to 0.967, by samples.
-LEAST_COSINE = {("balanced", "M"): 0.99, ("balanced", "W"): 0.99, ("aggressive", "M"): 0.95, ("aggressive", "W"): 0.93}
+# Of the gradient by the adapter's M and W to that of the safe base, layer by layer.
+LEAST_COSINE = {"balanced": 0.99, "aggressive": 0.95}
 # Of the held-out loss to that of a safe run.
 LOSS_CHANGE = {"balanced": 0.02, "aggressive": 0.05}
 STEPS = 60
@@ -48,22 +51,23 @@ def held_out(run):
     return [line["validation_loss"] for line in training.lines(run) if line.get("validation_loss") is not None][-1]
 
 
-def gradients(nkat_path, adapter, data, precision, *bases):
-    words = [nkat_path.parent / "tests" / "support" / "nkat_base_gradients", MODEL, adapter, data, "160", precision, *bases]
+def gradients(nkat_path, model, adapter, data, precision, *bases):
+    words = [nkat_path.parent / "tests" / "support" / "nkat_base_gradients", model, adapter, data, "160", precision, *bases]
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return {row["base"]: row for row in map(json.loads, done.stdout.splitlines())}
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_gradients_point_where_those_of_the_safe_base_do(nkat_path, runs, tmp_path, precision):
+@pytest.mark.parametrize("model, precision", [("demo", "bf16"), ("demo", "fp32"), ("outlier channels", "bf16")])
+def test_gradients_point_where_those_of_the_safe_base_do(nkat_path, runs, tmp_path, model, precision):
     data = training.first_lines(training.DEMO / "train.jsonl", tmp_path / "data.jsonl", 16)
     adapter = runs / "safe" / "checkpoints" / f"step-{STEPS - 20:06d}"
-    rows = gradients(nkat_path, adapter, data, precision, *KINDS)
+    folder = MODEL if model == "demo" else make_outlier_model(MODEL, tmp_path / "model")
+    rows = gradients(nkat_path, folder, adapter, data, precision, *KINDS)
     for base in KINDS:
         for what in ("M", "W"):
-            print(f"\n{precision} {base} {what}: " + " ".join(f"{cosine:.4f}" for cosine in rows[base][what]), end="")
-            assert len(rows[base][what]) == 6 and min(rows[base][what]) >= LEAST_COSINE[base, what]
+            print(f"\n{model}, {precision}, {base} {what}: " + " ".join(f"{cosine:.4f}" for cosine in rows[base][what]), end="")
+            assert len(rows[base][what]) == 6 and min(rows[base][what]) >= LEAST_COSINE[base]
 
 
 @pytest.mark.parametrize("base", KINDS)

@@ -211,6 +211,8 @@ def test_gain_is_measured_with_the_model(run, validate, tmp_path):
 WRONG = [
     (["--require", "open"], 2, "found 'open'"),
     (["--validation-data", "x.jsonl"], 2, "needs --model-path"),
+    (["--base", "balanced"], 2, "--base needs --model-path"),
+    (["--precision", "fp32"], 2, "--precision needs --model-path"),
     (["--tasks", "poetry"], 2, "found 'poetry'"),
     (["--output-report", "missing/report.md"], 3, "does not exist"),
     (["--output-report", "report.txt"], 2, ".md, .html, .json"),
