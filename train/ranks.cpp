@@ -25,6 +25,21 @@ std::string first_line(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
+// Runs what talks through the store.
+template <class Talk>
+auto tell(const RankEnvironment& environment, const Talk& talk) -> decltype(talk()) {
+  try {
+    return talk();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw DeviceError(fmt::format(
+        "{}, which keeps what the ranks tell each other at {}:{}, is gone ({}). Its own message says why; the same "
+        "command goes on from the newest checkpoint",
+        environment.store_is_there ? "torchrun" : "rank 0", environment.address, environment.port, first_line(error)));
+  }
+}
+
 StorePointer open_store(const RankEnvironment& environment) {
   c10d::TCPStoreOptions options;
   options.port = environment.port;
@@ -65,13 +80,11 @@ struct Ranks::Connection {
   at::Device device{at::kCPU};
   std::int64_t texts = 0;  // passed on so far
 
-  // Runs what talks to the others.
+  // Runs what talks through the process group.
   template <class Talk>
   auto talk(const Ranks& ranks, const Talk& talk) -> decltype(talk()) {
     try {
       return talk();
-    } catch (const Error&) {
-      throw;
     } catch (const std::exception& error) {
       // Its threads still wait for the ranks that are left, and taking it down would wait for them.
       if (group) static_cast<void>(group.release());
@@ -93,8 +106,9 @@ Ranks::Ranks(const RankEnvironment& environment, std::chrono::seconds timeout)
   if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
   RankRoll::Patience patience;
   patience.silent_seconds = std::min(patience.silent_seconds, static_cast<int>(timeout.count()));
-  connection_ =
-      std::unique_ptr<Connection>(new Connection{RankRoll(open_store(environment_), rank(), size(), patience)});
+  const StorePointer store = open_store(environment_);
+  connection_ = std::unique_ptr<Connection>(
+      new Connection{tell(environment_, [&] { return RankRoll(store, rank(), size(), patience); })});
 }
 
 std::vector<std::string> Ranks::from_ranks(const std::string& text, const std::vector<int>& ranks) {
@@ -102,7 +116,7 @@ std::vector<std::string> Ranks::from_ranks(const std::string& text, const std::v
   const std::string name = fmt::format("text/{}", connection_->texts++);
   std::vector<std::string> keys;
   for (const int rank : ranks) keys.push_back(fmt::format("{}/{}", name, rank));
-  return connection_->talk(*this, [&] {
+  return tell(environment_, [&] {
     if (std::find(ranks.begin(), ranks.end(), rank()) != ranks.end())
       connection_->roll.post(fmt::format("{}/{}", name, rank()), text);
     return connection_->roll.wait_for(keys);
@@ -119,12 +133,12 @@ std::vector<std::string> Ranks::from_all(const std::string& text) {
 
 void Ranks::wait_for_first_of_machine() {
   if (!connection_ || environment_.local_rank == 0) return;
-  connection_->talk(*this, [&] { connection_->roll.wait_for({fmt::format("prepared/{}", environment_.machine)}); });
+  tell(environment_, [&] { connection_->roll.wait_for({fmt::format("prepared/{}", environment_.machine)}); });
 }
 
 void Ranks::let_others_go_on() {
   if (!connection_ || environment_.local_rank != 0) return;
-  connection_->talk(*this, [&] { connection_->roll.post(fmt::format("prepared/{}", environment_.machine), ""); });
+  tell(environment_, [&] { connection_->roll.post(fmt::format("prepared/{}", environment_.machine), ""); });
 }
 
 void Ranks::open_group(at::Device device) {
@@ -171,7 +185,7 @@ void Ranks::leave_together() {
     return;
   }
   // Only who may keep the store has to stay: it is gone with its process.
-  connection_->talk(*this, [&] {
+  tell(environment_, [&] {
     connection_->roll.leave();
     connection_->roll.post(fmt::format("left/{}", rank()), "");
     if (rank() != 0) return;
