@@ -179,14 +179,14 @@ std::vector<std::vector<std::uint64_t>> Ranks::gather(const std::vector<std::uin
 
 void Ranks::leave_together() {
   if (!connection_) return;
+  // First, since who keeps the store may be gone as soon as all have met.
+  tell(environment_, [&] { connection_->roll.leave(); });
   if (connection_->group) {
     gather({0});
-    connection_->roll.leave();
     return;
   }
   // Only who may keep the store has to stay: it is gone with its process.
   tell(environment_, [&] {
-    connection_->roll.leave();
     connection_->roll.post(fmt::format("left/{}", rank()), "");
     if (rank() != 0) return;
     std::vector<std::string> all;

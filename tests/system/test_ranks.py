@@ -34,9 +34,9 @@ def start(nkat_path, tmp_path, words):
     """start(size, faults={rank: "nan@2"}, own={rank: dict(option=value)}, option=value) starts ranks in tmp_path/run."""
     started = []
 
-    def start_ranks(size, faults={}, own={}, **changes):
+    def start_ranks(size, faults={}, own={}, machines=False, **changes):
         of_rank = {rank: words(tmp_path / "run", **{**changes, **more}) for rank, more in own.items()}
-        started.append(rank_processes.Ranks(nkat_path, tmp_path, size, words(tmp_path / "run", **changes), faults, of_rank))
+        started.append(rank_processes.Ranks(nkat_path, tmp_path, size, words(tmp_path / "run", **changes), faults, of_rank, machines))
         return started[-1]
 
     yield start_ranks
@@ -132,8 +132,8 @@ def test_shuffled_targets_do_not_depend_on_the_ranks(start, nkat, tmp_path, word
     assert_same_up_to_rounding(tmp_path / "run", tmp_path / "alone", "3 ranks, shuffled targets")
 
 
-def test_two_ranks_repeat_bit_for_bit(start, tmp_path, two_ranks):
-    assert start(2).wait() == [0, 0]
+def test_two_ranks_of_two_machines_repeat_those_of_one_bit_for_bit(start, tmp_path, two_ranks):
+    assert start(2, machines=True).wait() == [0, 0]
     training.assert_same_run(tmp_path / "run", two_ranks)
 
 
