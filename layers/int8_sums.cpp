@@ -1,6 +1,7 @@
 #include "layers/int8_sums.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_int_mm.h>
 
 #include "layers/check.h"
 #include "layers/product_tiles.h"

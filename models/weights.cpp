@@ -23,14 +23,16 @@ using data::TensorInfo;
 
 bool is_ignored(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
 
-void check_finite(const at::Tensor& tensor, const std::string& name, const std::string& where) {
+std::int64_t count_not_finite(const at::Tensor& tensor) {
   const at::ScalarType wide = tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  if (std::isfinite(tensor.sum(wide).item<double>())) return;
-  const auto wrong = (tensor.numel() - at::isfinite(tensor).sum().item<std::int64_t>());
-  if (wrong > 0) {
-    throw FormatError(fmt::format("{}: tensor {} holds {} values that are NaN or infinite; the checkpoint is damaged",
-                                  where, name, wrong));
-  }
+  if (std::isfinite(tensor.sum(wide).item<double>())) return 0;
+  return tensor.numel() - at::isfinite(tensor).sum().item<std::int64_t>();
+}
+
+void require_all_finite(std::int64_t wrong, const std::string& name, const std::string& where) {
+  if (wrong == 0) return;
+  throw FormatError(fmt::format("{}: tensor {} holds {} values that are NaN or infinite; the checkpoint is damaged",
+                                where, name, wrong));
 }
 
 constexpr std::int64_t kDensePiece = 512 << 20, kQuantisedPiece = 16 << 20;  // bytes of float32
@@ -51,7 +53,7 @@ class Loader {
     for_each_piece(name, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
       result.narrow(0, first, rows.size(0)).copy_(rows);
     });
-    check_finite(result, name, where_);
+    require_all_finite(count_not_finite(result), name, where_);
     return result;
   }
 
@@ -74,11 +76,13 @@ class Loader {
   template <typename Matrix>
   Matrix quantise(const std::string& name, Matrix matrix) {
     matrix.column_scales.copy_(layers::column_scales(spread_rows(name).to(options_.device())));
+    std::int64_t wrong = 0;
     for_each_piece(name, kQuantisedPiece, [&](std::int64_t first, const at::Tensor& rows) {
       const at::Tensor wide = rows.to(options_.device(), at::kFloat);
-      check_finite(wide, name, where_);
-      layers::set_rows(matrix, first, wide);
+      wrong += count_not_finite(wide);
+      if (wrong == 0) layers::set_rows(matrix, first, wide);
     });
+    require_all_finite(wrong, name, where_);
     return matrix;
   }
 

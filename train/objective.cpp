@@ -1,5 +1,7 @@
 #include "train/objective.h"
 
+#include <torch/csrc/autograd/autograd.h>
+
 #include "layers/product_tiles.h"
 #include "layers/recompute.h"
 #include "layers/token_loss.h"

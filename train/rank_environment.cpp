@@ -43,8 +43,8 @@ std::optional<RankEnvironment> rank_environment() {
   environment.rank = number("RANK", {0, environment.size - 1});
   environment.local_size = number("LOCAL_WORLD_SIZE", {1, environment.size});
   environment.local_rank = number("LOCAL_RANK", {0, environment.local_size - 1});
-  environment.machine = number("GROUP_RANK", {0, environment.size - 1}, 0);
-  environment.restart = number("TORCHELASTIC_RESTART_COUNT", {0, 1 << 30}, 0);
+  const std::optional<int> only_machine = environment.one_machine() ? std::optional(0) : std::nullopt;
+  environment.machine = number("GROUP_RANK", {0, environment.size - 1}, only_machine);
   environment.port = static_cast<std::uint16_t>(number("MASTER_PORT", {1, 65535}));
   const char* address = std::getenv("MASTER_ADDR");
   if (address == nullptr || *address == '\0') refuse("MASTER_ADDR", "a host name or address", address);

@@ -1,7 +1,8 @@
 // Which rank of a data-parallel run this process is, as torchrun tells it:
 //   torchrun --no-python --nproc-per-node N build/nkat train ...
-// Read from RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT (all needed), and GROUP_RANK,
-// TORCHELASTIC_RESTART_COUNT and TORCHELASTIC_USE_AGENT_STORE (optional). Any other launcher may set the same.
+// Read from RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT (all needed), GROUP_RANK (the
+// number of the machine; needed when there are several) and TORCHELASTIC_USE_AGENT_STORE (optional). Any other launcher
+// may set the same.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,6 @@ struct RankEnvironment {
   int local_rank = 0;  // among the ranks of this machine
   int local_size = 1;
   int machine = 0;
-  int restart = 0;  // how many times torchrun has started the ranks again
   std::string address = "";
   std::uint16_t port = 0;
   bool store_is_there = false;  // torchrun keeps the key-value store; otherwise rank 0 does

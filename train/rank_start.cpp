@@ -4,8 +4,8 @@
 
 #include "core/json.h"
 #include "core/sha256.h"
+#include "core/version.h"
 #include "models/runtime.h"
-#include "train/window_result.h"
 
 namespace nkat::train {
 namespace {
@@ -19,6 +19,15 @@ std::array<at::Tensor, 6> tensors_of(const TrainerState& state) {
   return {state.adapter.weight,           state.adapter.alpha,
           optimizer.first_moment.weight,  optimizer.first_moment.alpha,
           optimizer.second_moment.weight, optimizer.second_moment.alpha};
+}
+
+Json what_must_agree(const TrainConfig& config) {
+  Json json{{"version of nkat", kVersion}};
+  json.update(to_json(config));
+  for (const char* of_a_machine : {"device", "model_path", "train_data", "validation_data", "output_dir",
+                                   "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"})
+    json.erase(of_a_machine);
+  return json;
 }
 
 }  // namespace
@@ -58,22 +67,29 @@ std::optional<Json> share_json(Ranks& ranks, const std::optional<Json>& json) {
 
 bool share_flag(Ranks& ranks, bool flag) { return ranks.from_first(flag ? "1" : "") == "1"; }
 
-void require_same_run(Ranks& ranks, const TrainConfig& config, const RunIdentity& identity) {
+void require_same_run(Ranks& ranks, const TrainConfig& config, const RunIdentity& identity,
+                      const std::string& validation_sha256) {
   if (ranks.size() == 1) return;
-  Json options = to_json(config);
-  for (const char* of_a_machine : {"device", "model_path", "train_data", "validation_data", "output_dir",
-                                   "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"})
-    options.erase(of_a_machine);
-  const auto words = ranks.gather({first_word(sha256_hex(options.dump())), first_word(identity.data_sha256),
-                                   first_word(identity.base.base_sha256),
-                                   config.validation_sha256.empty() ? 0 : first_word(config.validation_sha256)});
-  constexpr std::array<const char*, 4> kNames = {"the options", "the training data", "the base model",
-                                                 "the validation data"};
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    std::vector<std::uint64_t> column;
-    for (const auto& of_rank : words) column.push_back(of_rank[i]);
-    require_same_word(column, kNames[i]);
+  Json mine = what_must_agree(config);
+  mine["training data"] = identity.data_sha256;
+  mine["validation data"] = validation_sha256.empty() ? "none" : validation_sha256;
+  mine["base model"] = identity.base.base_sha256;
+  const std::vector<std::string> texts = ranks.from_all(mine.dump());
+  const Json first = parse_json(texts.front(), "what rank 0 trains");
+  std::vector<std::string> differences;
+  for (std::size_t rank = 1; rank < texts.size(); ++rank) {
+    const Json other = parse_json(texts[rank], fmt::format("what rank {} trains", rank));
+    for (const auto& [name, value] : first.items()) {
+      const Json found = other.value(name, Json());
+      if (found != value)
+        differences.push_back(fmt::format("{}: {} on rank {}, {} on rank 0", name, found.dump(), rank, value.dump()));
+    }
   }
+  if (differences.empty()) return;
+  ranks.leave_together();
+  throw RanksDisagree(fmt::format(
+      "all ranks must train the same, with one program; found {}. Start them with the same options and files",
+      fmt::join(differences, "; ")));
 }
 
 void share_state(Ranks& ranks, TrainerState& state) {

@@ -23,9 +23,12 @@ std::string rank_device(const std::string& asked, const RankEnvironment& environ
 std::optional<nlohmann::ordered_json> share_json(Ranks& ranks, const std::optional<nlohmann::ordered_json>& json);
 bool share_flag(Ranks& ranks, bool flag);
 
-// Options, data and model; RanksDisagree when one differs. What belongs to a machine
-// (paths, device, memory) may.
-void require_same_run(Ranks& ranks, const TrainConfig& config, const RunIdentity& identity);
+// Before anything is computed together: everything that decides which messages the ranks send, and what the state comes
+// to, is the same on all of them: the program's version, the options, and the data and the model that they have read,
+// by hash. RanksDisagree, on all ranks, that says which rank differs in what. Paths, device and memory may differ.
+// validation_sha256: empty without validation data.
+void require_same_run(Ranks& ranks, const TrainConfig& config, const RunIdentity& identity,
+                      const std::string& validation_sha256);
 
 // Rank 0's state, on each.
 void share_state(Ranks& ranks, TrainerState& state);

@@ -1,7 +1,7 @@
 #include "train/ranks.h"
 
 #include <cstdlib>
-#include <thread>
+#include <numeric>
 
 // LibTorch is built with Gloo; its header asks to be told.
 #define USE_C10D_GLOO
@@ -10,14 +10,14 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "core/signals.h"
 #include "layers/kernels/nccl_group.h"
+#include "train/rank_roll.h"
 #include "train/rank_words.h"
 
 namespace nkat::train {
 namespace {
 
-constexpr std::chrono::milliseconds kPollEvery{50};
+constexpr std::chrono::seconds kConnectWithin{60};
 
 std::string first_line(const std::exception& error) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
@@ -25,20 +25,43 @@ std::string first_line(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
-c10::intrusive_ptr<c10d::Store> open_store(const RankEnvironment& environment, std::chrono::seconds timeout) {
+// Runs what talks through the store.
+template <class Talk>
+auto tell(const RankEnvironment& environment, const Talk& talk) -> decltype(talk()) {
+  try {
+    return talk();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw DeviceError(fmt::format(
+        "{}, which keeps what the ranks tell each other at {}:{}, is gone ({}). Its own message says why; the same "
+        "command goes on from the newest checkpoint",
+        environment.store_is_there ? "torchrun" : "rank 0", environment.address, environment.port, first_line(error)));
+  }
+}
+
+StorePointer open_store(const RankEnvironment& environment) {
   c10d::TCPStoreOptions options;
   options.port = environment.port;
   options.isServer = environment.rank == 0 && !environment.store_is_there;
   options.numWorkers = static_cast<std::size_t>(environment.size);
   options.waitWorkers = false;
-  options.timeout = timeout;
-  // torchrun keeps one store across restarts: each start has keys of its own.
-  return c10::make_intrusive<c10d::PrefixStore>(fmt::format("nkat/{}", environment.restart),
-                                                c10::make_intrusive<c10d::TCPStore>(environment.address, options));
+  options.timeout = kConnectWithin;
+  try {
+    return c10::make_intrusive<c10d::PrefixStore>("nkat",
+                                                  c10::make_intrusive<c10d::TCPStore>(environment.address, options));
+  } catch (const std::exception& error) {
+    const std::string where =
+        fmt::format("MASTER_ADDR {}, MASTER_PORT {} ({})", environment.address, environment.port, first_line(error));
+    throw DeviceError(
+        options.isServer
+            ? fmt::format("the ranks can't meet at {}; use a port that nothing else listens on", where)
+            : fmt::format("no rank and no torchrun answers at {}; check both, and that rank 0 was started", where));
+  }
 }
 
-c10::intrusive_ptr<c10d::Backend> open_gloo(const c10::intrusive_ptr<c10d::Store>& store,
-                                            const RankEnvironment& environment, std::chrono::seconds timeout) {
+c10::intrusive_ptr<c10d::Backend> open_gloo(const StorePointer& store, const RankEnvironment& environment,
+                                            std::chrono::seconds timeout) {
   using Gloo = c10d::ProcessGroupGloo;
   const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
   auto options = Gloo::Options::create(timeout);
@@ -52,18 +75,16 @@ c10::intrusive_ptr<c10d::Backend> open_gloo(const c10::intrusive_ptr<c10d::Store
 }  // namespace
 
 struct Ranks::Connection {
-  c10::intrusive_ptr<c10d::Store> store;
-  c10::intrusive_ptr<c10d::Backend> group;
+  RankRoll roll;
+  c10::intrusive_ptr<c10d::Backend> group = {};
   at::Device device{at::kCPU};
-  std::int64_t texts = 0;  // passed on by from_first
+  std::int64_t texts = 0;  // passed on so far
 
-  // Runs what talks to the others.
+  // Runs what talks through the process group.
   template <class Talk>
   auto talk(const Ranks& ranks, const Talk& talk) -> decltype(talk()) {
     try {
       return talk();
-    } catch (const Error&) {
-      throw;
     } catch (const std::exception& error) {
       // Its threads still wait for the ranks that are left, and taking it down would wait for them.
       if (group) static_cast<void>(group.release());
@@ -83,65 +104,50 @@ Ranks::Ranks(const RankEnvironment& environment, std::chrono::seconds timeout)
   if (size() == 1) return;
   // c10d prints a backtrace to every error that it also throws; a value of the user's own stays.
   if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
-  try {
-    connection_ = std::make_unique<Connection>();
-    connection_->store = open_store(environment, timeout);
-  } catch (const std::exception& error) {
-    throw DeviceError(
-        fmt::format("no rank and no torchrun answers at MASTER_ADDR {}, MASTER_PORT {} ({}); check both, and that rank "
-                    "0 was started",
-                    environment.address, environment.port, first_line(error)));
-  }
+  RankRoll::Patience patience;
+  patience.silent_seconds = std::min(patience.silent_seconds, static_cast<int>(timeout.count()));
+  const StorePointer store = open_store(environment_);
+  connection_ = std::unique_ptr<Connection>(
+      new Connection{tell(environment_, [&] { return RankRoll(store, rank(), size(), patience); })});
 }
 
-void Ranks::wait_for_key(const std::string& key) {
-  while (!connection_->store->check({key})) {
-    throw_if_stop_requested();
-    std::this_thread::sleep_for(kPollEvery);
-  }
-}
-
-void Ranks::count_until_all(const std::string& key) {
-  connection_->store->add(key, 1);
-  while (connection_->store->add(key, 0) < size()) {
-    throw_if_stop_requested();
-    std::this_thread::sleep_for(kPollEvery);
-  }
-}
-
-std::string Ranks::from_first(const std::string& text) {
-  if (!connection_) return text;
-  const std::string key = fmt::format("text/{}", connection_->texts++);
-  return connection_->talk(*this, [&] {
-    if (rank() == 0) {
-      connection_->store->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
-      return text;
-    }
-    wait_for_key(key);
-    const std::vector<std::uint8_t> bytes = connection_->store->get(key);
-    return std::string(bytes.begin(), bytes.end());
+std::vector<std::string> Ranks::from_ranks(const std::string& text, const std::vector<int>& ranks) {
+  if (!connection_) return {text};
+  const std::string name = fmt::format("text/{}", connection_->texts++);
+  std::vector<std::string> keys;
+  for (const int rank : ranks) keys.push_back(fmt::format("{}/{}", name, rank));
+  return tell(environment_, [&] {
+    if (std::find(ranks.begin(), ranks.end(), rank()) != ranks.end())
+      connection_->roll.post(fmt::format("{}/{}", name, rank()), text);
+    return connection_->roll.wait_for(keys);
   });
+}
+
+std::string Ranks::from_first(const std::string& text) { return from_ranks(text, {0}).front(); }
+
+std::vector<std::string> Ranks::from_all(const std::string& text) {
+  std::vector<int> all(static_cast<std::size_t>(size()));
+  std::iota(all.begin(), all.end(), 0);
+  return from_ranks(text, all);
 }
 
 void Ranks::wait_for_first_of_machine() {
   if (!connection_ || environment_.local_rank == 0) return;
-  connection_->talk(*this, [&] { wait_for_key(fmt::format("prepared/{}", environment_.machine)); });
+  tell(environment_, [&] { connection_->roll.wait_for({fmt::format("prepared/{}", environment_.machine)}); });
 }
 
 void Ranks::let_others_go_on() {
   if (!connection_ || environment_.local_rank != 0) return;
-  connection_->talk(*this, [&] {
-    connection_->store->set(fmt::format("prepared/{}", environment_.machine), std::vector<std::uint8_t>{1});
-  });
+  tell(environment_, [&] { connection_->roll.post(fmt::format("prepared/{}", environment_.machine), ""); });
 }
 
 void Ranks::open_group(at::Device device) {
   if (!connection_) return;
+  // Loading takes one rank longer than another; the group's timeout is for steps.
+  from_all("");
   connection_->device = device;
   connection_->talk(*this, [&] {
-    // Loading takes one rank longer than another; the group's timeout is for steps.
-    count_until_all("ready");
-    const auto store = c10::make_intrusive<c10d::PrefixStore>("group", connection_->store);
+    const auto store = c10::make_intrusive<c10d::PrefixStore>("group", connection_->roll.store());
     connection_->group = device.is_cuda() ? layers::make_nccl_group(store, rank(), size(), timeout_)
                                           : open_gloo(store, environment_, timeout_);
   });
@@ -173,17 +179,19 @@ std::vector<std::vector<std::uint64_t>> Ranks::gather(const std::vector<std::uin
 
 void Ranks::leave_together() {
   if (!connection_) return;
+  // First, since who keeps the store may be gone as soon as all have met.
+  tell(environment_, [&] { connection_->roll.leave(); });
   if (connection_->group) {
     gather({0});
     return;
   }
   // Only who may keep the store has to stay: it is gone with its process.
-  connection_->talk(*this, [&] {
-    if (rank() == 0) {
-      count_until_all("left");
-    } else {
-      connection_->store->add("left", 1);
-    }
+  tell(environment_, [&] {
+    connection_->roll.post(fmt::format("left/{}", rank()), "");
+    if (rank() != 0) return;
+    std::vector<std::string> all;
+    for (int rank = 0; rank < size(); ++rank) all.push_back(fmt::format("left/{}", rank));
+    connection_->roll.wait_for(all);
   });
 }
 

@@ -1,11 +1,13 @@
 // The processes that train one adapter together, and what they say to each other: c10d's key-value store while they
-// start, one process group (NCCL between GPUs, Gloo between CPUs) while they train. c10d is seen here only.
+// start (rank_roll.h), one process group (NCCL between GPUs, Gloo between CPUs) while they train.
 //
 // Promise: every call is made by all ranks in the same order; what comes back is the same bytes on each. A run in one
 // process is rank 0 of 1, for which every call returns at once.
-// Errors: DeviceError when a rank is gone (at once: its connections close) or hangs (after the timeout). The process
-// group is of no use afterwards, and the caller ends.
-// Where it ran: Gloo on CPUs. The NCCL group compiles and has never run.
+// Errors: DeviceError. While they load: 60 s after its start for a rank that never comes, at once for one that has
+// failed, after 30 s without a sign of life (or `timeout`, if that is less) for one that was killed. While they train:
+// Gloo throws as soon as the connections of a rank close, after `timeout` when it hangs or its machine vanishes; NCCL
+// is expected to, after `timeout` at the latest. A process group that has thrown is of no use, and the caller ends.
+// Where it ran: Gloo on CPUs. The NCCL group compiles and has never run, so nothing is known of how it fails.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -28,7 +30,8 @@ class RanksDisagree : public CheckError {
 class Ranks {
  public:
   Ranks();  // one process
-  // Finds the others at the environment's address. timeout: how long one may be waited for while training.
+  // Finds the others at the environment's address; returns when all are there. timeout: how long one may be waited for
+  // while training.
   Ranks(const RankEnvironment& environment, std::chrono::seconds timeout);
   Ranks(const Ranks&) = delete;
   Ranks& operator=(const Ranks&) = delete;
@@ -40,15 +43,16 @@ class Ranks {
   // Rank 0 alone reads and writes the run folder.
   bool writes() const { return environment_.rank == 0; }
 
-  // Rank 0's text, for as long as it takes to come. Interrupted when a stop is asked for.
+  // A text of rank 0, or of each rank by rank, through the store; waited for as long as all ranks live. Interrupted
+  // when a stop is asked for.
   std::string from_first(const std::string& text);
+  std::vector<std::string> from_all(const std::string& text);
   // The first rank of each machine goes on at once, the others when it has called let_others_go_on(): what is cached in
   // files is made once.
   void wait_for_first_of_machine();
   void let_others_go_on();
 
-  // Waits for all ranks, for as long as it takes, and opens the process group; its messages are tensors on `device`
-  // from now on.
+  // Waits for all ranks and opens the process group; its messages are tensors on `device` from now on.
   void open_group(at::Device device);
   // message: contiguous float32 on the group's device; becomes the sum over the ranks.
   void sum(const at::Tensor& message);
@@ -61,8 +65,7 @@ class Ranks {
 
  private:
   struct Connection;
-  void wait_for_key(const std::string& key);
-  void count_until_all(const std::string& key);
+  std::vector<std::string> from_ranks(const std::string& text, const std::vector<int>& ranks);
 
   RankEnvironment environment_;
   std::chrono::seconds timeout_{0};

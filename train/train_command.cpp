@@ -193,7 +193,6 @@ std::unique_ptr<Ranks> start_ranks(TrainConfig& config) {
 ExitCode train_on(Ranks& ranks, const TrainConfig& config, const TrainingParts& parts, TrainerState state,
                   const MemoryChoices& choices) {
   ranks.open_group(parts.decoder.device());
-  require_same_run(ranks, config, parts.identity);
   share_state(ranks, state);
   Trainer trainer(config, parts, std::move(state), choices);
   const ExitCode code = trainer.run();
@@ -235,8 +234,10 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   const MemoryChoices choices = resolve_memory(config, saved, model, device.is_cuda());
 
   const TrainingData data(config, model, *ranks);
-  if (data.validation) adopt_validation_data(config, data.validation->summary().sha256, checkpoint);
+  const std::string validation_sha256 = data.validation ? data.validation->summary().sha256 : "";
+  if (data.validation) adopt_validation_data(config, validation_sha256, checkpoint);
   if (checkpoint) require_same_run(checkpoint->identity, data.identity, config.output_dir);
+  require_same_run(*ranks, config, data.identity, validation_sha256);
   const std::vector<std::string> memory_events = saved_memory_events(saved);
   if (folder != nullptr) {
     folder->require_free_space(3 * checkpoint_bytes(config, model));

@@ -52,7 +52,7 @@ Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, co
       sampler_(parts_.training.size(), static_cast<std::uint64_t>(config_.seed)),
       monitor_(parts_.decoder.device(), static_cast<std::uint64_t>(config_.vram_budget_gib * kGiB)),
       recovery_(state_.adapter.count(), choices, monitor_,
-                [this](const std::string& event) { record_memory_event(event); }),
+                [this](const std::string& event) { on_memory_change(event); }),
       faults_(FaultInjection::from_environment()),
       saved_step_(parts_.saved_step),
       first_step_(state_.step),
@@ -118,6 +118,10 @@ StepMetrics Trainer::step() {
   // Micro-batches: Σ losses and Σ dL/dM, over all ranks. A signal leaves from here, before anything has changed.
   const WindowResult result = add_up(parts_.ranks, accumulate(adapter, window), std::ssize(window.samples), digest());
   if (result.stop) throw Interrupted("stopped by a signal");
+  for (const int rank : result.changed_ranks) {
+    if (rank != parts_.ranks.rank())
+      record_memory_event(fmt::format("rank {}: memory ran out; its own log says what it gave up", rank));
+  }
 
   // Chain rule to W and α, clipping, AdamW.
   const double lambda = triality_weight_at(t, config_.triality_weight, config_.annealing_warmup);
@@ -183,6 +187,7 @@ WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& window) {
   if (result.block_gradients.empty()) result.block_gradients = adapter.take_gradients();  // zeros
   result.stop = stop_requested();
   result.peak_bytes = monitor_.figures().peak_bytes;
+  result.memory_changed = std::exchange(memory_changed_, false);
   return result;
 }
 
@@ -220,6 +225,8 @@ void Trainer::require_same_state() {
   std::vector<std::uint64_t> digests;
   for (const auto& words : parts_.ranks.gather({digest()})) digests.push_back(words.front());
   require_same_word(digests, fmt::format("the state of step {}", state_.step));
+  log::info(
+      fmt::format("step {}: all {} ranks hold the same state, {:016x}", state_.step, digests.size(), digests.front()));
 }
 
 // Each rank takes every size-th sample. A rank that a signal stops says so, and all of them leave.
@@ -260,7 +267,7 @@ models::LossReport Trainer::validate_share() {
     }
     validation_tokens_ /= 2;
     log::warning(fmt::format("memory: validating {} tokens at a time", validation_tokens_));
-    record_memory_event(fmt::format("validating {} tokens at a time", validation_tokens_));
+    on_memory_change(fmt::format("validating {} tokens at a time", validation_tokens_));
   }
 }
 
@@ -332,6 +339,12 @@ void Trainer::stop_if_not_finite(const StepMetrics& metrics) const {
                   "look at these samples, or start anew in another --output-dir with lower learning rates",
                   metrics.step, skipped_in_a_row_ == 3 ? "third step" : fmt::format("{}th step", skipped_in_a_row_),
                   *metrics.skipped, fmt::join(names, ", ")));
+}
+
+// The other ranks learn of it from the step's message.
+void Trainer::on_memory_change(const std::string& event) {
+  memory_changed_ = true;
+  record_memory_event(event);
 }
 
 void Trainer::record_memory_event(const std::string& event) {

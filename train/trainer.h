@@ -66,6 +66,7 @@ class Trainer {
   void finish(const std::string& stopped);
   void report(const StepMetrics& metrics);
   void stop_if_not_finite(const StepMetrics& metrics) const;
+  void on_memory_change(const std::string& event);
   void record_memory_event(const std::string& event);
 
   TrainConfig config_;
@@ -81,6 +82,7 @@ class Trainer {
   std::vector<std::int64_t> suspects_;  // samples of the newest skipped steps
   std::int64_t skipped_in_a_row_ = 0;
   std::int64_t validation_tokens_ = 2048;  // at once; halved when memory runs out
+  bool memory_changed_ = false;            // since the last step's message
   bool warned_small_gradient_ = false;
   std::int64_t saved_step_;  // of the newest checkpoint; -1: none
   std::int64_t first_step_;  // of this process

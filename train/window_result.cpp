@@ -8,7 +8,7 @@ namespace nkat::train {
 namespace {
 
 // The words of a rank in the message, in this order.
-enum Word : std::size_t { kState, kLoss, kStop, kPeak, kWords };
+enum Word : std::size_t { kState, kLoss, kStop, kPeak, kMemory, kWords };
 
 std::vector<std::uint64_t> column(const std::vector<std::vector<std::uint64_t>>& words, Word which) {
   std::vector<std::uint64_t> values;
@@ -25,9 +25,10 @@ at::Tensor suspect_flags(const std::vector<std::int64_t>& suspects, std::int64_t
 at::Tensor make_message(const Ranks& ranks, const WindowResult& mine, std::int64_t window_samples,
                         std::uint64_t state) {
   const at::Tensor words = at::zeros({word_floats(ranks.size(), kWords)}, at::kFloat);
-  write_words(words, ranks.rank(),
-              std::array<std::uint64_t, kWords>{state, std::bit_cast<std::uint64_t>(mine.loss_sum),
-                                                mine.stop ? 1ULL : 0ULL, mine.peak_bytes});
+  write_words(
+      words, ranks.rank(),
+      std::array<std::uint64_t, kWords>{state, std::bit_cast<std::uint64_t>(mine.loss_sum), mine.stop ? 1ULL : 0ULL,
+                                        mine.peak_bytes, mine.memory_changed ? 1ULL : 0ULL});
   std::vector<at::Tensor> parts;
   for (const at::Tensor& gradient : mine.block_gradients) parts.push_back(gradient.flatten());
   parts.push_back(at::cat({suspect_flags(mine.suspects, window_samples), words}).to(parts.front().device()));
@@ -58,6 +59,9 @@ WindowResult add_up(Ranks& ranks, WindowResult mine, std::int64_t window_samples
     all.loss_sum += std::bit_cast<double>(of_rank[kLoss]);
     all.stop = all.stop || of_rank[kStop] != 0;
     all.peak_bytes = std::max(all.peak_bytes, of_rank[kPeak]);
+  }
+  for (int rank = 0; rank < ranks.size(); ++rank) {
+    if (words[static_cast<std::size_t>(rank)][kMemory] != 0) all.changed_ranks.push_back(rank);
   }
   return all;
 }

@@ -19,6 +19,8 @@ struct WindowResult {
   std::vector<std::int64_t> suspects;  // places in the window whose loss or gradient is not finite, ascending
   bool stop = false;                   // a signal came: the step is thrown away
   std::uint64_t peak_bytes = 0;        // the largest of the ranks
+  bool memory_changed = false;         // this rank ran out of memory and spends it otherwise from now on
+  std::vector<int> changed_ranks;      // of the sum: the ranks of which this is true
 };
 
 // Adds up what all ranks came to; with one rank nothing changes. state: a digest of what the step began with.

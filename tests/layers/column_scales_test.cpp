@@ -1,3 +1,6 @@
+#include <ATen/ops/logspace.h>
+#include <ATen/ops/randperm.h>
+
 #include "layers/column_scales.h"
 
 #include <gmock/gmock.h>

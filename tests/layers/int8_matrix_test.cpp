@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/isnan.h>
+#include <ATen/ops/linspace.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <gmock/gmock.h>

@@ -1,6 +1,7 @@
 #include "layers/nf4_matrix.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/linspace.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 #include "models/product_workspace.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
 #include "layers/attention_cpu.h"

@@ -118,14 +118,19 @@ TEST(Weights, AQuantisedBaseIsReadInPiecesAndNeverHeldWhole) {
   }
 }
 
-TEST(Weights, CountsValuesThatAreNotFiniteInAQuantisedBase) {
-  const Phi3Config config = tiny_config();
+TEST(Weights, CountsValuesThatAreNotFiniteInAllPiecesOfAQuantisedBase) {
+  Phi3Config config = tiny_config();
+  config.num_layers = 1;
+  config.hidden_size = 64;
+  config.intermediate_size = 40000;  // gate_up takes 20 MB in float32, a piece 16 MiB
   Tensors tensors = tiny_tensors(config);
-  tensors["model.layers.1.mlp.gate_up_proj.weight"][3][5] = std::numeric_limits<double>::infinity();
+  at::Tensor& gate_up = tensors["model.layers.0.mlp.gate_up_proj.weight"];
+  gate_up[3][5] = std::numeric_limits<double>::infinity();
+  gate_up[79999].narrow(0, 62, 2).fill_(std::nan(""));
   TemporaryFolder folder;
   folder.write("model.safetensors", serialized(tensors));
   EXPECT_THAT([&] { load_weights(folder.path(), config, {.forms = forms_of(BaseKind::kBalanced)}); },
-              ThrowsMessage<FormatError>(AllOf(HasSubstr("gate_up_proj"), HasSubstr("1 values"))));
+              ThrowsMessage<FormatError>(AllOf(HasSubstr("gate_up_proj"), HasSubstr("holds 3 values"))));
 }
 
 TEST(Weights, NamesWhatIsMissingUnexpectedOrOfAnotherType) {

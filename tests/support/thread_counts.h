@@ -1,8 +1,8 @@
 // Holds a CPU loop to its promise that the number of threads changes no bit.
 #pragma once
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -10,10 +10,16 @@ import time
 TORCHRUN = pathlib.Path(sys.executable).with_name("torchrun")
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+class Port:
+    """A TCP port that no other process is given while it is held, and that rank 0 can listen on."""
+
+    def __init__(self):
+        self.held = socket.socket(socket.AF_INET6)  # bound, so not handed out; it never listens itself
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind(("::", 0))
+
+    def __str__(self):
+        return str(self.held.getsockname()[1])
 
 
 def environment(rank, size, port, **changes):
@@ -33,16 +39,21 @@ def environment(rank, size, port, **changes):
 
 
 class Ranks:
-    """N processes `nkat train`; what rank i writes to stderr is in `folder`/rank-i.txt."""
+    """N processes `nkat train`; what rank i writes to stderr is in `folder`/rank-i.txt.
 
-    def __init__(self, nkat_path, folder, size, words, faults={}):
-        port = free_port()
+    own: a rank's own words. machines: each believes that it has a machine of its own.
+    """
+
+    def __init__(self, nkat_path, folder, size, words, faults={}, own={}, machines=False):
+        self.port = Port()
         self.logs = [folder / f"rank-{rank}.txt" for rank in range(size)]
         self.processes = []
         for rank, log in enumerate(self.logs):
-            own = environment(rank, size, port, NKAT_FAULTS=faults.get(rank))
+            alone = dict(LOCAL_RANK=0, LOCAL_WORLD_SIZE=1, GROUP_RANK=rank, GLOO_SOCKET_IFNAME="lo") if machines else {}
+            variables = environment(rank, size, self.port, NKAT_FAULTS=faults.get(rank), **alone)
+            command = [str(nkat_path), "train", *own.get(rank, words)]
             with log.open("w") as stderr:
-                self.processes.append(subprocess.Popen([str(nkat_path), "train", *words], stderr=stderr, env=own))
+                self.processes.append(subprocess.Popen(command, stderr=stderr, env=variables))
 
     def wait(self, seconds=60):
         """The exit codes."""
@@ -65,17 +76,20 @@ def torchrun(nkat_path, folder, size, words, restarts=0):
         return subprocess.Popen([*map(str, command), str(nkat_path), "train", *words], stdout=output, stderr=output)
 
 
-def rank_process(launcher, rank):
-    """The process of a rank that torchrun has started; None if it is not there (yet)."""
-    children = pathlib.Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    for pid in children:
-        try:
-            variables = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"RANK={rank}".encode() in variables:
-            return int(pid)
-    return None
+def rank_process(launcher, rank, seconds=30):
+    """The process of a rank that torchrun has started, as soon as it is there."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        children = pathlib.Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+        for pid in children:
+            try:
+                variables = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if f"RANK={rank}".encode() in variables:
+                return int(pid)
+        time.sleep(0.01)
+    raise AssertionError(f"torchrun has no rank {rank} after {seconds} s")
 
 
 def stop_torchrun(launcher):

@@ -78,6 +78,21 @@ def test_kills_at_random_moments_change_nothing(nkat, tmp_path, validation_file,
     training.assert_same_run(tmp_path / "run", undisturbed)
 
 
+def test_a_run_on_two_threads_is_killed_and_goes_on_bit_for_bit(nkat, tmp_path, validation_file, start, monkeypatch):
+    # Tests that share the cores run on one thread each; who trains has several.
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    undisturbed = tmp_path / "undisturbed"
+    done = nkat("train", *training.options(undisturbed, validation_data=validation_file))
+    assert done.returncode == 0, done.stderr
+    for lines in (2, 6):
+        process = start()
+        wait_for_lines(tmp_path / "run", lines, process)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    finish(nkat, tmp_path, validation_file)
+    training.assert_same_run(tmp_path / "run", undisturbed)
+
+
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_exits_75_and_the_run_goes_on(nkat, tmp_path, validation_file, undisturbed, start, kind):
     process = start()

@@ -13,15 +13,9 @@ namespace {
 using Variables = std::map<std::string, std::string>;
 
 // What torchrun sets for the second of two ranks on the second of two machines.
-const Variables kTorchrun = {{"RANK", "3"},
-                             {"WORLD_SIZE", "4"},
-                             {"LOCAL_RANK", "1"},
-                             {"LOCAL_WORLD_SIZE", "2"},
-                             {"GROUP_RANK", "1"},
-                             {"MASTER_ADDR", "node-0"},
-                             {"MASTER_PORT", "29500"},
-                             {"TORCHELASTIC_RESTART_COUNT", "2"},
-                             {"TORCHELASTIC_USE_AGENT_STORE", "True"}};
+const Variables kTorchrun = {
+    {"RANK", "3"},       {"WORLD_SIZE", "4"},       {"LOCAL_RANK", "1"},      {"LOCAL_WORLD_SIZE", "2"},
+    {"GROUP_RANK", "1"}, {"MASTER_ADDR", "node-0"}, {"MASTER_PORT", "29500"}, {"TORCHELASTIC_USE_AGENT_STORE", "True"}};
 
 std::optional<RankEnvironment> read(const Variables& variables) {
   for (const auto& [name, value] : kTorchrun) ::unsetenv(name.c_str());
@@ -61,7 +55,6 @@ TEST(RankEnvironment, ReadsWhatTorchrunSets) {
   EXPECT_EQ(environment->local_rank, 1);
   EXPECT_EQ(environment->local_size, 2);
   EXPECT_EQ(environment->machine, 1);
-  EXPECT_EQ(environment->restart, 2);
   EXPECT_EQ(environment->address, "node-0");
   EXPECT_EQ(environment->port, 29500);
   EXPECT_TRUE(environment->store_is_there);
@@ -71,6 +64,16 @@ TEST(RankEnvironment, ReadsWhatTorchrunSets) {
 TEST(RankEnvironment, NamesAVariableThatIsMissing) {
   for (const char* name : {"WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
     EXPECT_TRUE(complaint(name, std::nullopt).starts_with(std::string(name) + ":")) << name;
+}
+
+TEST(RankEnvironment, NeedsTheNumberOfTheMachineWhenThereAreSeveral) {
+  EXPECT_TRUE(complaint("GROUP_RANK", std::nullopt).starts_with("GROUP_RANK: a number from 0 to 3"));
+  Variables one = kTorchrun;
+  one.erase("GROUP_RANK");
+  one["LOCAL_WORLD_SIZE"] = one["WORLD_SIZE"];
+  const auto environment = read(one);
+  ASSERT_TRUE(environment);
+  EXPECT_EQ(environment->machine, 0);
 }
 
 TEST(RankEnvironment, RefusesValuesOutOfRange) {

@@ -1,14 +1,11 @@
 #include "train/ranks.h"
 
 #include <ATen/core/Tensor.h>
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <bit>
-#include <thread>
 
+#include "tests/train/rank_threads.h"
 #include "train/rank_start.h"
 #include "train/rank_words.h"
 #include "train/window_result.h"
@@ -16,40 +13,13 @@
 namespace nkat::train {
 namespace {
 
-std::uint16_t free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), length), 0);
-  EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  ::close(socket);
-  return ntohs(address.sin_port);
-}
-
-// Runs work(ranks) on `size` ranks, each a thread with a process group of its own, over Gloo.
-void on_ranks(int size, const std::function<void(Ranks&)>& work) {
-  const std::uint16_t port = free_port();
-  std::vector<std::jthread> threads;
-  for (int rank = 0; rank < size; ++rank) {
-    threads.emplace_back([=, &work] {
-      Ranks ranks(
-          {.rank = rank, .size = size, .local_rank = rank, .local_size = size, .address = "127.0.0.1", .port = port},
-          std::chrono::seconds(30));
-      ranks.open_group(at::kCPU);
-      work(ranks);
-      ranks.leave_together();
-    });
-  }
-}
-
 WindowResult part_of_rank(int rank) {
   at::Generator generator = at::detail::createCPUGenerator(static_cast<std::uint64_t>(rank));
   WindowResult part;
   part.block_gradients = {at::randn({5, 8, 8}, generator), at::randn({5, 8, 8}, generator)};
   part.loss_sum = 1.0 / (rank + 3);
   part.peak_bytes = rank == 1 ? 1ULL << 40 : 7;
+  part.memory_changed = rank == 1;
   return part;
 }
 
@@ -86,6 +56,7 @@ TEST(WindowResult, OfThreeRanksIsTheSumAndTheSameOnEach) {
     EXPECT_EQ(result.loss_sum, 1.0 / 3 + 1.0 / 4 + 1.0 / 5);
     EXPECT_EQ(result.suspects, (std::vector<std::int64_t>{4}));
     EXPECT_EQ(result.peak_bytes, 1ULL << 40);
+    EXPECT_EQ(result.changed_ranks, (std::vector<int>{1}));
     EXPECT_FALSE(result.stop);
   }
 }

@@ -7,6 +7,7 @@
 // --budget-gib: with no more of the device's memory than a run with that budget. Units: seconds, operations (a
 // multiply-add is two), bytes.
 #include <ATen/Parallel.h>
+#include <ATen/ops/_int_mm.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/randint.h>
 
