@@ -29,8 +29,7 @@ constexpr std::string_view kTemporaryMark = ".nkat-tmp-";
 
 fs::path temporary_sibling(const fs::path& path) {
   static int counter = 0;
-  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  return parent / fmt::format("{}{}{}-{}", path.filename().string(), kTemporaryMark, ::getpid(), counter++);
+  return folder_of(path) / fmt::format("{}{}{}-{}", path.filename().string(), kTemporaryMark, ::getpid(), counter++);
 }
 
 void write_all(int file, std::string_view bytes, const fs::path& path) {
@@ -74,7 +73,7 @@ std::optional<pid_t> process_of(const std::string& name) {
 void remove_temporaries_of_dead_processes(const fs::path& path) {
   const std::string start = path.filename().string() + std::string(kTemporaryMark);
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(path.has_parent_path() ? path.parent_path() : ".", ignored)) {
+  for (const auto& entry : fs::directory_iterator(folder_of(path), ignored)) {
     const std::string name = entry.path().filename().string();
     const std::optional<pid_t> process = name.starts_with(start) ? process_of(name) : std::nullopt;
     if (process && ::kill(*process, 0) != 0 && errno == ESRCH) fs::remove_all(entry.path(), ignored);
@@ -82,6 +81,8 @@ void remove_temporaries_of_dead_processes(const fs::path& path) {
 }
 
 }  // namespace
+
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
 void write_file_durably(const fs::path& path, std::string_view bytes) {
   const fs::path temporary = temporary_sibling(path);

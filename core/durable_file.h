@@ -15,6 +15,9 @@
 
 namespace nkat {
 
+// "." for a bare name.
+fs::path folder_of(const fs::path& file);
+
 class DurableFile {
  public:
   DurableFile(const fs::path& path, std::uint64_t size);

@@ -1,6 +1,6 @@
 // JSON from outside, parsed with limits: at most `max_depth` levels, no duplicate keys, no bytes after the value, no
 // text or number of more than 4 MiB, and no more values than 48 MiB hold, so that reading takes at most 64 MiB above
-// the text.
+// the text. And how JSON is written where a text or a number may be one that JSON has no form for.
 #pragma once
 
 #include <functional>
@@ -26,5 +26,10 @@ nlohmann::json parse_large_json(std::string_view text, const std::string& source
 using JsonEntryHandler = std::function<void(const std::string& key, const nlohmann::json& value)>;
 void for_each_json_entry(std::string_view text, const std::string& source, const JsonEntryHandler& handle,
                          int max_depth = kJsonMaxDepth);
+
+// As text, on one line or with `indent` spaces a level; bytes that are no UTF-8 become U+FFFD.
+std::string dump_json(const nlohmann::ordered_json& json, int indent = -1);
+// JSON has no NaN and no infinity: they are written as null.
+nlohmann::ordered_json finite_or_null(double value);
 
 }  // namespace nkat

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/signals.h"
 #include "data/data_check.h"
@@ -42,9 +43,7 @@ ExitCode run(const Config& config) {
     }
   }
   if (config.json) {
-    std::cout << nlohmann::ordered_json{{"template", chat_template.name()}, {"files", all}}.dump(
-                     2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
-              << std::endl;
+    std::cout << dump_json({{"template", chat_template.name()}, {"files", all}}, 2) << std::endl;
   }
   if (!without_target.empty()) {
     throw DataError(fmt::format("{}: no record leaves a token to learn; an assistant turn or plain text was expected",

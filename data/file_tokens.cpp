@@ -93,7 +93,7 @@ class FilePass {
     summary_.sha256 = reader_.sha256();
     if (summary_.sha256 != expected_sha256)
       throw DataError(path.string() + ": it changed while it was read; run again");
-    writer_.finish(to_json(summary_).dump(-1, ' ', false, Json::error_handler_t::replace));
+    writer_.finish(dump_json(to_json(summary_)));
     return summary_;
   }
 

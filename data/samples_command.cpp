@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "core/signals.h"
 #include "data/data_command.h"
 #include "data/dataset.h"
@@ -40,9 +41,7 @@ ExitCode run(const Config& config) {
   const std::int64_t count = config.count == 0 ? dataset.size() : std::min(config.count, dataset.size());
   for (std::int64_t i = 0; i < count; ++i) {
     throw_if_stop_requested();
-    std::cout << to_json(dataset.sample(i), dataset.describe(i))
-                     .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
-              << '\n';
+    std::cout << dump_json(to_json(dataset.sample(i), dataset.describe(i))) << '\n';
   }
   return ExitCode::kDone;
 }

@@ -12,9 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-Json finite_or_null(const std::vector<double>& values) {
+Json list_of(const std::vector<double>& values) {
   Json list = Json::array();
   for (const double value : values) list.push_back(finite_or_null(value));
   return list;
@@ -45,8 +43,8 @@ std::string to_json_line(const StepMetrics& m) {
                {"weight_grad_rms", finite_or_null(m.weight_grad_rms)},
                {"learning_rate", m.learning_rate},
                {"alpha_learning_rate", m.alpha_learning_rate},
-               {"alpha", finite_or_null(m.alpha)},
-               {"gate_force", finite_or_null(m.gate_force)},
+               {"alpha", list_of(m.alpha)},
+               {"gate_force", list_of(m.gate_force)},
                {"step_seconds", m.step_seconds},
                {"tokens_per_second", m.tokens_per_second()},
                {"memory_bytes", m.memory_bytes}};

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/signals.h"
+#include "models/checkpoint_check.h"
 
 namespace nkat::exporting {
 namespace {

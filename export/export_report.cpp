@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/progress.h"
 #include "core/shell_quote.h"
 #include "core/version.h"
@@ -198,8 +199,6 @@ void require_survival(const ExportReport& report) {
       accepting_options(lost)));
 }
 
-std::string json_text(const Json& json) {
-  return json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
-}
+std::string json_text(const Json& json) { return dump_json(json, 2) + "\n"; }
 
 }  // namespace nkat::exporting

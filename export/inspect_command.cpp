@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "core/json.h"
 #include "core/signals.h"
 #include "export/inspect/inspection.h"
 
@@ -17,9 +18,7 @@ struct Config {
 ExitCode run(const Config& config) {
   install_stop_signals();
   const Inspection inspection = inspect(config.path, config.check_values ? Values::kFinite : Values::kAsTheyAre);
-  using Json = nlohmann::ordered_json;
-  std::cout << (config.json ? to_json(inspection).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
-                            : to_text(inspection));
+  std::cout << (config.json ? dump_json(to_json(inspection), 2) + "\n" : to_text(inspection));
   return ExitCode::kDone;
 }
 

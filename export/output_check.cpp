@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "core/durable_file.h"
 #include "core/error.h"
 #include "export/companion_files.h"
 #include "export/gguf_reader.h"
@@ -45,8 +46,6 @@ void check_folder(const ExportOptions& options) {
 }
 
 }  // namespace
-
-fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
 fs::path resolved_output(const std::string& output) {
   fs::path path = fs::path(output).lexically_normal();

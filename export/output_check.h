@@ -13,7 +13,4 @@ fs::path resolved_output(const std::string& output);
 // a folder that holds anything but what an export put there, and the model itself. Creates nothing.
 void check_output(const ExportOptions& options);
 
-// "." for a bare name.
-fs::path folder_of(const fs::path& file);
-
 }  // namespace nkat::exporting

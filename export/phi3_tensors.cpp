@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "export/merged_weights.h"
+#include "models/checkpoint_check.h"
 
 namespace nkat::exporting {
 namespace {
@@ -40,18 +41,19 @@ void add_layer(const models::Phi3Config& config, std::int64_t layer, std::vector
 
 std::vector<Phi3Tensor> phi3_tensors(const models::Phi3Config& config) {
   const std::uint64_t hidden = size(config.hidden_size), vocabulary = size(config.vocab_size);
-  const std::string embedding = "model.embed_tokens.weight";
   std::vector<Phi3Tensor> tensors;
   if (!config.long_factor.empty()) {
     tensors.push_back(rope_factors("rope_factors_long.weight", config.long_factor));
     tensors.push_back(rope_factors("rope_factors_short.weight", config.short_factor));
   }
-  tensors.push_back(
-      {.name = "token_embd.weight", .source = embedding, .role = TensorRole::kEmbedding, .ne = {hidden, vocabulary}});
+  tensors.push_back({.name = "token_embd.weight",
+                     .source = models::kEmbeddingTensor,
+                     .role = TensorRole::kEmbedding,
+                     .ne = {hidden, vocabulary}});
   for (std::int64_t layer = 0; layer < config.num_layers; ++layer) add_layer(config, layer, tensors);
   tensors.push_back({.name = "output_norm.weight", .source = "model.norm.weight", .ne = {hidden}});
   tensors.push_back({.name = "output.weight",
-                     .source = config.tie_word_embeddings ? embedding : "lm_head.weight",
+                     .source = models::head_tensor(config),
                      .role = TensorRole::kOutput,
                      .ne = {hidden, vocabulary}});
   return tensors;

@@ -10,6 +10,7 @@
 #include "export/checkpoint_weights.h"
 #include "export/gguf_weights.h"
 #include "export/rounding_limit.h"
+#include "models/checkpoint_check.h"
 #include "models/weights.h"
 
 namespace nkat::exporting {
@@ -96,11 +97,12 @@ SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
   for (const PlannedTensor& planned : plan) {
     const std::string& source = planned.tensor.source;
     if (source.empty()) continue;
-    stored.push_back({.source = source,
-                      .written = planned.tensor.role == TensorRole::kOutput ? "lm_head.weight" : source,
-                      .type = planned.stored,
-                      .layer = layer_of(source),
-                      .weighted = options.is_weighted && options.is_weighted(planned.tensor)});
+    stored.push_back(
+        {.source = source,
+         .written = planned.tensor.role == TensorRole::kOutput ? models::head_tensor(written_config) : source,
+         .type = planned.stored,
+         .layer = layer_of(source),
+         .weighted = options.is_weighted && options.is_weighted(planned.tensor)});
   }
   return self_test_weights(config, weights, {written_config, written}, stored, options);
 }

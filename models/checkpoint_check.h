@@ -14,6 +14,10 @@ namespace nkat::models {
 // where: the folder, for messages.
 void check_checkpoint(const data::SafetensorsFolder& folder, const Phi3Config& config, const std::string& where);
 
+inline constexpr const char* kEmbeddingTensor = "model.embed_tokens.weight";
+// The checkpoint's tensor that makes logits: of a tied model the embedding.
+std::string head_tensor(const Phi3Config& config);
+
 // How a weight is stored; FormatError for a type that no checkpoint may have.
 at::ScalarType stored_type(const data::TensorInfo& info);
 

@@ -21,7 +21,7 @@ constexpr std::int64_t kLargestSize = std::int64_t{1} << 24;
 
 // A JSON value as it appears in a message.
 std::string shown(const Json& value) {
-  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = dump_json(value);
   return text.size() <= 60 ? text : text.substr(0, 57) + "...";
 }
 

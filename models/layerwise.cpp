@@ -7,12 +7,12 @@
 #include "core/signals.h"
 #include "layers/frozen_linear.h"
 #include "layers/rms_norm.h"
+#include "models/checkpoint_check.h"
 
 namespace nkat::models {
 namespace {
 
 constexpr std::int64_t kHeadRows = 4096;
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
 at::Tensor read_tensor(const LayerwiseModel& model, const std::string& name, at::IntArrayRef shape) {
   at::Tensor tensor = at::empty(shape, at::kFloat);
@@ -41,7 +41,7 @@ at::Tensor embed(const LayerwiseModel& model, const at::Tensor& tokens) {
   const std::size_t width = static_cast<std::size_t>(hidden);
   for (std::int64_t i = 0; i < tokens.size(0); ++i) {
     const auto row = static_cast<std::size_t>(tokens[i].item<std::int64_t>());
-    model.read(kEmbedding, row, values.subspan(static_cast<std::size_t>(i) * width, width));
+    model.read(kEmbeddingTensor, row, values.subspan(static_cast<std::size_t>(i) * width, width));
   }
   return x;
 }
@@ -89,8 +89,6 @@ std::vector<at::Tensor> layerwise_hidden(const LayerwiseModel& model, const std:
   for (at::Tensor& x : states) x = layers::rms_norm(x, norm, model.config.rms_norm_eps);
   return states;
 }
-
-std::string head_tensor(const Phi3Config& config) { return config.tie_word_embeddings ? kEmbedding : "lm_head.weight"; }
 
 at::Tensor layerwise_logits(const LayerwiseModel& model, const at::Tensor& hidden) {
   const at::NoGradGuard no_grad;

@@ -31,9 +31,6 @@ std::vector<at::Tensor> layerwise_hidden(const LayerwiseModel& model, const std:
                                          const MatrixObserver& observe = {},
                                          const std::function<void(std::int64_t layer)>& done = {});
 
-// The checkpoint's tensor that makes logits: of a tied model the embedding.
-std::string head_tensor(const Phi3Config& config);
-
 // hidden (T, H) behind the final norm -> (T, V)
 at::Tensor layerwise_logits(const LayerwiseModel& model, const at::Tensor& hidden);
 

@@ -21,6 +21,8 @@ namespace {
 using data::SafetensorsFolder;
 using data::TensorInfo;
 
+constexpr const char* kHeadTensor = "lm_head.weight";  // of a model that isn't tied
+
 bool is_ignored(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
 
 std::int64_t count_not_finite(const at::Tensor& tensor) {
@@ -144,7 +146,7 @@ std::string layer_prefix(std::int64_t index) { return fmt::format("model.layers.
 
 std::vector<NamedShape> expected_tensors(const Phi3Config& config) {
   const std::int64_t h = config.hidden_size, f = config.intermediate_size;
-  std::vector<NamedShape> tensors = {{"model.embed_tokens.weight", {config.vocab_size, h}}};
+  std::vector<NamedShape> tensors = {{kEmbeddingTensor, {config.vocab_size, h}}};
   for (std::int64_t i = 0; i < config.num_layers; ++i) {
     const std::string prefix = layer_prefix(i);
     tensors.push_back({prefix + "input_layernorm.weight", {h}});
@@ -155,8 +157,12 @@ std::vector<NamedShape> expected_tensors(const Phi3Config& config) {
     tensors.push_back({prefix + "mlp.down_proj.weight", {h, f}});
   }
   tensors.push_back({"model.norm.weight", {h}});
-  if (!config.tie_word_embeddings) tensors.push_back({"lm_head.weight", {config.vocab_size, h}});
+  if (!config.tie_word_embeddings) tensors.push_back({kHeadTensor, {config.vocab_size, h}});
   return tensors;
+}
+
+std::string head_tensor(const Phi3Config& config) {
+  return config.tie_word_embeddings ? kEmbeddingTensor : kHeadTensor;
 }
 
 at::ScalarType stored_type(const TensorInfo& info) {
@@ -182,7 +188,7 @@ void check_checkpoint(const data::SafetensorsFolder& folder, const Phi3Config& c
     }
     stored_type(*located->info);
   }
-  if (config.tie_word_embeddings) expected_names.insert("lm_head.weight");  // some writers store it all the same
+  if (config.tie_word_embeddings) expected_names.insert(kHeadTensor);  // some writers store it all the same
   for (const std::string& name : folder.names()) {
     if (!expected_names.contains(name) && !is_ignored(name)) {
       throw FormatError(fmt::format("{}: tensor {} belongs to no part of a Phi-3 with this config.json ({} layers)",
@@ -197,7 +203,7 @@ Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config
   const at::NoGradGuard no_grad;
   Loader loader(model_folder, config, options);
   Weights weights;
-  weights.embedding = loader.load("model.embed_tokens.weight");
+  weights.embedding = loader.load(kEmbeddingTensor);
   for (std::int64_t i = 0; i < config.num_layers; ++i) {
     const std::string prefix = layer_prefix(i);
     weights.layers.push_back(
@@ -209,7 +215,7 @@ Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config
          .down = loader.load_matrix(prefix + "mlp.down_proj.weight", MatrixRole::kDown)});
   }
   weights.final_norm = loader.load("model.norm.weight");
-  weights.head = config.tie_word_embeddings ? weights.embedding : loader.load("lm_head.weight");
+  weights.head = config.tie_word_embeddings ? weights.embedding : loader.load(kHeadTensor);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   log::info(fmt::format("read {} of weights from {} in {:.1f} s",
                         format_bytes(static_cast<double>(loader.bytes_read())), model_folder.string(), seconds));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/utf8.h"
 #include "data/checkpoint_folder.h"
 #include "export/gguf_format.h"
@@ -39,8 +40,7 @@ std::string first_bytes(const fs::path& path, std::size_t count) {
 }
 
 std::string value_text(const Json& value) {
-  const std::string text =
-      value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = value.is_string() ? value.get<std::string>() : dump_json(value);
   std::string line;
   for (const char c : shortened(text, 160)) {
     if (c == '\n') {

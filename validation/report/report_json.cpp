@@ -1,8 +1,8 @@
 #include "validation/report/report_json.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "validation/report/verdict_text.h"
 #include "validation/tasks/gain_text.h"
 
@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json json_of(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json json_of(double value) { return finite_or_null(value); }
 Json json_of(const Interval& interval) { return Json::array({json_of(interval.low), json_of(interval.high)}); }
 Json json_of(std::int64_t value) { return value; }
 Json json_of(bool value) { return value; }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "core/json.h"
 
 namespace nkat::validation {
 
@@ -13,7 +14,7 @@ void AnswersFile::write(const std::vector<nlohmann::ordered_json>& rows) {
   if (!file_) return;
   // An answer may end inside a character: what is no UTF-8 is written as U+FFFD.
   for (const nlohmann::ordered_json& row : rows) {
-    file_->append(row.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    file_->append(dump_json(row) + "\n");
   }
   file_->sync();
 }
