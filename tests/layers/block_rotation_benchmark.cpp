@@ -4,6 +4,7 @@
 //   layers_benchmark devices | cpu | cuda | cpu-quick      (quick: one call each, to see that it runs)
 #include <ATen/Parallel.h>
 #include <ATen/ops/bmm.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cstdio>
 #include <string_view>

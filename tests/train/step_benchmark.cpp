@@ -10,6 +10,7 @@
 #include <ATen/ops/_int_mm.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/randint.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <CLI/CLI.hpp>
 #include <iostream>
