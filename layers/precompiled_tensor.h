@@ -1,5 +1,5 @@
-// Precompiled for the rooms with tensors: the tensor, the operators that several files call, and the usual standard headers.
-// Without autograd's headers and ATen.h, which would cost every file three seconds.
+// Precompiled for the rooms with tensors: the tensor, the operators that several files call, and the usual standard
+// headers. Without autograd's headers and ATen.h, which would cost every file three seconds.
 #pragma once
 
 #include <ATen/Parallel.h>
