@@ -1,8 +1,8 @@
 #include "layers/column_scales.h"
 
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 
 #include "layers/check.h"
 

@@ -1,6 +1,5 @@
 #include "layers/int8_matrix.h"
 
-#include <ATen/ops/_int_mm.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/custom_function.h>
 

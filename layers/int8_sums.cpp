@@ -1,7 +1,8 @@
 #include "layers/int8_sums.h"
 
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/_int_mm.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
 
 #include "layers/check.h"
 #include "layers/product_tiles.h"

@@ -3,9 +3,9 @@
 // NF4 (Dettmers et al., QLoRA, 2023; the 16 levels and the order of the two halves of a byte are bitsandbytes'):
 // columns are divided by their scales (column_scales.h), a block of 32 neighbours in a row by its largest magnitude,
 // and each entry becomes the nearest of 16 levels between -1 and 1, quantiles of a normal distribution. Error of one
-// entry: at most 0.153 (half the widest gap, and the scale's rounding) of its block's largest magnitude. A row's last
-// block may be shorter. A block of zeros has scale 0. 4.5 bits a weight: the scales are bfloat16, which costs what
-// float32 ones of blocks of 64 would, for less error.
+// entry: at most 0.153 (half the widest gap, and the scale's rounding) of its block's largest, in units of their
+// columns' scales. A row's last block may be shorter. A block of zeros has scale 0. 4.5 bits a weight: the scales are
+// bfloat16, which costs what float32 ones of blocks of 64 would, for less error.
 //
 // On the CPU tiles and products are float32; elsewhere tiles have x's type, so the products are BF16's (on a GPU this
 // has never run). A tile is 16 MiB of float32 on a CPU and one matrix on a GPU. The products are the BLAS's: the

@@ -45,12 +45,12 @@ double float_sums_bytes(const Sides& sides, double rows, double columns) {
 }
 
 // Rows in 8-bit terms, and the int32 sums of a tile.
-double int8_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
+double int8_workspace(std::int64_t input_terms, const Sides& sides, const PlanRequest& request) {
   const auto tokens = static_cast<double>(request.micro_batch_rows());
   const double columns = std::min(sides.outputs, static_cast<double>(request.on_gpu ? kInt8TileOnGpu : kInt8TileOnCpu));
   const double steps =
       request.on_gpu ? kInt8StepBytes * std::min(tokens * sides.inputs, static_cast<double>(kInt8EntriesAtOnce)) : 0;
-  const auto terms = static_cast<double>(std::max(form.input_terms, form.gradient_terms));
+  const auto terms = static_cast<double>(input_terms);
   const double in_float = request.int8_in_float ? float_sums_bytes(sides, terms * tokens, columns) : 0;
   return terms * tokens * sides.inputs +
          std::max(steps, tokens * columns * (terms * 4 + (request.on_gpu ? 4 : 0)) + in_float);
@@ -65,9 +65,12 @@ double nf4_workspace(const Sides& sides, const PlanRequest& request) {
   return 4 * (entries + static_cast<double>(request.micro_batch_rows()) * (wide + entries / inputs));
 }
 
-double form_workspace(const MatrixForm& form, const Sides& sides, const PlanRequest& request) {
+double form_workspace(const MatrixForm& form, ProductDirection direction, const Sides& sides,
+                      const PlanRequest& request) {
+  const bool forward = direction == ProductDirection::kForward;
   switch (form.storage) {
-    case MatrixForm::Storage::kInt8: return int8_workspace(form, sides, request);
+    case MatrixForm::Storage::kInt8:
+      return int8_workspace(forward ? form.input_terms : form.gradient_terms, sides, request);
     case MatrixForm::Storage::kNf4: return nf4_workspace(sides, request);
     default: return request.widened ? widened_workspace(sides, request) : 0;
   }
@@ -81,7 +84,7 @@ double product_workspace(const Phi3Config& config, const PlanRequest& request, M
   const auto matrix = std::ranges::find(matrices, role, &MatrixShape::role);
   const auto rows = static_cast<double>(matrix->rows), columns = static_cast<double>(matrix->columns);
   const Sides sides = direction == ProductDirection::kForward ? Sides{columns, rows} : Sides{rows, columns};
-  return form_workspace(request.forms.of(role), sides, request);
+  return form_workspace(request.forms.of(role), direction, sides, request);
 }
 
 double head_product_workspace(const Phi3Config& config, const PlanRequest& request, std::int64_t rows) {

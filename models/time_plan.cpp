@@ -7,13 +7,14 @@ namespace {
 constexpr double kSlowLayout = 0.38;
 constexpr double kBandwidthShare = 0.85;
 
-// Bytes that the steps of layers/int8_rows.cpp (plain) read and write for an entry of BF16 input: to float32 6, abs and
-// largest 12, divided 8, cleaned 8, rounded 8, stored 5; of a second term 12 + 8 + 8 + 5; column scales 8.
-constexpr double kRoundBytes = 47, kSecondTermBytes = 33, kColumnScaleBytes = 8;
-// For an entry of the result: to float32 8, row scales 8, stored 6; each term's int32 4; the second's sum 12.
-constexpr double kSumBytes = 22, kTermSumBytes = 4, kSecondSumBytes = 12;
-// layers/nf4_matrix.cpp (plain), for an entry of W: nibbles 4, index 5, level 8, scale 8, rounded 6, stored 4.
-constexpr double kWidenBytes = 35;
+// Bytes that the steps of layers/int8_rows.cpp (plain) read and write for an entry of BF16 input: to float32 6, factors
+// 8, abs and largest 12, divided 8, cleaned 8, rounded 8, stored 5; of a second term 12 + 8 + 8 + 5.
+constexpr double kRoundBytes = 55, kSecondTermBytes = 33;
+// For an entry of the result: to float32 8, row scales 8, column scales 8, stored 6; each term's int32 4; the second's
+// sum 12.
+constexpr double kSumBytes = 30, kTermSumBytes = 4, kSecondSumBytes = 12;
+// layers/nf4_matrix.cpp (plain), for an entry of W: nibbles 4, index 5, level 8, scale 8, column scale 8, stored 6.
+constexpr double kWidenBytes = 39;
 
 struct Matrix {
   double rows, columns;  // out, in
@@ -53,10 +54,8 @@ MicroBatchWork int8_work(const Matrix& matrix, double tokens, const Passes& pass
     return kSumBytes + kTermSumBytes * static_cast<double>(terms) + (terms > 1 ? kSecondSumBytes : 0);
   };
   const auto [in, back] = std::pair(matrix.form.input_terms, matrix.form.gradient_terms);
-  const double forward_bytes =
-      tokens * (matrix.columns * rounding(in) + matrix.rows * (scaling(in) + kColumnScaleBytes));
-  const double back_bytes =
-      tokens * (matrix.rows * (rounding(back) + kColumnScaleBytes) + matrix.columns * scaling(back));
+  const double forward_bytes = tokens * (matrix.columns * rounding(in) + matrix.rows * scaling(in));
+  const double back_bytes = tokens * (matrix.rows * rounding(back) + matrix.columns * scaling(back));
   return {.int8_operations = passes.forward * product * static_cast<double>(in),
           .int8_back_operations = passes.back * product * static_cast<double>(back),
           .quantisation_bytes = passes.forward * forward_bytes + passes.back * back_bytes};

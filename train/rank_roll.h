@@ -10,7 +10,8 @@
 // left by a process that is dead gets no answer, and the roll is called anew when its successor has written another.
 // Errors: DeviceError that names the ranks that did not come, have ended, or gave no sign of life for as long as
 // Patience says. Each rank gives one a second, from a thread of its own; a machine that sleeps or a process that is
-// held counts no time against the others.
+// held counts no time against the others. Waits end when a stop is asked for, except inside a call to a store whose
+// machine has vanished: c10d's calls have no time limit of their own.
 #pragma once
 
 #include <functional>
@@ -31,7 +32,7 @@ class RankRoll {
     int silent_seconds = 30;  // without a sign of life, once they have come
   };
 
-  // Returns when all `size` ranks have come. Interrupted when a stop is asked for, as in every wait.
+  // Returns when all `size` ranks have come.
   RankRoll(const StorePointer& store, int rank, int size, const Patience& patience);
   RankRoll(const RankRoll&) = delete;
   RankRoll& operator=(const RankRoll&) = delete;

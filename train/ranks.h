@@ -3,8 +3,10 @@
 //
 // Promise: every call is made by all ranks in the same order; what comes back is the same bytes on each. A run in one
 // process is rank 0 of 1, for which every call returns at once.
-// Errors: DeviceError. While they load: 60 s after its start for a rank that never comes, at once for one that has
-// failed, after 30 s without a sign of life (or `timeout`, if that is less) for one that was killed. While they train:
+// Errors: DeviceError. While they load: 60 s after its start for a rank that never comes or fails before all have come,
+// at once for one that fails later, after 30 s without a sign of life (or `timeout`, if that is less) for one that was
+// killed; but only when TCP gives up, after minutes in which no signal is heard either, where the machine that keeps
+// the store vanishes without closing its connections. While they train:
 // Gloo throws as soon as the connections of a rank close, after `timeout` when it hangs or its machine vanishes; NCCL
 // is expected to, after `timeout` at the latest. A process group that has thrown is of no use, and the caller ends.
 // Where it ran: Gloo on CPUs. The NCCL group compiles and has never run, so nothing is known of how it fails.
@@ -60,7 +62,8 @@ class Ranks {
   void broadcast(const at::Tensor& tensor);
   // The same number of words of each rank, by rank.
   std::vector<std::vector<std::uint64_t>> gather(const std::vector<std::uint64_t>& words);
-  // Returns when all ranks have called it: torchrun ends those that are left when the first has exited.
+  // Returns when all ranks have called it, for torchrun ends those that are left when the first has exited. Before the
+  // group is open rank 0 alone waits: it may keep the store.
   void leave_together();
 
  private:

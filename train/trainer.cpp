@@ -117,11 +117,11 @@ StepMetrics Trainer::step() {
 
   // Micro-batches: Σ losses and Σ dL/dM, over all ranks. A signal leaves from here, before anything has changed.
   const WindowResult result = add_up(parts_.ranks, accumulate(adapter, window), std::ssize(window.samples), digest());
-  if (result.stop) throw Interrupted("stopped by a signal");
   for (const int rank : result.changed_ranks) {
     if (rank != parts_.ranks.rank())
       record_memory_event(fmt::format("rank {}: memory ran out; its own log says what it gave up", rank));
   }
+  if (result.stop) throw Interrupted("stopped by a signal");
 
   // Chain rule to W and α, clipping, AdamW.
   const double lambda = triality_weight_at(t, config_.triality_weight, config_.annealing_warmup);

@@ -1,8 +1,7 @@
-#include <ATen/ops/kl_div.h>
-#include <ATen/ops/randn_like.h>
-
 #include "export/logits_check.h"
 
+#include <ATen/ops/kl_div.h>
+#include <ATen/ops/randn_like.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/tiny_export.h"

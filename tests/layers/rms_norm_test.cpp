@@ -1,7 +1,6 @@
-#include <ATen/ops/rsqrt.h>
-
 #include "layers/rms_norm.h"
 
+#include <ATen/ops/rsqrt.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"

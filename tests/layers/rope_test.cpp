@@ -1,7 +1,6 @@
-#include <ATen/ops/split.h>
-
 #include "layers/rope.h"
 
+#include <ATen/ops/split.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,7 +1,6 @@
-#include <ATen/ops/silu.h>
-
 #include "layers/swiglu.h"
 
+#include <ATen/ops/silu.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/cuda.h"

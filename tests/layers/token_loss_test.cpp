@@ -1,8 +1,7 @@
-#include <ATen/ops/nll_loss.h>
-#include <ATen/ops/randint.h>
-
 #include "layers/token_loss.h"
 
+#include <ATen/ops/nll_loss.h>
+#include <ATen/ops/randint.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"

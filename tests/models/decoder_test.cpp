@@ -1,7 +1,6 @@
-#include <ATen/ops/allclose.h>
-
 #include "models/decoder.h"
 
+#include <ATen/ops/allclose.h>
 #include <gtest/gtest.h>
 
 #include "models/cached_batch.h"

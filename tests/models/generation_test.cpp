@@ -1,7 +1,6 @@
-#include <ATen/ops/log.h>
-
 #include "models/generation.h"
 
+#include <ATen/ops/log.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -36,15 +36,16 @@ TEST(MemoryPlan, AGpuHoldsRowsInWholeTiles) {
   EXPECT_EQ(three.micro_batch_rows(), 320);
 }
 
-// 3,623,878,656 weights in matrices: a byte each and 4 a row; gate_up's 1,610,612,736 in half a byte and 4 each 64;
-// what is in no matrix of a layer in two bytes.
+// A layer's matrices have 113,246,208 entries, 31,744 rows and 17,408 columns, of which gate_up 50,331,648, 16,384 and
+// 3,072. In 8 bits a byte an entry, 4 a row, 4 a column; in NF4 half a byte an entry, 2 each 32 of them, 4 a column.
+// What is in no matrix of a layer has two bytes an entry.
 TEST(MemoryPlan, AQuantisedBaseTakesWhatItsFormsTake) {
-  PlanRequest request;
-  EXPECT_NEAR(plan_memory(phi35(), request, 0).weights / kGiB, 7.12, 0.005);
-  request.forms = forms_of(BaseKind::kBalanced);
-  EXPECT_NEAR(plan_memory(phi35(), request, 0).weights / kGiB, 3.75, 0.005);
-  request.forms = forms_of(BaseKind::kAggressive);
-  EXPECT_NEAR(plan_memory(phi35(), request, 0).weights / kGiB, 3.09, 0.005);
+  const auto bytes = [](BaseKind kind) { return plan_memory(phi35(), {.forms = forms_of(kind)}, 0).weights; };
+  constexpr double kLayers = 32, kEntries = 3821079552, kRest = 2 * (kEntries - kLayers * 113246208);
+  EXPECT_DOUBLE_EQ(bytes(BaseKind::kSafe), 2 * kEntries);
+  EXPECT_DOUBLE_EQ(bytes(BaseKind::kBalanced), kRest + kLayers * (113246208 + 4 * 31744 + 4 * 17408));
+  const double in_8_bits = (113246208 - 50331648) + 4 * (31744 - 16384) + 4 * 17408;
+  EXPECT_DOUBLE_EQ(bytes(BaseKind::kAggressive), kRest + kLayers * (in_8_bits + 50331648 / 2 + 2 * 50331648 / 32));
 }
 
 TEST(MemoryPlan, AnAggressiveBaseFitsACardOfEightGigabytes) {

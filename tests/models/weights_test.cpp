@@ -1,7 +1,6 @@
-#include <ATen/ops/cosine_similarity.h>
-
 #include "models/weights.h"
 
+#include <ATen/ops/cosine_similarity.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

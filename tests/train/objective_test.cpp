@@ -1,7 +1,6 @@
-#include <ATen/ops/scalar_tensor.h>
-
 #include "train/objective.h"
 
+#include <ATen/ops/scalar_tensor.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/gradients.h"

@@ -1,9 +1,8 @@
+#include "train/optimizer.h"
+
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/ones_like.h>
-
-#include "train/optimizer.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-
 #include "core/error.h"
 #include "tests/train/rank_threads.h"
 
