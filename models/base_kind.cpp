@@ -8,9 +8,9 @@
 namespace nkat::models {
 
 const char* const kBaseHelp =
-    "how the frozen matrices are held: safe, as numbers; balanced, as 8-bit integers; aggressive, gate_up_proj in four "
-    "bits (NF4) and the others as 8-bit integers. nkat plan says what each takes. Exports merge into the original "
-    "weights";
+    "how the frozen matrices are held: safe, in --precision's type; balanced, as 8-bit integers; aggressive, "
+    "gate_up_proj in four bits (NF4) and the others as 8-bit integers. nkat plan --base says what each takes. Exports "
+    "merge into the original weights";
 
 const std::vector<std::string>& base_kind_names() {
   static const std::vector<std::string> names = {"safe", "balanced", "aggressive"};  // in the order of BaseKind

@@ -71,11 +71,14 @@ void declare_machine(OptionList& options, TrainConfig& config) {
               {.help = "memory that the run may take, GiB", .minimum = 0, .maximum = 4096, .above_minimum = true});
   options.add(
       "checkpointing", config.checkpointing,
-      {.help = "layers whose activations are recomputed: auto, none, full or a number", .value = "auto|none|full|N"});
-  options.add("tokens-per-micro-batch", config.tokens_per_micro_batch,
-              {.help = "samples of a window are packed, without padding, up to so many tokens; the gradient stays the "
-                       "same. none: --batch-size samples; auto: what fits without recomputing more",
-               .value = "auto|none|N"});
+      {.help = "layers whose activations are recomputed: auto, none, full or a number, at most the model's layers",
+       .value = "auto|none|full|N"});
+  options.add(
+      "tokens-per-micro-batch", config.tokens_per_micro_batch,
+      {.help = "samples of a window are packed, without padding, up to so many tokens; the gradient is the same "
+               "but for rounding. none: --batch-size samples; auto: 1024 on a GPU, 512 on a CPU, or less "
+               "where that would recompute more layers; N: 1 to 9999999",
+       .value = "auto|none|N"});
   options.add("checkpoint-every", config.checkpoint_every,
               {.help = "steps between saved checkpoints", .minimum = 1, .maximum = kLargest});
   options.add("keep-checkpoints", config.keep_checkpoints,
@@ -87,7 +90,8 @@ void declare_machine(OptionList& options, TrainConfig& config) {
       "resume", config.resume,
       {.help = "go on with the run in the output folder, or insist on a new one", .choices = {"auto", "never"}});
   options.add("rank-timeout", config.rank_timeout,
-              {.help = "seconds that the ranks of a torchrun wait for a slow one before they give up",
+              {.help = "seconds that a rank (a process that torchrun started) waits for the others in one exchange "
+                       "before all give up",
                .minimum = 5,
                .maximum = 86400});
 }

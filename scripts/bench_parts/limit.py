@@ -30,6 +30,6 @@ def run(work, settings):
     rows = [("micro-batch, of the speed of its products in BF16", measure.shown(parts["of_products"])),
             ("of its products in float32", measure.shown(parts["of_float32_products"])),
             ("of the faster of both", measure.shown(parts["of_best_products"])),
-            ("time of a micro-batch with M over without", measure.shown(parts["adapter_in_a_pass"], 3)),
-            (f"of a step of {WINDOW_TOKENS} tokens, with what is done once in it", measure.shown(parts["adapter_in_a_step"], 3))]
+            ("time of a micro-batch with M over without", measure.shown_with_interval(parts["adapter_in_a_pass"])),
+            (f"of a step of {WINDOW_TOKENS} tokens, with what is done once in it", measure.shown_with_interval(parts["adapter_in_a_step"]))]
     return {"run": found, **parts}, measure.markdown((f"{found['tokens']} tokens in {len(LENGTHS)} samples, {found['threads']} threads", "ratio"), rows), []
