@@ -14,6 +14,7 @@
 #include "data/safetensors.h"
 #include "layers/column_scales.h"
 #include "models/checkpoint_check.h"
+#include "models/finite_values.h"
 
 namespace nkat::models {
 namespace {
@@ -24,12 +25,6 @@ using data::TensorInfo;
 constexpr const char* kHeadTensor = "lm_head.weight";  // of a model that isn't tied
 
 bool is_ignored(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
-
-std::int64_t count_not_finite(const at::Tensor& tensor) {
-  const at::ScalarType wide = tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  if (std::isfinite(tensor.sum(wide).item<double>())) return 0;
-  return tensor.numel() - at::isfinite(tensor).sum().item<std::int64_t>();
-}
 
 void require_all_finite(std::int64_t wrong, const std::string& name, const std::string& where) {
   if (wrong == 0) return;
