@@ -24,7 +24,7 @@ at::Tensor product(const Int8Rows& left, const at::Tensor& right, const at::Tens
     const std::int64_t count = std::min(tile, columns - first);
     const at::Tensor sums = int8_sums(left.values, right.narrow(1, first, count));
     at::Tensor piece = out.narrow(1, first, count);
-    scale_sums_into(sums, left, column_scales.defined() ? column_scales.narrow(0, first, count) : at::Tensor(), piece);
+    scale_sums_into(sums, left, column_scales.narrow(0, first, count), piece);
   }
   return out;
 }

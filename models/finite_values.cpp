@@ -5,19 +5,19 @@
 #include <ATen/ops/sum.h>
 
 #include "core/error.h"
+#include "core/exponent_bits.h"
 
 namespace nkat::models {
 namespace {
 
 constexpr std::int64_t kGrain = 1 << 20;
 
-// NaN and infinity are the values whose exponent is all ones.
-template <typename Bits>
-std::int64_t count_full_exponents(const at::Tensor& tensor, Bits exponent) {
-  const auto* bits = static_cast<const Bits*>(tensor.const_data_ptr());
+template <typename Word>
+std::int64_t count_words(const at::Tensor& tensor, Word exponent) {
+  const auto* words = static_cast<const Word*>(tensor.const_data_ptr());
   const auto count = [&](std::int64_t first, std::int64_t last, std::int64_t before) {
     std::int64_t found = 0;
-    for (std::int64_t i = first; i < last; ++i) found += (bits[i] & exponent) == exponent ? 1 : 0;
+    for (std::int64_t i = first; i < last; ++i) found += is_finite(words[i], exponent) ? 0 : 1;
     return before + found;
   };
   return at::parallel_reduce(0, tensor.numel(), kGrain, std::int64_t{0}, count, std::plus<>());
@@ -29,9 +29,10 @@ std::int64_t count_not_finite(const at::Tensor& tensor) {
   NKAT_INVARIANT(tensor.is_contiguous());
   if (tensor.is_cpu()) {
     switch (tensor.scalar_type()) {
-      case at::kBFloat16: return count_full_exponents<std::uint16_t>(tensor, 0x7f80);
-      case at::kHalf: return count_full_exponents<std::uint16_t>(tensor, 0x7c00);
-      case at::kFloat: return count_full_exponents<std::uint32_t>(tensor, 0x7f800000);
+      case at::kBFloat16: return count_words(tensor, kBfloat16Exponent);
+      case at::kHalf: return count_words(tensor, kFloat16Exponent);
+      case at::kFloat: return count_words(tensor, kFloat32Exponent);
+      case at::kDouble: return count_words(tensor, kFloat64Exponent);
       default: break;
     }
   }

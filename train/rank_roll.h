@@ -41,6 +41,8 @@ class RankRoll {
 
   const StorePointer& store() const { return store_; }
   void post(const std::string& key, const std::string& text) const;
+  // One a rank: "name/rank".
+  std::vector<std::string> keys(const std::string& name) const;
   // The texts under these keys, as soon as all are there.
   std::vector<std::string> wait_for(const std::vector<std::string>& keys);
   // The others need not look after this rank any more, nor it after them.
@@ -53,7 +55,6 @@ class RankRoll {
   void come();
   void look_after_ranks();
   void start_beating();
-  std::vector<std::string> keys(const std::string& name) const;
 
   StorePointer all_starts_;
   StorePointer store_;  // of this start

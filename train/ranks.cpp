@@ -189,9 +189,7 @@ void Ranks::leave_together() {
   tell(environment_, [&] {
     connection_->roll.post(fmt::format("left/{}", rank()), "");
     if (rank() != 0) return;
-    std::vector<std::string> all;
-    for (int rank = 0; rank < size(); ++rank) all.push_back(fmt::format("left/{}", rank));
-    connection_->roll.wait_for(all);
+    connection_->roll.wait_for(connection_->roll.keys("left"));
   });
 }
 

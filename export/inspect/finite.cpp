@@ -7,18 +7,18 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/exponent_bits.h"
 #include "export/quantize/quantize.h"
 
 namespace nkat::gguf {
 namespace {
 
-// Of a floating-point number kept as a word: infinite or NaN are those with all these bits.
 template <class Word>
 void require_exponents(Word exponent, std::span<const std::byte> bytes, const std::string& who) {
   for (std::size_t i = 0; i < bytes.size() / sizeof(Word); ++i) {
     Word word{};
     std::memcpy(&word, bytes.data() + i * sizeof word, sizeof word);
-    if ((word & exponent) == exponent)
+    if (!is_finite(word, exponent))
       throw FormatError(fmt::format("{}: a finite number was required, element {} is infinite or no number", who, i));
   }
 }
@@ -27,10 +27,10 @@ void require_exponents(Word exponent, std::span<const std::byte> bytes, const st
 
 void require_finite(data::DType type, std::span<const std::byte> bytes, const std::string& who) {
   switch (type) {
-    case data::DType::kF64: return require_exponents<std::uint64_t>(0x7FF0'0000'0000'0000, bytes, who);
-    case data::DType::kF32: return require_exponents<std::uint32_t>(0x7F80'0000, bytes, who);
-    case data::DType::kF16: return require_exponents<std::uint16_t>(0x7C00, bytes, who);
-    case data::DType::kBF16: return require_exponents<std::uint16_t>(0x7F80, bytes, who);
+    case data::DType::kF64: return require_exponents(kFloat64Exponent, bytes, who);
+    case data::DType::kF32: return require_exponents(kFloat32Exponent, bytes, who);
+    case data::DType::kF16: return require_exponents(kFloat16Exponent, bytes, who);
+    case data::DType::kBF16: return require_exponents(kBfloat16Exponent, bytes, who);
     default: return;
   }
 }
