@@ -5,7 +5,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "core/log.h"
+#include "core/cli/log.h"
 #include "core/shell_quote.h"
 
 namespace nkat {

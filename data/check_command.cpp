@@ -5,11 +5,11 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "core/log.h"
+#include "core/cli/log.h"
 #include "core/signals.h"
-#include "data/data_check.h"
+#include "data/datasets/data_check.h"
 #include "data/data_command.h"
-#include "data/dataset_options.h"
+#include "data/datasets/dataset_options.h"
 
 namespace nkat::data {
 namespace {

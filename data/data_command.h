@@ -1,7 +1,7 @@
 // `nkat data`: what can be done with data files. One function a subcommand; make_data_command collects them.
 #pragma once
 
-#include "core/command.h"
+#include "core/cli/command.h"
 
 namespace nkat::data {
 

@@ -4,9 +4,9 @@
 
 #include <iostream>
 
-#include "core/file.h"
-#include "core/log.h"
-#include "data/generators/record_set.h"
+#include "core/files/file.h"
+#include "core/cli/log.h"
+#include "data/synthetic/generator.h"
 
 namespace nkat::data {
 namespace {

@@ -7,8 +7,8 @@
 #include "core/json.h"
 #include "core/signals.h"
 #include "data/data_command.h"
-#include "data/dataset.h"
-#include "data/dataset_options.h"
+#include "data/datasets/dataset.h"
+#include "data/datasets/dataset_options.h"
 
 namespace nkat::data {
 namespace {

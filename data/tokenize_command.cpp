@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "data/data_command.h"
-#include "data/tokenizer.h"
+#include "data/text/tokenizer.h"
 
 namespace nkat::data {
 namespace {

@@ -8,23 +8,23 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "core/durable_file.h"
+#include "core/files/atomic_file.h"
 #include "core/error.h"
-#include "core/log.h"
+#include "core/cli/log.h"
 #include "core/signals.h"
-#include "data/chat_template.h"
-#include "data/chat_template_source.h"
-#include "data/tokenizer.h"
-#include "export/companion_files.h"
+#include "data/text/chat_template.h"
+#include "data/text/chat_template_source.h"
+#include "data/text/tokenizer.h"
+#include "export/output/sidecar_files.h"
 #include "export/export_report.h"
-#include "export/export_source.h"
-#include "export/gguf_export.h"
-#include "export/hf_export.h"
-#include "export/modelfile.h"
-#include "export/output_check.h"
-#include "export/patch_command.h"
-#include "export/self_test_options.h"
-#include "models/weights.h"
+#include "export/merge/export_source.h"
+#include "export/gguf/gguf_export.h"
+#include "export/hf/hf_export.h"
+#include "export/gguf/modelfile.h"
+#include "export/output/overwrite_guard.h"
+#include "export/patch/patch_command.h"
+#include "export/verify/self_test_options.h"
+#include "models/weights/weights.h"
 
 namespace nkat::exporting {
 namespace {

@@ -1,7 +1,7 @@
 // `nkat export`: a trained adapter merged into its base, as a GGUF file or a Hugging Face folder.
 #pragma once
 
-#include "core/command.h"
+#include "core/cli/command.h"
 
 namespace nkat::exporting {
 

@@ -7,9 +7,9 @@
 
 #include "core/error.h"
 #include "core/utf8.h"
-#include "export/quantization_mix.h"
-#include "export/quantize/ggml_type.h"
-#include "export/survival.h"
+#include "export/gguf/quantization_recipe.h"
+#include "data/quantize/ggml_type.h"
+#include "export/verify/adapter_retention.h"
 
 namespace nkat::exporting {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "core/options.h"
-#include "export/importance.h"
+#include "core/cli/options.h"
+#include "export/imatrix/importance.h"
 
 namespace nkat::exporting {
 

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "core/progress.h"
+#include "core/cli/progress.h"
 #include "core/shell_quote.h"
 #include "core/version.h"
 

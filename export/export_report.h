@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "export/export_options.h"
-#include "export/phi3_metadata.h"
-#include "export/self_test.h"
+#include "export/gguf/phi3_metadata.h"
+#include "export/verify/self_test.h"
 
 namespace nkat::exporting {
 

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "layers/attention_cpu.h"
+#include "layers/cpu/attention.h"
 #include "layers/check.h"
 #include "layers/saved_heads.h"
 

@@ -1,7 +1,7 @@
 // Causal attention with grouped queries over samples laid end to end, and over a key-value cache.
 // Scale head_dim^-0.5; softmax in float32; key-value head j serves query heads j G .. j G + G-1, G = heads / kv heads.
 // On a GPU in bfloat16 or float16 all samples go through one call (flash_attention.h), on a CPU in float32 or bfloat16
-// and without a window through layers/attention_cpu.h; the others go through ATen's fused attention one by one. Each
+// and without a window through layers/cpu/attention.h; the others go through ATen's fused attention one by one. Each
 // keeps for backward q, k, v (views of qkv), its output and a log-sum-exp a row and head.
 #pragma once
 

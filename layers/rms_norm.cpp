@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "layers/check.h"
 #include "layers/kernels/rms_norm.h"
-#include "layers/rms_norm_cpu.h"
+#include "layers/cpu/rms_norm.h"
 
 namespace nkat::layers {
 namespace {

@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "layers/check.h"
 #include "layers/kernels/rope.h"
-#include "layers/rope_cpu.h"
+#include "layers/cpu/rope.h"
 
 namespace nkat::layers {
 namespace {

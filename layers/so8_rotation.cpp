@@ -7,7 +7,7 @@
 
 #include "layers/check.h"
 #include "layers/kernels/so8_rotation.h"
-#include "layers/matrix8.h"
+#include "layers/cpu/mat8.h"
 
 namespace nkat::layers {
 namespace {

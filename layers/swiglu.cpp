@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "layers/check.h"
 #include "layers/kernels/swiglu.h"
-#include "layers/swiglu_cpu.h"
+#include "layers/cpu/swiglu.h"
 
 namespace nkat::layers {
 namespace {

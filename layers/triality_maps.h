@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "layers/matrix8.h"
+#include "layers/cpu/mat8.h"
 
 namespace nkat::layers {
 

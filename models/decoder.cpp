@@ -3,8 +3,8 @@
 #include <ATen/ops/embedding.h>
 
 #include "core/error.h"
-#include "layers/block_rotation.h"
-#include "layers/frozen_linear.h"
+#include "layers/block_diagonal.h"
+#include "layers/linear.h"
 #include "layers/rms_norm.h"
 #include "layers/swiglu.h"
 

@@ -18,7 +18,7 @@
 #include "layers/attention.h"
 #include "layers/rope.h"
 #include "models/config.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 
 namespace nkat::models {
 

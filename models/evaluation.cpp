@@ -1,7 +1,7 @@
 #include "models/evaluation.h"
 
 #include "core/signals.h"
-#include "layers/token_loss.h"
+#include "layers/cross_entropy.h"
 
 namespace nkat::models {
 namespace {

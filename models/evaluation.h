@@ -4,9 +4,9 @@
 #include <functional>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/datasets/dataset.h"
 #include "models/decoder.h"
-#include "models/packed_samples.h"
+#include "models/packed_batch.h"
 
 namespace nkat::models {
 

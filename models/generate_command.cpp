@@ -9,14 +9,14 @@
 
 #include "core/machine.h"
 #include "core/signals.h"
-#include "data/chat_template.h"
-#include "data/tokenizer.h"
-#include "models/adapter_set.h"
-#include "models/base_hash.h"
-#include "models/generation.h"
+#include "data/text/chat_template.h"
+#include "data/text/tokenizer.h"
+#include "models/adapter.h"
+#include "models/weights/base_fingerprint.h"
+#include "models/generation/generation.h"
 #include "models/model_folder.h"
 #include "models/out_of_memory.h"
-#include "models/runtime.h"
+#include "models/device.h"
 
 namespace nkat::models {
 namespace {

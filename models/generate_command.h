@@ -1,7 +1,7 @@
 // `nkat generate`: answers a prompt or chats, streaming whole characters.
 #pragma once
 
-#include "core/command.h"
+#include "core/cli/command.h"
 
 namespace nkat::models {
 

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
-#include "core/file.h"
-#include "data/chat_template.h"
-#include "data/tokenizer.h"
+#include "core/files/file.h"
+#include "data/text/chat_template.h"
+#include "data/text/tokenizer.h"
 #include "models/decoder.h"
 
 namespace nkat::models {

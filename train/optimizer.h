@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/adapter_set.h"
+#include "models/adapter.h"
 
 namespace nkat::train {
 

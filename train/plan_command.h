@@ -1,7 +1,7 @@
 // `nkat plan`: memory and time of a run from config.json alone, before any weight is read.
 #pragma once
 
-#include "core/command.h"
+#include "core/cli/command.h"
 
 namespace nkat::train {
 

@@ -7,9 +7,9 @@
 #include <numbers>
 
 #include "core/error.h"
-#include "core/progress.h"
-#include "layers/int8_sums.h"
-#include "layers/widened_product.h"
+#include "core/cli/progress.h"
+#include "layers/quantized/int8_gemm.h"
+#include "layers/cpu/bf16_gemm.h"
 
 namespace nkat::train {
 namespace {

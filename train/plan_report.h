@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "models/time_plan.h"
+#include "models/planning/time_plan.h"
 #include "train/train_config.h"
 
 namespace nkat::train {

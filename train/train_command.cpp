@@ -2,22 +2,22 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/log.h"
-#include "core/log_prefix.h"
+#include "core/cli/log.h"
+#include "core/cli/log_prefix.h"
 #include "core/machine.h"
-#include "core/progress.h"
+#include "core/cli/progress.h"
 #include "core/signals.h"
-#include "models/base_hash.h"
+#include "models/weights/base_fingerprint.h"
 #include "models/model_folder.h"
-#include "models/norm_hash.h"
+#include "models/weights/norm_fingerprint.h"
 #include "models/out_of_memory.h"
-#include "models/runtime.h"
-#include "train/counting_allocator.h"
+#include "models/device.h"
+#include "train/memory/tracking_allocator.h"
 #include "train/plan_report.h"
-#include "train/rank_start.h"
-#include "train/summary.h"
+#include "train/distributed/setup.h"
+#include "train/run/summary.h"
 #include "train/trainer.h"
-#include "train/training_plot.h"
+#include "train/run/training_plot.h"
 
 namespace nkat::train {
 namespace {

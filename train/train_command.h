@@ -1,7 +1,7 @@
 // `nkat train`: trains an adapter, or goes on with the run in the output folder.
 #pragma once
 
-#include "core/command.h"
+#include "core/cli/command.h"
 
 namespace nkat::train {
 

@@ -5,8 +5,8 @@
 #include <set>
 
 #include "core/error.h"
-#include "core/log.h"
-#include "models/base_kind.h"
+#include "core/cli/log.h"
+#include "models/weights/weight_format.h"
 
 namespace nkat::train {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/options.h"
-#include "data/dataset_options.h"
+#include "core/cli/options.h"
+#include "data/datasets/dataset_options.h"
 #include "train/schedule.h"
 
 namespace nkat::train {

@@ -4,13 +4,13 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/log.h"
+#include "core/cli/log.h"
 #include "core/machine.h"
 #include "core/signals.h"
 #include "models/evaluation.h"
 #include "models/out_of_memory.h"
-#include "train/summary.h"
-#include "train/training_plot.h"
+#include "train/run/summary.h"
+#include "train/run/training_plot.h"
 
 namespace nkat::train {
 namespace {

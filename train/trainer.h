@@ -10,21 +10,21 @@
 #include <optional>
 
 #include "core/error.h"
-#include "core/progress.h"
-#include "data/dataset.h"
-#include "data/sampler.h"
+#include "core/cli/progress.h"
+#include "data/datasets/dataset.h"
+#include "data/datasets/sampler.h"
 #include "models/decoder.h"
 #include "models/evaluation.h"
-#include "train/adapter_step.h"
-#include "train/checkpoint.h"
-#include "train/fault_injection.h"
-#include "train/memory_recovery.h"
-#include "train/rank_start.h"
-#include "train/ranks.h"
-#include "train/run_folder.h"
+#include "train/adapter_gradients.h"
+#include "train/run/checkpoint.h"
+#include "train/run/fault_injection.h"
+#include "train/memory/oom_fallback.h"
+#include "train/distributed/setup.h"
+#include "train/distributed/process_group.h"
+#include "train/run/run_folder.h"
 #include "train/train_config.h"
-#include "train/window.h"
-#include "train/window_result.h"
+#include "train/batch.h"
+#include "train/step_result.h"
 
 namespace nkat::train {
 

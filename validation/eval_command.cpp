@@ -5,9 +5,9 @@
 
 #include "core/signals.h"
 #include "models/out_of_memory.h"
-#include "validation/output_paths.h"
+#include "validation/run/output_paths.h"
 #include "validation/tasks/decision_task.h"
-#include "validation/tasks/gain_text.h"
+#include "validation/report/eval_text.h"
 #include "validation/tasks/loss_task.h"
 #include "validation/tasks/math_task.h"
 

@@ -1,7 +1,7 @@
 // `nkat eval`: token loss and perplexity of a model on a data file, with and without an adapter.
 #pragma once
 
-#include "core/command.h"
+#include "core/cli/command.h"
 
 namespace nkat::validation {
 

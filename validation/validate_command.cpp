@@ -3,16 +3,16 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "core/log.h"
+#include "core/cli/log.h"
 #include "core/signals.h"
 #include "models/out_of_memory.h"
-#include "validation/output_paths.h"
+#include "validation/run/output_paths.h"
 #include "validation/report/plots.h"
 #include "validation/report/report_document.h"
 #include "validation/report/report_json.h"
 #include "validation/report/verdict_text.h"
 #include "validation/run_validation.h"
-#include "validation/tasks/gain_text.h"
+#include "validation/report/eval_text.h"
 
 namespace nkat::validation {
 namespace {

@@ -1,7 +1,7 @@
 // `nkat validate`: what a run's checkpoints and metrics say about its gates, rotations, gain and steadiness.
 #pragma once
 
-#include "core/command.h"
+#include "core/cli/command.h"
 
 namespace nkat::validation {
 

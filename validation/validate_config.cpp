@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/base_kind.h"
+#include "models/weights/weight_format.h"
 
 namespace nkat::validation {
 namespace {

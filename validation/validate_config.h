@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "data/dataset_options.h"
+#include "data/datasets/dataset_options.h"
 #include "validation/gates/gate_analysis.h"
 #include "validation/report/checklist.h"
 #include "validation/tasks/question_task_options.h"

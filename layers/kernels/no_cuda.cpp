@@ -1,13 +1,13 @@
 // The kernels' stand-in when the program is built without nvcc (NKAT_CUDA=OFF): no device, and every launcher says why.
 #include "core/error.h"
-#include "layers/kernels/block_rotation.h"
+#include "layers/kernels/block_diagonal.h"
 #include "layers/kernels/device_info.h"
 #include "layers/kernels/nccl_group.h"
 #include "layers/kernels/rms_norm.h"
 #include "layers/kernels/rope.h"
 #include "layers/kernels/so8_rotation.h"
 #include "layers/kernels/swiglu.h"
-#include "layers/kernels/token_loss.h"
+#include "layers/kernels/cross_entropy.h"
 
 namespace nkat::layers {
 namespace {

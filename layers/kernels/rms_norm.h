@@ -1,9 +1,9 @@
-// Launchers of RMSNorm's CUDA kernels; layers/rms_norm.h is the interface to use, layers/rms_norm_cpu.h the twin.
+// Launchers of RMSNorm's CUDA kernels; layers/rms_norm.h is the interface to use, layers/cpu/rms_norm.h the twin.
 // Called with checked, contiguous tensors on one CUDA device, x float32, bfloat16 or float64.
 // Errors: DeviceError when the program was built without kernels; c10::Error when a launch fails.
 #pragma once
 
-#include "layers/rms_norm_cpu.h"
+#include "layers/cpu/rms_norm.h"
 
 namespace nkat::layers::kernels {
 

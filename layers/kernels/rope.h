@@ -1,4 +1,4 @@
-// Launcher of the rotary embedding's CUDA kernel; layers/rope.h is the interface to use, layers/rope_cpu.h the twin.
+// Launcher of the rotary embedding's CUDA kernel; layers/rope.h is the interface to use, layers/cpu/rope.h the twin.
 // Called with contiguous tensors on one CUDA device, float32, bfloat16 or float64.
 // Errors: DeviceError when the program was built without kernels; c10::Error when a launch fails.
 #pragma once

@@ -1,4 +1,4 @@
-// Launchers of SwiGLU's CUDA kernels; layers/swiglu.h is the interface to use, layers/swiglu_cpu.h the twin.
+// Launchers of SwiGLU's CUDA kernels; layers/swiglu.h is the interface to use, layers/cpu/swiglu.h the twin.
 // Called with contiguous tensors on one CUDA device, float32, bfloat16 or float64.
 // Errors: DeviceError when the program was built without kernels; c10::Error when a launch fails.
 #pragma once

@@ -1,6 +1,6 @@
 // Any bytes as a tokenizer.model: read, or refused with an nkat::Error.
 #include "core/error.h"
-#include "data/sentencepiece_model.h"
+#include "data/text/sentencepiece_model.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

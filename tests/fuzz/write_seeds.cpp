@@ -2,7 +2,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 #include "tests/support/raw_gguf.h"
 #include "tests/support/tiny_tokenizer.h"
 

@@ -6,18 +6,18 @@
 #include <ATen/ops/linalg_matrix_norm.h>
 #include <gtest/gtest.h>
 
-#include "layers/block_rotation_cpu.h"
-#include "layers/kernels/device/block_rotation.cuh"
+#include "layers/cpu/block_diagonal.h"
+#include "layers/kernels/device/block_diagonal.cuh"
 #include "layers/kernels/device/rms_norm.cuh"
 #include "layers/kernels/device/rope.cuh"
 #include "layers/kernels/device/so8_rotation.cuh"
 #include "layers/kernels/device/swiglu.cuh"
-#include "layers/kernels/device/token_loss.cuh"
-#include "layers/rms_norm_cpu.h"
-#include "layers/rope_cpu.h"
+#include "layers/kernels/device/cross_entropy.cuh"
+#include "layers/cpu/rms_norm.h"
+#include "layers/cpu/rope.h"
 #include "layers/so8_rotation.h"
-#include "layers/swiglu_cpu.h"
-#include "layers/token_loss_cpu.h"
+#include "layers/cpu/swiglu.h"
+#include "layers/cpu/cross_entropy.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {

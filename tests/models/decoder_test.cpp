@@ -3,7 +3,7 @@
 #include <ATen/ops/allclose.h>
 #include <gtest/gtest.h>
 
-#include "models/cached_batch.h"
+#include "models/generation/batch_decoder.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
 #include "tests/support/tiny_model.h"

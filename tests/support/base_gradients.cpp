@@ -12,12 +12,12 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "data/dataset.h"
+#include "data/datasets/dataset.h"
 #include "models/model_folder.h"
-#include "models/packed_samples.h"
+#include "models/packed_batch.h"
 #include "tests/support/program.h"
-#include "train/adapter_step.h"
-#include "train/objective.h"
+#include "train/adapter_gradients.h"
+#include "train/micro_batch.h"
 
 namespace {
 

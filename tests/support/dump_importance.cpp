@@ -6,8 +6,8 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "export/export_source.h"
-#include "export/importance.h"
+#include "export/merge/export_source.h"
+#include "export/imatrix/importance.h"
 #include "tests/support/program.h"
 
 namespace {

@@ -8,7 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "models/cached_batch.h"
+#include "models/generation/batch_decoder.h"
 #include "models/decoder.h"
 #include "tests/support/program.h"
 

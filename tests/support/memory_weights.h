@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "export/weight_source.h"
+#include "export/merge/weight_source.h"
 
 namespace nkat::testing {
 

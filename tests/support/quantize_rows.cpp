@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "export/quantize/quantize.h"
+#include "data/quantize/quantize.h"
 
 namespace {
 

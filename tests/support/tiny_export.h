@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "export/merged_weights.h"
+#include "export/merge/merged_weights.h"
 #include "tests/support/memory_weights.h"
 #include "tests/support/tiny_model.h"
 

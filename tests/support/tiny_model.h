@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 #include "models/decoder.h"
 
 namespace nkat::testing {

@@ -3,8 +3,8 @@
 #include <iostream>
 
 #include "core/error.h"
-#include "export/gguf_writer.h"
-#include "export/quantize/quantize.h"
+#include "data/formats/gguf_writer.h"
+#include "data/quantize/quantize.h"
 
 namespace {
 

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 import training
 
-sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
+sys.path.insert(0, str(training.DEMO.parents[1] / "scripts" / "measure"))
 from bench_parts.outlier_channels import make_outlier_model  # noqa: E402
 
 MODEL = training.DEMO / "model"

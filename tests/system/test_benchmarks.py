@@ -7,7 +7,7 @@ import sys
 import pytest
 import training
 
-sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
+sys.path.insert(0, str(training.DEMO.parents[1] / "scripts" / "measure"))
 from bench_parts import gpu_parts, growth, measure, peers, plots, profile_kinds  # noqa: E402
 
 BASES = measure.choices_of("plan", "base") or [""]
@@ -20,7 +20,7 @@ def run(script, *words):
 
 
 def test_the_plan_is_within_five_percent_of_what_runs_hold(tmp_path):
-    run("plan_accuracy", tmp_path, "--few")
+    run("measure/plan_accuracy.py", tmp_path, "--few")
     record = json.loads((tmp_path / "plan_accuracy.json").read_text())
     assert len(record["rows"]) == 3 + len(BASES) and {row["recomputed_layers"] for row in record["rows"]} == {0, 2, 4}
     for row in record["rows"]:
@@ -30,7 +30,7 @@ def test_the_plan_is_within_five_percent_of_what_runs_hold(tmp_path):
 
 
 def test_parts_of_the_benchmark_write_their_record_tables_and_plot(tmp_path):
-    done = run("bench", tmp_path, "--small", "--rounds", 1, "--parts", "limit", "growth", "startup", "plan")
+    done = run("measure/bench.py", tmp_path, "--small", "--rounds", 1, "--parts", "limit", "growth", "startup", "plan")
     assert "no plot" not in done.stderr
     parts = json.loads((tmp_path / "bench.json").read_text())["parts"]
     limit = parts["limit"]

@@ -114,7 +114,7 @@ def test_a_text_shorter_than_asked_for_is_used_whole(export, tmp_path):
 def test_importance_lowers_the_divergence_on_held_out_text(root, trained):
     """Measured on training data; four bits, where rounding is largest. The table of all mixes is in export/MEASURED.md."""
     words = ["--adapter", trained, "--mixes", "q4_0", "q4_k_m", "--samples", "40", "--importance-tokens", "8192"]
-    done = subprocess.run([sys.executable, root / "scripts" / "importance_gain", *words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, root / "scripts" / "measure" / "importance_gain.py", *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     print(done.stdout)
     rows = re.findall(r"^\| (q4\w+) \| \S+ \| \S+ \| (\S+) \| .* to (\S+)\) \|$", done.stdout, re.M)

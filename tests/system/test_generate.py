@@ -134,7 +134,7 @@ def test_greedy_tokens_equal_transformers(config, tmp_path, nkat):
 
 
 def base_sha256(folder):
-    """As models/base_hash.h writes it down, for a float32 folder of one file."""
+    """As models/weights/base_fingerprint.h writes it down, for a float32 folder of one file."""
     digest = hashlib.sha256()
     for name, tensor in sorted(safetensors.torch.load_file(folder / "model.safetensors").items()):
         shape = ",".join(map(str, tensor.shape))

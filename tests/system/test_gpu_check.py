@@ -5,7 +5,7 @@ import sys
 import pytest
 import training
 
-sys.path.insert(0, str(training.DEMO.parents[1] / "scripts"))
+sys.path.insert(0, str(training.DEMO.parents[1] / "scripts" / "measure"))
 from bench_parts import gpu_parts, measure  # noqa: E402
 
 # A card of 100 TFLOP/s, 200 TOPS and 1 TB/s beside the plan's of 25, 100 and 250 GB/s.

@@ -1,6 +1,6 @@
 // Times a micro-batch of a model folder against its limits, contender after contender in each round, and prints JSON:
 // run_micro_batch; the same pass with M left out; the bare matrix products of the same shapes in the model's type and
-// in float32; the adapter's work once a step. Called by scripts/bench and scripts/gpu_check.
+// in float32; the adapter's work once a step. Called by scripts/measure/bench.py and scripts/gpu_check.
 //   train_benchmark step MODEL-FOLDER --device cpu --precision bf16 --lengths 200,180,160 --rounds 5
 // The peaks of a device: one large product in BF16 or float32, one of 8-bit integers, one large copy.
 //   train_benchmark peak --device cpu --precision bf16 --size 4096
@@ -17,14 +17,14 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "layers/recompute.h"
-#include "layers/token_loss.h"
+#include "layers/activation_checkpointing.h"
+#include "layers/cross_entropy.h"
 #include "models/model_folder.h"
-#include "models/runtime.h"
+#include "models/device.h"
 #include "tests/support/benchmark_timer.h"
-#include "train/adapter_step.h"
-#include "train/memory_monitor.h"
-#include "train/objective.h"
+#include "train/adapter_gradients.h"
+#include "train/memory/memory_monitor.h"
+#include "train/micro_batch.h"
 
 namespace {
 

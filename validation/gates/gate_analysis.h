@@ -3,7 +3,7 @@
 #pragma once
 
 #include "validation/gates/gate_report.h"
-#include "validation/run_records.h"
+#include "validation/run/run_reader.h"
 
 namespace nkat::validation {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "validation/gates/gate_report.h"
-#include "validation/run_records.h"
+#include "validation/run/run_reader.h"
 
 namespace nkat::validation {
 

@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/file.h"
+#include "core/files/file.h"
 
 namespace nkat::validation {
 

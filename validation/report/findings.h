@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "validation/gates/run_comparison.h"
-#include "validation/geometry_report.h"
-#include "validation/stability.h"
-#include "validation/tasks/gain_report.h"
+#include "validation/geometry/geometry_report.h"
+#include "validation/stability/stability.h"
+#include "validation/report/eval_results.h"
 
 namespace nkat::validation {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/plot_page.h"
-#include "data/step_metrics.h"
+#include "data/run/step_metrics.h"
 
 namespace nkat::validation {
 

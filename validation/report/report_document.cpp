@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "core/progress.h"
-#include "validation/report/gain_section.h"
+#include "core/cli/progress.h"
+#include "validation/report/eval_section.h"
 #include "validation/report/verdict_text.h"
 
 namespace nkat::validation {

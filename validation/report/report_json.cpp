@@ -4,7 +4,7 @@
 
 #include "core/json.h"
 #include "validation/report/verdict_text.h"
-#include "validation/tasks/gain_text.h"
+#include "validation/report/eval_text.h"
 
 namespace nkat::validation {
 namespace {

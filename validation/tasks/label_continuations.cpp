@@ -1,7 +1,7 @@
 #include "validation/tasks/label_continuations.h"
 
-#include "data/record.h"
-#include "validation/tasks/answer_parser.h"
+#include "data/datasets/record.h"
+#include "validation/questions/answer_parser.h"
 
 namespace nkat::validation {
 namespace {

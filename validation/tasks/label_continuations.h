@@ -10,7 +10,7 @@
 #include <array>
 #include <string>
 
-#include "validation/tasks/question.h"
+#include "validation/questions/question.h"
 
 namespace nkat::validation {
 

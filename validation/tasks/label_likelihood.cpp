@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/progress.h"
-#include "validation/tasks/answering.h"
+#include "core/cli/progress.h"
+#include "validation/tasks/answer_generation.h"
 #include "validation/tasks/label_continuations.h"
 
 namespace nkat::validation {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "models/sequence_score.h"
-#include "validation/tasks/question.h"
-#include "validation/tasks/subject.h"
+#include "models/generation/sequence_log_probability.h"
+#include "validation/questions/question.h"
+#include "validation/tasks/eval_model.h"
 
 namespace nkat::validation {
 

@@ -3,8 +3,8 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "core/log.h"
-#include "core/progress.h"
+#include "core/cli/log.h"
+#include "core/cli/progress.h"
 #include "validation/statistics/bootstrap.h"
 #include "validation/tasks/layer_ablation.h"
 #include "validation/tasks/paired_loss.h"

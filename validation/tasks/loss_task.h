@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/dataset_options.h"
+#include "data/datasets/dataset_options.h"
 #include "validation/tasks/task.h"
 
 namespace nkat::validation {

@@ -4,12 +4,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/log.h"
-#include "validation/tasks/answer_parser.h"
-#include "validation/tasks/answering.h"
-#include "validation/tasks/answers_file.h"
-#include "validation/tasks/generated_questions.h"
-#include "validation/tasks/question_file.h"
+#include "core/cli/log.h"
+#include "validation/questions/answer_parser.h"
+#include "validation/tasks/answer_generation.h"
+#include "validation/questions/predictions_file.h"
+#include "validation/questions/generated_questions.h"
+#include "validation/questions/question_file.h"
 #include "validation/tasks/scores.h"
 
 namespace nkat::validation {

@@ -1,7 +1,7 @@
 #include "validation/tasks/paired_loss.h"
 
 #include "core/error.h"
-#include "layers/token_divergence.h"
+#include "layers/kl_divergence.h"
 
 namespace nkat::validation {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "models/evaluation.h"
-#include "validation/tasks/subject.h"
+#include "validation/tasks/eval_model.h"
 
 namespace nkat::validation {
 

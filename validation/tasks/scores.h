@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "validation/tasks/gain_report.h"
+#include "validation/report/eval_results.h"
 
 namespace nkat::validation {
 

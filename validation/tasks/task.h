@@ -4,8 +4,8 @@
 
 #include <functional>
 
-#include "validation/tasks/gain_report.h"
-#include "validation/tasks/subject.h"
+#include "validation/report/eval_results.h"
+#include "validation/tasks/eval_model.h"
 
 namespace nkat::validation {
 

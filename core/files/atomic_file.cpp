@@ -1,0 +1,234 @@
+// The writing half of core/files/file.h, and core/files/atomic_file.h.
+#include "core/files/atomic_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+#include "core/error.h"
+
+namespace nkat {
+namespace {
+
+constexpr std::string_view kTemporaryMark = ".nkat-tmp-";
+
+[[noreturn]] void fail_write(const fs::path& path, const char* what) {
+  const int code = errno;
+  const char* advice = code == ENOSPC || code == EDQUOT ? "; free some space and run the same command again" : "";
+  throw DeviceError(fmt::format("{}: {} failed: {}{}", path.string(), what, std::strerror(code), advice));
+}
+
+fs::path temporary_sibling(const fs::path& path) {
+  static int counter = 0;
+  return folder_of(path) / fmt::format("{}{}{}-{}", path.filename().string(), kTemporaryMark, ::getpid(), counter++);
+}
+
+void write_all(int file, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(file, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail_write(path, "writing");
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+void write_new_file(const fs::path& path, std::string_view bytes) {
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file) fail_write(path, "creating the file");
+  write_all(file.get(), bytes, path);
+  // A failed fsync is never repeated: Linux drops the dirty pages and the next one would succeed.
+  if (::fsync(file.get()) != 0) fail_write(path, "fsync");
+}
+
+void sync_folder(const fs::path& folder) {
+  const fs::path named = folder.empty() ? fs::path(".") : folder;
+  const FileDescriptor file(::open(named.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!file || ::fsync(file.get()) != 0) fail_write(named, "fsync of the folder");
+}
+
+// The process that a temporary name belongs to (it ends in <process>-<counter>); nothing for any other name.
+std::optional<pid_t> process_of(const std::string& name) {
+  const std::size_t mark = name.rfind(kTemporaryMark);
+  if (mark == std::string::npos) return std::nullopt;
+  const char *begin = name.data() + mark + kTemporaryMark.size(), *end = name.data() + name.size();
+  pid_t process = 0;
+  int counter = 0;
+  const auto [dash, error] = std::from_chars(begin, end, process);
+  if (error != std::errc() || process <= 0 || dash == end || *dash != '-') return std::nullopt;
+  const auto [stop, counter_error] = std::from_chars(dash + 1, end, counter);
+  if (counter_error != std::errc() || stop != end) return std::nullopt;
+  return process;
+}
+
+// Of this name only: others in the folder may be in work.
+void remove_temporaries_of_dead_processes(const fs::path& path) {
+  const std::string start = path.filename().string() + std::string(kTemporaryMark);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder_of(path), ignored)) {
+    const std::string name = entry.path().filename().string();
+    const std::optional<pid_t> process = name.starts_with(start) ? process_of(name) : std::nullopt;
+    if (process && ::kill(*process, 0) != 0 && errno == ESRCH) fs::remove_all(entry.path(), ignored);
+  }
+}
+
+}  // namespace
+
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
+
+void write_file_durably(const fs::path& path, std::string_view bytes) {
+  const fs::path temporary = temporary_sibling(path);
+  try {
+    write_new_file(temporary, bytes);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail_write(path, "renaming into place");
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_folder(path.parent_path());
+}
+
+DurableFile::DurableFile(const fs::path& path, std::uint64_t size)
+    : final_(path), temporary_(temporary_sibling(path)), size_(size) {
+  remove_temporaries_of_dead_processes(path);
+  const std::uint64_t free = free_disk_space(temporary_.parent_path());
+  if (free < size) {
+    throw DeviceError(
+        fmt::format("{}: {} bytes of disk space are required, {} are free; free some, or choose another folder",
+                    path.string(), size, free));
+  }
+  file_ = FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file_) fail_write(temporary_, "creating the file");
+}
+
+DurableFile::~DurableFile() {
+  if (file_ && !published_) ::unlink(temporary_.c_str());
+}
+
+void DurableFile::append(std::span<const std::byte> bytes) {
+  write_all(file_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
+  written_ += bytes.size();
+}
+
+void DurableFile::publish() {
+  NKAT_INVARIANT(written_ == size_ && !published_);
+  if (::fsync(file_.get()) != 0) fail_write(temporary_, "fsync");
+  if (::rename(temporary_.c_str(), final_.c_str()) != 0) fail_write(final_, "renaming into place");
+  published_ = true;
+  sync_folder(final_.parent_path());
+}
+
+DurableFolder::DurableFolder(const fs::path& final_path)
+    : final_(final_path), temporary_(temporary_sibling(final_path)) {
+  remove_temporaries_of_dead_processes(final_path);
+  if (::mkdir(temporary_.c_str(), 0777) != 0) fail_write(temporary_, "creating the folder");
+}
+
+DurableFolder::~DurableFolder() {
+  std::error_code ignored;
+  if (!published_) fs::remove_all(temporary_, ignored);
+}
+
+void DurableFolder::write(const std::string& name, std::string_view bytes) { write_new_file(temporary_ / name, bytes); }
+
+void DurableFolder::publish() {
+  sync_folder(temporary_);
+  const bool replaces = fs::exists(final_);
+  if (replaces) {
+    if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, final_.c_str(), RENAME_EXCHANGE) != 0) {
+      // Some file systems can't exchange; then there is a moment without the folder, but never a half-written one.
+      const fs::path old = temporary_sibling(final_);
+      if (::rename(final_.c_str(), old.c_str()) != 0) fail_write(final_, "moving the old folder away");
+      if (::rename(temporary_.c_str(), final_.c_str()) != 0) fail_write(final_, "renaming into place");
+      temporary_ = old;
+    }
+  } else if (::rename(temporary_.c_str(), final_.c_str()) != 0) {
+    fail_write(final_, "renaming into place");
+  }
+  published_ = true;
+  sync_folder(final_.parent_path());
+  std::error_code ignored;
+  if (replaces) fs::remove_all(temporary_, ignored);
+}
+
+void remove_stale_temporaries(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (process_of(entry.path().filename().string())) fs::remove_all(entry.path(), ignored);
+  }
+}
+
+AppendFile::AppendFile(const fs::path& path, std::uint64_t keep_bytes)
+    : path_(path), file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) {
+  if (!file_) fail_write(path, "opening for appending");
+  if (::ftruncate(file_.get(), static_cast<off_t>(keep_bytes)) != 0) fail_write(path, "cutting");
+  if (::lseek(file_.get(), 0, SEEK_END) < 0) fail_write(path, "seeking");
+  sync_folder(path.parent_path());
+}
+
+void AppendFile::append(std::string_view bytes) { write_all(file_.get(), bytes, path_); }
+
+void AppendFile::sync() {
+  if (::fsync(file_.get()) != 0) fail_write(path_, "fsync");
+}
+
+std::uint64_t free_disk_space(const fs::path& path) {
+  struct statvfs status {};
+  if (::statvfs(path.c_str(), &status) != 0) {
+    throw DataError(fmt::format("{}: its free disk space can't be read: {}", path.string(), std::strerror(errno)));
+  }
+  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+void create_folders(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw DeviceError(fmt::format("{}: the folder can't be created: {}", path.string(), error.message()));
+}
+
+FolderLock::FolderLock(const fs::path& folder) {
+  const fs::path path = folder / ".lock";
+  file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!file_) fail_write(path, "creating the lock");
+  if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) fail_write(path, "locking (does this file system have locks?)");
+    char holder[32] = {};
+    const ssize_t count = ::read(file_.get(), holder, sizeof holder - 1);
+    throw DeviceError(fmt::format("{}: in use by another process ({}); wait for it, stop it, or choose another folder",
+                                  folder.string(), count > 0 ? holder : "its number is not known"));
+  }
+  // The holder before may have removed the file between open and flock: what is locked then is no file that others see.
+  struct stat locked {
+  }, seen{};
+  if (::fstat(file_.get(), &locked) != 0 || ::stat(path.c_str(), &seen) != 0 || locked.st_ino != seen.st_ino) {
+    throw DeviceError(
+        fmt::format("{}: its lock was removed by another process just now; start again", folder.string()));
+  }
+  const std::string name = fmt::format("process {}", ::getpid());
+  if (::ftruncate(file_.get(), 0) != 0) fail_write(path, "cutting the lock");
+  write_all(file_.get(), name, path);
+}
+
+fs::path cache_folder() {
+  fs::path folder;
+  if (const char* own = std::getenv("NKAT_CACHE_DIR"); own != nullptr && *own != '\0') {
+    folder = own;
+  } else if (const char* shared = std::getenv("XDG_CACHE_HOME"); shared != nullptr && *shared == '/') {
+    folder = fs::path(shared) / "nkat";
+  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
+    folder = fs::path(home) / ".cache" / "nkat";
+  }
+  std::error_code error;
+  if (!folder.empty()) fs::create_directories(folder, error);
+  return error || ::access(folder.c_str(), W_OK) != 0 ? fs::path() : folder;
+}
+
+}  // namespace nkat

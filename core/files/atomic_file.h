@@ -1,0 +1,42 @@
+// A large file that is written in pieces and appears whole under its name, or not at all.
+//
+//   DurableFile file("out/model.gguf", size);  file.append(header);  file.append(tensor);  file.publish();
+//
+// The bytes go to a temporary name in the same folder; publish() fsyncs, renames, and fsyncs the folder. A kill at any
+// moment leaves the old file or none under the name; the temporary one of a killed process is removed by the next
+// DurableFile of that name. A disk that refuses, or has less than `size` free, is a DeviceError (exit 4).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/files/file.h"
+
+namespace nkat {
+
+// "." for a bare name.
+fs::path folder_of(const fs::path& file);
+
+class DurableFile {
+ public:
+  DurableFile(const fs::path& path, std::uint64_t size);
+  DurableFile(const DurableFile&) = delete;
+  DurableFile& operator=(const DurableFile&) = delete;
+  ~DurableFile();  // without publish() nothing stays
+
+  void append(std::span<const std::byte> bytes);
+  std::uint64_t written() const { return written_; }
+  const fs::path& temporary_path() const { return temporary_; }  // until publish()
+  void publish();                                                // exactly `size` bytes must have been appended
+
+ private:
+  fs::path final_;
+  fs::path temporary_;
+  std::uint64_t size_ = 0;
+  std::uint64_t written_ = 0;
+  FileDescriptor file_;
+  bool published_ = false;
+};
+
+}  // namespace nkat

@@ -1,0 +1,42 @@
+// One record of a data file: a JSON object, told apart by its keys. The first of these that is there counts:
+//
+//   messages       [{"role": "user", "content": ".."}, ..]      roles system, user, assistant
+//   conversations  [{"from": "human", "value": ".."}, ..]       also gpt, user, assistant, system
+//   prompt, completion
+//   instruction, output, and optionally input (below the instruction) and system
+//   text           trained on as it is, every token but the first
+//
+// A key with null counts as absent; keys that are not used are kept as metadata. An `output` or `text` that begins with
+// a role tag is a rendered conversation and is parsed back into its turns. `label`, or `four_class_label`, in ALLOW,
+// ESCALATION, DENY, REFUSE makes a four-class record.
+#pragma once
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/text/chat_template.h"
+
+namespace nkat::data {
+
+enum class RecordKind { kMessages, kConversations, kPromptCompletion, kInstruction, kText };
+inline constexpr std::size_t kRecordKinds = 5;
+const char* kind_name(RecordKind kind);  // "prompt+completion"
+
+inline constexpr std::array<std::string_view, 4> kFourClasses = {"ALLOW", "ESCALATION", "DENY", "REFUSE"};
+
+struct Record {
+  RecordKind kind = RecordKind::kText;
+  std::vector<Turn> turns;    // empty for plain text
+  std::string text;           // plain text
+  bool was_rendered = false;  // its output or text held a rendered conversation
+  std::string label;          // one of kFourClasses, or empty
+  nlohmann::ordered_json metadata = nlohmann::ordered_json::object();
+};
+
+// where: "file:line". Throws FormatError "file:line: what, what was expected".
+Record parse_record(std::string_view line, const std::string& where);
+
+}  // namespace nkat::data

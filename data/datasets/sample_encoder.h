@@ -1,0 +1,49 @@
+// One record as the tokens that are trained on: ids, targets, and the limit on the length.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/text/chat_template.h"
+#include "data/datasets/record.h"
+#include "data/text/tokenizer.h"
+
+namespace nkat::data {
+
+inline constexpr std::uint32_t kTargetBit = 1u << 31;
+
+enum class Overlong { kCut, kDrop, kError };
+Overlong parse_overlong(const std::string& name);           // "cut", "drop", "error"; others: ConfigError
+AddedTokens parse_special_tokens(const std::string& name);  // "text", "control"
+
+struct EncodingLimits {
+  std::int64_t max_sequence_length = 1024;  // tokens
+  Overlong overlong = Overlong::kCut;
+  AddedTokens special_tokens = AddedTokens::kText;
+};
+
+enum class Fate { kKept, kCut, kDroppedOverlong, kDroppedWithoutTarget };
+
+class SampleEncoder {
+ public:
+  // Tokenizer and template must outlive it.
+  SampleEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template, const EncodingLimits& limits)
+      : tokenizer_(tokenizer), chat_template_(chat_template), limits_(limits) {}
+
+  // All tokens of the record; a target has kTargetBit set. The first token is never one: nothing predicts it.
+  std::vector<std::uint32_t> encode(const Record& record) const;
+  // Applies the limit. Overlong::kError throws DataError "where: ...".
+  Fate fit(std::vector<std::uint32_t>& marked, const std::string& where) const;
+  // Hash of what decides tokens besides the file itself.
+  std::string identity() const;
+
+ private:
+  const Tokenizer& tokenizer_;
+  const ChatTemplate& chat_template_;
+  EncodingLimits limits_;
+};
+
+std::int64_t count_targets(const std::vector<std::uint32_t>& marked);
+
+}  // namespace nkat::data

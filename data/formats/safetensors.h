@@ -1,0 +1,97 @@
+// safetensors files, read through a memory map and checked whole before anything is used (Hugging Face's format).
+//
+//   u64 little-endian n | n bytes of JSON, one object | data buffer up to the end of the file
+//   "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}   offsets count from the data buffer
+//   "__metadata__": {"text": "text"}                                          optional
+//
+// Refused with a FormatError that names path, tensor and limit: n above 100,000,000 or beyond the file, JSON that is
+// broken, duplicate keys, unknown fields and types, more than 131,072 tensors, names that are empty, longer than 256
+// bytes or hold control characters, ranks above 8, sizes that overflow or don't match their range, gaps, overlaps and
+// bytes after the last tensor. Values (NaN) are the user's to check.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/files/file.h"
+
+namespace nkat::data {
+
+enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU64, kU32, kU16, kU8, kBool };
+
+std::size_t dtype_size(DType dtype);  // bytes of one element
+const char* dtype_name(DType dtype);  // "BF16"
+
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;  // row-major; empty: one element
+  std::uint64_t begin = 0;          // bytes in the data buffer: [begin, end)
+  std::uint64_t end = 0;
+};
+
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const fs::path& path);
+
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in the order of their bytes
+  const TensorInfo* find(std::string_view name) const;                 // nullptr if there is none
+  // Mapped, read-only, and not aligned to the element size in files of other writers: copy with memcpy.
+  std::span<const std::byte> bytes(const TensorInfo& tensor) const;
+  // Gives the tensor's pages back to the system; reading them again is allowed.
+  void release(const TensorInfo& tensor) const;
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+  MappedFile map_;
+  std::size_t data_begin_ = 0;
+  std::vector<TensorInfo> tensors_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// The weights of a model folder: model.safetensors, or the shards that model.safetensors.index.json lists. A shard's
+// name must be a plain file name; every listed tensor must be in its shard and in no other.
+class SafetensorsFolder {
+ public:
+  explicit SafetensorsFolder(const fs::path& model_folder);
+
+  struct Located {
+    const SafetensorsFile* file = nullptr;
+    const TensorInfo* info = nullptr;
+  };
+  std::vector<std::string> names() const;  // sorted
+  std::optional<Located> find(std::string_view name) const;
+  const std::vector<fs::path>& files() const { return paths_; }
+
+ private:
+  void open_shards(const fs::path& index_path);
+  void add(const fs::path& path);
+
+  std::vector<fs::path> paths_;
+  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::map<std::string, Located, std::less<>> tensors_;
+};
+
+struct TensorToWrite {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;
+  std::span<const std::byte> bytes;  // row-major, little-endian; alive until the call returns
+};
+
+// The file's bytes in the order of the official writer: dtypes from wide to narrow, then names; header padded to 8.
+std::string serialize_safetensors(const std::vector<TensorToWrite>& tensors,
+                                  const std::map<std::string, std::string>& metadata);
+
+}  // namespace nkat::data

@@ -1,0 +1,128 @@
+// Which safetensors files a model folder consists of.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/cli/log.h"
+#include "data/formats/safetensors.h"
+
+namespace nkat::data {
+namespace {
+
+constexpr std::uint64_t kIndexLimit = 64 << 20;
+constexpr std::size_t kShardLimit = 10'000;
+constexpr int kIndexDepth = 8;
+
+bool is_plain_file_name(const std::string& name) {
+  return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+}
+
+// Tensor name -> shard name, as the index says.
+std::map<std::string, std::string> read_weight_map(const nlohmann::json& index, const std::string& who) {
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
+    throw FormatError(who + ": an object 'weight_map' from tensor names to shard files was expected");
+  }
+  std::map<std::string, std::string> map;
+  for (const auto& entry : index["weight_map"].items()) {
+    if (!entry.value().is_string() || !is_plain_file_name(entry.value().get_ref<const std::string&>())) {
+      throw FormatError(
+          fmt::format("{}: tensor '{}': the plain name of a file in the same folder was expected, found {}", who,
+                      entry.key(), entry.value().dump(-1, ' ', true)));
+    }
+    map[entry.key()] = entry.value().get<std::string>();
+  }
+  if (map.empty()) throw FormatError(who + ": 'weight_map' is empty");
+  return map;
+}
+
+void warn_about_total_size(const nlohmann::json& index, std::uint64_t found, const std::string& who) {
+  if (!index.contains("metadata") || !index["metadata"].is_object()) return;
+  const auto& metadata = index["metadata"];
+  if (!metadata.contains("total_size") || !metadata["total_size"].is_number_unsigned()) return;
+  const auto stated = metadata["total_size"].get<std::uint64_t>();
+  if (stated != found)
+    log::warning(fmt::format("{}: total_size says {} bytes, the shards hold {}", who, stated, found));
+}
+
+}  // namespace
+
+SafetensorsFolder::SafetensorsFolder(const fs::path& model_folder) {
+  const fs::path single = model_folder / "model.safetensors";
+  const fs::path index = model_folder / "model.safetensors.index.json";
+  if (!fs::is_directory(model_folder)) {
+    throw DataError(fmt::format("{}: a model folder was expected, there is none", model_folder.string()));
+  }
+  // Both: transformers takes the single file.
+  if (fs::exists(single)) {
+    if (fs::exists(index)) log::warning(fmt::format("{} is used; {} is ignored", single.string(), index.string()));
+    add(single);
+  } else if (fs::exists(index)) {
+    open_shards(index);
+  } else {
+    const bool pickled =
+        fs::exists(model_folder / "pytorch_model.bin") || fs::exists(model_folder / "pytorch_model.bin.index.json");
+    throw DataError(fmt::format(
+        "{}: model.safetensors or model.safetensors.index.json was expected, found neither{}", model_folder.string(),
+        pickled ? "; pytorch_model.bin can't be read: save the model again as safetensors" : ""));
+  }
+}
+
+void SafetensorsFolder::add(const fs::path& path) {
+  files_.push_back(std::make_unique<SafetensorsFile>(path));
+  paths_.push_back(path);
+  for (const TensorInfo& info : files_.back()->tensors()) {
+    const auto [place, is_new] = tensors_.emplace(info.name, Located{files_.back().get(), &info});
+    if (!is_new) {
+      throw FormatError(fmt::format("{}: tensor '{}' is also in {}; one of the two was expected", path.string(),
+                                    info.name, place->second.file->path().string()));
+    }
+  }
+}
+
+void SafetensorsFolder::open_shards(const fs::path& index_path) {
+  const std::string who = index_path.string();
+  const nlohmann::json index = parse_large_json(read_file(index_path, kIndexLimit), who, {}, kIndexDepth);
+  const std::map<std::string, std::string> weight_map = read_weight_map(index, who);
+  std::set<std::string> shards;
+  for (const auto& entry : weight_map) shards.insert(entry.second);
+  if (shards.size() > kShardLimit) {
+    throw FormatError(fmt::format("{}: at most {} shards were expected, found {}", who, kShardLimit, shards.size()));
+  }
+  for (const std::string& shard : shards) {
+    const fs::path path = index_path.parent_path() / shard;
+    if (!fs::exists(path)) throw DataError(fmt::format("{}: the shard is missing; {} lists it", path.string(), who));
+    add(path);
+  }
+  for (const auto& [name, shard] : weight_map) {
+    const auto found = tensors_.find(name);
+    if (found == tensors_.end() || found->second.file->path().filename() != shard) {
+      throw FormatError(
+          fmt::format("{}: tensor '{}' should be in {}, it is {}", who, name, shard,
+                      found == tensors_.end() ? "in no shard" : "in " + found->second.file->path().string()));
+    }
+  }
+  std::uint64_t total = 0;
+  for (const auto& [name, located] : tensors_) {
+    total += located.info->end - located.info->begin;
+    if (!weight_map.contains(name))
+      log::warning(fmt::format("{}: the shards hold '{}', which is not listed", who, name));
+  }
+  warn_about_total_size(index, total, who);
+}
+
+std::vector<std::string> SafetensorsFolder::names() const {
+  std::vector<std::string> all;
+  for (const auto& entry : tensors_) all.push_back(entry.first);
+  return all;
+}
+
+std::optional<SafetensorsFolder::Located> SafetensorsFolder::find(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace nkat::data

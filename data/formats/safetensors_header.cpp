@@ -1,0 +1,208 @@
+#include "data/formats/safetensors_header.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "core/files/byte_cursor.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/utf8.h"
+
+namespace nkat::data {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint64_t kHeaderLimit = 100'000'000;
+constexpr std::size_t kTensorLimit = 131'072;
+constexpr std::size_t kNameLimit = 256;
+constexpr std::size_t kRankLimit = 8;
+constexpr int kHeaderDepth = 4;
+
+struct DTypeRow {
+  DType dtype;
+  const char* name;
+  std::size_t size;
+};
+// In the order in which the official writer lays tensors out.
+constexpr std::array kDTypes = {
+    DTypeRow{DType::kU64, "U64", 8},   DTypeRow{DType::kI64, "I64", 8}, DTypeRow{DType::kF64, "F64", 8},
+    DTypeRow{DType::kF32, "F32", 4},   DTypeRow{DType::kU32, "U32", 4}, DTypeRow{DType::kI32, "I32", 4},
+    DTypeRow{DType::kBF16, "BF16", 2}, DTypeRow{DType::kF16, "F16", 2}, DTypeRow{DType::kU16, "U16", 2},
+    DTypeRow{DType::kI16, "I16", 2},   DTypeRow{DType::kI8, "I8", 1},   DTypeRow{DType::kU8, "U8", 1},
+    DTypeRow{DType::kBool, "BOOL", 1}};
+
+// Reads one entry of the header at a time; `who` opens every complaint.
+class HeaderReader {
+ public:
+  explicit HeaderReader(std::string who) : who_(std::move(who)) {}
+
+  TensorInfo tensor(const std::string& name, const Json& value) const {
+    check_name(name);
+    require(value.is_object(), name, "an object with dtype, shape and data_offsets was expected");
+    for (const auto& entry : value.items()) {
+      require(entry.key() == "dtype" || entry.key() == "shape" || entry.key() == "data_offsets", name,
+              fmt::format("its field '{}' is not known", shortened(entry.key())));
+    }
+    require(value.size() == 3, name, "dtype, shape and data_offsets were expected, one is missing");
+    TensorInfo info{name, dtype(name, value["dtype"]), shape(name, value["shape"]), 0, 0};
+    const std::vector<std::uint64_t> offsets = numbers(name, "data_offsets", value["data_offsets"]);
+    require(offsets.size() == 2 && offsets[0] <= offsets[1], name, "data_offsets must be [begin, end], begin <= end");
+    info.begin = offsets[0];
+    info.end = offsets[1];
+    check_size(info);
+    return info;
+  }
+
+  std::map<std::string, std::string> metadata(const Json& value) const {
+    if (!value.is_object()) throw FormatError(who_ + ": __metadata__ must be an object of texts");
+    std::map<std::string, std::string> texts;
+    for (const auto& entry : value.items()) {
+      if (!entry.value().is_string()) {
+        throw FormatError(fmt::format("{}: __metadata__ key '{}' must hold a text", who_, shortened(entry.key())));
+      }
+      texts[entry.key()] = entry.value().get<std::string>();
+    }
+    return texts;
+  }
+
+  void require(bool condition, const std::string& tensor, const std::string& complaint) const {
+    if (!condition) throw FormatError(fmt::format("{}: tensor '{}': {}", who_, tensor, complaint));
+  }
+
+ private:
+  void check_name(const std::string& name) const {
+    if (name.empty() || name.size() > kNameLimit) {
+      throw FormatError(
+          fmt::format("{}: a tensor name must have 1 to {} bytes, found {}", who_, kNameLimit, name.size()));
+    }
+    const bool control =
+        std::ranges::any_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+    if (control) throw FormatError(fmt::format("{}: a tensor name holds control characters", who_));
+  }
+
+  DType dtype(const std::string& name, const Json& value) const {
+    require(value.is_string(), name, "dtype must be a text");
+    const auto row = std::ranges::find(kDTypes, value.get<std::string>(), &DTypeRow::name);
+    if (row != kDTypes.end()) return row->dtype;
+    std::string known;
+    for (const DTypeRow& one : kDTypes) known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
+    require(false, name,
+            fmt::format("dtype '{}' can't be used here; one of {} was expected",
+                        shortened(value.get_ref<const std::string&>()), known));
+    return DType::kF32;
+  }
+
+  std::vector<std::uint64_t> numbers(const std::string& name, const char* field, const Json& value) const {
+    require(value.is_array() && std::ranges::all_of(value, [](const Json& one) { return one.is_number_unsigned(); }),
+            name, fmt::format("{} must be a list of integers >= 0", field));
+    return value.get<std::vector<std::uint64_t>>();
+  }
+
+  std::vector<std::int64_t> shape(const std::string& name, const Json& value) const {
+    require(!value.is_array() || value.size() <= kRankLimit, name,
+            fmt::format("at most {} dimensions were expected, found {}", kRankLimit, value.size()));
+    std::vector<std::int64_t> dims;
+    for (const std::uint64_t dim : numbers(name, "shape", value)) {
+      require(dim <= static_cast<std::uint64_t>(INT64_MAX), name, fmt::format("dimension {} is too large", dim));
+      dims.push_back(static_cast<std::int64_t>(dim));
+    }
+    return dims;
+  }
+
+  void check_size(const TensorInfo& info) const {
+    std::uint64_t size = dtype_size(info.dtype);
+    for (const std::int64_t dim : info.shape) {
+      require(!__builtin_mul_overflow(size, static_cast<std::uint64_t>(dim), &size), info.name,
+              "its number of bytes overflows 64 bits");
+    }
+    require(size == info.end - info.begin, info.name,
+            fmt::format("shape [{}] of {} needs {} bytes, data_offsets give {}", fmt::join(info.shape, ", "),
+                        dtype_name(info.dtype), size, info.end - info.begin));
+  }
+
+  std::string who_;
+};
+
+// Tensors and metadata in the order of the text.
+SafetensorsHeader read_entries(const std::string& text, const std::string& who) {
+  SafetensorsHeader header;
+  bool has_metadata = false;
+  const HeaderReader reader(who);
+  for_each_json_entry(
+      text, who + " (header)",
+      [&](const std::string& name, const Json& value) {
+        if (name == kMetadataKey) {
+          if (has_metadata) throw FormatError(fmt::format("{}: {} stands twice", who, kMetadataKey));
+          has_metadata = true;
+          header.metadata = reader.metadata(value);
+          return;
+        }
+        if (header.tensors.size() == kTensorLimit) {
+          throw FormatError(fmt::format("{}: at most {} tensors were expected, found more", who, kTensorLimit));
+        }
+        header.tensors.push_back(reader.tensor(name, value));
+      },
+      kHeaderDepth);
+  return header;
+}
+
+void check_unique(const std::vector<TensorInfo>& tensors, const std::string& who) {
+  std::unordered_set<std::string_view> names;
+  for (const TensorInfo& info : tensors) {
+    if (!names.insert(info.name).second) throw FormatError(fmt::format("{}: tensor '{}' stands twice", who, info.name));
+  }
+}
+
+// Tensors sorted by place must cover the data buffer exactly.
+void check_cover(const std::vector<TensorInfo>& tensors, std::uint64_t buffer_size, const std::string& who) {
+  std::uint64_t expected = 0;
+  for (const TensorInfo& info : tensors) {
+    if (info.begin != expected) {
+      throw FormatError(
+          fmt::format("{}: tensor '{}' begins at byte {} of the data, {} was expected (no gaps, no overlaps)", who,
+                      info.name, info.begin, expected));
+    }
+    expected = info.end;
+  }
+  if (expected != buffer_size) {
+    throw FormatError(
+        fmt::format("{}: its tensors need {} bytes of data, found {}; the file is cut or has bytes appended", who,
+                    expected, buffer_size));
+  }
+}
+
+}  // namespace
+
+std::size_t dtype_rank(DType dtype) {
+  const auto row = std::ranges::find(kDTypes, dtype, &DTypeRow::dtype);
+  NKAT_INVARIANT(row != kDTypes.end());
+  return static_cast<std::size_t>(row - kDTypes.begin());
+}
+std::size_t dtype_size(DType dtype) { return kDTypes[dtype_rank(dtype)].size; }
+const char* dtype_name(DType dtype) { return kDTypes[dtype_rank(dtype)].name; }
+
+SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& source) {
+  ByteCursor cursor(file, source);
+  const auto length = cursor.number<std::uint64_t>("the header's length");
+  if (length > kHeaderLimit) {
+    cursor.fail(fmt::format("the header: at most {} bytes were required, found {}; is it a safetensors file?",
+                            kHeaderLimit, length));
+  }
+  SafetensorsHeader header;
+  {
+    // Copied out of the map: what is checked must not change under the check.
+    const std::string text = cursor.text(length, kHeaderLimit, "the header");
+    header = read_entries(text, source);
+  }
+  header.data_begin = cursor.position();
+  check_unique(header.tensors, source);
+  std::ranges::stable_sort(header.tensors, {}, [](const TensorInfo& info) { return std::pair(info.begin, info.end); });
+  check_cover(header.tensors, cursor.remaining(), source);
+  return header;
+}
+
+}  // namespace nkat::data

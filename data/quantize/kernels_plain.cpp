@@ -1,0 +1,7 @@
+#include "data/quantize/kernels/table.h"
+
+namespace nkat::gguf {
+
+RowKernels plain_kernels(GgmlType type) { return kernels_of(type); }
+
+}  // namespace nkat::gguf

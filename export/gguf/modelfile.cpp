@@ -1,0 +1,32 @@
+#include "export/gguf/modelfile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace nkat::exporting {
+namespace {
+
+// Go templates that render what the model's Jinja template does, generation prompt included.
+constexpr const char* kOneTagAMessage =
+    "{{- range .Messages }}{{ if .Content }}<|{{ .Role }}|>\n{{ .Content }}<|end|>\n{{ end }}{{ end }}<|assistant|>\n";
+constexpr const char* kTagAfterUser =
+    "<s>{{- range .Messages }}{{ if eq .Role \"user\" }}<|user|>\n{{ .Content }}<|end|>\n<|assistant|>\n"
+    "{{ else if eq .Role \"assistant\" }}{{ .Content }}<|end|>\n{{ end }}{{ end }}";
+constexpr const char* kStops[] = {"<|end|>", "<|endoftext|>", "<|assistant|>"};
+
+}  // namespace
+
+std::int64_t served_context(const models::Phi3Config& config) {
+  constexpr std::int64_t kEnough = 4096;
+  return std::min(kEnough, config.original_max_position_embeddings);
+}
+
+std::string modelfile(const std::string& gguf_name, const std::string& form, std::int64_t context) {
+  std::string text = fmt::format("FROM ./{}\nTEMPLATE \"\"\"{}\"\"\"\n", gguf_name,
+                                 form == "Phi-3 (April 2024)" ? kTagAfterUser : kOneTagAMessage);
+  for (const char* stop : kStops) text += fmt::format("PARAMETER stop \"{}\"\n", stop);
+  return text + fmt::format("PARAMETER num_ctx {}\n", context);
+}
+
+}  // namespace nkat::exporting

@@ -1,0 +1,122 @@
+#include "export/gguf/phi3_metadata.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "core/version.h"
+
+namespace nkat::exporting {
+namespace {
+
+using gguf::GgufMetadata;
+using gguf::GgufValue;
+
+constexpr std::uint32_t kQuantizationVersion = 2;
+constexpr std::uint32_t kAdapterVersion = 1;  // of the adapter folder's format
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+class Keys {
+ public:
+  explicit Keys(GgufMetadata& metadata) : metadata_(metadata) {}
+  void u32(const std::string& key, std::int64_t value) {
+    metadata_.add(key, GgufValue::number(static_cast<std::uint32_t>(value)));
+  }
+  void f32(const std::string& key, double value) { metadata_.add(key, GgufValue::number(static_cast<float>(value))); }
+  void flag(const std::string& key, bool value) { metadata_.add(key, GgufValue::number(value)); }
+  void text(const std::string& key, const std::string& value) { metadata_.add(key, GgufValue::string(value)); }
+
+ private:
+  GgufMetadata& metadata_;
+};
+
+void add_architecture(const models::Phi3Config& config, std::uint32_t context_length, Keys& keys) {
+  keys.u32("phi3.context_length", context_length);
+  keys.u32("phi3.rope.scaling.original_context_length", config.original_max_position_embeddings);
+  keys.u32("phi3.embedding_length", config.hidden_size);
+  keys.u32("phi3.feed_forward_length", config.intermediate_size);
+  keys.u32("phi3.block_count", config.num_layers);
+  keys.u32("phi3.attention.head_count", config.num_heads);
+  keys.u32("phi3.attention.head_count_kv", config.num_key_value_heads);
+  keys.f32("phi3.attention.layer_norm_rms_epsilon", config.rms_norm_eps);
+  keys.u32("phi3.rope.dimension_count", config.rotary_dim);
+  keys.f32("phi3.rope.freq_base", config.rope_theta);
+  if (!config.long_factor.empty()) keys.f32("phi3.rope.scaling.attn_factor", config.attention_factor);
+  keys.u32("phi3.attention.sliding_window", config.sliding_window.value_or(0));
+}
+
+void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_template, GgufMetadata& metadata) {
+  Keys keys(metadata);
+  keys.text("tokenizer.ggml.model", "llama");
+  keys.text("tokenizer.ggml.pre", "default");
+  metadata.add("tokenizer.ggml.tokens", GgufValue::strings(vocabulary.texts));
+  metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
+  metadata.add("tokenizer.ggml.token_type", GgufValue::numbers<std::int32_t>(vocabulary.types));
+  keys.u32("tokenizer.ggml.bos_token_id", vocabulary.begin);
+  keys.u32("tokenizer.ggml.eos_token_id", vocabulary.end);
+  if (vocabulary.unknown) keys.u32("tokenizer.ggml.unknown_token_id", *vocabulary.unknown);
+  if (vocabulary.padding) keys.u32("tokenizer.ggml.padding_token_id", *vocabulary.padding);
+  if (vocabulary.end_of_turn) keys.u32("tokenizer.ggml.eot_token_id", *vocabulary.end_of_turn);
+  keys.flag("tokenizer.ggml.add_bos_token", false);
+  keys.flag("tokenizer.ggml.add_eos_token", false);
+  keys.flag("tokenizer.ggml.add_space_prefix", true);
+  keys.text("tokenizer.chat_template", chat_template);
+}
+
+}  // namespace
+
+GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& vocabulary, const ModelText& text,
+                           Mix mix, std::uint32_t context_length) {
+  GgufMetadata metadata("the file to be exported");
+  Keys keys(metadata);
+  keys.text("general.architecture", "phi3");
+  keys.text("general.type", "model");
+  keys.text("general.name", text.name);
+  keys.u32("general.file_type", file_type(mix));
+  keys.u32("general.quantization_version", kQuantizationVersion);
+  add_architecture(config, context_length, keys);
+  add_tokenizer(vocabulary, text.chat_template, metadata);
+  return metadata;
+}
+
+void add_provenance(const Provenance& provenance, GgufMetadata& metadata) {
+  Keys keys(metadata);
+  keys.text(kVersionKey, kVersion);
+  if (!provenance.base_sha256.empty()) keys.text("nkat.base_sha256", provenance.base_sha256);
+  if (!provenance.has_adapter()) return;
+  keys.u32("nkat.adapter.version", kAdapterVersion);
+  keys.text("nkat.adapter.sha256", provenance.adapter_sha256);
+  keys.text("nkat.adapter.base_sha256", provenance.trained_on);
+  keys.u32("nkat.adapter.first_layer", provenance.first_layer);
+  metadata.add("nkat.adapter.gates", GgufValue::numbers<float>(provenance.gates));
+  if (provenance.step) keys.u32("nkat.training_step", *provenance.step);
+}
+
+void add_importance(const Importance& importance, gguf::GgufMetadata& metadata) {
+  if (importance.tokens() == 0) return;
+  Keys keys(metadata);
+  keys.u32("nkat.importance.tokens", importance.tokens());
+  keys.text("nkat.importance.sha256", importance.sha256());
+}
+
+bool names_phi3(const std::string& name) {
+  const std::string small = lower(name);
+  return small.find("phi-3") != std::string::npos || small.find("phi3") != std::string::npos;
+}
+
+std::string default_name(const fs::path& model_folder, bool has_adapter, bool strips_after_special) {
+  const fs::path folder = fs::weakly_canonical(model_folder);
+  std::string name = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+  if (has_adapter) name += "-nkat";
+  if (strips_after_special) return names_phi3(name) ? name : "phi3-" + name;
+  for (const char* match : {"phi-3", "phi3"}) {
+    for (std::size_t at; (at = lower(name).find(match)) != std::string::npos;)
+      name.replace(at, std::string(match).size(), name.substr(at, 3) + " 3");
+  }
+  return name;
+}
+
+}  // namespace nkat::exporting

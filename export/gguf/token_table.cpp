@@ -1,0 +1,159 @@
+#include "export/gguf/token_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "data/text/added_tokens.h"
+#include "data/text/sentencepiece_model.h"
+
+namespace nkat::exporting {
+namespace {
+
+constexpr std::uint64_t kFileLimit = 64 << 20;
+constexpr float kPadScore = -10000;
+constexpr float kAddedScore = -1000;
+// With a phi-3 name llama.cpp looks these up without asking whether they are there, and strips after none of the last
+// three.
+constexpr const char* kLookedUp[] = {"</s>", "<unk>", "<s>", "<|endoftext|>"};
+
+using Ids = std::unordered_map<std::string, std::uint32_t>;
+
+TokenType type_of(data::PieceType type) {
+  switch (type) {
+    case data::PieceType::kUnknown: return TokenType::kUnknown;
+    case data::PieceType::kControl: return TokenType::kControl;
+    case data::PieceType::kUnused: return TokenType::kUnused;
+    case data::PieceType::kByte: return TokenType::kByte;
+    // USER_DEFINED would make llama.cpp look for the piece before merging, which Hugging Face does for added tokens
+    // only.
+    case data::PieceType::kNormal:
+    case data::PieceType::kUserDefined: return TokenType::kNormal;
+  }
+  NKAT_INVARIANT(false);
+}
+
+class Table {
+ public:
+  Table(const fs::path& folder, std::int64_t vocab_size) : where_(folder.string()) {
+    for (std::int64_t id = 0; id < vocab_size; ++id) {
+      table_.texts.push_back(fmt::format("[PAD{}]", id));
+      table_.scores.push_back(kPadScore);
+      table_.types.push_back(static_cast<std::int32_t>(TokenType::kUnused));
+    }
+  }
+  void set(std::size_t id, const std::string& text, float score, TokenType type) {
+    if (id >= table_.texts.size()) {
+      throw FormatError(
+          fmt::format("{}: token '{}' has id {}, config.json says vocab_size {}; the files do not belong "
+                      "together",
+                      where_, text, id, table_.texts.size()));
+    }
+    table_.texts[id] = text;
+    table_.scores[id] = score;
+    table_.types[id] = static_cast<std::int32_t>(type);
+  }
+  Ids unique_ids() const {
+    Ids ids;
+    for (std::uint32_t id = 0; id < table_.texts.size(); ++id) {
+      const auto [place, is_new] = ids.emplace(table_.texts[id], id);
+      if (!is_new) {
+        throw FormatError(fmt::format("{}: ids {} and {} both have the text '{}'; llama.cpp needs different ones",
+                                      where_, place->second, id, table_.texts[id]));
+      }
+    }
+    for (const char* text : kLookedUp) {
+      if (!ids.contains(text)) {
+        throw FormatError(
+            fmt::format("{}: the tokenizer has no token '{}', which llama.cpp's phi-3 rules need", where_, text));
+      }
+    }
+    return ids;
+  }
+  Vocabulary& vocabulary() { return table_; }
+
+ private:
+  std::string where_;
+  Vocabulary table_;
+};
+
+// The id of tokenizer_config.json's "eos_token" and the like; nothing if it names none.
+class NamedTokens {
+ public:
+  NamedTokens(const fs::path& folder, const Ids& ids) : ids_(ids) {
+    const fs::path path = folder / "tokenizer_config.json";
+    if (fs::exists(path)) {
+      config_ = parse_large_json(read_file(path, kFileLimit), path.string(),
+                                 {"bos_token", "eos_token", "unk_token", "pad_token"});
+    }
+  }
+  std::optional<std::uint32_t> find(const char* key) const {
+    if (!config_.is_object() || !config_.contains(key)) return std::nullopt;
+    nlohmann::json value = config_[key];
+    if (value.is_object() && value.contains("content")) value = value["content"];
+    return value.is_string() ? id_of(value.get<std::string>()) : std::nullopt;
+  }
+  std::optional<std::uint32_t> id_of(const std::string& text) const {
+    const auto found = ids_.find(text);
+    return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+ private:
+  const Ids& ids_;
+  nlohmann::json config_;
+};
+
+void name_special_ids(const fs::path& folder, const models::Phi3Config& config, const Ids& ids, Vocabulary& table) {
+  const NamedTokens named(folder, ids);
+  const auto from_config = [](std::int64_t id) { return static_cast<std::uint32_t>(id); };
+  table.begin = named.find("bos_token").value_or(from_config(config.bos_token.value_or(ids.at("<s>"))));
+  table.end =
+      named.find("eos_token")
+          .value_or(config.end_tokens.empty() ? ids.at("<|endoftext|>") : from_config(config.end_tokens.front()));
+  table.unknown = named.find("unk_token");
+  if (!table.unknown) table.unknown = named.id_of("<unk>");
+  table.padding = named.find("pad_token");
+  if (!table.padding && config.pad_token) table.padding = from_config(*config.pad_token);
+  table.end_of_turn = named.id_of("<|end|>");
+}
+
+// llama.cpp with a phi-3 name: after special tokens and </s> white space is swallowed, after the other looked-up ones
+// it isn't; before a token never.
+void note_stripping(const std::vector<data::AddedToken>& added, Vocabulary& table) {
+  const auto is_exempt = [](const std::string& text) {
+    return std::ranges::find(std::begin(kLookedUp) + 1, std::end(kLookedUp), text) != std::end(kLookedUp);
+  };
+  table.strips_after_special = std::ranges::any_of(added, [&](const data::AddedToken& token) {
+    return token.special && token.strip_right && !is_exempt(token.content);
+  });
+  for (const data::AddedToken& token : added) {
+    const bool stripped =
+        table.strips_after_special && !is_exempt(token.content) && (token.special || token.content == kLookedUp[0]);
+    if (token.strip_left || token.strip_right != stripped) table.stripped_otherwise.push_back(token.content);
+  }
+}
+
+}  // namespace
+
+Vocabulary read_vocabulary(const fs::path& model_folder, const models::Phi3Config& config) {
+  const fs::path model = model_folder / "tokenizer.model";
+  Table table(model_folder, config.vocab_size);
+  std::size_t id = 0;
+  for (const data::Piece& piece : data::parse_sentencepiece_model(read_file(model, kFileLimit), model.string()))
+    table.set(id++, piece.text, piece.score, type_of(piece.type));
+  const std::vector<data::AddedToken> added = data::read_added_tokens(model_folder);
+  for (const data::AddedToken& token : added) {
+    table.set(static_cast<std::size_t>(token.id), token.content, kAddedScore,
+              token.special ? TokenType::kControl : TokenType::kUserDefined);
+  }
+  const Ids ids = table.unique_ids();
+  name_special_ids(model_folder, config, ids, table.vocabulary());
+  note_stripping(added, table.vocabulary());
+  return std::move(table.vocabulary());
+}
+
+}  // namespace nkat::exporting

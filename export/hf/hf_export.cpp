@@ -1,0 +1,145 @@
+#include "export/hf/hf_export.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/files/atomic_file.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/cli/progress.h"
+#include "export/gguf/gguf_export.h"
+#include "models/weights/checkpoint_tensors.h"
+#include "models/weights/weights.h"
+
+namespace nkat::exporting {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::uint64_t kConfigLimit = 16 << 20;
+constexpr std::uint64_t kCopiedLimit = 256 << 20;
+constexpr std::size_t kHeaderAlignment = 8;
+constexpr const char* kCopied[] = {
+    "generation_config.json", "tokenizer.model",         "tokenizer.json",      "tokenizer_config.json",
+    "added_tokens.json",      "special_tokens_map.json", "chat_template.jinja", "LICENSE"};
+
+struct Entry {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::uint64_t bytes = 0;
+};
+using Shard = std::vector<Entry>;
+
+const char* safetensors_name(gguf::GgmlType type) {
+  return type == gguf::GgmlType::kF32 ? "F32" : type == gguf::GgmlType::kF16 ? "F16" : "BF16";
+}
+const char* torch_name(gguf::GgmlType type) {
+  return type == gguf::GgmlType::kF32 ? "float32" : type == gguf::GgmlType::kF16 ? "float16" : "bfloat16";
+}
+
+std::vector<Shard> plan_shards(const models::Phi3Config& config, const HfExport& options) {
+  std::vector<Shard> shards(1);
+  std::uint64_t used = 0;
+  for (const models::NamedShape& tensor : models::expected_tensors(config)) {
+    std::uint64_t elements = 1;
+    for (const std::int64_t dimension : tensor.shape) elements *= static_cast<std::uint64_t>(dimension);
+    const std::uint64_t bytes = *gguf::tensor_bytes(options.type, elements);
+    if (!shards.back().empty() && used + bytes > options.shard_bytes) {
+      shards.emplace_back();
+      used = 0;
+    }
+    shards.back().push_back({tensor.name, tensor.shape, bytes});
+    used += bytes;
+  }
+  for (Shard& shard : shards) std::ranges::sort(shard, {}, &Entry::name);
+  return shards;
+}
+
+std::string shard_name(std::size_t index, std::size_t count) {
+  return count == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", index + 1, count);
+}
+
+std::string shard_header(const Shard& shard, gguf::GgmlType type) {
+  Json header = {{"__metadata__", {{"format", "pt"}}}};
+  std::uint64_t offset = 0;
+  for (const Entry& entry : shard) {
+    header[entry.name] = {
+        {"dtype", safetensors_name(type)}, {"shape", entry.shape}, {"data_offsets", {offset, offset + entry.bytes}}};
+    offset += entry.bytes;
+  }
+  std::string text = header.dump();
+  text.append((kHeaderAlignment - text.size() % kHeaderAlignment) % kHeaderAlignment, ' ');
+  const std::uint64_t size = text.size();
+  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + text;
+}
+
+std::string shard_index(const std::vector<Shard>& shards) {
+  Json map = Json::object();
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    for (const Entry& entry : shards[i]) {
+      map[entry.name] = shard_name(i, shards.size());
+      total += entry.bytes;
+    }
+  }
+  return Json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump(2) + "\n";
+}
+
+// config.json as it was, but for the stored type.
+std::string merged_config(const HfExport& options) {
+  const fs::path path = options.model_folder / "config.json";
+  Json config = parse_json(read_file(path, kConfigLimit), path.string());
+  const bool new_spelling = config.contains("dtype");
+  config.erase("torch_dtype");
+  config[new_spelling ? "dtype" : "torch_dtype"] = torch_name(options.type);
+  return config.dump(2) + "\n";
+}
+
+void require_space(const std::vector<Shard>& shards, const fs::path& folder) {
+  std::uint64_t needed = 0;
+  for (const Shard& shard : shards) {
+    for (const Entry& entry : shard) needed += entry.bytes;
+  }
+  const std::uint64_t free = free_disk_space(folder);
+  if (free >= needed) return;
+  throw DeviceError(fmt::format("{}: the merged weights need {}, {} are free; free some space or choose another folder",
+                                folder.string(), format_bytes(static_cast<double>(needed)),
+                                format_bytes(static_cast<double>(free))));
+}
+
+}  // namespace
+
+void write_merged_folder(DurableFolder& folder, const HfExport& options, const models::Phi3Config& config,
+                         const MergedWeights& weights) {
+  const std::vector<Shard> shards = plan_shards(config, options);
+  require_space(shards, folder.temporary_path());
+  std::uint64_t total = 0, done = 0;
+  for (const models::NamedShape& tensor : models::expected_tensors(config))
+    total += weights.shape(tensor.name).elements();
+  ProgressBar progress("export", total);
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const std::string header = shard_header(shards[i], options.type);
+    std::uint64_t size = header.size();
+    for (const Entry& entry : shards[i]) size += entry.bytes;
+    DurableFile file(folder.temporary_path() / shard_name(i, shards.size()), size);
+    file.append(std::as_bytes(std::span(header)));
+    for (const Entry& entry : shards[i]) {
+      produce_encoded(weights, entry.name, options.type, [&](std::span<const std::byte> piece) {
+        file.append(piece);
+        done += piece.size() / *gguf::tensor_bytes(options.type, 1);
+        progress.update(done, entry.name);
+      });
+    }
+    file.publish();
+  }
+  if (shards.size() > 1) folder.write("model.safetensors.index.json", shard_index(shards));
+  folder.write("config.json", merged_config(options));
+  for (const char* name : kCopied) {
+    const fs::path path = options.model_folder / name;
+    if (fs::exists(path)) folder.write(name, read_file(path, kCopiedLimit));
+  }
+}
+
+}  // namespace nkat::exporting

@@ -1,0 +1,109 @@
+#include "export/merge/export_source.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/cli/log.h"
+#include "core/files/sha256.h"
+#include "export/merge/checkpoint_weights.h"
+#include "export/merge/merge.h"
+#include "models/adapter.h"
+#include "models/weights/base_fingerprint.h"
+
+namespace nkat::exporting {
+namespace {
+
+constexpr std::uint64_t kStateLimit = 64 << 20;
+constexpr std::uint64_t kAdapterLimit = std::uint64_t{1} << 32;
+
+std::vector<std::vector<float>> host_blocks(const models::AdapterSet& adapter) {
+  std::vector<std::vector<float>> all;
+  for (const at::Tensor& layer : adapter.blocks(adapter.rotations(), at::kCPU)) {
+    if (!layer.defined()) {
+      all.emplace_back();
+      continue;
+    }
+    const at::Tensor values = layer.contiguous();
+    all.emplace_back(values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel());
+  }
+  return all;
+}
+
+// A checkpoint's own step; an adapter folder doesn't say.
+std::optional<std::uint32_t> training_step(const fs::path& folder) {
+  const fs::path path = folder / data::kStateJson;
+  if (!fs::exists(path)) return std::nullopt;
+  const auto state = parse_large_json(read_file(path, kStateLimit), path.string(), {"step"});
+  if (!state.contains("step") || !state["step"].is_number_unsigned() ||
+      state["step"].get<std::uint64_t>() > std::numeric_limits<std::uint32_t>::max()) {
+    throw FormatError(path.string() + ": key 'step' must be a whole number from 0 on");
+  }
+  return state["step"].get<std::uint32_t>();
+}
+
+void check_base(const AdapterParts& adapter, const std::string& base, const ExportOptions& options) {
+  const std::string& trained_on = adapter.provenance.trained_on;
+  if (trained_on == base) return;
+  if (!options.allow_base_mismatch) {
+    throw DataError(fmt::format(
+        "{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use the model it was "
+        "trained on, or merge all the same with --allow-base-mismatch",
+        options.adapter, trained_on, adapter.base_name, base));
+  }
+  warn_of_mismatch(adapter);
+}
+
+}  // namespace
+
+void warn_of_mismatch(const AdapterParts& adapter) {
+  log::warning(
+      fmt::format("the adapter was trained on another base ({}): its rotations act on features that this model may not "
+                  "have; nobody has measured what comes out. nkat.adapter.base_sha256 in the file keeps the difference "
+                  "visible",
+                  adapter.base_name));
+}
+
+AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& config) {
+  if (config.hidden_size % static_cast<std::int64_t>(kBlockRows) != 0)
+    throw ShapeError(fmt::format("{}: an adapter needs a base whose hidden size is a multiple of {}, found {}",
+                                 folder.string(), kBlockRows, config.hidden_size));
+  if (!fs::exists(folder / models::kAdapterConfigFile)) {
+    throw DataError(
+        fmt::format("{}: an adapter folder was expected, with {} in it; of a run that is its adapter/, "
+                    "adapter-best/ or one of checkpoints/step-N",
+                    folder.string(), models::kAdapterConfigFile));
+  }
+  const models::LoadedAdapter loaded = models::load_adapter(folder, config);
+  AdapterParts parts{.blocks = host_blocks(loaded.adapter),
+                     .provenance = {},
+                     .base_name = loaded.identity.base_model_name_or_path,
+                     .base_norms_sha256 = loaded.identity.base_norms_sha256};
+  Provenance& provenance = parts.provenance;
+  provenance.adapter_sha256 = sha256_hex(read_file(folder / models::kAdapterModelFile, kAdapterLimit));
+  provenance.trained_on = loaded.identity.base_sha256;
+  provenance.first_layer = static_cast<std::uint32_t>(loaded.adapter.first_layer);
+  for (const double gate : loaded.adapter.gates()) provenance.gates.push_back(static_cast<float>(gate));
+  provenance.step = training_step(folder);
+  return parts;
+}
+
+ExportSource open_source(const ExportOptions& options) {
+  models::Phi3Config config = models::read_phi3_config(options.model_path);
+  auto base = std::make_unique<CheckpointWeights>(options.model_path, config);
+  if (options.adapter.empty()) {
+    log::warning("no --adapter: the base alone is exported");
+    return {std::move(config),
+            {.base_sha256 = models::base_sha256(options.model_path)},
+            MergedWeights(std::move(base), {})};
+  }
+  AdapterParts adapter = read_adapter(options.adapter, config);
+  adapter.provenance.base_sha256 = models::base_sha256(options.model_path);
+  check_base(adapter, adapter.provenance.base_sha256, options);
+  return {std::move(config), std::move(adapter.provenance), MergedWeights(std::move(base), std::move(adapter.blocks))};
+}
+
+}  // namespace nkat::exporting

@@ -1,0 +1,16 @@
+// Where an export may be written: nothing of the user's is replaced but an earlier export.
+#pragma once
+
+#include "core/files/file.h"
+#include "export/export_options.h"
+
+namespace nkat::exporting {
+
+// The path that --output means: "out/hf/" is "out/hf", and a link is what it points to.
+fs::path resolved_output(const std::string& output);
+
+// ConfigError for a folder where a file is written or the other way round, a GGUF file that `nkat export` didn't write,
+// a folder that holds anything but what an export put there, and the model itself. Creates nothing.
+void check_output(const ExportOptions& options);
+
+}  // namespace nkat::exporting

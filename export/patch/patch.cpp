@@ -1,0 +1,170 @@
+#include "export/patch/patch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/error.h"
+#include "core/cli/progress.h"
+#include "core/signals.h"
+#include "export/gguf/gguf_weights.h"
+#include "export/verify/self_test.h"
+
+namespace nkat::exporting {
+namespace {
+
+using gguf::GgmlType;
+
+constexpr std::uint64_t kPieceBytes = std::uint64_t{16} << 20;
+constexpr std::string_view kOurKeys = "nkat.";
+
+std::string file_name(std::int64_t layer) { return fmt::format("blk.{}.ffn_down.weight", layer); }
+
+// By the file's name, the layers that the adapter changes.
+std::map<std::string, std::int64_t> changed_layers(const MergedWeights& weights) {
+  std::map<std::string, std::int64_t> layers;
+  for (std::size_t i = 0; i < weights.blocks().size(); ++i) {
+    const auto layer = static_cast<std::int64_t>(i);
+    if (!weights.blocks()[i].empty()) layers[file_name(layer)] = layer;
+  }
+  return layers;
+}
+
+void require_codecs(const gguf::GgufFile& base, const gguf::GgufTensor& tensor, bool is_source, bool keeps_type) {
+  const gguf::GgmlTypeTraits& type = gguf::traits(tensor.type);
+  if (type.has_codec) return;
+  const std::string who = fmt::format("{}: tensor '{}' is stored as {}", base.path().string(), tensor.name, type.name);
+  if (is_source)
+    throw FormatError(who + ", which can't be decoded here; merge from the base's own weights with --model-path DIR" +
+                      (keeps_type ? " and name the type that replaces it with --patch-type" : ""));
+  if (keeps_type)
+    throw FormatError(who +
+                      ", which can't be encoded here; name the type that replaces it with --patch-type, q8_0 say");
+}
+
+PlannedTensor copied(const gguf::GgufTensor& tensor) {
+  return {
+      .tensor = {.name = tensor.name, .source = "", .ne = {tensor.ne.begin(), tensor.ne.begin() + tensor.dimensions}},
+      .wanted = tensor.type,
+      .stored = tensor.type};
+}
+
+gguf::GgufMetadata patched_metadata(const gguf::GgufFile& base, const PatchSource& source) {
+  gguf::GgufMetadata metadata("the patched file");
+  for (const auto& [key, value] : base.metadata().pairs()) {
+    if (!key.starts_with(kOurKeys)) metadata.add(key, value);
+  }
+  add_provenance(source.provenance, metadata);
+  metadata.add("nkat.merged_from", gguf::GgufValue::string(source.merged_from));
+  return metadata;
+}
+
+// Calls use(begin, end) for pieces of `bytes`.
+template <class Use>
+void for_pieces(std::uint64_t bytes, const Use& use) {
+  for (std::uint64_t at = 0; at < bytes; at += kPieceBytes) {
+    throw_if_stop_requested();
+    use(at, std::min(bytes, at + kPieceBytes));
+  }
+}
+
+[[noreturn]] void fail(const std::string& output, const std::string& what) {
+  throw CheckError(fmt::format("{}: {}; {}", output, what, kNotPutInPlace));
+}
+
+void check_copy(const gguf::GgufFile& written, const gguf::GgufTensor& found, const gguf::GgufFile& base,
+                const std::string& output) {
+  const gguf::GgufTensor& original = *base.find(found.name);
+  const std::span<const std::byte> copy = written.bytes(found), bytes = base.bytes(original);
+  for_pieces(bytes.size(), [&](std::uint64_t begin, std::uint64_t end) {
+    if (!std::ranges::equal(copy.subspan(begin, end - begin), bytes.subspan(begin, end - begin)))
+      fail(output, fmt::format("tensor '{}' is not the one of {}", found.name, base.path().string()));
+  });
+  written.release(found);
+  base.release(original);
+}
+
+// Order, metadata and copied tensors; the replaced ones are named for the rest of the test.
+std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch& patch, const std::string& output) {
+  if (written.metadata().pairs() != patch.metadata.pairs()) fail(output, "its metadata is not what was to be written");
+  if (written.tensors().size() != patch.plan.size())
+    fail(output, fmt::format("{} tensors were expected, found {}", patch.plan.size(), written.tensors().size()));
+  std::vector<StoredTensor> replaced;
+  for (std::size_t i = 0; i < patch.plan.size(); ++i) {
+    const PlannedTensor& planned = patch.plan[i];
+    const gguf::GgufTensor& found = written.tensors()[i];
+    if (!is_planned(found, planned))
+      fail(output, fmt::format("tensor '{}' is not in the file as it was to be written", planned.tensor.name));
+    const std::string& source = planned.tensor.source;
+    if (source.empty()) {
+      check_copy(written, found, patch.base, output);
+    } else {
+      replaced.push_back({.source = source, .written = source, .type = planned.stored, .layer = planned.tensor.layer});
+    }
+  }
+  std::ranges::sort(replaced, {}, &StoredTensor::layer);
+  return replaced;
+}
+
+}  // namespace
+
+Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<GgmlType> type) {
+  Patch patch{.base = base, .source = source, .metadata = patched_metadata(base, source), .plan = {}};
+  const std::map<std::string, std::int64_t> layers = changed_layers(source.weights);
+  for (const gguf::GgufTensor& tensor : base.tensors()) {
+    PlannedTensor planned = copied(tensor);
+    if (const auto layer = layers.find(tensor.name); layer != layers.end()) {
+      require_codecs(base, tensor, source.merged_from == kMergedFromFile, !type.has_value());
+      planned.tensor.source = down_projection(layer->second);
+      planned.tensor.layer = layer->second;
+      planned.wanted = type.value_or(tensor.type);
+      planned.stored = gguf::storable_type(planned.wanted, tensor.ne[0]);
+    }
+    patch.plan.push_back(std::move(planned));
+  }
+  return patch;
+}
+
+void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFile& verify) {
+  std::vector<gguf::GgufTensorPlan> tensors;
+  std::map<std::string, const PlannedTensor*> by_name;
+  for (const PlannedTensor& one : patch.plan) {
+    tensors.push_back({one.tensor.name, one.tensor.ne, one.stored});
+    by_name[one.tensor.name] = &one;
+  }
+  ProgressBar progress("patch", gguf::gguf_file_size(patch.metadata, tensors));
+  std::uint64_t done = 0;
+  const auto produce = [&](const gguf::GgufTensor& tensor, const auto& append) {
+    const auto append_and_show = [&](std::span<const std::byte> piece) {
+      append(piece);
+      done += piece.size();
+      progress.update(done, tensor.name);
+    };
+    const PlannedTensor& planned = *by_name.at(tensor.name);
+    if (!planned.tensor.source.empty())
+      return produce_encoded(patch.source.weights, planned.tensor.source, planned.stored, append_and_show);
+    const gguf::GgufTensor& original = *patch.base.find(tensor.name);
+    for_pieces(original.bytes, [&](std::uint64_t begin, std::uint64_t end) {
+      append_and_show(patch.base.bytes(original).subspan(begin, end - begin));
+    });
+    patch.base.release(original);
+  };
+  gguf::write_gguf(path, patch.metadata, tensors, produce, verify);
+}
+
+bool can_decode_all(const Patch& patch) {
+  return std::ranges::all_of(patch.plan, [](const PlannedTensor& one) { return gguf::traits(one.stored).has_codec; });
+}
+
+SelfTest self_test_patch(const fs::path& path, const Patch& patch, const SelfTestOptions& options) {
+  return as_check(options.output, [&] {
+    const gguf::GgufFile written(path);
+    const std::vector<StoredTensor> replaced = check_file(written, patch, options.output);
+    const models::Phi3Config& config = patch.source.config;
+    const GgufWeights weights(written, config);
+    return self_test_weights(config, patch.source.weights, {config, weights}, replaced, options);
+  });
+}
+
+}  // namespace nkat::exporting

@@ -1,0 +1,125 @@
+#include "export/patch/patch_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/files/atomic_file.h"
+#include "core/error.h"
+#include "core/cli/log.h"
+#include "core/shell_quote.h"
+#include "export/output/sidecar_files.h"
+#include "export/gguf/modelfile.h"
+#include "export/output/overwrite_guard.h"
+#include "export/patch/patch.h"
+#include "export/verify/self_test_options.h"
+
+namespace nkat::exporting {
+namespace {
+
+void require_another_file(const ExportOptions& options) {
+  std::error_code ignored;  // a file that isn't there is the reader's to name
+  if (fs::equivalent(options.output, options.patch, ignored))
+    throw ConfigError(fmt::format("--output: {} is the file that is patched; name another", options.output));
+}
+
+std::string quantization_of(const gguf::GgufMetadata& metadata) {
+  const gguf::GgufValue* type = metadata.find("general.file_type");
+  if (type == nullptr) return "unnamed types";
+  for (const std::string& name : mix_names()) {
+    if (type->is_number<std::uint32_t>() && file_type(*parse_mix(name)) == type->element<std::uint32_t>()) return name;
+  }
+  return "file type " + type->preview(20);
+}
+
+std::vector<std::string> replacements(const Patch& patch) {
+  std::map<std::string, int> counts;
+  for (const PlannedTensor& one : patch.plan) {
+    if (one.tensor.source.empty()) continue;
+    const char* before = gguf::traits(patch.base.find(one.tensor.name)->type).name;
+    const char* after = gguf::traits(one.stored).name;
+    ++counts[fmt::format("{}{}", before, before == after ? "" : fmt::format(" to {}", after))];
+  }
+  std::vector<std::string> lines;
+  for (const auto& [types, count] : counts) lines.push_back(fmt::format("ffn_down.weight: {} ({})", types, count));
+  return lines;
+}
+
+// Logits need a tokenizer for their prompts, and a decoder for every tensor of the file.
+ExportOptions with_possible_self_test(ExportOptions options, const Patch& patch) {
+  if (options.self_test != "full" || (!options.model_path.empty() && can_decode_all(patch))) return options;
+  const std::string missing =
+      options.model_path.empty() ? "the tokenizer of --model-path" : "decoders for all of the file's types";
+  if (options.maximum_kl > 0)
+    throw ConfigError(fmt::format("--maximum-kl: the logits of this file can't be tested, that needs {}", missing));
+  log::warning("the self-test looks at tensors only: logits need " + missing);
+  options.self_test = "tensors";
+  return options;
+}
+
+}  // namespace
+
+nlohmann::ordered_json report_json(const PatchReport& report) {
+  nlohmann::ordered_json json = report_json(report.report);
+  if (report.report.provenance.base_sha256.empty()) json["base_sha256"] = nullptr;
+  json["patched"] = report.base;
+  json["merged_from"] = report.merged_from;
+  json["paired_by"] = report.paired_by;
+  json["replaced"] = report.replaced;
+  json["importance_matrix"] = report.importance;
+  return json;
+}
+
+std::string report_text(const PatchReport& report) {
+  std::string text = report_text(report.report);
+  text += fmt::format("\n{} with the adapter in these tensors, all others bit for bit:\n", report.base);
+  for (const std::string& line : report.replaced) text += fmt::format("  {}\n", line);
+  text +=
+      report.merged_from == kMergedFromFile
+          ? "merged from the file's own weights: the noise of their rounding stays, and in the same type changes under "
+            "half a step are rounded back; --model-path merges from the base's, a finer --patch-type keeps more\n"
+          : "merged from the checkpoint's weights\n";
+  if (report.paired_by == "nothing") text += "nothing proves that the adapter belongs to this file\n";
+  if (report.importance)
+    text += "the file was made with an importance matrix; it acts in the copied tensors, not in the replaced ones\n";
+  return text + fmt::format("\nserve it as you served {} (-c {} keeps llama.cpp at the short rope factors)\n",
+                            shell_quoted(report.base), report.report.served_context);
+}
+
+void export_patch(const ExportOptions& options, PatchReport& all) {
+  require_another_file(options);
+  const gguf::GgufFile base(options.patch);
+  const PatchSource source = open_patch_source(base, options);
+  const auto type = options.patch_type.empty() ? std::nullopt : gguf::parse_ggml_type(options.patch_type);
+  const Patch patch = plan_patch(base, source, type);
+  const ExportOptions possible = with_possible_self_test(options, patch);
+
+  all.base = options.patch;
+  all.merged_from = source.merged_from;
+  all.paired_by = source.paired_by;
+  all.replaced = replacements(patch);
+  all.importance = base.metadata().find("quantize.imatrix.file") != nullptr;
+  ExportReport& report = all.report;
+  report.output = options.output;
+  report.format = "gguf-patch";
+  report.quantization = quantization_of(base.metadata());
+  report.context_length = base.metadata().number<std::uint32_t>("phi3.context_length");
+  report.served_context = served_context(source.config);
+  for (const PlannedTensor& one : patch.plan) ++report.tensors[gguf::traits(one.stored).name];
+  report.fall_backs = fall_backs(patch.plan);
+  report.provenance = source.provenance;
+  report.self_test = possible.self_test;
+  SelfTestOptions test = self_test_options(possible, source.config, stored_types(patch.plan));
+  test.judges_rounding = source.merged_from == kMergedFromCheckpoint;
+  create_folders(folder_of(options.output));
+  write_patch(options.output, patch, [&](const fs::path& written) {
+    test_written(possible, report, [&] { return self_test_patch(written, patch, test); });
+    remove_outdated_report(options.output);
+  });
+  report.in_place = true;
+  report.bytes = fs::file_size(options.output);
+  report.report_file = report_path(options.output).string();
+}
+
+}  // namespace nkat::exporting

@@ -1,7 +1,0 @@
-#include "export/quantize/kernels/table.h"
-
-namespace nkat::gguf {
-
-RowKernels plain_kernels(GgmlType type) { return kernels_of(type); }
-
-}  // namespace nkat::gguf

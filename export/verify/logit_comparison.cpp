@@ -1,0 +1,114 @@
+#include "export/verify/logit_comparison.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/cli/progress.h"
+#include "export/merge/merge.h"
+#include "models/weights/streamed_forward.h"
+
+namespace nkat::exporting {
+namespace {
+
+constexpr std::int64_t kRows = 64;  // of logits, held in float64
+
+// Reads rows and gives a tensor's pages back once its last row was read.
+models::ReadRows reader_of(const WeightSource& weights) {
+  return [&weights](const std::string& tensor, std::size_t first_row, std::span<float> out) {
+    weights.read(tensor, first_row, out);
+    const MatrixShape shape = weights.shape(tensor);
+    if (first_row + out.size() / shape.row_length == shape.rows) weights.release(tensor);
+  };
+}
+
+std::vector<at::Tensor> block_tensors(const std::vector<std::vector<float>>& blocks) {
+  std::vector<at::Tensor> tensors;
+  constexpr auto kBlock = static_cast<std::int64_t>(kBlockRows);
+  for (const std::vector<float>& layer : blocks) {
+    tensors.push_back(layer.empty() ? at::Tensor() : at::tensor(layer, at::kFloat).view({-1, kBlock, kBlock}));
+  }
+  return tensors;
+}
+
+std::vector<models::PackedBatch> batches_of(const Prompts& prompts) {
+  std::vector<models::PackedBatch> batches;
+  for (const std::vector<std::int32_t>& prompt : prompts) {
+    batches.push_back({.tokens = at::tensor(std::vector<std::int64_t>(prompt.begin(), prompt.end()), at::kLong),
+                       .lengths = {static_cast<std::int64_t>(prompt.size())}});
+  }
+  return batches;
+}
+
+// (T, V) of all prompts, end to end.
+class Walk {
+ public:
+  Walk(const Prompts& prompts, std::uint64_t layers)
+      : batches_(batches_of(prompts)), progress_("self-test, layers of the logits", layers) {}
+
+  at::Tensor logits(const models::LayerwiseModel& model) {
+    const auto done = [this](std::int64_t) { progress_.update(++layers_, ""); };
+    return models::layerwise_logits(model, at::cat(models::layerwise_hidden(model, batches_, {}, done)));
+  }
+
+ private:
+  std::vector<models::PackedBatch> batches_;
+  ProgressBar progress_;
+  std::uint64_t layers_ = 0;
+};
+
+struct Divergence {
+  at::Tensor kl;    // (T) float64
+  at::Tensor same;  // (T) bool: the most likely token is the same
+};
+
+Divergence divergence(const at::Tensor& exact, const at::Tensor& found) {
+  std::vector<at::Tensor> kl;
+  for (std::int64_t row = 0; row < exact.size(0); row += kRows) {
+    const std::int64_t count = std::min(kRows, exact.size(0) - row);
+    const at::Tensor p = at::log_softmax(exact.narrow(0, row, count).to(at::kDouble), -1);
+    const at::Tensor q = at::log_softmax(found.narrow(0, row, count).to(at::kDouble), -1);
+    kl.push_back((p.exp() * (p - q)).sum(-1));
+  }
+  return {at::cat(kl), exact.argmax(-1) == found.argmax(-1)};
+}
+
+}  // namespace
+
+LogitsCheck check_logits(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
+                         const Prompts& prompts) {
+  const at::NoGradGuard no_grad;
+  const bool adapted = std::ranges::any_of(weights.blocks(), [](const auto& layer) { return !layer.empty(); });
+  const models::ReadRows base = reader_of(weights.base());
+  Walk walk(prompts, static_cast<std::uint64_t>(config.num_layers * (adapted ? 3 : 2)));
+  const at::Tensor exact = walk.logits({.config = config, .read = base, .blocks = block_tensors(weights.blocks())});
+  const Divergence of_file =
+      divergence(exact, walk.logits({.config = written.config, .read = reader_of(written.weights)}));
+  LogitsCheck check{.prompts = static_cast<std::int64_t>(prompts.size()),
+                    .tokens = exact.size(0),
+                    .mean_kl = of_file.kl.mean().item<double>(),
+                    .largest_kl = of_file.kl.max().item<double>(),
+                    .top1_agreement = of_file.same.to(at::kDouble).mean().item<double>(),
+                    .base_mean_kl = std::nullopt};
+  if (adapted)
+    check.base_mean_kl = divergence(exact, walk.logits({.config = config, .read = base})).kl.mean().item<double>();
+  return check;
+}
+
+double default_maximum_kl(gguf::GgmlType type) {
+  using gguf::GgmlType;
+  switch (type) {
+    case GgmlType::kF32: return 1e-6;
+    case GgmlType::kF16: return 1e-4;
+    case GgmlType::kBF16: return 2e-3;
+    case GgmlType::kQ8_0: return 0.02;
+    case GgmlType::kQ6_K: return 0.1;
+    case GgmlType::kQ5_0:
+    case GgmlType::kQ5_1:
+    case GgmlType::kQ5_K: return 0.2;
+    default: return 1;
+  }
+}
+
+}  // namespace nkat::exporting

@@ -1,0 +1,67 @@
+#include "layers/block_diagonal.h"
+
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "layers/cpu/block_diagonal.h"
+#include "layers/check.h"
+#include "layers/kernels/block_diagonal.h"
+
+namespace nkat::layers {
+namespace {
+
+using kernels::BlockRotationGradient;
+
+at::Tensor forward_pass(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
+  if (h.is_cuda()) return kernels::add_block_rotated(residual, h, blocks);
+  const at::Tensor out = at::empty_like(h);
+  cpu::add_block_rotated(residual, h, blocks, out);
+  return out;
+}
+
+BlockRotationGradient backward_pass(const at::Tensor& gradient, const at::Tensor& h, const at::Tensor& blocks,
+                                    std::array<bool, 2> needs) {
+  if (gradient.is_cuda()) return kernels::block_rotation_backward(gradient, h, blocks, needs);
+  BlockRotationGradient out{.h = needs[0] ? at::empty_like(gradient) : at::Tensor(),
+                            .blocks = needs[1] ? at::empty_like(blocks) : at::Tensor()};
+  cpu::block_rotation_backward(
+      {.gradient = gradient, .h = h, .blocks = blocks, .h_gradient = out.h, .blocks_gradient = out.blocks});
+  return out;
+}
+
+class AddBlockRotated : public torch::autograd::Function<AddBlockRotated> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& residual, const at::Tensor& h,
+                            const at::Tensor& blocks) {
+    const at::Tensor x = h.contiguous(), matrices = blocks.contiguous();
+    context->save_for_backward({blocks.requires_grad() ? x : at::Tensor(), matrices});
+    return forward_pass(residual.contiguous(), x, matrices);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const torch::autograd::variable_list saved = context->get_saved_variables();
+    const at::Tensor dy = gradients[0].contiguous();  // (T, H)
+    const std::array<bool, 2> needs = {context->needs_input_grad(1), context->needs_input_grad(2)};
+    const BlockRotationGradient out =
+        needs[0] || needs[1] ? backward_pass(dy, saved[0], saved[1], needs) : BlockRotationGradient();
+    return {dy, out.h, out.blocks};
+  }
+};
+
+}  // namespace
+
+at::Tensor add_block_rotated(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
+  constexpr std::string_view kWho = "add_block_rotated";
+  check_shape(kWho, "blocks", blocks, {{"N"}, {"8", 8}, {"8", 8}});
+  check_shape(kWho, "h", h, {{"T"}, {"H", 8 * blocks.size(0)}});
+  check_shape(kWho, "residual", residual, {{"T", h.size(0)}, {"H", h.size(1)}});
+  check_dtype(kWho, "h", h, {at::kFloat, at::kBFloat16, at::kDouble});
+  check_dtype(kWho, "residual", residual, {h.scalar_type()});
+  check_dtype(kWho, "blocks", blocks, {h.scalar_type() == at::kDouble ? at::kDouble : at::kFloat});
+  check_device(kWho, "residual", residual, h.device());
+  check_device(kWho, "blocks", blocks, h.device());
+  return AddBlockRotated::apply(residual, h, blocks);
+}
+
+}  // namespace nkat::layers

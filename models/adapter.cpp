@@ -1,0 +1,129 @@
+#include "models/adapter.h"
+
+#include <fmt/format.h>
+
+#include <tuple>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "data/formats/safetensors.h"
+#include "layers/gate.h"
+#include "layers/so8_rotation.h"
+#include "models/weights/tensor_io.h"
+
+namespace nkat::models {
+namespace {
+
+std::string tensor_name(std::int64_t layer, const char* what) { return fmt::format("layers.{}.so8t.{}", layer, what); }
+
+// Of an adapter that fits the model.
+data::AdapterConfig fitting_config(const fs::path& folder, const Phi3Config& model) {
+  data::AdapterConfig config = data::read_adapter_config(folder);
+  for (const auto& [key, found, expected] :
+       {std::tuple{"hidden_size", config.hidden_size, model.hidden_size},
+        std::tuple{"num_hidden_layers", config.num_hidden_layers, model.num_layers}}) {
+    if (found == expected) continue;
+    throw ShapeError(fmt::format("{}: {} is {}, the model's is {}; this adapter belongs to another model",
+                                 (folder / kAdapterConfigFile).string(), key, found, expected));
+  }
+  return config;
+}
+
+at::Tensor read_tensor(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape,
+                       const fs::path& path) {
+  const data::TensorInfo* info = file.find(name);
+  if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", path.string(), name));
+  at::Tensor tensor = float32_tensor(file, *info, shape, path);
+  if (!tensor.isfinite().all().item<bool>())
+    throw FormatError(fmt::format("{}: the tensor '{}' holds a number that is not finite", path.string(), name));
+  return tensor;
+}
+
+}  // namespace
+
+at::Tensor AdapterSet::rotations() const { return layers::so8_rotation(weight); }
+
+std::vector<double> AdapterSet::gates() const {
+  std::vector<double> gates;
+  for (std::int64_t i = 0; i < count(); ++i) gates.push_back(layers::gate(alpha[i].item<double>()));
+  return gates;
+}
+
+std::vector<at::Tensor> AdapterSet::blocks(const at::Tensor& rotations, at::Device device) const {
+  std::vector<at::Tensor> blocks(static_cast<std::size_t>(first_layer));
+  const std::vector<double> opened = gates();
+  for (std::int64_t i = 0; i < count(); ++i) {
+    blocks.push_back(layers::gated_blocks(opened[static_cast<std::size_t>(i)], rotations[i]).to(device));
+  }
+  return blocks;
+}
+
+AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start) {
+  if (config.hidden_size % 8 != 0) {
+    throw ConfigError(
+        fmt::format("the adapter needs a hidden_size that is a multiple of 8, found {}", config.hidden_size));
+  }
+  if (start.first_layer >= config.num_layers) {
+    throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}",
+                                  config.num_layers - 1, start.first_layer));
+  }
+  AdapterSet adapter;
+  adapter.first_layer = start.first_layer;
+  const std::int64_t layers = config.num_layers - start.first_layer;
+  adapter.weight = at::zeros({layers, config.hidden_size / 8, 8, 8}, at::kFloat);
+  adapter.alpha = at::full({layers}, start.alpha, at::kFloat);
+  for (std::int64_t i = 0; i < layers && start.weight_std > 0; ++i) {
+    RandomStream random(start.seed, "adapter-init", static_cast<std::uint64_t>(start.first_layer + i));
+    const at::Tensor layer = adapter.weight[i];
+    float* values = layer.data_ptr<float>();
+    for (std::int64_t j = 0; j < layer.numel(); ++j) values[j] = static_cast<float>(start.weight_std * random.normal());
+  }
+  return adapter;
+}
+
+std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, const Phi3Config& config,
+                                                     const AdapterIdentity& identity) {
+  std::vector<data::TensorToWrite> tensors;
+  for (std::int64_t i = 0; i < adapter.count(); ++i) {
+    tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "weight"), adapter.weight[i]));
+    tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "alpha"), adapter.alpha[i]));
+  }
+  const data::AdapterConfig text{.identity = identity,
+                                 .hidden_size = config.hidden_size,
+                                 .num_hidden_layers = config.num_layers,
+                                 .first_adapter_layer = adapter.first_layer};
+  return {{kAdapterModelFile, data::serialize_safetensors(tensors, {{"format", "pt"}})},
+          {kAdapterConfigFile, data::adapter_config_text(text)}};
+}
+
+LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
+  LoadedAdapter loaded;
+  const data::AdapterConfig stated = fitting_config(folder, config);
+  loaded.identity = stated.identity;
+  loaded.adapter.first_layer = stated.first_adapter_layer;
+  const fs::path path = folder / kAdapterModelFile;
+  const data::SafetensorsFile file(path);
+  std::vector<at::Tensor> weights;
+  std::vector<at::Tensor> alphas;
+  for (std::int64_t layer = loaded.adapter.first_layer; layer < config.num_layers; ++layer) {
+    weights.push_back(read_tensor(file, tensor_name(layer, "weight"), {config.hidden_size / 8, 8, 8}, path));
+    alphas.push_back(read_tensor(file, tensor_name(layer, "alpha"), {}, path));
+  }
+  if (file.tensors().size() != 2 * weights.size()) {
+    throw FormatError(fmt::format("{}: {} tensors were expected, found {}", path.string(), 2 * weights.size(),
+                                  file.tensors().size()));
+  }
+  loaded.adapter.weight = at::stack(weights);
+  loaded.adapter.alpha = at::stack(alphas);
+  return loaded;
+}
+
+void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha256, const fs::path& folder) {
+  if (loaded.identity.base_sha256 == base_sha256) return;
+  throw DataError(
+      fmt::format("{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use the model "
+                  "it was trained on",
+                  folder.string(), loaded.identity.base_sha256, loaded.identity.base_model_name_or_path, base_sha256));
+}
+
+}  // namespace nkat::models

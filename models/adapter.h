@@ -1,0 +1,64 @@
+// The adapter of a whole model: one rotation weight and one gate for each decoder layer from `first_layer` up, and the
+// folder that holds them on disk (adapter_model.safetensors and adapter_config.json, shaped as PEFT users expect).
+//
+// Shapes: A = layers with an adapter (num_layers - first_layer), N = hidden_size / 8 blocks. Everything is float32 and
+// lives on the host: 768 K numbers for Phi-3.5-mini; only the blocks M = I + σ(α) R travel to the device, once a step.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/files/file.h"
+#include "data/run/adapter_config.h"
+#include "data/run/checkpoint_files.h"
+#include "models/config.h"
+
+namespace nkat::models {
+
+// The two files of an adapter folder.
+using data::kAdapterConfigFile;
+using data::kAdapterModelFile;
+
+struct AdapterSet {
+  std::int64_t first_layer = 0;
+  at::Tensor weight;  // (A, N, 8, 8) float32; only its skew part acts
+  at::Tensor alpha;   // (A) float32
+
+  std::int64_t count() const { return alpha.size(0); }
+  // R = exp((W - Wᵀ)/2): (A, N, 8, 8) float32.
+  at::Tensor rotations() const;
+  // σ(α), one a layer.
+  std::vector<double> gates() const;
+  // M = I + σ(α) R for every layer of the model on `device`; (N, 8, 8) float32, undefined below first_layer.
+  std::vector<at::Tensor> blocks(const at::Tensor& rotations, at::Device device) const;
+};
+
+struct AdapterStart {
+  std::int64_t first_layer = 0;
+  double alpha = -5.0;
+  double weight_std = 0.01;  // 0: exactly the identity
+  std::uint64_t seed = 0;
+};
+// W ~ std N(0,1) from RandomStream(seed, "adapter-init", layer). Throws ConfigError if first_layer is no layer of the
+// model, or hidden_size no multiple of 8.
+AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start);
+
+using data::AdapterIdentity;
+// File name to bytes: the two files of an adapter folder.
+std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, const Phi3Config& config,
+                                                     const AdapterIdentity& identity);
+
+struct LoadedAdapter {
+  AdapterSet adapter;
+  AdapterIdentity identity;
+};
+// Checks type, version, sizes and that every number is finite; throws FormatError or ShapeError naming the file, and
+// DataError if a file is missing.
+LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config);
+// Refuses an adapter that was trained on another base (DataError with both hashes).
+void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha256, const fs::path& folder);
+
+}  // namespace nkat::models

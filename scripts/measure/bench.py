@@ -1,0 +1,82 @@
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../../.venv/bin/python" "$0" "$@"'
+"""Training speed and memory beside transformers and PEFT, against bare matrix products, and as things grow; ratios with spread.
+
+  cost     about 40 minutes on 2 cores, 9 GiB of memory, 9 GB of disk; one part: `peers` 15 minutes, the others less
+  command  scripts/measure/bench.py WORK-FOLDER [--parts peers limit growth startup plan] [--rounds 3] [--steps 1] [--full-model FOLDER] [--small]
+
+  peers    one random model, data, tokens and threads for nkat, transformers with the adapter as hooks, PEFT LoRA and OFT
+  limit    part of the speed of bare products of the same shapes; what the adapter adds to the same pass without M
+  growth   time and memory against tokens, layers and samples a step, with fitted exponents
+  startup  program start to first step, full-size random model (7.7 GB, kept in WORK-FOLDER; or --full-model)
+  plan     what `auto` chose under a budget, beside its neighbours
+
+The contenders of a part take turns, each in a process of its own; a ratio is the median of the turns' ratios, with their
+range. Memory of peers: VmHWM of the process, and the same less what it held before the model was loaded. Without PEFT
+(`.venv/bin/pip install peft==0.17.1`) its rows say "not measured". Writes WORK-FOLDER/bench.json, bench.md and bench.png,
+and prints the tables. --small: a tiny model, to see that all of it runs.
+"""
+import argparse
+import dataclasses
+import datetime
+import json
+import pathlib
+import sys
+
+import torch
+import transformers
+
+from bench_parts import auto_plan, growth, limit, measure, peers, plots, startup
+from bench_parts.random_model import SMALL, sized
+
+PARTS = {"peers": peers.run, "limit": limit.run, "growth": growth.run, "startup": startup.run, "plan": auto_plan.run}
+
+
+@dataclasses.dataclass
+class Settings:
+    rounds: int
+    steps: int
+    small: bool
+    full_model: pathlib.Path | None
+
+    @property
+    def sizes(self):
+        return SMALL if self.small else sized(768, 8)
+
+
+def read_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--full-model", type=pathlib.Path)
+    parser.add_argument("--small", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options = read_options()
+    for program in (measure.NKAT, measure.STEP_BENCHMARK):
+        if not program.exists():
+            sys.exit(f"{program} is missing; run scripts/build")
+    work = options.work
+    work.mkdir(parents=True, exist_ok=True)
+    settings = Settings(options.rounds, options.steps, options.small, options.full_model)
+    record = {"date": datetime.date.today().isoformat(), "threads": measure.THREADS, "small": options.small, "torch": torch.__version__,
+              "transformers": transformers.__version__, "parts": {}}
+    tables, panels = [], []
+    for part in options.parts:
+        record["parts"][part], table, drawn = PARTS[part](work, settings)
+        tables.append(table)
+        panels += drawn
+        print(table, flush=True)
+    (work / "bench.json").write_text(json.dumps(record, indent=2) + "\n")
+    (work / "bench.md").write_text("\n".join(tables))
+    if panels and (why := plots.draw(work / "bench.png", panels)):
+        print(f"no plot: {why}", file=sys.stderr)
+
+
+try:
+    main()
+except measure.Failed as error:
+    sys.exit(str(error))

@@ -1,0 +1,121 @@
+"""Running the program and others to be measured, and the figures that come out: medians and ratios with their range."""
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+NKAT = pathlib.Path(os.environ.get("NKAT", ROOT / "build" / "nkat"))
+STEP_BENCHMARK = ROOT / "build" / "tests" / "train" / "train_benchmark"
+THREADS = len(os.sched_getaffinity(0))
+MIB, GIB = 2**20, 2**30
+
+
+class Failed(Exception):
+    """A command's exit code and last words."""
+
+    def __init__(self, command, code, words):
+        super().__init__(f"{' '.join(map(str, command))}\nexit {code}: {words[-2000:]}")
+        self.code, self.words = code, words
+
+
+def measured(command, **options):
+    """(standard output, peak bytes of the process). Failed if it fails."""
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=errors, text=True, **options) as child:
+            out = child.stdout.read()
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            errors.seek(0)
+            raise Failed(command, child.returncode, errors.read().strip() or out.strip())
+    return out, usage.ru_maxrss * 1024
+
+
+@dataclasses.dataclass
+class Run:
+    """One `nkat train`: model folder, data, and the options that differ from the defaults."""
+
+    model: pathlib.Path
+    data: pathlib.Path
+    folder: pathlib.Path
+    options: dict
+
+    def words(self):
+        words = ["--model-path", self.model, "--output-dir", self.folder, "--train-data", self.data]
+        for name, value in self.options.items():
+            words += ["--" + name.replace("_", "-"), value]
+        return words
+
+
+def train(run):
+    """(lines of metrics.jsonl but the first, which warms up where there are more; peak bytes of the process)."""
+    shutil.rmtree(run.folder, ignore_errors=True)
+    _, peak = measured([NKAT, "train", *run.words()])
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    return lines[1:] or lines, peak
+
+
+def plan(model, options):
+    """What `nkat plan` says, whether or not it fits."""
+    words = [part for name, value in options.items() for part in ("--" + name.replace("_", "-"), value)]
+    done = subprocess.run([str(NKAT), "plan", "--json", "--model-path", str(model), *map(str, words)], capture_output=True, text=True)
+    if done.returncode not in (0, 4):
+        raise Failed(["nkat", "plan", *words], done.returncode, done.stderr)
+    return json.loads(done.stdout)
+
+
+def planned_bytes(planned):
+    """What tensors hold by the plan: a GPU's context is in its total and its budget, but not in what an allocator reports."""
+    return planned["total_bytes"] - planned["context_bytes"]
+
+
+def choices_of(command, option):
+    """The values that `nkat COMMAND --help` lists for an option, or [] where it has none such."""
+    text = subprocess.run([str(NKAT), command, "--help"], capture_output=True, text=True, check=True).stdout
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] == ["--" + option]:
+            return words[1].split("|")
+    return []
+
+
+def spread(values):
+    """{"median", "range"} of some values."""
+    return {"median": statistics.median(values), "range": [min(values), max(values)]}
+
+
+def median_interval(values):
+    """The closest two of the sorted values, as far from one end as from the other, between which the median of what they were
+    drawn from lies in at least 95 % of all draws (the binomial test of the sign); none below six values."""
+    count = len(values)
+    outside = [2 * sum(math.comb(count, below) for below in range(cut + 1)) / 2**count for cut in range(count // 2)]
+    cuts = [cut for cut, share in enumerate(outside) if share <= 0.05]
+    ordered = sorted(values)
+    return [ordered[cuts[-1]], ordered[-1 - cuts[-1]]] if cuts else None
+
+
+def ratios(values, reference):
+    """The spread of values over reference, turn by turn."""
+    found = [value / other for value, other in zip(values, reference)]
+    return {**spread(found), "median_interval": median_interval(found)}
+
+
+def shown(ratio, digits=2):
+    low, high = ratio["range"]
+    return f"{ratio['median']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def shown_with_interval(ratio, digits=3):
+    interval = ratio["median_interval"]
+    return shown(ratio, digits) + (f"; the median in {interval[0]:.{digits}f} to {interval[1]:.{digits}f} (95 %)" if interval else "")
+
+
+def markdown(header, rows):
+    lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in rows]
+    return "\n".join(["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *lines]) + "\n"

@@ -1,0 +1,97 @@
+#include "core/files/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <cstdlib>
+
+#include "core/error.h"
+#include "tests/support/mutations.h"
+#include "tests/support/temporary_folder.h"
+
+namespace nkat {
+namespace {
+
+using ::testing::HasSubstr;
+
+class FileTest : public ::testing::Test {
+ protected:
+  testing::TemporaryFolder folder_;
+};
+
+std::string text_of(const MappedFile& map) {
+  return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
+}
+
+TEST_F(FileTest, ReadsUpToTheLimit) {
+  const fs::path path = folder_.write("a", "12345");
+  EXPECT_EQ(read_file(path, 5), "12345");
+  EXPECT_EQ(read_file(folder_.write("empty", ""), 0), "");
+  EXPECT_THAT(testing::complaint_about([&](const std::string&) { read_file(path, 4); }, ""),
+              HasSubstr("at most 4 bytes were expected, found 5"));
+}
+
+TEST_F(FileTest, RefusesWhatIsNoFile) {
+  EXPECT_THROW(read_file(folder_.path() / "nowhere", 1), DataError);
+  EXPECT_THROW(read_file(folder_.path(), 1), DataError);
+  EXPECT_THROW(read_file("/dev/null", 1), DataError);
+  const fs::path pipe = folder_.path() / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(read_file(pipe, 1), DataError);
+  EXPECT_THROW(MappedFile{pipe}, DataError);
+}
+
+TEST_F(FileTest, MapsAndReleasesPages) {
+  const std::string bytes(100'000, 'q');
+  const MappedFile map(folder_.write("a", bytes));
+  EXPECT_EQ(text_of(map), bytes);
+  map.release(1, 99'998);
+  EXPECT_EQ(text_of(map), bytes);
+  EXPECT_TRUE(MappedFile(folder_.write("empty", "")).bytes().empty());
+}
+
+TEST_F(FileTest, MovesAMap) {
+  MappedFile first(folder_.write("a", "abc"));
+  MappedFile second(std::move(first));
+  EXPECT_EQ(text_of(second), "abc");
+  MappedFile third;
+  third = std::move(second);
+  EXPECT_EQ(text_of(third), "abc");
+}
+
+TEST_F(FileTest, AppendsBehindWhatIsKept) {
+  const fs::path path = folder_.write("log", "one\ntwo\nhal");
+  AppendFile file(path, 8);
+  file.append("three\n");
+  file.sync();
+  EXPECT_EQ(read_file(path, 100), "one\ntwo\nthree\n");
+}
+
+TEST_F(FileTest, LocksAFolderOnce) {
+  const FolderLock lock(folder_.path());
+  EXPECT_THAT(testing::complaint_about([&](const std::string&) { FolderLock{folder_.path()}; }, ""),
+              HasSubstr("in use by another process (process "));
+}
+
+TEST_F(FileTest, GivesALockBackAtItsEnd) {
+  { const FolderLock lock(folder_.path()); }
+  EXPECT_NO_THROW(FolderLock{folder_.path()});
+}
+
+TEST_F(FileTest, TakesTheCacheFolderFromTheEnvironment) {
+  const fs::path wanted = folder_.path() / "deep" / "cache";
+  setenv("NKAT_CACHE_DIR", wanted.c_str(), 1);
+  EXPECT_EQ(cache_folder(), wanted);
+  EXPECT_TRUE(fs::is_directory(wanted));
+  setenv("NKAT_CACHE_DIR", "/dev/null/cache", 1);
+  EXPECT_TRUE(cache_folder().empty());
+  unsetenv("NKAT_CACHE_DIR");
+}
+
+TEST_F(FileTest, MeasuresFreeSpace) {
+  EXPECT_GT(free_disk_space(folder_.path()), 0u);
+  EXPECT_THROW(free_disk_space(folder_.path() / "nowhere"), DataError);
+}
+
+}  // namespace
+}  // namespace nkat

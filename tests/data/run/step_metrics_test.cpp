@@ -1,0 +1,55 @@
+#include "data/run/step_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace nkat::data {
+namespace {
+
+using ::testing::HasSubstr;
+
+StepMetrics line(std::int64_t step) {
+  return {.step = step,
+          .loss = 1.5,
+          .tokens = 100,
+          .target_tokens = 40,
+          .alpha = {-5.0, -4.5},
+          .gate_force = {0.25, -0.5},
+          .step_seconds = 2.0};
+}
+
+TEST(StepMetrics, HoldsEveryKeyOfTheContract) {
+  const auto json = nlohmann::json::parse(to_json_line(line(3)));
+  for (const char* key : {"step", "loss", "triality", "lambda", "tokens", "target_tokens", "grad_norm",
+                          "weight_grad_rms", "learning_rate", "alpha_learning_rate", "alpha", "gate_force",
+                          "step_seconds", "tokens_per_second", "memory_bytes"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_FALSE(json.contains("validation_loss"));
+  EXPECT_FALSE(json.contains("skipped"));
+  EXPECT_EQ(json["tokens_per_second"], 50.0);
+}
+
+TEST(StepMetrics, WritesNullForWhatIsNotFiniteAndReadsItBackAsNaN) {
+  StepMetrics metrics = line(1);
+  metrics.loss = INFINITY;
+  metrics.gate_force = {NAN, 1.0};
+  metrics.skipped = "the loss is not finite";
+  const std::string text = to_json_line(metrics);
+  EXPECT_THAT(text, HasSubstr("\"loss\":null"));
+  EXPECT_THAT(text, HasSubstr("\"gate_force\":[null,1.0]"));
+  EXPECT_TRUE(std::isnan(parse_metrics_line(text, "test").loss));
+}
+
+TEST(StepMetrics, ReadsBackWhatItWroteBitForBit) {
+  StepMetrics metrics = line(7);
+  metrics.loss = 1.0 / 3.0;
+  metrics.validation_loss = 2.0 / 7.0;
+  EXPECT_EQ(to_json_line(parse_metrics_line(to_json_line(metrics), "test")), to_json_line(metrics));
+}
+
+}  // namespace
+}  // namespace nkat::data

@@ -1,0 +1,144 @@
+#include "export/patch/patch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/error.h"
+#include "export/gguf/gguf_weights.h"
+#include "data/formats/gguf_writer.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace nkat::exporting {
+namespace {
+
+using gguf::GgmlType;
+using gguf::GgufFile;
+using gguf::GgufValue;
+using ::testing::HasSubstr;
+
+// Tied, with an embedding of 24 MiB: copied in two pieces.
+models::Phi3Config large_vocabulary() {
+  models::Phi3Config config = nkat::testing::tiny_config();
+  config.vocab_size = 192 << 10;
+  config.tie_word_embeddings = true;
+  return config;
+}
+
+// Element i of every tensor is i/1000, which repeats in no piece.
+void write_base(const fs::path& path, const models::Phi3Config& config) {
+  gguf::GgufMetadata metadata("test");
+  metadata.add("nkat.version", GgufValue::string("of another release"));
+  metadata.add("general.file_type", GgufValue::number<std::uint32_t>(0));
+  metadata.add("some.flag", GgufValue::number(true));
+  std::vector<gguf::GgufTensorPlan> plan;
+  for (const Phi3Tensor& tensor : phi3_tensors(config)) {
+    if (tensor.role != TensorRole::kOutput) plan.push_back({tensor.name, tensor.ne, GgmlType::kF32});
+  }
+  gguf::write_gguf(path, metadata, plan, [](const gguf::GgufTensor& tensor, const auto& append) {
+    std::vector<float> values(tensor.elements());
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 1000;
+    append(std::as_bytes(std::span(values)));
+  });
+}
+
+// The first layer has no adapter, the second one turns each block around: M = -I.
+PatchSource source_of(const GgufFile& base, const models::Phi3Config& config) {
+  std::vector<float> turned(static_cast<std::size_t>(config.hidden_size) * 8);
+  for (std::size_t i = 0; i < turned.size(); ++i) turned[i] = i % 64 % 9 == 0 ? -1.0F : 0.0F;
+  return {.config = config,
+          .provenance = {.base_sha256 = "", .adapter_sha256 = "abc", .first_layer = 1, .gates = {0.5F}},
+          .weights = MergedWeights(std::make_unique<GgufWeights>(base, config), {{}, turned}),
+          .merged_from = kMergedFromFile,
+          .paired_by = "nothing"};
+}
+
+class PatchTest : public ::testing::Test {
+ protected:
+  PatchTest() { write_base(path("base"), config_); }
+  fs::path path(const char* name) const { return folder_.path() / name; }
+  // One bit of the tensor's byte at this place, in the patched file.
+  void flip(const char* tensor, std::uint64_t at) const {
+    const GgufFile file(path("patched"));
+    const gguf::GgufTensor& last = file.tensors().back();
+    const std::uint64_t data_begin = file.size() - (last.offset + last.bytes);  // sizes here need no padding
+    const auto place = static_cast<std::streamoff>(data_begin + file.find(tensor)->offset + at);
+    std::fstream stream(path("patched"), std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekg(place);
+    const int byte = stream.get();
+    stream.seekp(place);
+    stream.put(static_cast<char>(byte ^ 64));
+  }
+  std::string complaint(const Patch& patch) const {
+    try {
+      self_test_patch(path("patched"), patch, {.output = "patched.gguf"});
+    } catch (const CheckError& error) {
+      return error.what();
+    }
+    return "";
+  }
+  const models::Phi3Config config_ = large_vocabulary();
+  const nkat::testing::TemporaryFolder folder_;
+};
+
+TEST_F(PatchTest, ReplacesWhatTheAdapterChangesAndCopiesTheRest) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  const Patch patch = plan_patch(base, source, std::nullopt);
+  write_patch(path("patched"), patch);
+  const auto survival = self_test_patch(path("patched"), patch, {.output = "patched.gguf"}).survival;
+  ASSERT_EQ(survival.size(), 1u);
+  EXPECT_EQ(survival[0].layer, 1);
+  EXPECT_EQ(survival[0].error, 0);
+  EXPECT_NEAR(survival[0].change, 2, 1e-12);  // |-W - W| / |W|
+  const GgufFile patched(path("patched"));
+  for (const gguf::GgufTensor& tensor : base.tensors()) {
+    const bool same = std::ranges::equal(base.bytes(tensor), patched.bytes(*patched.find(tensor.name)));
+    EXPECT_EQ(same, tensor.name != "blk.1.ffn_down.weight") << tensor.name;
+  }
+}
+
+TEST_F(PatchTest, KeepsMetadataButForItsOwnKeys) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  const gguf::GgufMetadata metadata = plan_patch(base, source, GgmlType::kQ8_0).metadata;
+  EXPECT_EQ(metadata.pairs()[0].first, "general.file_type");
+  EXPECT_EQ(metadata.number<std::uint32_t>("general.file_type"), 0u);
+  EXPECT_TRUE(metadata.number<bool>("some.flag"));
+  EXPECT_NE(metadata.string("nkat.version"), "of another release");
+  EXPECT_EQ(metadata.string("nkat.merged_from"), "file");
+  EXPECT_EQ(metadata.string("nkat.adapter.sha256"), "abc");
+  EXPECT_EQ(metadata.find("nkat.base_sha256"), nullptr);  // not known
+}
+
+TEST_F(PatchTest, ATypeThatDoesNotFitTheRowsFallsBack) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  const Patch patch = plan_patch(base, source, GgmlType::kQ4_K);
+  EXPECT_THAT(fall_backs(patch.plan), ::testing::ElementsAre("ffn_down.weight: q4_K as f16, rows of 40 (1)"));
+}
+
+TEST_F(PatchTest, TheSelfTestFindsOneWrongBit) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  const Patch patch = plan_patch(base, source, std::nullopt);
+  const std::uint64_t second_piece = std::uint64_t{20} << 20;
+  struct Flip {
+    const char* tensor;
+    std::uint64_t at;
+    const char* named;
+  };
+  for (const auto& [tensor, at, named] : {Flip{"token_embd.weight", second_piece, "token_embd.weight"},
+                                          Flip{"blk.0.ffn_down.weight", 77, "blk.0.ffn_down.weight"},
+                                          Flip{"blk.1.ffn_down.weight", 77, "model.layers.1.mlp.down_proj.weight"}}) {
+    write_patch(path("patched"), patch);
+    ASSERT_EQ(complaint(patch), "");
+    flip(tensor, at);
+    EXPECT_THAT(complaint(patch), HasSubstr(named));
+  }
+}
+
+}  // namespace
+}  // namespace nkat::exporting

@@ -1,0 +1,137 @@
+#include "export/verify/self_test.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/error.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_export.h"
+
+namespace nkat::exporting {
+namespace {
+
+using namespace nkat::testing;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class SelfTestTest : public ::testing::Test {
+ protected:
+  std::vector<PlannedTensor> plan(Mix mix = Mix::kQ8_0) const { return plan_tensors(config_, mix); }
+  void write(const gguf::VerifyFile& verify = {}) const {
+    gguf::GgufMetadata metadata("test");
+    metadata.add("general.architecture", gguf::GgufValue::string("phi3"));
+    write_merged_gguf(path_, metadata, plan(), {weights_, Importance()}, verify);
+  }
+  SelfTest test(const fs::path& path, Mix mix = Mix::kQ8_0) const {
+    return self_test_gguf(path, plan(mix), config_, weights_, options_);
+  }
+  SelfTest test() const { return test(path_); }
+  std::string complaint(const fs::path& path, Mix mix = Mix::kQ8_0) const {
+    try {
+      require_predictions(test(path, mix), options_.output);
+    } catch (const CheckError& error) {
+      return error.what();
+    }
+    return "";
+  }
+  // Of the tensor's first number or block scale the highest bit of the exponent: a factor of 2^16 or more, or no
+  // number.
+  static void flip(const fs::path& path, const gguf::GgufTensor& tensor, std::uint64_t data_begin) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const auto at =
+        static_cast<std::streamoff>(data_begin + tensor.offset + (tensor.type == gguf::GgmlType::kF32 ? 3 : 1));
+    file.seekg(at);
+    const char byte = static_cast<char>(file.get() ^ 0x40);
+    file.seekp(at);
+    file.put(byte);
+  }
+  std::uint64_t data_begin() const {
+    const std::string bytes = read_file(path_, 1 << 24);
+    return gguf::parse_gguf(std::as_bytes(std::span(bytes)), "test").data_begin;
+  }
+
+  TemporaryFolder folder_;
+  fs::path path_ = folder_.path() / "x.gguf";
+  models::Phi3Config config_ = tiny_config();
+  std::map<std::string, at::Tensor> tensors_ = tiny_tensors(config_);
+  std::vector<at::Tensor> blocks_ = tiny_blocks(config_);
+  MergedWeights weights_ = tiny_merged(tensors_, blocks_);
+  SelfTestOptions options_ = {
+      .output = "out/x.gguf", .prompts = {random_tokens(config_, 5), random_tokens(config_, 9)}, .maximum_kl = 0.02};
+};
+
+TEST_F(SelfTestTest, PassesWhatTheExporterWrites) {
+  write();
+  const SelfTest found = test();
+  ASSERT_EQ(found.survival.size(), 2U);
+  for (const TensorSurvival& one : found.survival) EXPECT_EQ(one.fate(), Fate::kKept);
+  ASSERT_TRUE(found.logits.has_value());
+  EXPECT_EQ(found.logits->tokens, 14);
+  EXPECT_GT(found.logits->base_mean_kl.value(), 10 * found.logits->mean_kl);
+  options_.prompts.clear();
+  EXPECT_FALSE(test().logits.has_value());
+}
+
+TEST_F(SelfTestTest, NamesTheTensorInWhichABitFlipped) {
+  write();
+  const gguf::GgufFile sound(path_);
+  const fs::path damaged = folder_.path() / "damaged.gguf";
+  for (const PlannedTensor& planned : plan()) {
+    fs::copy_file(path_, damaged, fs::copy_options::overwrite_existing);
+    flip(damaged, *sound.find(planned.tensor.name), data_begin());
+    const std::string& name = planned.tensor.source.empty() ? planned.tensor.name : planned.tensor.source;
+    EXPECT_THAT(complaint(damaged),
+                AllOf(HasSubstr("out/x.gguf"), HasSubstr("'" + name + "'"), HasSubstr("not put in place")));
+  }
+}
+
+TEST_F(SelfTestTest, NamesATensorOfAnotherTypeAndAFileThatWasCut) {
+  write();
+  EXPECT_THAT(complaint(path_, Mix::kF16), HasSubstr("'token_embd.weight' is not in the file as it was to be written"));
+  fs::resize_file(path_, fs::file_size(path_) - 40);
+  EXPECT_THAT(complaint(path_), HasSubstr("can't be read again"));
+}
+
+TEST_F(SelfTestTest, NoticesWeightsOfTheBaseInPlaceOfTheMergedOnes) {
+  gguf::GgufMetadata metadata("test");
+  metadata.add("general.architecture", gguf::GgufValue::string("phi3"));
+  const MergedWeights base(std::make_unique<MemoryWeights>(tensors_), {});
+  write_merged_gguf(path_, metadata, plan(), {base, Importance()});
+  EXPECT_THAT(complaint(path_), HasSubstr("'model.layers.0.mlp.down_proj.weight'"));
+}
+
+TEST_F(SelfTestTest, ComparesTheMeanDivergenceWithItsBound) {
+  write();
+  options_.maximum_kl = 0.99 * test().logits->mean_kl;
+  EXPECT_THAT(complaint(path_), AllOf(HasSubstr("nats a token"), HasSubstr("--maximum-kl")));
+}
+
+TEST_F(SelfTestTest, KeepsADamagedFileFromItsName) {
+  write();
+  const std::string old = read_file(path_, 1 << 24);
+  const std::uint64_t begin = data_begin();
+  const auto verify = [&](const fs::path& temporary) {
+    const gguf::GgufTensor tensor = *gguf::GgufFile(temporary).find("blk.1.ffn_down.weight");
+    flip(temporary, tensor, begin);
+    test(temporary);
+  };
+  weights_ = tiny_merged(tensors_, tiny_blocks(config_));  // another adapter, so that the new file differs
+  EXPECT_THROW(write(verify), CheckError);
+  EXPECT_TRUE(read_file(path_, 1 << 24) == old);  // no message of a file's length
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);
+}
+
+TEST_F(SelfTestTest, ReadsTheHeadThatATiedModelsFileHasOfItsOwn) {
+  config_.tie_word_embeddings = true;
+  tensors_.erase("lm_head.weight");
+  weights_ = tiny_merged(tensors_, blocks_);
+  write();
+  EXPECT_LT(test().logits->mean_kl, 0.02);
+  flip(path_, *gguf::GgufFile(path_).find("output.weight"), data_begin());
+  EXPECT_THAT(complaint(path_), HasSubstr("model.embed_tokens.weight"));
+}
+
+}  // namespace
+}  // namespace nkat::exporting

@@ -1,0 +1,54 @@
+#include "layers/quantized/int8_gemm.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_int_mm.h>
+#include <ATen/ops/randint.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace nkat::layers {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+at::Tensor random(at::IntArrayRef shape) { return at::randint(-127, 128, shape, at::kChar); }
+
+// Against int64, whose products ATen takes one by one.
+at::Tensor exact_sums(const at::Tensor& left, const at::Tensor& right) {
+  return left.to(at::kLong).mm(right.to(at::kLong));
+}
+
+// Random terms, and the largest: 2,056 terms of 127 x 127 are no float32.
+TEST(Int8Sums, AreExactOnThisProcessorAndInFloat32) {
+  for (const std::int64_t depth : {8, 1024, 1032, 2056}) {
+    for (const std::int64_t rows : {1, 33}) {
+      for (const auto& [left, right] :
+           {std::pair{random({rows, depth}), random({40, depth})},
+            {at::full({rows, depth}, 127, at::kChar), at::full({40, depth}, -127, at::kChar)},
+            {at::full({rows, depth}, -128, at::kChar), at::full({40, depth}, -128, at::kChar)}}) {
+        const at::Tensor exact = exact_sums(left, right.t());
+        for (const at::Tensor& other : {right.t(), right.t().contiguous()}) {
+          EXPECT_TRUE(at::equal(int8_sums(left, other).to(at::kLong), exact)) << rows << " x " << depth;
+          EXPECT_TRUE(at::equal(plain::int8_sums(left, other).to(at::kLong), exact)) << rows << " x " << depth;
+        }
+      }
+    }
+  }
+}
+
+// ctest runs this a second time with oneDNN held to AVX2, where it saturates.
+TEST(Int8Sums, TheProbeTellsWhetherLibTorchsOwnProductIsExact) {
+  const at::Tensor left = random({33, 512}).abs(), right = random({512, 64});
+  const bool exact = at::equal(at::_int_mm(left, right).to(at::kLong), exact_sums(left, right));
+  EXPECT_EQ(exact, !int8_products_saturate());
+}
+
+TEST(Int8Sums, NamesSidesThatDoNotMeet) {
+  EXPECT_THAT([] { int8_sums(random({3, 8}), random({16, 8})); }, ThrowsMessage<ShapeError>(HasSubstr("(K=8, C)")));
+}
+
+}  // namespace
+}  // namespace nkat::layers

@@ -1,0 +1,221 @@
+#include "layers/quantized/int8.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/cosine_similarity.h>
+#include <ATen/ops/isnan.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "core/error.h"
+#include "layers/quantized/int8_rows.h"
+#include "tests/support/gradients.h"
+#include "tests/support/held_bytes.h"
+#include "tests/support/tolerance.h"
+
+namespace nkat::layers {
+namespace {
+
+using namespace nkat::testing;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+constexpr std::int64_t kColumns = 96, kRows = 1040;  // more rows than one tile of the result holds
+const std::vector<std::int64_t> kTokenCounts = {0, 1, 31, 33};
+
+Int8Matrix quantised(const at::Tensor& w, Int8Terms terms) {
+  Int8Matrix matrix = empty_int8_matrix(w.size(0), w.size(1), w.device(), terms);
+  matrix.column_scales.copy_(at::linspace(0.1, 3, w.size(1)));
+  set_rows(matrix, 0, w.narrow(0, 0, 8));
+  set_rows(matrix, 8, w.narrow(0, 8, w.size(0) - 8));
+  return matrix;
+}
+
+at::Tensor widened(const Int8Matrix& matrix) {
+  return matrix.values.to(at::kDouble) * matrix.scales.to(at::kDouble).unsqueeze(1) * matrix.column_scales;
+}
+
+// Rounding x by rows moves an entry by half a step at most: half of max|row| / 127, or 1/254 of that with two terms.
+// The scale, its inverse, x by a column's factor and x by the inverse are float32, each off by at most 2^-24 of itself,
+// what is left for a second term by 2^-24 of half a step more.
+at::Tensor input_error(const at::Tensor& x, std::int64_t terms) {
+  const at::Tensor largest = std::get<0>(x.to(at::kDouble).abs().max(1, true));
+  return largest * ((terms == 1 ? 0.5 : 0.5 / 254) / 127 + 5 * 0x1p-24);
+}
+
+// The integers that rows stand for, in steps of their last term.
+at::Tensor steps_of(const Int8Rows& rows) {
+  const at::Tensor first = rows.values.narrow(0, 0, rows.scales.size(0)).to(at::kInt);
+  return rows.terms == 1 ? first : 254 * first + rows.values.narrow(0, rows.scales.size(0), rows.scales.size(0));
+}
+
+// |y - x W| for the W that is held: sum over k of the error of x times |W|, at most seven float32 operations on the sum
+// (two conversions, 1/254, the addition, the three scales), and the result's own rounding.
+void expect_within_bound(const at::Tensor& y, const at::Tensor& x, const at::Tensor& w, std::int64_t terms) {
+  const at::Tensor wide = x.to(at::kDouble), exact = wide.mm(w);
+  const at::Tensor bound = input_error(x, terms) * w.abs().sum(0) + 7 * 0x1p-24 * wide.abs().mm(w.abs()) +
+                           unit_in_the_last_place(y.scalar_type()) / 2 * exact.abs();
+  EXPECT_LE((y.to(at::kDouble) - exact).abs().sub(bound).max().item<double>(), 0) << y.scalar_type() << terms;
+}
+
+class Int8MatrixOf : public ::testing::TestWithParam<at::ScalarType> {
+ protected:
+  at::Tensor random(at::IntArrayRef shape) const { return at::randn(shape).to(GetParam()); }
+};
+
+TEST_P(Int8MatrixOf, AWeightIsHalfAStepOffAtMost) {
+  const at::Tensor w = random({kRows, kColumns});
+  const Int8Matrix matrix = quantised(w, {});
+  const at::Tensor scaled = w.to(at::kDouble) / matrix.column_scales;
+  const at::Tensor step = std::get<0>(scaled.abs().max(1, true)) / 127;
+  const at::Tensor off = (widened(matrix) / matrix.column_scales - scaled).abs() / step;
+  EXPECT_LE(off.max().item<double>(), 0.5 + 5 * 127 * 0x1p-24);  // float32 operations, each on at most 127 steps
+}
+
+TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
+  const at::Tensor w = random({kRows, kColumns});
+  for (const std::int64_t terms : {1, 2}) {
+    const Int8Matrix matrix = quantised(w, {terms, terms});
+    for (const std::int64_t tokens : kTokenCounts) {
+      const at::Tensor x = random({tokens, kColumns}), dy = random({tokens, kRows});
+      const at::Tensor y = int8_linear(x, matrix), dx = int8_linear_backward(dy, matrix);
+      ASSERT_EQ(y.sizes(), at::IntArrayRef({tokens, kRows}));
+      ASSERT_EQ(dx.sizes(), at::IntArrayRef({tokens, kColumns}));
+      EXPECT_EQ(y.scalar_type(), GetParam());
+      if (tokens == 0) continue;
+      // x meets the column scales before it is rounded, the gradient the row scales.
+      const at::Tensor values = matrix.values.to(at::kDouble);
+      expect_within_bound(y, x.to(at::kDouble) * matrix.column_scales, values.t() * matrix.scales, terms);
+      expect_within_bound(dx, dy.to(at::kDouble) * matrix.scales, values * matrix.column_scales, terms);
+    }
+  }
+}
+
+TEST_P(Int8MatrixOf, AutogradGivesTheTransposedProduct) {
+  const Int8Matrix matrix = quantised(random({kRows, kColumns}), {1, 2});
+  const at::Tensor x = random({33, kColumns}), dy = random({33, kRows});
+  const at::Tensor dx = gradient([&](const at::Tensor& at) { return int8_linear(at, matrix); }, x, dy);
+  EXPECT_TRUE(at::equal(dx, int8_linear_backward(dy, matrix)));
+}
+
+TEST_P(Int8MatrixOf, KeepsNothingButTheMatrixForBackward) {
+  const Int8Matrix matrix = quantised(random({16, 32}), {});
+  const std::int64_t before = HeldBytes::now();
+  const at::Tensor leaf = random({17, 32}).requires_grad_(true);
+  at::Tensor x = leaf * 2;
+  const at::Tensor y = int8_linear(x, matrix);
+  x.reset();
+  EXPECT_EQ(HeldBytes::now() - before, static_cast<std::int64_t>(leaf.nbytes() + y.nbytes()));
+}
+
+TEST_P(Int8MatrixOf, ATokenDoesNotDependOnItsNeighbours) {
+  const Int8Matrix matrix = quantised(random({kRows, kColumns}), {2, 2});
+  const at::Tensor x = random({33, kColumns});
+  EXPECT_TRUE(at::equal(int8_linear(x, matrix).narrow(0, 5, 3), int8_linear(x.narrow(0, 5, 3), matrix)));
+}
+
+TEST_P(Int8MatrixOf, BitsDependOnNoNumberOfThreads) {
+  const Int8Matrix matrix = quantised(random({kRows, kColumns}), {2, 1});
+  const at::Tensor x = random({257, kColumns}), dy = random({257, kRows});
+  const int threads = at::get_num_threads();
+  const at::Tensor y = int8_linear(x, matrix), dx = int8_linear_backward(dy, matrix);
+  at::set_num_threads(1);
+  EXPECT_TRUE(at::equal(y, int8_linear(x, matrix)));
+  EXPECT_TRUE(at::equal(dx, int8_linear_backward(dy, matrix)));
+  at::set_num_threads(threads);
+}
+
+TEST_P(Int8MatrixOf, NonContiguousInputsGiveTheSame) {
+  const Int8Matrix matrix = quantised(random({kRows, kColumns}), {});
+  const at::Tensor x = random({kColumns, 31}).t();
+  EXPECT_TRUE(at::equal(int8_linear(x, matrix), int8_linear(x.contiguous(), matrix)));
+}
+
+TEST_P(Int8MatrixOf, TheLoopsAgreeWithPlainOperations) {
+  const at::Tensor x = random({33, kColumns}), factors = at::rand({kColumns}) + 0.5;
+  for (const std::int64_t terms : {1, 2}) {
+    const Int8Rows fast = quantize_rows(x, factors, terms);
+    Int8Rows slow{at::empty_like(fast.values), at::empty_like(fast.scales), terms};
+    plain::quantize_rows_into(x, factors, slow);
+    EXPECT_TRUE(at::equal(fast.scales, slow.scales));
+    // What both terms stand for, in steps of the last one: a fused multiply-add may take the other side of a tie.
+    EXPECT_LE(max_error(steps_of(fast), steps_of(slow)), 1);
+    const at::Tensor sums = at::randint(-1000000, 1000000, {fast.values.size(0), 40}, at::kInt);
+    at::Tensor y = at::empty({33, 40}, GetParam()), twin = at::empty_like(y);
+    scale_sums_into(sums, fast, factors.narrow(0, 0, 40), y);
+    plain::scale_sums_into(sums, fast, factors.narrow(0, 0, 40), twin);
+    EXPECT_LE(max_error(y, twin), unit_in_the_last_place(GetParam()) * max_abs(twin));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Int8MatrixOf, ::testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& test) { return std::string(c10::toString(test.param)); });
+
+TEST(Int8Matrix, ZeroRowsGiveZerosAndLargeOnesAreExactAtTheirPeak) {
+  at::Tensor w = at::randn({16, 32});
+  w[3].zero_();
+  const Int8Matrix matrix = quantised(w, {2, 2});
+  at::Tensor x = at::randn({4, 32});
+  x[1].zero_();
+  x[2] *= 1e30;
+  const at::Tensor y = int8_linear(x, matrix);
+  EXPECT_EQ(max_abs(y.select(1, 3)), 0);
+  EXPECT_EQ(max_abs(y[1]), 0);
+  EXPECT_TRUE(at::isfinite(y).all().item<bool>());
+}
+
+// One channel a thousand times the others: one term rounds the others away, a second keeps them.
+TEST(Int8Matrix, ASecondTermKeepsWhatStandsBesideAnOutlier) {
+  const at::Tensor w = at::randn({64, 64});
+  at::Tensor x = at::randn({32, 64});
+  x.select(1, 7).fill_(1000);
+  const auto rest = [&](const at::Tensor& y, const at::Tensor& held) {
+    const at::Tensor large = x.select(1, 7).to(at::kDouble).unsqueeze(1) * held.select(1, 7);
+    return y.to(at::kDouble) - large;
+  };
+  const auto cosine = [&](Int8Terms terms) {
+    const Int8Matrix matrix = quantised(w, terms);
+    const at::Tensor held = widened(matrix);
+    const at::Tensor exact = x.to(at::kDouble).mm(held.t());
+    return at::cosine_similarity(rest(int8_linear(x, matrix), held).flatten(), rest(exact, held).flatten(), 0)
+        .item<double>();
+  };
+  EXPECT_LT(cosine({1, 1}), 0.9);
+  EXPECT_GT(cosine({2, 2}), 0.9999);
+}
+
+TEST(Int8Matrix, WhatIsNotFiniteShowsInItsRowAndNoOther) {
+  const Int8Matrix matrix = quantised(at::randn({16, 32}), {2, 2});
+  for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    at::Tensor x = at::randn({3, 32});
+    x[1][4] = value;
+    const at::Tensor y = int8_linear(x, matrix);
+    EXPECT_TRUE(at::isnan(y[1]).all().item<bool>());
+    EXPECT_TRUE(at::isfinite(y[0]).all().item<bool>() && at::isfinite(y[2]).all().item<bool>());
+  }
+}
+
+TEST(Int8Matrix, RefusesSidesThatAreNoMultiplesOfEightOrTooLong) {
+  for (const auto& [rows, columns] : {std::pair<std::int64_t, std::int64_t>{12, 8}, {8, 12}, {8, 131080}, {0, 8}}) {
+    EXPECT_THAT(([&, n = rows, k = columns] { empty_int8_matrix(n, k, at::kCPU, {}); }),
+                ThrowsMessage<ShapeError>(AllOf(HasSubstr("multiples of 8"), HasSubstr(std::to_string(columns)))));
+  }
+}
+
+TEST(Int8Matrix, NamesAWrongInput) {
+  const Int8Matrix matrix = quantised(at::randn({16, 32}), {});
+  EXPECT_THAT([&] { int8_linear(at::randn({3, 31}), matrix); }, ThrowsMessage<ShapeError>(HasSubstr("(T, K=32)")));
+  EXPECT_THAT(
+      [&] {
+        int8_linear(at::randn({3, 32}, at::kDouble), matrix);
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("Double")));
+}
+
+}  // namespace
+}  // namespace nkat::layers

@@ -1,0 +1,133 @@
+#include "models/adapter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace nkat::models {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::TemporaryFolder;
+using testing::tiny_config;
+using Json = nlohmann::ordered_json;
+
+AdapterSet example() {
+  return make_adapter(tiny_config(), {.first_layer = 1, .alpha = -2, .weight_std = 0.3, .seed = 9});
+}
+
+class AdapterFolder : public ::testing::Test {
+ protected:
+  void write(const AdapterSet& adapter) const {
+    for (const auto& [name, bytes] : serialize_adapter(adapter, tiny_config(), {"base", "abc"}))
+      folder_.write(name, bytes);
+  }
+  void write_with_norms(const AdapterSet& adapter) const {
+    for (const auto& [name, bytes] : serialize_adapter(adapter, tiny_config(), {"base", "abc", "def"}))
+      folder_.write(name, bytes);
+  }
+  // The message when one key of adapter_config.json is changed, or "" if it loads.
+  std::string with_key(const char* key, const Json& value) const {
+    write(example());
+    Json json = Json::parse(read_file(folder_.path() / "adapter_config.json", 1 << 16));
+    json[key] = value;
+    folder_.write("adapter_config.json", json.dump());
+    return message();
+  }
+  std::string message() const {
+    try {
+      load_adapter(folder_.path(), tiny_config());
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+  const TemporaryFolder folder_;
+};
+
+TEST(AdapterSet, StartsFromItsSeedAlone) {
+  EXPECT_TRUE(example().weight.equal(example().weight));
+  EXPECT_FALSE(
+      example().weight.equal(make_adapter(tiny_config(), {.first_layer = 1, .weight_std = 0.3, .seed = 10}).weight));
+  EXPECT_NEAR(example().weight.std().item<double>(), 0.3, 0.3 * 5 / std::sqrt(2 * 256));  // five standard errors
+}
+
+TEST(AdapterSet, AZeroStandardDeviationIsTheIdentity) {
+  const AdapterSet adapter = make_adapter(tiny_config(), {.weight_std = 0});
+  EXPECT_TRUE(adapter.rotations().equal(at::eye(8).expand_as(adapter.weight)));
+}
+
+TEST(AdapterSet, LayersBelowTheFirstHaveNoBlocks) {
+  const AdapterSet adapter = example();
+  const auto blocks = adapter.blocks(adapter.rotations(), at::kCPU);
+  ASSERT_EQ(blocks.size(), 2u);
+  EXPECT_FALSE(blocks[0].defined());
+  EXPECT_EQ(blocks[1].sizes(), (std::vector<std::int64_t>{4, 8, 8}));
+}
+
+TEST(AdapterSet, RefusesALayerThatIsNotThere) {
+  EXPECT_THROW(make_adapter(tiny_config(), {.first_layer = 2}), ConfigError);
+}
+
+TEST_F(AdapterFolder, BringsBackWhatWasWritten) {
+  write(example());
+  const LoadedAdapter loaded = load_adapter(folder_.path(), tiny_config());
+  EXPECT_TRUE(loaded.adapter.weight.equal(example().weight));
+  EXPECT_TRUE(loaded.adapter.alpha.equal(example().alpha));
+  EXPECT_EQ(loaded.adapter.first_layer, 1);
+  EXPECT_EQ(loaded.identity.base_sha256, "abc");
+}
+
+TEST_F(AdapterFolder, MayNameTheNormsOfItsBase) {
+  write(example());
+  EXPECT_EQ(load_adapter(folder_.path(), tiny_config()).identity.base_norms_sha256, "");
+  write_with_norms(example());
+  EXPECT_EQ(load_adapter(folder_.path(), tiny_config()).identity.base_norms_sha256, "def");
+  EXPECT_THAT(with_key("base_norms_sha256", 1), HasSubstr("a text was expected, found 1"));
+}
+
+TEST_F(AdapterFolder, NamesWhatIsWrongInItsConfig) {
+  EXPECT_THAT(with_key("peft_type", "LORA"), HasSubstr(R"(NKAT_SO8T was expected, found "LORA")"));
+  EXPECT_THAT(with_key("version", 2), HasSubstr("'version': a whole number from 1 to 1 was expected, found 2"));
+  EXPECT_THAT(with_key("hidden_size", 64), HasSubstr("hidden_size is 64, the model's is 32"));
+  EXPECT_THAT(with_key("num_hidden_layers", "2"), HasSubstr(R"(a whole number from 1 to 512 was expected, found "2")"));
+  EXPECT_THAT(with_key("first_adapter_layer", 2), HasSubstr("from 0 to 1"));
+  EXPECT_THAT(with_key("first_adapter_layer", -1), HasSubstr("from 0 to 1"));
+  EXPECT_THAT(with_key("first_adapter_layer", 0), HasSubstr("layers.0.so8t.weight' is missing"));
+  EXPECT_THAT(with_key("base_sha256", nullptr), HasSubstr("a text was expected, found null"));
+}
+
+TEST_F(AdapterFolder, RefusesNumbersThatAreNotFinite) {
+  AdapterSet adapter = example();
+  adapter.alpha[0] = NAN;
+  write(adapter);
+  EXPECT_THAT(message(), HasSubstr("alpha' holds a number that is not finite"));
+}
+
+TEST_F(AdapterFolder, RefusesAWeightOfAnotherShape) {
+  AdapterSet adapter = example();
+  adapter.weight = at::zeros({1, 3, 8, 8});
+  write(adapter);
+  EXPECT_THAT(message(), HasSubstr("must be F32 (4, 8, 8), found F32 (3, 8, 8)"));
+}
+
+TEST_F(AdapterFolder, SaysWhichFileIsMissing) {
+  write(example());
+  std::filesystem::remove(folder_.path() / "adapter_model.safetensors");
+  EXPECT_THAT(message(), HasSubstr("adapter_model.safetensors"));
+}
+
+TEST_F(AdapterFolder, RefusesAnotherBaseWithBothHashes) {
+  write(example());
+  const LoadedAdapter loaded = load_adapter(folder_.path(), tiny_config());
+  EXPECT_NO_THROW(require_same_base(loaded, "abc", folder_.path()));
+  EXPECT_THROW(require_same_base(loaded, "def", folder_.path()), DataError);
+}
+
+}  // namespace
+}  // namespace nkat::models

@@ -1,0 +1,46 @@
+#include "models/device.h"
+
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/machine.h"
+
+namespace nkat::models {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+bool has_cuda() { return at::detail::getCUDAHooks().hasCUDA(); }
+
+TEST(Device, ReadsTheSpellingsOfTheOption) {
+  EXPECT_EQ(resolve_device("cpu"), at::Device(at::kCPU));
+  EXPECT_EQ(resolve_device("auto").is_cuda(), has_cuda());
+}
+
+TEST(Device, RefusesOtherSpellings) {
+  for (const char* text : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda:1000", "CPU"}) {
+    EXPECT_THAT([&] { resolve_device(text); }, ThrowsMessage<ConfigError>(HasSubstr("auto, cpu or cuda:N"))) << text;
+  }
+}
+
+TEST(Device, SaysWhenThereIsNoSuchCudaDevice) {
+  EXPECT_THAT([] { resolve_device("cuda:99"); }, ThrowsMessage<DeviceError>(HasSubstr("cuda:99")));
+  if (has_cuda()) GTEST_SKIP() << "this machine has a CUDA device";
+  EXPECT_THAT([] { resolve_device("cuda:0"); }, ThrowsMessage<DeviceError>(HasSubstr("--device cpu")));
+}
+
+TEST(Precision, AutoIsBf16WhereTheProcessorHasIt) {
+  EXPECT_EQ(resolve_precision("bf16", at::kCPU), at::kBFloat16);
+  EXPECT_EQ(resolve_precision("fp32", at::kCPU), at::kFloat);
+  EXPECT_EQ(resolve_precision("auto", at::kCPU), processor_has_bf16() ? at::kBFloat16 : at::kFloat);
+  EXPECT_EQ(resolve_precision("auto", at::Device(at::kCUDA, 0)), at::kBFloat16);
+  EXPECT_THROW(resolve_precision("fp16", at::kCPU), ConfigError);
+  EXPECT_EQ(precision_name(at::kBFloat16), "bf16");
+  EXPECT_EQ(precision_name(at::kFloat), "fp32");
+}
+
+}  // namespace
+}  // namespace nkat::models

@@ -1,0 +1,174 @@
+#include "models/weights/weights.h"
+
+#include <ATen/ops/cosine_similarity.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "core/error.h"
+#include "tests/support/held_bytes.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace nkat::models {
+namespace {
+
+using namespace nkat::testing;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+using Tensors = std::map<std::string, at::Tensor>;
+
+Weights load(const Phi3Config& config, const Tensors& tensors, at::ScalarType type = at::kFloat) {
+  TemporaryFolder folder;
+  folder.write("model.safetensors", serialized(tensors));
+  return load_weights(folder.path(), config, {.dtype = type});
+}
+
+TEST(Weights, ReadsEveryTensorOfAFloat32Checkpoint) {
+  const Phi3Config config = tiny_config();
+  const Tensors tensors = tiny_tensors(config);
+  const Weights weights = load(config, tensors);
+  EXPECT_TRUE(at::equal(weights.embedding, tensors.at("model.embed_tokens.weight")));
+  EXPECT_TRUE(at::equal(weights.layers[1].qkv.dense(), tensors.at("model.layers.1.self_attn.qkv_proj.weight")));
+  EXPECT_TRUE(at::equal(weights.layers[0].down.dense(), tensors.at("model.layers.0.mlp.down_proj.weight")));
+  EXPECT_TRUE(
+      at::equal(weights.layers[0].post_attention_norm, tensors.at("model.layers.0.post_attention_layernorm.weight")));
+  EXPECT_TRUE(at::equal(weights.final_norm, tensors.at("model.norm.weight")));
+  EXPECT_TRUE(at::equal(weights.head, tensors.at("lm_head.weight")));
+  EXPECT_FALSE(weights.head.requires_grad());
+}
+
+TEST(Weights, ConvertsEachStoredTypeToTheTypeAskedFor) {
+  const Phi3Config config = tiny_config();
+  for (const at::ScalarType stored : {at::kFloat, at::kHalf, at::kBFloat16}) {
+    Tensors tensors = tiny_tensors(config);
+    for (auto& entry : tensors) entry.second = entry.second.to(stored);
+    for (const at::ScalarType wanted : {at::kFloat, at::kBFloat16, at::kDouble}) {
+      const Weights weights = load(config, tensors, wanted);
+      EXPECT_TRUE(at::equal(weights.head, tensors.at("lm_head.weight").to(wanted))) << stored << wanted;
+    }
+  }
+}
+
+TEST(Weights, TiedEmbeddingsShareOneTensor) {
+  Phi3Config config = tiny_config();
+  config.tie_word_embeddings = true;
+  Tensors tensors = tiny_tensors(config);
+  const Weights weights = load(config, tensors);
+  EXPECT_TRUE(weights.head.is_same(weights.embedding));
+  tensors["lm_head.weight"] = tensors.at("model.embed_tokens.weight");  // as some writers store it
+  EXPECT_TRUE(load(config, tensors).head.defined());
+}
+
+TEST(Weights, IgnoresStoredRotaryFrequencies) {
+  const Phi3Config config = tiny_config();
+  Tensors tensors = tiny_tensors(config);
+  tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = at::ones({4});
+  EXPECT_TRUE(load(config, tensors).head.defined());
+}
+
+TEST(Weights, AQuantisedBaseHoldsItsMatricesInTheirFormAndTheRestAsItIs) {
+  const Phi3Config config = tiny_config();
+  const Tensors tensors = tiny_tensors(config);
+  TemporaryFolder folder;
+  folder.write("model.safetensors", serialized(tensors));
+  for (const BaseKind kind : {BaseKind::kBalanced, BaseKind::kAggressive}) {
+    const Weights weights = load_weights(folder.path(), config, {.forms = forms_of(kind)});
+    EXPECT_TRUE(at::equal(weights.embedding, tensors.at("model.embed_tokens.weight")));
+    EXPECT_TRUE(at::equal(weights.head, tensors.at("lm_head.weight")));
+    const layers::FrozenMatrix& down = weights.layers[1].down;
+    EXPECT_THROW(down.dense(), InternalError);
+    EXPECT_EQ(down.rows(), 32);
+    EXPECT_EQ(down.columns(), 40);
+    double bytes = 0;
+    for (const auto& shape : layer_matrices(config)) bytes += matrix_bytes(shape, forms_of(kind).of(shape.role), 4);
+    const LayerWeights& layer = weights.layers[1];
+    const std::size_t held =
+        layer.qkv.bytes() + layer.attention_output.bytes() + layer.gate_up.bytes() + layer.down.bytes();
+    EXPECT_EQ(static_cast<double>(held), bytes);
+    const at::Tensor x = at::randn({50, 40}), y = layers::frozen_linear(x, down);
+    const at::Tensor plain = at::linear(x, tensors.at("model.layers.1.mlp.down_proj.weight"));
+    EXPECT_GT(at::cosine_similarity(y.flatten(), plain.flatten(), 0).item<double>(), 0.99);
+  }
+}
+
+// A matrix of 24 MiB in float32 is read in two pieces of at most 16, each beside its 8-bit rows, as is the embedding's
+// 1 MiB; read whole it would take 30 MiB beside the quantised model.
+TEST(Weights, AQuantisedBaseIsReadInPiecesAndNeverHeldWhole) {
+  Phi3Config config = tiny_config();
+  config.hidden_size = 512;
+  config.head_dim = 128;
+  config.intermediate_size = 6144;
+  config.num_layers = 1;
+  TemporaryFolder folder;
+  Tensors tensors = tiny_tensors(config);
+  for (auto& entry : tensors) entry.second = entry.second.to(at::kBFloat16);
+  folder.write("model.safetensors", serialized(tensors));
+  tensors.clear();
+  for (const BaseKind kind : {BaseKind::kBalanced, BaseKind::kAggressive}) {
+    const std::int64_t before = HeldBytes::now();
+    HeldBytes::forget_peak();
+    const Weights weights = load_weights(folder.path(), config, {.dtype = at::kBFloat16, .forms = forms_of(kind)});
+    const std::int64_t held = HeldBytes::now() - before;
+    EXPECT_LE(held, 12 << 20);
+    EXPECT_LE(HeldBytes::peak() - before, held + (21 << 20));
+  }
+}
+
+TEST(Weights, CountsValuesThatAreNotFiniteInAllPiecesOfAQuantisedBase) {
+  Phi3Config config = tiny_config();
+  config.num_layers = 1;
+  config.hidden_size = 64;
+  config.intermediate_size = 40000;  // gate_up takes 20 MB in float32, a piece 16 MiB
+  Tensors tensors = tiny_tensors(config);
+  at::Tensor& gate_up = tensors["model.layers.0.mlp.gate_up_proj.weight"];
+  gate_up[3][5] = std::numeric_limits<double>::infinity();
+  gate_up[79999].narrow(0, 62, 2).fill_(std::nan(""));
+  TemporaryFolder folder;
+  folder.write("model.safetensors", serialized(tensors));
+  EXPECT_THAT([&] { load_weights(folder.path(), config, {.forms = forms_of(BaseKind::kBalanced)}); },
+              ThrowsMessage<FormatError>(AllOf(HasSubstr("gate_up_proj"), HasSubstr("holds 3 values"))));
+}
+
+TEST(Weights, NamesWhatIsMissingUnexpectedOrOfAnotherType) {
+  const Phi3Config config = tiny_config();
+  Tensors tensors = tiny_tensors(config);
+  tensors.erase("model.layers.1.mlp.down_proj.weight");
+  EXPECT_THAT(
+      [&] { load(config, tensors); },
+      ThrowsMessage<FormatError>(AllOf(HasSubstr("model.layers.1.mlp.down_proj.weight"), HasSubstr("missing"))));
+  tensors = tiny_tensors(config);
+  tensors["model.layers.2.input_layernorm.weight"] = at::ones({32});
+  EXPECT_THAT(
+      [&] { load(config, tensors); },
+      ThrowsMessage<FormatError>(AllOf(HasSubstr("model.layers.2.input_layernorm.weight"), HasSubstr("2 layers"))));
+  tensors = tiny_tensors(config);
+  tensors["model.norm.weight"] = tensors["model.norm.weight"].to(at::kDouble);
+  EXPECT_THAT([&] { load(config, tensors); },
+              ThrowsMessage<FormatError>(AllOf(HasSubstr("model.norm.weight"), HasSubstr("F64"))));
+}
+
+TEST(Weights, NamesATensorOfAnotherShape) {
+  const Phi3Config config = tiny_config();
+  Tensors tensors = tiny_tensors(config);
+  tensors["model.layers.0.self_attn.qkv_proj.weight"] = at::ones({32, 64});
+  EXPECT_THAT([&] { load(config, tensors); },
+              ThrowsMessage<ShapeError>(AllOf(HasSubstr("model.layers.0.self_attn.qkv_proj.weight"),
+                                              HasSubstr("[64, 32]"), HasSubstr("[32, 64]"))));
+}
+
+TEST(Weights, NamesATensorWithValuesThatAreNotFinite) {
+  const Phi3Config config = tiny_config();
+  for (const double value : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+    Tensors tensors = tiny_tensors(config);
+    tensors["model.layers.1.mlp.gate_up_proj.weight"][3][5] = value;
+    EXPECT_THAT(
+        [&] { load(config, tensors); },
+        ThrowsMessage<FormatError>(AllOf(HasSubstr("model.layers.1.mlp.gate_up_proj.weight"), HasSubstr("1 values"))));
+  }
+}
+
+}  // namespace
+}  // namespace nkat::models

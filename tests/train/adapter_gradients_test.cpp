@@ -1,0 +1,92 @@
+#include "train/adapter_gradients.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "layers/triality.h"
+
+namespace nkat::train {
+namespace {
+
+constexpr double kWeight = 0.3;  // of the triality loss
+
+models::AdapterSet double_adapter() {
+  at::manual_seed(5);
+  models::AdapterSet adapter;
+  adapter.weight = 0.4 * at::randn({2, 7, 8, 8}, at::kDouble);  // 2 triples and 1 block over
+  adapter.alpha = at::tensor({-1.0, 0.5}, at::kDouble);
+  return adapter;
+}
+
+BlockGradients some_block_gradients() {
+  at::manual_seed(6);
+  return {at::randn({7, 8, 8}, at::kDouble), at::randn({7, 8, 8}, at::kDouble)};
+}
+
+// Σ <dM, M> + λ mean triality: a function of W and α whose gradient the chain rule must give.
+double objective(const models::AdapterSet& adapter, const BlockGradients& block_gradients) {
+  const AdapterStep step(adapter, at::kCPU);
+  double sum = kWeight * step.triality();
+  for (std::size_t i = 0; i < block_gradients.size(); ++i)
+    sum += (step.blocks()[i].detach() * block_gradients[i]).sum().item<double>();
+  return sum;
+}
+
+double difference_quotient(const std::function<double(double)>& f) {
+  constexpr double kStep = 1e-5;
+  return (f(kStep) - f(-kStep)) / (2 * kStep);
+}
+
+TEST(AdapterStep, ChainRuleMatchesFiniteDifferences) {
+  const models::AdapterSet adapter = double_adapter();
+  const BlockGradients block_gradients = some_block_gradients();
+  const auto result = AdapterStep(adapter, at::kCPU).chain_rule(block_gradients, kWeight, Control::kNone);
+  for (const std::int64_t i : {1, 77, 200, 447, 450, 895}) {
+    const double expected = difference_quotient([&](double by) {
+      models::AdapterSet moved = adapter;
+      moved.weight = adapter.weight.clone();
+      moved.weight.view(-1)[i] += by;
+      return objective(moved, block_gradients);
+    });
+    EXPECT_NEAR(result.gradient.weight.view(-1)[i].item<double>(), expected, 1e-6 * std::max(1.0, std::abs(expected)));
+  }
+  for (const std::int64_t i : {0, 1}) {
+    const double expected = difference_quotient([&](double by) {
+      models::AdapterSet moved = adapter;
+      moved.alpha = adapter.alpha.clone();
+      moved.alpha[i] += by;
+      return objective(moved, block_gradients);
+    });
+    EXPECT_NEAR(result.gradient.alpha[i].item<double>(), expected, 1e-6 * std::max(1.0, std::abs(expected)));
+  }
+}
+
+TEST(AdapterStep, GateForceIsMinusTheLossDerivativeByTheGate) {
+  const models::AdapterSet adapter = double_adapter();
+  const BlockGradients block_gradients = some_block_gradients();
+  const auto result = AdapterStep(adapter, at::kCPU).chain_rule(block_gradients, kWeight, Control::kNone);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const double by_hand =
+        -(adapter.rotations()[static_cast<std::int64_t>(i)] * block_gradients[i]).sum().item<double>();
+    EXPECT_NEAR(result.gate_force[i], by_hand, 1e-12 * std::abs(by_hand));
+  }
+}
+
+TEST(AdapterStep, ControlsHoldWhatTheyFreezeAndStillMeasureTheForce) {
+  const models::AdapterSet adapter = double_adapter();
+  const BlockGradients block_gradients = some_block_gradients();
+  const AdapterStep step(adapter, at::kCPU);
+  const auto free = step.chain_rule(block_gradients, kWeight, Control::kNone);
+  const auto identity = step.chain_rule(block_gradients, kWeight, Control::kIdentity);
+  const auto frozen = step.chain_rule(block_gradients, kWeight, Control::kFrozenGates);
+  EXPECT_EQ(identity.gradient.weight.abs().max().item<double>(), 0.0);
+  EXPECT_TRUE(identity.gradient.alpha.equal(free.gradient.alpha));
+  EXPECT_EQ(frozen.gradient.alpha.abs().max().item<double>(), 0.0);
+  EXPECT_TRUE(frozen.gradient.weight.equal(free.gradient.weight));
+  EXPECT_EQ(frozen.gate_force, free.gate_force);
+}
+
+TEST(AdapterStep, RefusesAnUnknownControl) { EXPECT_THROW(control_from("identiy"), ConfigError); }
+
+}  // namespace
+}  // namespace nkat::train

@@ -1,0 +1,118 @@
+#include "train/distributed/rendezvous.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "tests/train/distributed/rank_threads.h"
+
+namespace nkat::train {
+namespace {
+
+void wait_until(const std::function<bool()>& there) {
+  while (!there()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+}
+
+void set(const StorePointer& store, const std::string& key, const std::string& text) {
+  store->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
+}
+
+// What an error of work() says; empty without one.
+std::string complaint(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(RankRoll, GivesEachStartKeysOfItsOwn) {
+  const KeyStore store;
+  for (int start = 0; start < 3; ++start) {
+    std::vector<std::jthread> ranks;
+    for (int rank = 0; rank < 3; ++rank) {
+      ranks.emplace_back([&, rank] {
+        RankRoll roll(store.connect(), rank, 3, {});
+        EXPECT_FALSE(roll.store()->check({"late"})) << "of an earlier start";
+        roll.post(std::to_string(rank), std::to_string(10 * start + rank));
+        EXPECT_EQ(roll.wait_for({"0", "1", "2"}),
+                  (std::vector<std::string>{std::to_string(10 * start), std::to_string(10 * start + 1),
+                                            std::to_string(10 * start + 2)}));
+        roll.leave();
+        roll.post("late", "");
+      });
+    }
+  }
+}
+
+TEST(RankRoll, BeginsWithTheSuccessorOfARankThatDiedWhileJoining) {
+  const KeyStore store;
+  const StorePointer look = store.connect();
+  set(look, "word/1", "of-a-dead-process");
+  std::jthread first([&] {
+    RankRoll roll(store.connect(), 0, 2, {});
+    EXPECT_EQ(roll.wait_for({"hello"}), std::vector<std::string>{"from the successor"});
+    roll.leave();
+  });
+  wait_until([&] { return look->check({"roll"}); });  // called with the word of the dead
+  RankRoll roll(store.connect(), 1, 2, {});
+  roll.leave();
+  roll.post("hello", "from the successor");
+}
+
+TEST(RankRoll, NamesTheRankThatNeverComes) {
+  const KeyStore store;
+  for (const int rank : {0, 1}) {
+    EXPECT_NE(complaint([&] {
+                RankRoll(store.connect(), rank, 4, {.start_seconds = 1});
+              }).find(rank == 0 ? "rank 1, 2, 3 of 4: not there" : "rank 2, 3 of 4: not there"),
+              std::string::npos);
+  }
+}
+
+TEST(RankRoll, NamesARankThatHasEnded) {
+  const KeyStore store;
+  std::jthread other([&] { RankRoll(store.connect(), 1, 2, {}); });
+  RankRoll roll(store.connect(), 0, 2, {});
+  EXPECT_NE(complaint([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has ended"), std::string::npos);
+}
+
+TEST(RankRoll, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
+  const KeyStore store;
+  const StorePointer look = store.connect();
+  // Rank 1 answers the roll and then says nothing more, like a process that was killed.
+  std::jthread killed([&] {
+    const StorePointer mine = store.connect();
+    set(mine, "word/1", "word-of-1");
+    wait_until([&] { return mine->check({"roll"}); });
+    const auto roll = mine->get("roll");
+    const std::string start(roll.begin(), std::find(roll.begin(), roll.end(), ' '));
+    set(mine, start + "/beat/1", "0");
+    set(mine, start + "/answer/1", "");
+  });
+  RankRoll roll(store.connect(), 0, 2, {.silent_seconds = 2});
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_NE(complaint([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has given no sign of life for 2 s"),
+            std::string::npos);
+  EXPECT_GE(std::chrono::steady_clock::now() - started, std::chrono::seconds(2));
+
+  const KeyStore other_store;
+  std::jthread slow([&] {
+    RankRoll mine(other_store.connect(), 1, 2, {});
+    std::this_thread::sleep_for(std::chrono::seconds(4));  // twice as long as silence is borne
+    mine.leave();
+    mine.post("late", "");
+  });
+  RankRoll patient(other_store.connect(), 0, 2, {.silent_seconds = 2});
+  EXPECT_EQ(complaint([&] { patient.wait_for({"late"}); }), "");
+}
+
+TEST(RankRoll, RefusesAnotherNumberOfRanks) {
+  const KeyStore store;
+  std::jthread first([&] { complaint([&] { RankRoll(store.connect(), 0, 2, {.start_seconds = 2}); }); });
+  EXPECT_NE(complaint([&] { RankRoll(store.connect(), 1, 3, {.start_seconds = 5}); }).find("WORLD_SIZE: 3 on rank 1"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace nkat::train

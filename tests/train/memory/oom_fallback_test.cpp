@@ -1,0 +1,112 @@
+#include "train/memory/oom_fallback.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "train/memory/tracking_allocator.h"
+
+namespace nkat::train {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+models::PackedSamples four_samples() {
+  models::PackedSamples packed;
+  packed.lengths = {2, 3, 1, 2};
+  packed.samples = {10, 11, 12, 13};
+  packed.tokens = at::arange(8);
+  packed.target_rows = at::tensor(std::vector<std::int64_t>{0, 3, 6});
+  packed.targets = at::tensor(std::vector<std::int64_t>{1, 4, 7});
+  return packed;
+}
+
+class MemoryRecoveryTest : public ::testing::Test {
+ protected:
+  MemoryRecovery make(std::int64_t layers, std::int64_t samples) {
+    return {layers,
+            {.recomputed_layers = 0, .head_rows = 32, .micro_batch_samples = samples, .batch_samples = batch_samples_},
+            monitor_,
+            [this](const std::string& event) { events_.push_back(event); }};
+  }
+  MemoryMonitor monitor_{at::Device(at::kCPU), 0};
+  std::vector<std::string> events_;
+  std::int64_t batch_samples_ = 4;
+  int discarded_ = 0;
+};
+
+[[noreturn]] void run_out() { TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by the test"); }
+
+TEST_F(MemoryRecoveryTest, RecomputesFirstThenSplitsThenTakesTheHeadInPieces) {
+  MemoryRecovery recovery = make(4, 4);
+  int failures = 4 + 2 + 1;
+  const auto run = [&](const models::PackedSamples&, const MemoryChoices&) -> double {
+    if (failures-- > 0) run_out();
+    return 1.0;
+  };
+  recovery.run(four_samples(), run, [&] { ++discarded_; });
+  EXPECT_THAT(events_,
+              ElementsAre("recomputing 1 of 4 layers", "recomputing 2 of 4 layers", "recomputing 3 of 4 layers",
+                          "recomputing 4 of 4 layers", "splitting micro-batches to 2 samples",
+                          "splitting micro-batches to 1 samples", "computing logits of 16 rows at a time"));
+  EXPECT_EQ(discarded_, 7);
+}
+
+TEST_F(MemoryRecoveryTest, SplitsWhatWasPackedBeforeItRecomputes) {
+  batch_samples_ = 1;
+  MemoryRecovery recovery = make(1, 32);
+  int failures = 3;
+  const auto run = [&](const models::PackedSamples&, const MemoryChoices&) -> double {
+    if (failures-- > 0) run_out();
+    return 1.0;
+  };
+  recovery.run(four_samples(), run, [] {});
+  EXPECT_THAT(events_, ElementsAre("splitting micro-batches to 2 samples", "splitting micro-batches to 1 samples",
+                                   "recomputing 1 of 1 layers"));
+}
+
+TEST_F(MemoryRecoveryTest, ASplitMicroBatchCoversEverySampleAndTargetOnce) {
+  MemoryRecovery recovery = make(0, 1);
+  std::vector<std::int64_t> samples, targets;
+  const double sum = recovery.run(
+      four_samples(),
+      [&](const models::PackedSamples& piece, const MemoryChoices&) {
+        samples.insert(samples.end(), piece.samples.begin(), piece.samples.end());
+        for (std::int64_t i = 0; i < piece.target_count(); ++i) {
+          targets.push_back(piece.targets[i].item<std::int64_t>());
+          // A row predicts the token after it: in this arange the target is its row's token plus one.
+          EXPECT_EQ(piece.tokens[piece.target_rows[i]].item<std::int64_t>() + 1, targets.back());
+        }
+        return static_cast<double>(piece.target_count());
+      },
+      [] {});
+  EXPECT_EQ(sum, 3.0);
+  EXPECT_THAT(samples, ElementsAre(10, 11, 12, 13));
+  EXPECT_THAT(targets, ElementsAre(1, 4, 7));
+}
+
+TEST_F(MemoryRecoveryTest, SaysWhatWasTriedWhenNothingIsLeft) {
+  MemoryRecovery recovery = make(2, 1);
+  try {
+    recovery.run(
+        four_samples(), [](const models::PackedSamples&, const MemoryChoices&) -> double { run_out(); }, [] {});
+    FAIL() << "it ran";
+  } catch (const DeviceError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("recomputed layers   2 of 2"));
+    EXPECT_THAT(error.what(), HasSubstr("--max-sequence-length"));
+  }
+}
+
+TEST_F(MemoryRecoveryTest, LetsOtherErrorsPass) {
+  MemoryRecovery recovery = make(2, 1);
+  const auto run = [](const models::PackedSamples&, const MemoryChoices&) -> double {
+    TORCH_CHECK(false, "another error");
+    return 0;
+  };
+  EXPECT_THROW(recovery.run(four_samples(), run, [] {}), c10::Error);
+  EXPECT_TRUE(events_.empty());
+}
+
+}  // namespace
+}  // namespace nkat::train

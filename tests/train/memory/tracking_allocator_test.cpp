@@ -1,0 +1,46 @@
+#include "train/memory/tracking_allocator.h"
+
+#include <gtest/gtest.h>
+
+namespace nkat::train {
+namespace {
+
+class CountingAllocatorTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { install_counting_allocator(); }
+  ~CountingAllocatorTest() override { set_counting_allocator_limit(0); }
+};
+
+TEST_F(CountingAllocatorTest, CountsWhatTensorsHoldAndRemembersThePeak) {
+  const std::uint64_t before = counting_allocator_figures().current_bytes;
+  reset_counting_allocator_peak();
+  at::Tensor kept = at::empty({1024}, at::kFloat);
+  { const at::Tensor passing = at::empty({4096}, at::kFloat); }
+  EXPECT_EQ(counting_allocator_figures().current_bytes - before, 4096u);
+  EXPECT_EQ(counting_allocator_figures().peak_bytes - before, 4096u + 16384u);
+  kept.reset();
+  EXPECT_EQ(counting_allocator_figures().current_bytes, before);
+}
+
+TEST_F(CountingAllocatorTest, RefusesWhatWouldPassTheLimitAndGoesOnBelowIt) {
+  set_counting_allocator_limit(counting_allocator_figures().current_bytes + 5000);
+  EXPECT_THROW(at::empty({2048}, at::kFloat), c10::OutOfMemoryError);
+  EXPECT_NO_THROW(at::empty({1024}, at::kFloat));
+}
+
+// oneDNN takes raw blocks for these products, where a processor has them.
+TEST_F(CountingAllocatorTest, ServesBf16Products) {
+  const at::Tensor x = at::ones({17, 32}).to(at::kBFloat16), weight = at::ones({48, 32}).to(at::kBFloat16);
+  EXPECT_EQ(at::linear(x, weight).sum().item<float>(), 17.0f * 48 * 32);
+}
+
+TEST_F(CountingAllocatorTest, FailsAsOftenAsATestAsks) {
+  fail_next_allocations(2, 1000);
+  EXPECT_NO_THROW(at::empty({8}, at::kFloat));
+  EXPECT_THROW(at::empty({1024}, at::kFloat), c10::OutOfMemoryError);
+  EXPECT_THROW(at::empty({1024}, at::kFloat), c10::OutOfMemoryError);
+  EXPECT_NO_THROW(at::empty({1024}, at::kFloat));
+}
+
+}  // namespace
+}  // namespace nkat::train

@@ -1,0 +1,79 @@
+#include "train/memory/oom_fallback.h"
+
+#include "core/error.h"
+#include "core/cli/log.h"
+#include "models/out_of_memory.h"
+
+namespace nkat::train {
+namespace {
+
+constexpr std::int64_t kSmallestHeadRows = 16;
+
+}  // namespace
+
+MemoryRecovery::MemoryRecovery(std::int64_t trained_layers, MemoryChoices choices, const MemoryMonitor& monitor,
+                               OnChange on_change)
+    : trained_layers_(trained_layers), choices_(choices), monitor_(monitor), on_change_(std::move(on_change)) {}
+
+double MemoryRecovery::run(const models::PackedSamples& packed, const Run& run, const Discard& discard) {
+  const auto samples = static_cast<std::int64_t>(packed.lengths.size());
+  for (;;) {
+    std::string reason;
+    try {
+      const double loss = run_pieces(packed, run);
+      if (!monitor_.above_budget()) return loss;
+      reason = "above the budget: " + monitor_.describe();
+    } catch (const std::exception& error) {
+      if (!models::is_out_of_memory(error)) throw;
+      reason = error.what();
+    }
+    // Outside the handler, so that nothing of the failed attempt is still held.
+    discard();
+    monitor_.free_caches();
+    log::warning("out of memory: " + reason.substr(0, reason.find('\n')));
+    if (!make_room(samples)) throw DeviceError(table(samples));
+  }
+}
+
+double MemoryRecovery::run_pieces(const models::PackedSamples& packed, const Run& run) const {
+  if (static_cast<std::int64_t>(packed.lengths.size()) <= choices_.micro_batch_samples) return run(packed, choices_);
+  const auto [first, second] = models::split_in_half(packed);
+  return run_pieces(first, run) + run_pieces(second, run);
+}
+
+bool MemoryRecovery::make_room(std::int64_t samples) {
+  std::string event;
+  const std::int64_t together = std::min(choices_.micro_batch_samples, samples);
+  const auto split_down_to = [&](std::int64_t fewest) {
+    choices_.micro_batch_samples = std::max(fewest, together / 2);
+    event = fmt::format("splitting micro-batches to {} samples", choices_.micro_batch_samples);
+  };
+  if (together > choices_.batch_samples) {
+    split_down_to(choices_.batch_samples);
+  } else if (choices_.recomputed_layers < trained_layers_) {
+    choices_.recomputed_layers =
+        std::min(trained_layers_, choices_.recomputed_layers + std::max<std::int64_t>(1, trained_layers_ / 4));
+    event = fmt::format("recomputing {} of {} layers", choices_.recomputed_layers, trained_layers_);
+  } else if (together > 1) {
+    split_down_to(1);
+  } else if (choices_.head_rows > kSmallestHeadRows) {
+    choices_.head_rows /= 2;
+    event = fmt::format("computing logits of {} rows at a time", choices_.head_rows);
+  } else {
+    return false;
+  }
+  log::warning("memory: " + event);
+  on_change_(event);
+  return true;
+}
+
+std::string MemoryRecovery::table(std::int64_t samples) const {
+  return fmt::format(
+      "out of memory, and nothing is left to give:\n  recomputed layers   {} of {}\n  samples at a time   1 of {}\n  "
+      "logit rows at once  {}\n  "
+      "memory              {}\nUse a smaller --max-sequence-length, a larger --vram-budget-gib, or "
+      "--first-adapter-layer; `nkat plan` says what fits",
+      choices_.recomputed_layers, trained_layers_, samples, choices_.head_rows, monitor_.describe());
+}
+
+}  // namespace nkat::train

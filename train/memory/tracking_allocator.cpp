@@ -1,0 +1,85 @@
+#include "train/memory/tracking_allocator.h"
+
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/impl/alloc_cpu.h>
+#include <c10/util/Exception.h>
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+
+#include "core/cli/progress.h"
+
+namespace nkat::train {
+namespace {
+
+std::atomic<std::uint64_t> current_bytes{0};
+std::atomic<std::uint64_t> peak_bytes{0};
+std::atomic<std::uint64_t> limit_bytes{0};
+std::atomic<std::int64_t> failures_left{0};
+std::atomic<std::uint64_t> smallest_failure{0};
+
+// A block begins with its size; what tensors see starts kHeader bytes later, as aligned as LibTorch wants it. Data and
+// context are one pointer, because oneDNN's BF16 products take raw blocks (raw_allocate).
+constexpr std::size_t kHeader = 64;
+
+void release(void* data) {
+  if (data == nullptr) return;
+  std::byte* block = static_cast<std::byte*>(data) - kHeader;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, block, sizeof bytes);
+  current_bytes -= bytes;
+  c10::free_cpu(block);
+}
+
+class CountingAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(std::size_t bytes) override {
+    refuse_if_too_much(bytes);
+    auto* block = static_cast<std::byte*>(c10::alloc_cpu(bytes + kHeader));
+    const std::uint64_t size = bytes;
+    std::memcpy(block, &size, sizeof size);
+    const std::uint64_t now = current_bytes += size;
+    std::uint64_t highest = peak_bytes;
+    while (now > highest && !peak_bytes.compare_exchange_weak(highest, now)) {
+    }
+    return {block + kHeader, block + kHeader, &release, c10::Device(c10::DeviceType::CPU)};
+  }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+
+  void copy_data(void* destination, const void* source, std::size_t count) const override {
+    default_copy_data(destination, source, count);
+  }
+
+ private:
+  static void refuse_if_too_much(std::size_t bytes) {
+    if (failures_left > 0 && bytes >= smallest_failure) {
+      --failures_left;
+      TORCH_CHECK_WITH(OutOfMemoryError, false, "allocation failure asked for by a test");
+    }
+    const std::uint64_t limit = limit_bytes;
+    TORCH_CHECK_WITH(OutOfMemoryError, limit == 0 || current_bytes + bytes <= limit, "the budget of ",
+                     format_bytes(static_cast<double>(limit)),
+                     " is used up: ", format_bytes(static_cast<double>(current_bytes)), " held, ",
+                     format_bytes(static_cast<double>(bytes)), " more asked for");
+  }
+};
+
+}  // namespace
+
+void install_counting_allocator() {
+  static CountingAllocator allocator;
+  c10::SetCPUAllocator(&allocator, /*priority=*/100);
+}
+
+AllocatorFigures counting_allocator_figures() { return {current_bytes, peak_bytes}; }
+void reset_counting_allocator_peak() { peak_bytes = current_bytes.load(); }
+void set_counting_allocator_limit(std::uint64_t bytes) { limit_bytes = bytes; }
+
+void fail_next_allocations(std::int64_t count, std::uint64_t smallest) {
+  smallest_failure = smallest;
+  failures_left = count;
+}
+
+}  // namespace nkat::train

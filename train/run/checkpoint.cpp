@@ -1,0 +1,193 @@
+#include "train/run/checkpoint.h"
+
+#include <torch/version.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/cli/log.h"
+#include "core/version.h"
+#include "data/formats/safetensors.h"
+#include "models/weights/tensor_io.h"
+
+namespace nkat::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr std::int64_t kFormatVersion = 1;
+
+// The four moment tensors by name, in one place for reading and writing.
+template <class State>
+auto named_moments(State& state) {
+  return std::vector{std::pair{"first_moment.weight", &state.first_moment.weight},
+                     std::pair{"first_moment.alpha", &state.first_moment.alpha},
+                     std::pair{"second_moment.weight", &state.second_moment.weight},
+                     std::pair{"second_moment.alpha", &state.second_moment.alpha}};
+}
+
+// (steps, A) float32: row i from line i+1.
+at::Tensor series(const std::vector<StepMetrics>& lines, std::int64_t count, std::vector<double> StepMetrics::*values) {
+  at::Tensor table = at::empty({static_cast<std::int64_t>(lines.size()), count}, at::kFloat);
+  float* out = table.data_ptr<float>();
+  for (const StepMetrics& line : lines) {
+    NKAT_INVARIANT(static_cast<std::int64_t>((line.*values).size()) == count);
+    for (const double value : line.*values) *out++ = static_cast<float>(value);
+  }
+  return table;
+}
+
+std::string state_tensors(const TrainerState& state, const std::vector<StepMetrics>& lines,
+                          const RunIdentity& identity) {
+  std::vector<data::TensorToWrite> tensors;
+  for (const auto& [name, tensor] : named_moments(state.optimizer))
+    tensors.push_back(models::float32_to_write(name, *tensor));
+  const at::Tensor alpha = series(lines, state.adapter.count(), &StepMetrics::alpha);
+  const at::Tensor force = series(lines, state.adapter.count(), &StepMetrics::gate_force);
+  tensors.push_back(models::float32_to_write("series.alpha", alpha));
+  tensors.push_back(models::float32_to_write("series.gate_force", force));
+  const std::array<std::uint64_t, 2> random_state = {identity.seed, static_cast<std::uint64_t>(state.step)};
+  tensors.push_back({"random_state", data::DType::kU64, {2}, std::as_bytes(std::span(random_state))});
+  return data::serialize_safetensors(tensors, {{"format", "pt"}});
+}
+
+std::string state_json(const TrainerState& state, const RunIdentity& identity) {
+  Json json = {{"version", kFormatVersion},
+               {"step", state.step},
+               {"data_position", state.step * identity.window_samples},
+               {"updates", state.optimizer.updates},
+               {"seed", identity.seed},
+               {"data_sha256", identity.data_sha256},
+               {"base_sha256", identity.base.base_sha256},
+               {"program", kVersion},
+               {"libtorch", TORCH_VERSION}};
+  if (state.pending) json["pending_metrics"] = Json::parse(data::to_json_line(*state.pending));
+  return json.dump(2) + "\n";
+}
+
+// Name to bytes of every file but the manifest.
+std::map<std::string, std::string> checkpoint_files(const TrainerState& state, const std::vector<StepMetrics>& history,
+                                                    const models::Phi3Config& config, const RunIdentity& identity) {
+  std::vector<StepMetrics> lines = history;
+  if (state.pending) lines.push_back(*state.pending);
+  NKAT_INVARIANT(static_cast<std::int64_t>(lines.size()) == state.step);
+  auto files = models::serialize_adapter(state.adapter, config, identity.base);
+  files[data::kStateTensors] = state_tensors(state, lines, identity);
+  files[data::kStateJson] = state_json(state, identity);
+  return files;
+}
+
+void load_moments(const fs::path& path, TrainerState& state) {
+  const data::SafetensorsFile file(path);
+  state.optimizer = OptimizerState::zeros_for(state.adapter);
+  for (const auto& [name, tensor] : named_moments(state.optimizer)) {
+    const data::TensorInfo* info = file.find(name);
+    if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", path.string(), name));
+    *tensor = models::float32_tensor(file, *info, tensor->sizes(), path);
+  }
+}
+
+void load_state_json(const fs::path& path, LoadedCheckpoint& loaded) {
+  const Json json = parse_json(read_file(path, 16 << 20), path.string());
+  try {
+    if (json.at("version").get<std::int64_t>() != kFormatVersion) {
+      throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it",
+                                    path.string(), kFormatVersion, json.at("version").dump()));
+    }
+    loaded.state.step = json.at("step").get<std::int64_t>();
+    loaded.state.optimizer.updates = json.at("updates").get<std::int64_t>();
+    loaded.identity.seed = json.at("seed").get<std::uint64_t>();
+    loaded.identity.data_sha256 = json.at("data_sha256").get<std::string>();
+    const auto position = json.at("data_position").get<std::int64_t>();
+    loaded.identity.window_samples = loaded.state.step > 0 ? position / loaded.state.step : 0;
+    if (json.contains("pending_metrics"))
+      loaded.state.pending = data::parse_metrics_line(json["pending_metrics"].dump(), path.string());
+  } catch (const nlohmann::json::exception& error) {
+    throw FormatError(fmt::format("{}: {}", path.string(), error.what()));
+  }
+}
+
+// Renamed first: who reads the run meanwhile finds a checkpoint whole or not at all. The one name for all takes what a
+// kill left behind along.
+void take_away(const fs::path& folder) {
+  const fs::path aside = folder.parent_path() / "removed";
+  std::error_code error;
+  fs::remove_all(aside, error);
+  fs::rename(folder, aside, error);
+  if (!error) fs::remove_all(aside, error);
+  if (error) log::warning(fmt::format("{}: can't be removed: {}", folder.string(), error.message()));
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
+                     const models::Phi3Config& config, const RunIdentity& identity) {
+  DurableFolder folder(data::checkpoint_path(checkpoints, state.step));
+  const auto files = checkpoint_files(state, history, config, identity);
+  for (const auto& [name, bytes] : files) folder.write(name, bytes);
+  folder.write(data::kManifest, data::manifest_text(files));
+  // Read back before it counts: what the disk holds is what the manifest says.
+  data::verify_manifest(folder.temporary_path());
+  folder.publish();
+}
+
+LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config& config) {
+  data::verify_manifest(path);
+  LoadedCheckpoint loaded;
+  loaded.path = path;
+  auto [adapter, base] = models::load_adapter(path, config);
+  loaded.state.adapter = std::move(adapter);
+  loaded.identity.base = std::move(base);
+  load_moments(path / data::kStateTensors, loaded.state);
+  load_state_json(path / data::kStateJson, loaded);
+  if (data::checkpoint_path(path.parent_path(), loaded.state.step) != path) {
+    throw FormatError(
+        fmt::format("{}: it holds step {}; folder and content do not match", path.string(), loaded.state.step));
+  }
+  return loaded;
+}
+
+std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoints, const models::Phi3Config& config) {
+  const std::vector<std::int64_t> steps = data::saved_steps(checkpoints);
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    try {
+      return load_checkpoint(data::checkpoint_path(checkpoints, *step), config);
+    } catch (const ShapeError&) {
+      throw;  // the model is another one; an older checkpoint would not fit either
+    } catch (const Error& error) {
+      log::warning(fmt::format("passing over a damaged checkpoint: {}", error.what()));
+    }
+  }
+  if (steps.empty()) return std::nullopt;
+  throw DataError(
+      fmt::format("{}: all {} checkpoints are damaged; use another --output-dir", checkpoints.string(), steps.size()));
+}
+
+void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t newest_step, std::int64_t keep) {
+  std::vector<std::int64_t> steps = data::saved_steps(checkpoints);
+  std::erase_if(steps, [&](std::int64_t step) { return step == 0 || step > newest_step; });
+  if (keep == 0) return;
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i)
+    take_away(data::checkpoint_path(checkpoints, steps[i]));
+}
+
+void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step) {
+  for (const std::int64_t later : data::saved_steps(checkpoints)) {
+    if (later <= step) continue;
+    const fs::path from = data::checkpoint_path(checkpoints, later);
+    const fs::path to = checkpoints / ("damaged-" + from.filename().string());
+    std::error_code error;
+    fs::remove_all(to, error);
+    fs::rename(from, to, error);
+    if (error) throw DeviceError(fmt::format("{}: can't be renamed: {}", from.string(), error.message()));
+    log::warning(fmt::format("set aside as {}", to.string()));
+  }
+}
+
+void publish_adapter(const fs::path& folder, const models::AdapterSet& adapter, const models::Phi3Config& config,
+                     const models::AdapterIdentity& identity) {
+  DurableFolder durable(folder);
+  for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, identity)) durable.write(name, bytes);
+  durable.publish();
+}
+
+}  // namespace nkat::train

@@ -1,0 +1,90 @@
+#include "train/run/run_folder.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/cli/progress.h"
+
+namespace nkat::train {
+namespace {
+
+constexpr std::uint64_t kConfigLimit = 16 << 20;
+constexpr const char* kRunKey = "nkat_run";
+constexpr int kRunVersion = 1;
+
+bool has_checkpoint(const fs::path& checkpoints) {
+  const auto is_step = [](const fs::directory_entry& entry) {
+    return entry.path().filename().string().starts_with("step-");
+  };
+  return std::any_of(fs::directory_iterator(checkpoints), fs::directory_iterator(), is_step);
+}
+
+}  // namespace
+
+RunFolder::RunFolder(const fs::path& path) : path_(path), created_(!fs::exists(path)) {
+  create_folders(path_);
+  lock_ = std::make_unique<FolderLock>(path_);
+  created_checkpoints_ = !fs::exists(checkpoints());
+  create_folders(checkpoints());
+  remove_stale_temporaries(path_);
+  remove_stale_temporaries(checkpoints());
+}
+
+RunFolder::~RunFolder() {
+  std::error_code ignored;
+  if (!created_checkpoints_ || !fs::remove(checkpoints(), ignored)) return;  // it is removed only if it is empty
+  if (wrote_config_) fs::remove(path_ / "config.json", ignored);
+  // While it is held: who opened it meanwhile finds the lock taken, or the file gone and makes another one.
+  fs::remove(path_ / ".lock", ignored);
+  if (created_) fs::remove(path_, ignored);
+}
+
+std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
+  const fs::path file = path_ / "config.json";
+  const bool has_checkpoints = has_checkpoint(checkpoints());
+  const bool has_metrics = fs::exists(metrics()) && fs::file_size(metrics()) > 0;
+  if (has_metrics && !has_checkpoints) {
+    throw DataError(fmt::format("{}: a run's metrics.jsonl but no checkpoint; restore them or use another --output-dir",
+                                path_.string()));
+  }
+  if (!fs::exists(file)) {
+    if (!has_checkpoints) return std::nullopt;
+    throw DataError(fmt::format("{}: a run's checkpoints but no config.json; restore it or use another --output-dir",
+                                path_.string()));
+  }
+  auto json = parse_json(read_file(file, kConfigLimit), file.string());
+  if (!json.is_object() || !json.contains(kRunKey) || json[kRunKey] != kRunVersion) {
+    throw ConfigError(
+        fmt::format("{}: '{}': {} was expected; this file was not written by a run, use another --output-dir",
+                    file.string(), kRunKey, kRunVersion));
+  }
+  // A start that failed before its first checkpoint binds nobody.
+  if (!has_checkpoints) return std::nullopt;
+  return json;
+}
+
+void RunFolder::save_config(const TrainConfig& config, const MemoryChoices& choices,
+                            const std::vector<std::string>& memory_events) const {
+  nlohmann::ordered_json json = {{kRunKey, kRunVersion}};
+  json.update(to_json(config));
+  json["memory"] = {{"requested_checkpointing", config.requested_checkpointing},
+                    {"recomputed_layers", choices.recomputed_layers},
+                    {"micro_batch_samples", choices.micro_batch_samples},
+                    {"head_rows", choices.head_rows},
+                    {"events", memory_events}};
+  json["ranks"] = config.ranks;
+  json["validation"] = {{"sha256", config.validation_sha256}, {"since_step", config.validation_since}};
+  write_file_durably(path_ / "config.json", json.dump(2) + "\n");
+  wrote_config_ = true;
+}
+
+void RunFolder::require_free_space(std::uint64_t bytes) const {
+  const std::uint64_t available = free_disk_space(path_);
+  if (available >= bytes) return;
+  throw DeviceError(fmt::format(
+      "{}: {} of free disk space are needed for three checkpoints, found {}; free some or choose another --output-dir",
+      path_.string(), format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(available))));
+}
+
+}  // namespace nkat::train

@@ -1,0 +1,41 @@
+// summary.json: the run in one object, derived from its metrics.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/adapter.h"
+#include "train/run/metrics.h"
+
+namespace nkat::train {
+
+// Steps that were clipped have a norm above max_grad_norm (0: clipping is off). A gate is open when σ(α) > 0.5.
+struct RunSummary {
+  std::int64_t steps = 0;
+  std::string stopped;  // "finished", "signal" or why
+  double loss_first = 0.0;
+  double loss_last = 0.0;
+  std::optional<double> validation_loss_first;  // of the step at which it was first measured
+  std::optional<double> validation_loss_best;
+  std::optional<std::int64_t> best_step;
+  double seconds = 0.0;  // of all steps, without validation and checkpoints
+  std::int64_t tokens = 0;
+  std::uint64_t peak_memory_bytes = 0;
+  std::int64_t open_gates = 0;
+  std::int64_t clipped_steps = 0;
+  std::int64_t skipped_steps = 0;
+};
+
+// Validation losses count after step `validation_since`: those before it are of other data.
+RunSummary summarize(const std::vector<StepMetrics>& history, const models::AdapterSet& adapter, double max_grad_norm,
+                     std::int64_t validation_since);
+std::string to_json_text(const RunSummary& summary);
+
+// The lowest validation loss after step `since` and its step.
+struct BestValidation {
+  double loss;
+  std::int64_t step;
+};
+std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history, std::int64_t since);
+
+}  // namespace nkat::train

@@ -1,0 +1,22 @@
+#include "validation/questions/predictions_file.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/files/file.h"
+#include "core/json.h"
+
+namespace nkat::validation {
+
+AnswersFile::AnswersFile(const std::string& path)
+    : file_(path.empty() ? nullptr : std::make_shared<AppendFile>(path, /*keep_bytes=*/0)) {}
+
+void AnswersFile::write(const std::vector<nlohmann::ordered_json>& rows) {
+  if (!file_) return;
+  // An answer may end inside a character: what is no UTF-8 is written as U+FFFD.
+  for (const nlohmann::ordered_json& row : rows) {
+    file_->append(dump_json(row) + "\n");
+  }
+  file_->sync();
+}
+
+}  // namespace nkat::validation

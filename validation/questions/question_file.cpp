@@ -1,0 +1,146 @@
+#include "validation/questions/question_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/cli/log.h"
+#include "data/formats/jsonl.h"
+#include "data/datasets/record.h"
+#include "validation/questions/answer_parser.h"
+
+namespace nkat::validation {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_or_empty(const Json& object, const char* key) {
+  return object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "";
+}
+
+// Takes the last assistant turn off and returns its text.
+std::string take_answer(std::vector<data::Turn>& turns) {
+  if (turns.empty() || turns.back().role != data::Role::kAssistant) return "";
+  std::string answer = std::move(turns.back().content);
+  turns.pop_back();
+  return answer;
+}
+
+Question question_of(data::Record& record, const std::string& where) {
+  if (record.turns.empty())
+    throw DataError(fmt::format("{}: the record asks nothing, a turn before the answer was expected", where));
+  return {.where = where, .turns = std::move(record.turns), .language = text_or_empty(record.metadata, "language")};
+}
+
+std::optional<DecisionQuestion> decision_question(std::string_view line, const std::string& where) {
+  data::Record record = data::parse_record(line, where);
+  if (record.label.empty()) return std::nullopt;
+  if (record.kind == data::RecordKind::kText && record.turns.empty()) {
+    throw DataError(fmt::format("{}: plain text with a label, a question and an answer were expected", where));
+  }
+  const auto label = std::ranges::find(data::kFourClasses, record.label) - data::kFourClasses.begin();
+  std::string answer = take_answer(record.turns);
+  return DecisionQuestion{
+      .question = question_of(record, where), .answer = std::move(answer), .label = static_cast<std::size_t>(label)};
+}
+
+Decimal result_of(const std::string& answer, const std::string& where) {
+  const std::optional<Decimal> result = parse_number(answer);
+  if (result) return *result;
+  throw DataError(
+      fmt::format("{}: the answer has no number that can be read behind \"####\" or \"# 最終回答\"; its end is \"{}\"",
+                  where, answer.substr(answer.size() - std::min<std::size_t>(answer.size(), 40))));
+}
+
+std::optional<MathQuestion> question_of_gsm8k(const Json& object, const std::string& where, const std::string& suffix) {
+  for (const char* key : {"question", "answer"}) {
+    if (!object[key].is_string() || object[key].get_ref<const std::string&>().empty()) {
+      throw DataError(fmt::format("{}: '{}' is {}, a text was expected", where, key,
+                                  object[key].is_string() ? "empty" : object[key].type_name()));
+    }
+  }
+  std::string question = object["question"].get<std::string>();
+  if (!suffix.empty()) question += "\n" + suffix;
+  return MathQuestion{.question = {.where = where,
+                                   .turns = {{data::Role::kUser, std::move(question)}},
+                                   .language = text_or_empty(object, "language")},
+                      .result = result_of(object["answer"].get<std::string>(), where),
+                      .kind = text_or_empty(object, "kind")};
+}
+
+std::optional<MathQuestion> math_question(std::string_view line, const std::string& where, const std::string& suffix) {
+  const Json object = parse_json(line, where);
+  if (object.is_object() && object.contains("question") && object.contains("answer")) {
+    return question_of_gsm8k(object, where, suffix);
+  }
+  data::Record record = data::parse_record(line, where);
+  const std::string task = text_or_empty(record.metadata, "task");
+  if (!record.label.empty() || (!task.empty() && task != "math")) return std::nullopt;
+  const Decimal result = result_of(take_answer(record.turns), where);
+  return MathQuestion{
+      .question = question_of(record, where), .result = result, .kind = text_or_empty(record.metadata, "kind")};
+}
+
+// The count-th bad record: named and left out, or the end.
+void leave_out(const char* complaint, std::int64_t count, std::int64_t allowed) {
+  if (count <= allowed) return log::warning(fmt::format("left out: {}", complaint));
+  throw DataError(allowed == 0
+                      ? fmt::format("{} (--max-bad-records N leaves up to N such records out)", complaint)
+                      : fmt::format("{} bad records, at most {} may be left out (--max-bad-records); the last: {}",
+                                    count, allowed, complaint));
+}
+
+// parse: (line, where) -> a question, or nothing for a line of another task
+template <class One, class Parse>
+QuestionSet<One> read_questions(const std::vector<std::string>& files, const QuestionLimits& limits, const Parse& parse,
+                                const char* expected) {
+  QuestionSet<One> set{.source = fmt::format("{}", fmt::join(files, ", ")), .questions = {}};
+  const auto full = [&] {
+    return limits.questions > 0 && static_cast<std::int64_t>(set.questions.size()) >= limits.questions;
+  };
+  std::int64_t passed_over = 0;
+  std::int64_t bad = 0;
+  for (const std::string& file : files) {
+    data::JsonlReader reader(file);
+    for (std::optional<data::JsonlLine> line; !full() && (line = reader.next());) {
+      if (line->complaint.empty() && line->text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+      const std::string where = reader.where(line->number);
+      try {
+        if (!line->complaint.empty()) throw DataError(where + ": " + line->complaint);
+        std::optional<One> question = parse(line->text, where);
+        passed_over += question ? 0 : 1;
+        if (question) set.questions.push_back(std::move(*question));
+      } catch (const Error& error) {
+        if (error.exit_code() != ExitCode::kInput) throw;
+        leave_out(error.what(), ++bad, limits.bad_records);
+      }
+    }
+  }
+  if (bad > 0) log::warning(fmt::format("{}: {} bad records left out (--max-bad-records)", set.source, bad));
+  if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, expected));
+  if (passed_over > 0) log::info(fmt::format("{}: {} lines of other tasks passed over", set.source, passed_over));
+  return set;
+}
+
+}  // namespace
+
+QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files,
+                                                      const QuestionLimits& limits) {
+  return read_questions<DecisionQuestion>(files, limits, decision_question,
+                                          "records with a label ALLOW, ESCALATION, DENY or REFUSE were expected");
+}
+
+QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, const QuestionLimits& limits,
+                                              const std::string& suffix) {
+  const auto parse = [&](std::string_view line, const std::string& where) {
+    return math_question(line, where, suffix);
+  };
+  return read_questions<MathQuestion>(files, limits, parse,
+                                      "objects with question and answer, or records of the task math, were expected");
+}
+
+}  // namespace nkat::validation

@@ -1,0 +1,59 @@
+// What a run left behind, read for validation: its metrics, its settings and its checkpoints, finished or not.
+//
+// Given: a run folder, its checkpoints/, or any folder that holds metrics.jsonl. metrics.jsonl is used where present
+// (an unfinished last line is ignored); without it the series of the newest valid checkpoint take its place, and only
+// step, alpha and gate_force of the metrics are known. Nothing is locked or written, so a run that is going on can be
+// read. Errors: DataError if there is nothing to read, FormatError for what is damaged or disagrees: each names file
+// and line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/files/file.h"
+#include "data/run/step_metrics.h"
+
+namespace nkat::validation {
+
+// Of the run's config.json, as far as it is there.
+struct RunSettings {
+  std::optional<std::int64_t> max_steps = std::nullopt;
+  std::optional<std::int64_t> warmup_steps = std::nullopt;
+  std::optional<std::int64_t> annealing_warmup = std::nullopt;
+  std::optional<std::int64_t> seed = std::nullopt;
+  // The validation losses up to this step are of other data than those after it.
+  std::int64_t validation_since = 0;
+  std::optional<double> alpha_init = std::nullopt;
+  std::optional<double> vram_budget_gib = std::nullopt;
+  std::string control = "none";  // none, identity, shuffled, frozen-gates
+  std::string device = "";       // "cpu", "cuda:0"; "" if unknown
+  std::string model_path = "";
+};
+
+struct SavedCheckpoint {
+  std::int64_t step = 0;
+  fs::path path = {};
+};
+
+struct RunRecords {
+  fs::path folder = {};   // as given
+  fs::path root = {};     // the run folder, the same for every path that leads to it or to its checkpoints/
+  std::string name = {};  // for tables: the run folder's own name
+  RunSettings settings;
+  std::int64_t first_layer = 0;  // number of the first layer with an adapter
+  std::vector<data::StepMetrics> metrics =
+      {};                    // of steps 1, 2, ...; every line has alpha and gate_force of as many layers
+  bool series_only = false;  // metrics come from a checkpoint: only step, alpha, gate_force are known
+  std::vector<SavedCheckpoint> checkpoints = {};  // that verify, ascending
+  std::vector<std::string> damaged = {};          // one message for each checkpoint passed over
+
+  std::int64_t layers() const { return metrics.empty() ? 0 : static_cast<std::int64_t>(metrics.front().alpha.size()); }
+  // Its last line is that of max_steps; unknown without settings.
+  std::optional<bool> finished() const;
+};
+
+RunRecords read_run(const fs::path& folder);
+
+}  // namespace nkat::validation

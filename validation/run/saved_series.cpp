@@ -1,0 +1,96 @@
+#include "validation/run/saved_series.h"
+
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "data/run/checkpoint_files.h"
+#include "data/formats/safetensors.h"
+
+namespace nkat::validation {
+namespace {
+
+using data::StepMetrics;
+constexpr std::uint64_t kLargestState = 16 << 20;
+
+// Rows [first, steps) of a float32 table (steps, layers).
+std::vector<float> read_rows(const data::SafetensorsFile& file, const char* name,
+                             const std::vector<std::int64_t>& shape, std::int64_t first) {
+  const data::TensorInfo* info = file.find(name);
+  if (info == nullptr || info->dtype != data::DType::kF32 || info->shape != shape) {
+    throw FormatError(fmt::format(
+        "{}: tensor '{}': F32 [{}] was expected, found {}", file.path().string(), name, fmt::join(shape, ", "),
+        info == nullptr ? "none"
+                        : fmt::format("{} [{}]", data::dtype_name(info->dtype), fmt::join(info->shape, ", "))));
+  }
+  std::vector<float> values(static_cast<std::size_t>((shape[0] - first) * shape[1]));
+  const auto bytes = file.bytes(*info).last(values.size() * sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+bool same(float saved, double written) {
+  const auto rounded = static_cast<float>(written);
+  return saved == rounded || (std::isnan(saved) && std::isnan(rounded));
+}
+
+}  // namespace
+
+SavedSeries read_saved_series(const fs::path& checkpoint, std::int64_t step, std::int64_t layers, Rows rows) {
+  const data::SafetensorsFile file(checkpoint / data::kStateTensors);
+  const std::int64_t first = rows == Rows::kAll ? 0 : std::max<std::int64_t>(step - 1, 0);
+  SavedSeries series{.first_step = first + 1,
+                     .layers = layers,
+                     .alpha = read_rows(file, "series.alpha", {step, layers}, first),
+                     .gate_force = read_rows(file, "series.gate_force", {step, layers}, first)};
+  if (!std::all_of(series.alpha.begin(), series.alpha.end(), [](float value) { return std::isfinite(value); }))
+    throw FormatError(fmt::format("{}: tensor 'series.alpha' holds a value that is no number", file.path().string()));
+  return series;
+}
+
+std::optional<StepMetrics> read_pending_metrics(const fs::path& checkpoint, std::int64_t step, std::int64_t layers) {
+  const fs::path path = checkpoint / data::kStateJson;
+  const auto json = parse_json(read_file(path, kLargestState), path.string());
+  if (!json.is_object() || !json.contains("step") || json["step"] != step)
+    throw FormatError(fmt::format("{}: step {} was expected; folder and content do not match", path.string(), step));
+  if (!json.contains("pending_metrics")) return std::nullopt;
+  StepMetrics pending = data::parse_metrics_line(json["pending_metrics"].dump(), path.string());
+  const auto wanted = static_cast<std::size_t>(layers);
+  if (pending.step != step || pending.alpha.size() != wanted || pending.gate_force.size() != wanted) {
+    throw FormatError(fmt::format("{}: pending_metrics: the line of step {} with {} layers was expected, found step {}",
+                                  path.string(), step, layers, pending.step));
+  }
+  return pending;
+}
+
+void require_agreement(const SavedSeries& saved, const fs::path& checkpoint, std::span<const StepMetrics> metrics,
+                       const fs::path& metrics_file, std::int64_t first_layer) {
+  const std::int64_t last = saved.first_step + saved.rows() - 1;
+  if (saved.rows() > 0 && static_cast<std::int64_t>(metrics.size()) < last) {
+    throw FormatError(
+        fmt::format("{}: it holds {} steps, {} only {} whole lines; they are not of one state of a run: restore the "
+                    "one that was changed",
+                    checkpoint.string(), last, metrics_file.string(), metrics.size()));
+  }
+  const auto compare = [&](const char* what, const std::vector<float>& table, std::int64_t row,
+                           const std::vector<double>& written) {
+    for (std::size_t column = 0; column < written.size(); ++column) {
+      const float value = table[static_cast<std::size_t>(row * saved.layers) + column];
+      if (same(value, written[column])) continue;
+      throw FormatError(fmt::format(
+          "{}: step {}, layer {}: {} is {} here and {} in {}; they are not of one run: restore the one that was "
+          "changed",
+          checkpoint.string(), saved.first_step + row, first_layer + static_cast<std::int64_t>(column), what, value,
+          static_cast<float>(written[column]), metrics_file.string()));
+    }
+  };
+  for (std::int64_t row = 0; row < saved.rows(); ++row) {
+    const StepMetrics& line = metrics[static_cast<std::size_t>(saved.first_step + row - 1)];
+    compare("alpha", saved.alpha, row, line.alpha);
+    compare("gate_force", saved.gate_force, row, line.gate_force);
+  }
+}
+
+}  // namespace nkat::validation

@@ -1,0 +1,65 @@
+#include "validation/tasks/answer_generation.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "core/error.h"
+#include "core/cli/progress.h"
+#include "models/generation/batch_generation.h"
+
+namespace nkat::validation {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string text_of(const Subject& subject, const models::Generation& generation) {
+  std::vector<std::int32_t> tokens = generation.tokens;
+  if (generation.stop == models::StopReason::kEndToken) tokens.pop_back();
+  return subject.text.tokenizer.decode(tokens);
+}
+
+}  // namespace
+
+void require_usable(const Prompt& tokens, const SubjectText& text, const Question& question) {
+  try {
+    models::check_prompt(tokens, text.config);
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}", question.where, error.what()));
+  }
+}
+
+Prompt encode_prompt(const SubjectText& text, const Question& question) {
+  Prompt tokens = text.text.chat_template
+                      .encode(text.text.tokenizer, question.turns, data::AddedTokens::kText, /*generation_prompt=*/true)
+                      .tokens;
+  require_usable(tokens, text, question);
+  return tokens;
+}
+
+Answers answer_prompts(const Subject& subject, const std::vector<at::Tensor>& blocks,
+                       const std::vector<Prompt>& prompts, const AnsweringOptions& options, const std::string& title) {
+  ProgressBar bar(title, prompts.size());
+  const Clock::time_point start = Clock::now();
+  const auto show = [&](const models::BatchProgress& progress) {
+    const double rate = static_cast<double>(progress.new_tokens) / seconds_since(start);
+    bar.update(static_cast<std::uint64_t>(progress.finished),
+               fmt::format("{} tokens, {:.0f} a second", progress.new_tokens, rate));
+  };
+  const std::vector<models::Generation> generations =
+      models::generate_batch(subject.decoder, blocks, prompts,
+                             {.max_new_tokens = options.max_new_tokens,
+                              .max_sequences = options.generation_batch,
+                              .cache_tokens = models::free_cache_tokens(subject.decoder),
+                              .progress = show});
+  Answers answers{.texts = {}, .seconds = seconds_since(start)};
+  for (const models::Generation& generation : generations) {
+    answers.texts.push_back(text_of(subject, generation));
+    answers.new_tokens += static_cast<std::int64_t>(generation.tokens.size());
+  }
+  return answers;
+}
+
+}  // namespace nkat::validation
