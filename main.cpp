@@ -1,10 +1,10 @@
-// The program: every command of every room, and nothing else.
+// The program: every command of every module, and nothing else.
 #include "core/cli/command.h"
 #include "core/signals.h"
 #include "core/version.h"
 #include "data/data_command.h"
-#include "export/export_command.h"
 #include "data/inspect/inspect_command.h"
+#include "export/export_command.h"
 #include "models/generate_command.h"
 #include "train/plan_command.h"
 #include "train/train_command.h"

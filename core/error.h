@@ -1,4 +1,4 @@
-// The errors that every room throws, and the exit codes they end in.
+// The errors that every module throws, and the exit codes they end in.
 // A message says who, what was required, what was found, and what to do next. Libraries throw; only main.cpp prints.
 #pragma once
 

@@ -1,12 +1,13 @@
 #include "core/json.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/utf8.h"
@@ -91,7 +92,7 @@ class CheckedBuilder {
       return true;
     }
     if (!keys_.back().insert(name).second) {
-      throw FormatError(fmt::format("{}: the key '{}' stands twice", source_, shortened(name)));
+      throw FormatError(fmt::format("{}: the key '{}' stands twice", source_, ellipsize(name)));
     }
     if (std::is_same_v<Json, nlohmann::ordered_json> && keys_.back().size() > kMostOrderedKeys)
       throw FormatError(
@@ -118,7 +119,7 @@ class CheckedBuilder {
     const std::string text = error.what();
     const std::size_t colon = text.find(": ");
     const std::string complaint = colon == std::string::npos ? text : text.substr(colon + 2);
-    throw FormatError(fmt::format("{}: not valid JSON at byte {}: {}", source_, position, shortened(complaint, 200)));
+    throw FormatError(fmt::format("{}: not valid JSON at byte {}: {}", source_, position, ellipsize(complaint, 200)));
   }
 
  private:

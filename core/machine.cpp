@@ -1,12 +1,12 @@
 #include "core/machine.h"
 
-#include <malloc.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 #include <cstdlib>
 #include <fstream>
+#include <malloc.h>
+#include <sched.h>
 #include <sstream>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace nkat {
 namespace {
@@ -37,7 +37,7 @@ ProcessMemory process_memory() {
 
 std::uint64_t machine_memory_bytes() { return kilobytes_after("/proc/meminfo", "MemTotal:"); }
 std::uint64_t available_memory_bytes() { return kilobytes_after("/proc/meminfo", "MemAvailable:"); }
-void return_freed_memory() { ::malloc_trim(0); }
+void trim_heap() { ::malloc_trim(0); }
 
 std::string processor_name() {
   const std::string name = cpuinfo_line("model name");
@@ -52,12 +52,21 @@ bool processor_has_bf16() {
   return false;
 }
 
+std::optional<std::string> nvidia_driver_version(const std::string& file) {
+  std::ifstream lines(file);
+  for (std::string word; lines >> word;) {
+    const std::size_t dot = word.find('.');
+    if (dot != 0 && dot != std::string::npos && word.find_first_not_of("0123456789.") == std::string::npos) return word;
+  }
+  return std::nullopt;
+}
+
 int usable_processors() {
   cpu_set_t set;
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-void let_idle_threads_sleep(const char* const* argv) {
+void reexec_with_passive_omp_wait(const char* const* argv) {
   constexpr const char* kPolicy = "OMP_WAIT_POLICY";
   if (std::getenv(kPolicy) != nullptr) return;
   ::setenv(kPolicy, "passive", /*overwrite=*/1);

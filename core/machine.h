@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace nkat {
@@ -15,15 +16,17 @@ ProcessMemory process_memory();
 std::uint64_t machine_memory_bytes();
 std::uint64_t available_memory_bytes();  // MemAvailable
 // Gives freed heap blocks back to the system (malloc_trim), so that RSS shows what is in use.
-void return_freed_memory();
+void trim_heap();
 
 std::string processor_name();
 bool processor_has_bf16();  // AVX512-BF16 or AMX-BF16: BF16 products run natively
-int usable_processors();    // that this process may run on
+// Version of the loaded NVIDIA kernel driver ("580.65.06"); nothing where there is none.
+std::optional<std::string> nvidia_driver_version(const std::string& file = "/proc/driver/nvidia/version");
+int usable_processors();  // that this process may run on
 
 // OpenMP's threads spin while they wait, which makes a shared machine many times slower. How they wait is read when the
 // process starts, so this starts the program again with OMP_WAIT_POLICY=passive; it returns where the variable is set.
-void let_idle_threads_sleep(const char* const* argv);
+void reexec_with_passive_omp_wait(const char* const* argv);
 
 bool stderr_is_terminal();
 int terminal_columns();  // of stderr; 80 if unknown

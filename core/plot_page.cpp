@@ -1,9 +1,9 @@
 #include "core/plot_page.h"
 
-#include <gnuplot-iostream.h>
-
 #include <cmath>
 #include <fstream>
+
+#include <gnuplot-iostream.h>
 
 #include "core/cli/log.h"
 #include "core/shell_quote.h"

@@ -1,4 +1,4 @@
-// A page of plots, drawn by gnuplot into a PNG. Colours are those of Okabe and Ito, which colour-blind readers can tell
+// A page of plots, drawn by gnuplot into a PNG. Colors are those of Okabe and Ito, which color-blind readers can tell
 // apart; axes and grid look the same on every page.
 //
 //   PlotPage page(1200, 800);
@@ -15,7 +15,7 @@
 
 namespace nkat {
 
-// Colours as gnuplot takes them, quotes included.
+// Colors as gnuplot takes them, quotes included.
 inline constexpr std::string_view kBlue = "'#0072B2'";
 inline constexpr std::string_view kOrange = "'#D55E00'";
 inline constexpr std::string_view kGreen = "'#009E73'";

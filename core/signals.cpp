@@ -1,8 +1,8 @@
 #include "core/signals.h"
 
+#include <csignal>
 #include <poll.h>
 #include <unistd.h>
-#include <csignal>
 
 #include "core/error.h"
 

@@ -49,7 +49,7 @@ std::size_t complete_utf8_prefix(std::string_view text) {
   return text.size();
 }
 
-std::string shortened(std::string_view text, std::size_t longest) {
+std::string ellipsize(std::string_view text, std::size_t longest) {
   if (text.size() <= longest) return std::string(text);
   const std::string_view head = text.substr(0, longest);
   return std::string(head.substr(0, complete_utf8_prefix(head))) + " ...";

@@ -26,7 +26,7 @@ std::size_t find_invalid_utf8(std::string_view text);
 std::size_t complete_utf8_prefix(std::string_view text);
 
 // A text of others' as a message quotes it: cut to about 100 bytes at a whole character, " ..." in place of the rest.
-std::string shortened(std::string_view text, std::size_t longest = 100);
+std::string ellipsize(std::string_view text, std::size_t longest = 100);
 
 // Unicode property White_Space (PropList.txt of Unicode 15): 25 code points, U+200B is none of them.
 bool is_unicode_white_space(char32_t code_point);

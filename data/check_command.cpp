@@ -1,14 +1,15 @@
 // `nkat data check`: what data files hold and what training would make of them.
-#include <fmt/format.h>
 #include <iostream>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/log.h"
 #include "core/signals.h"
-#include "data/datasets/data_check.h"
 #include "data/data_command.h"
+#include "data/datasets/data_check.h"
 #include "data/datasets/dataset_options.h"
 
 namespace nkat::data {

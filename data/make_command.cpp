@@ -1,11 +1,10 @@
-#include "data/data_command.h"
+#include <iostream>
 
 #include <fmt/format.h>
 
-#include <iostream>
-
-#include "core/files/file.h"
 #include "core/cli/log.h"
+#include "core/files/file.h"
+#include "data/data_command.h"
 #include "data/synthetic/generator.h"
 
 namespace nkat::data {
@@ -28,8 +27,8 @@ std::vector<GeneratedTask> tasks_of(const std::string& name) {
   return {GeneratedTask::kDecision, GeneratedTask::kMath};
 }
 
-RecordSetOptions set_options(const DataMakeConfig& config) {
-  RecordSetOptions options;
+GeneratorOptions set_options(const DataMakeConfig& config) {
+  GeneratorOptions options;
   options.tasks = tasks_of(config.task);
   options.languages = {Language::kEnglish, Language::kJapanese};
   if (config.language == "en") options.languages = {Language::kEnglish};
@@ -49,7 +48,7 @@ ExitCode make(const DataMakeConfig& config) {
     std::cout << lines;
     return ExitCode::kDone;
   }
-  write_file_durably(config.output, lines);
+  write_file_atomically(config.output, lines);
   log::info(fmt::format("{}: {} records, {} bytes", config.output, config.count, lines.size()));
   return ExitCode::kDone;
 }

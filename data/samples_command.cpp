@@ -2,6 +2,7 @@
 // programs.
 #include <algorithm>
 #include <iostream>
+
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"

@@ -1,6 +1,7 @@
 // `nkat data tokenize`: text to ids, as training and generation see it.
 #include <iostream>
 #include <iterator>
+
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -62,7 +63,7 @@ Command make_data_tokenize_command() {
                        {.help = "model folder with tokenizer.model", .value = "DIR", .required = true});
   command.options->add("text", config->text, {.help = "the text; without it stdin is read", .value = "TEXT"});
   command.options->add("special-tokens", config->special_tokens,
-                       {.help = "are added tokens such as <|end|> recognised (control) or plain text (text)",
+                       {.help = "are added tokens such as <|end|> recognized (control) or plain text (text)",
                         .choices = {"text", "control"}});
   command.options->add("lines", config->lines,
                        {.help = "each line of stdin is a JSON text of its own (\"...\"); one list a line comes out"});

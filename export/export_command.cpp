@@ -1,27 +1,27 @@
 #include "export/export_command.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
 #include <iostream>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/files/atomic_file.h"
-#include "core/error.h"
 #include "core/cli/log.h"
+#include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/signals.h"
 #include "data/text/chat_template.h"
 #include "data/text/chat_template_source.h"
 #include "data/text/tokenizer.h"
-#include "export/output/sidecar_files.h"
 #include "export/export_report.h"
-#include "export/merge/export_source.h"
 #include "export/gguf/gguf_export.h"
-#include "export/hf/hf_export.h"
 #include "export/gguf/modelfile.h"
+#include "export/hf/hf_export.h"
+#include "export/merge/export_source.h"
 #include "export/output/overwrite_guard.h"
+#include "export/output/sidecar_files.h"
 #include "export/patch/patch_command.h"
 #include "export/verify/self_test_options.h"
 #include "models/weights/weights.h"
@@ -39,7 +39,7 @@ std::string checked_name(const ExportOptions& options, const Vocabulary& vocabul
       strips ? "with" : "without", options.name, strips ? "does" : "doesn't"));
 }
 
-gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSource& source, Mix mix,
+gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSource& source, QuantizationRecipe mix,
                                  std::uint32_t context_length) {
   const Vocabulary vocabulary = read_vocabulary(options.model_path, source.config);
   if (!vocabulary.stripped_otherwise.empty()) {
@@ -66,7 +66,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   require_expressible(source.config, options.model_path);
   const data::Tokenizer tokenizer(options.model_path);  // refuses another kind by name
   const auto chat_template = data::ChatTemplate::from_model_folder(options.model_path);
-  const Mix mix = *parse_mix(report.quantization);
+  const QuantizationRecipe mix = *parse_recipe(report.quantization);
   report.context_length =
       options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
   gguf::GgufMetadata metadata = make_metadata(options, source, mix, static_cast<std::uint32_t>(report.context_length));
@@ -75,7 +75,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   if (!options.importance.files.empty()) require_room(options.output, metadata, plan);
   const Importance importance = importance_of(options, source, report);
   add_importance(importance, metadata);
-  report.fall_backs = fall_backs(plan);
+  report.fallbacks = fallbacks(plan);
   for (const PlannedTensor& one : plan) ++report.tensors[gguf::traits(one.stored).name];
   SelfTestOptions test = self_test_options(options, source.config, stored_types(plan));
   if (importance.tokens() > 0)
@@ -88,8 +88,8 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   report.in_place = true;
   report.bytes = fs::file_size(options.output);
   report.modelfile = modelfile_path(options.output).string();
-  write_file_durably(report.modelfile, marked(modelfile(fs::path(options.output).filename().string(),
-                                                        chat_template.name(), report.served_context)));
+  write_file_atomically(report.modelfile, marked(modelfile(fs::path(options.output).filename().string(),
+                                                           chat_template.name(), report.served_context)));
 }
 
 void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,
@@ -97,7 +97,7 @@ void export_folder(const ExportOptions& options, const ExportSource& source, con
   const gguf::GgmlType type = *gguf::parse_ggml_type(report.quantization);
   const SelfTestOptions test = self_test_options(options, source.config, {type});
   create_folders(folder_of(options.output));
-  DurableFolder folder(options.output);
+  AtomicFolder folder(options.output);
   write_merged_folder(folder,
                       {.model_folder = options.model_path,
                        .type = type,
@@ -121,7 +121,7 @@ void export_folder(const ExportOptions& options, const ExportSource& source, con
 // The report beside a file that is in place already.
 void keep_report(const std::string& path, const nlohmann::ordered_json& report, const std::string& output) {
   try {
-    write_file_durably(path, json_text(report));
+    write_file_atomically(path, json_text(report));
   } catch (const DeviceError& error) {
     throw DeviceError(fmt::format("{}; {} itself is in place, its report is not", error.what(), output));
   }
@@ -143,7 +143,7 @@ ExitCode run_and_report(const Report& report, bool as_json, const Work& work) {
     throw;
   }
   print();
-  require_survival(common(report));
+  require_retention(common(report));
   return ExitCode::kDone;
 }
 

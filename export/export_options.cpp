@@ -1,14 +1,14 @@
 #include "export/export_options.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cctype>
 
+#include <fmt/format.h>
+
 #include "core/error.h"
 #include "core/utf8.h"
-#include "export/gguf/quantization_recipe.h"
 #include "data/quantize/ggml_type.h"
+#include "export/gguf/quantization_recipe.h"
 #include "export/verify/adapter_retention.h"
 
 namespace nkat::exporting {
@@ -17,7 +17,7 @@ namespace {
 void add_self_test_complaints(const ExportOptions& config, const OptionList& options,
                               std::vector<std::string>& complaints) {
   try {
-    SurvivalLimits(config.minimum_survived, config.maximum_noise);
+    RetentionLimits(config.minimum_survived, config.maximum_noise);
   } catch (const ConfigError& error) {
     complaints.emplace_back(error.what());
   }
@@ -80,7 +80,7 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
     if (folder && options.given(name)) complaints.push_back(fmt::format("--{} belongs to --format gguf", name));
   }
   if (!folder && options.given("max-shard-mib")) complaints.push_back("--max-shard-mib belongs to --format hf");
-  if (!config.importance.files.empty() && (folder || !uses_importance(*parse_mix(quantization)))) {
+  if (!config.importance.files.empty() && (folder || !uses_importance(*parse_recipe(quantization)))) {
     complaints.push_back(
         fmt::format("--importance: {} rounds each weight alone; it needs --quantization q4_0, q4_k_s, q4_k_m, q5_k_s, "
                     "q5_k_m or q6_k, in a GGUF file",
@@ -100,7 +100,7 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
 void declare_patch(OptionList& options, ExportOptions& config) {
   options.add(
       "patch", config.patch,
-      {.help = "a quantised phi3 GGUF file of the adapter's base, made by anybody: only the ffn_down tensors that "
+      {.help = "a quantized phi3 GGUF file of the adapter's base, made by anybody: only the ffn_down tensors that "
                "the adapter changes are replaced, all else is copied bit for bit. Paired by its norms, which must "
                "be those of --model-path, or of the base that the adapter names",
        .value = "BASE.gguf"});
@@ -159,7 +159,7 @@ void declare_options(OptionList& options, ExportOptions& config) {
               {.help = "the GGUF file, or with --format hf the folder, to write", .value = "PATH", .required = true});
   declare_patch(options, config);
   options.add("format", config.format, {.help = "what to write", .choices = {"gguf", "hf"}});
-  std::vector<std::string> quantizations = mix_names();
+  std::vector<std::string> quantizations = recipe_names();
   quantizations.insert(quantizations.begin(), "auto");
   options.add("quantization", config.quantization,
               {.help = "how weights are stored; auto: q8_0, with --format hf f32", .choices = quantizations});

@@ -23,7 +23,7 @@ struct ExportOptions {
   std::string name;           // "": from the folder
   ImportanceData importance;  // without files: none
   std::string self_test = "full";
-  std::vector<std::string> minimum_survived;  // TYPE=NUMBER (survival.h)
+  std::vector<std::string> minimum_survived;  // TYPE=NUMBER (export/verify/adapter_retention.h)
   std::vector<std::string> maximum_noise;
   double maximum_kl = 0;  // nats a token; 0: by quantization
   bool allow_base_mismatch = false;

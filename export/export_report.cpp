@@ -1,15 +1,15 @@
 #include "export/export_report.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "core/cli/progress.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/progress.h"
 #include "core/shell_quote.h"
 #include "core/version.h"
 
@@ -18,15 +18,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::vector<std::int64_t> layers_of(const ExportReport& report, Fate fate) {
+std::vector<std::int64_t> layers_of(const ExportReport& report, RetentionStatus fate) {
   std::vector<std::int64_t> layers;
-  for (const TensorSurvival& one : report.found.survival) {
+  for (const TensorRetention& one : report.found.survival) {
     if (one.fate() == fate) layers.push_back(one.layer);
   }
   return layers;
 }
 
-Json survival_json(const TensorSurvival& one) {
+Json survival_json(const TensorRetention& one) {
   return {{"layer", one.layer},
           {"type", one.type},
           {"change", one.change},
@@ -54,7 +54,7 @@ Json adapter_json(const Provenance& provenance) {
   return json;
 }
 
-Json logits_json(const std::optional<LogitsCheck>& check) {
+Json logits_json(const std::optional<LogitComparison>& check) {
   if (!check) return nullptr;
   return {{"prompts", check->prompts},
           {"tokens", check->tokens},
@@ -66,7 +66,7 @@ Json logits_json(const std::optional<LogitsCheck>& check) {
           {"maximum_kl", check->maximum_kl}};
 }
 
-std::string logits_lines(const LogitsCheck& check) {
+std::string logits_lines(const LogitComparison& check) {
   std::string text = fmt::format(
       "\nlogits on {} tokens of {} prompts, KL from backbone + adapter in nats a token\n  {:<22} {:.2e}, at most "
       "{:.2e}; the same most likely token in {:.1f} %\n",
@@ -79,28 +79,29 @@ std::string logits_lines(const LogitsCheck& check) {
 }
 
 // "q4_K" or "q4_K, q6_K": the types in which layers are lost.
-std::string lost_types(const std::vector<TensorSurvival>& lost) {
+std::string lost_types(const std::vector<TensorRetention>& lost) {
   std::set<std::string> types;
-  for (const TensorSurvival& one : lost) types.insert(one.type);
+  for (const TensorRetention& one : lost) types.insert(one.type);
   return fmt::format("{}", fmt::join(types, ", "));
 }
 
-std::vector<TensorSurvival> lost_tensors(const ExportReport& report) {
-  std::vector<TensorSurvival> lost;
+std::vector<TensorRetention> lost_tensors(const ExportReport& report) {
+  std::vector<TensorRetention> lost;
   std::ranges::copy_if(report.found.survival, std::back_inserter(lost),
-                       [](const TensorSurvival& one) { return one.fate() == Fate::kLost; });
+                       [](const TensorRetention& one) { return one.fate() == RetentionStatus::kLost; });
   return lost;
 }
 
 std::string survival_table(const ExportReport& report) {
   std::string text = "\nwhat survived of the adapter's change to ffn_down (1: all; noise in units of the change)\n";
   text += fmt::format("{:>5}  {:<5} {:>9} {:>9} {:>9}  {}\n", "layer", "type", "change", "survived", "noise", "");
-  for (const TensorSurvival& one : report.found.survival) {
-    if (one.fate() == Fate::kUnchanged) continue;
+  for (const TensorRetention& one : report.found.survival) {
+    if (one.fate() == RetentionStatus::kUnchanged) continue;
     text += fmt::format("{:>5}  {:<5} {:>9.2e} {:>9.4f} {:>9.3g}  {}\n", one.layer, one.type, one.change, one.survived,
                         one.noise, fate_name(one.fate()));
   }
-  const std::vector<std::int64_t> lost = layers_of(report, Fate::kLost), weak = layers_of(report, Fate::kWeak);
+  const std::vector<std::int64_t> lost = layers_of(report, RetentionStatus::kLost),
+                                  weak = layers_of(report, RetentionStatus::kWeak);
   if (!lost.empty()) {
     text += fmt::format(
         "LOST in layers {}, stored as {}: less than the least share is left, or the rounding noise is above the "
@@ -109,7 +110,7 @@ std::string survival_table(const ExportReport& report) {
   }
   if (!weak.empty())
     text += fmt::format("weak in layers {}: noise above the change, or a tenth off\n", fmt::join(weak, ", "));
-  if (!layers_of(report, Fate::kNotJudged).empty()) {
+  if (!layers_of(report, RetentionStatus::kNotJudged).empty()) {
     text +=
         "NOT JUDGED: these figures are relative to the file's own weights, whose rounding is not in them; with "
         "--model-path they are measured from the base's weights\n";
@@ -137,7 +138,7 @@ std::string serving_lines(const ExportReport& report) {
 
 Json report_json(const ExportReport& report) {
   Json survival = Json::array();
-  for (const TensorSurvival& one : report.found.survival) survival.push_back(survival_json(one));
+  for (const TensorRetention& one : report.found.survival) survival.push_back(survival_json(one));
   return {{"nkat", kVersion},
           {"output", report.output},
           {"in_place", report.in_place},
@@ -150,14 +151,14 @@ Json report_json(const ExportReport& report) {
           {"context_length", report.context_length > 0 ? Json(report.context_length) : Json(nullptr)},
           {"served_context", report.served_context > 0 ? Json(report.served_context) : Json(nullptr)},
           {"tensors", report.tensors},
-          {"fall_backs", report.fall_backs},
+          {"fallbacks", report.fallbacks},
           {"importance", importance_json(report)},
           {"base_sha256", report.provenance.base_sha256},
           {"adapter", adapter_json(report.provenance)},
           {"self_test", report.self_test},
           {"logits", logits_json(report.found.logits)},
           {"ffn_down", survival},
-          {"lost_layers", layers_of(report, Fate::kLost)},
+          {"lost_layers", layers_of(report, RetentionStatus::kLost)},
           {"seconds", report.seconds}};
 }
 
@@ -171,7 +172,7 @@ std::string report_text(const ExportReport& report) {
   if (!report.in_place) text = fmt::format("{}: NOT PUT IN PLACE, a check failed\n", report.output);
   if (!report.report_file.empty()) text += fmt::format("report: {}\n", report.report_file);
   if (!report.modelfile.empty()) text += fmt::format("for Ollama: {}\n", report.modelfile);
-  for (const std::string& line : report.fall_backs) text += "falls back: " + line + "\n";
+  for (const std::string& line : report.fallbacks) text += "falls back: " + line + "\n";
   if (!report.importance_files.empty())
     text += fmt::format("columns weighed by their second moments over {} tokens\n", report.importance_tokens);
   if (!report.found.survival.empty() && report.provenance.has_adapter()) text += survival_table(report);
@@ -186,15 +187,15 @@ void test_written(const ExportOptions& options, ExportReport& report, const std:
   require_predictions(report.found, options.output);
 }
 
-void require_survival(const ExportReport& report) {
-  const std::vector<TensorSurvival> lost = lost_tensors(report);
+void require_retention(const ExportReport& report) {
+  const std::vector<TensorRetention> lost = lost_tensors(report);
   if (lost.empty()) return;
   throw CheckError(fmt::format(
       "{}: the adapter's change is lost in layers {}: stored as {} it is beyond the limits; the {} was written as "
       "asked and is in "
       "place, but what is left there is the base and rounding noise. Their gates are nearly shut, or the type is too "
       "coarse for them: take a finer one with {}, or accept it with {}",
-      report.output, fmt::join(layers_of(report, Fate::kLost), ", "), lost_types(lost),
+      report.output, fmt::join(layers_of(report, RetentionStatus::kLost), ", "), lost_types(lost),
       report.format == "hf" ? "folder" : "file", report.format == "gguf-patch" ? "--patch-type" : "--quantization",
       accepting_options(lost)));
 }

@@ -4,9 +4,10 @@
 
 #include <functional>
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "export/export_options.h"
 #include "export/gguf/phi3_metadata.h"
@@ -26,7 +27,7 @@ struct ExportReport {
   std::int64_t context_length = 0;     // of a GGUF file; 0: a folder
   std::int64_t served_context = 0;     // how much of it to serve (modelfile.h)
   std::map<std::string, int> tensors;  // by stored type
-  std::vector<std::string> fall_backs;
+  std::vector<std::string> fallbacks;
   Provenance provenance;
   std::vector<std::string> importance_files;  // empty: nothing was weighed
   std::int64_t importance_tokens = 0;
@@ -46,6 +47,6 @@ std::string json_text(const nlohmann::ordered_json& json);
 void test_written(const ExportOptions& options, ExportReport& report, const std::function<SelfTest()>& test);
 
 // CheckError if the adapter's change was lost in a layer. The file is in place all the same, and the message says so.
-void require_survival(const ExportReport& report);
+void require_retention(const ExportReport& report);
 
 }  // namespace nkat::exporting

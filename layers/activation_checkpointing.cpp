@@ -4,15 +4,16 @@
 
 namespace nkat::layers {
 
-LayerTape::LayerTape(std::int64_t num_layers, std::int64_t first_trained, std::int64_t recomputed, LayerFunction layer)
+CheckpointedLayers::CheckpointedLayers(std::int64_t num_layers, std::int64_t first_trained, std::int64_t recomputed,
+                                       LayerFunction layer)
     : num_layers_(num_layers), first_trained_(first_trained), recomputed_(recomputed), layer_(std::move(layer)) {}
 
-bool LayerTape::is_recomputed(std::int64_t index) const {
+bool CheckpointedLayers::is_recomputed(std::int64_t index) const {
   const std::int64_t place = index - first_trained_;
   return recomputed_ >= num_layers_ - first_trained_ || (place >= 1 && place <= recomputed_);
 }
 
-at::Tensor LayerTape::forward(at::Tensor x) {
+at::Tensor CheckpointedLayers::forward(at::Tensor x) {
   kept_.clear();
   for (std::int64_t index = 0; index < num_layers_; ++index) {
     if (index < first_trained_) {
@@ -36,7 +37,7 @@ at::Tensor LayerTape::forward(at::Tensor x) {
   return x;
 }
 
-void LayerTape::backward(at::Tensor gradient) {
+void CheckpointedLayers::backward(at::Tensor gradient) {
   NKAT_INVARIANT(!kept_.empty());
   while (!kept_.empty()) {
     Kept segment = std::move(kept_.back());

@@ -3,20 +3,21 @@
 // was used. Recomputing runs the same operations on the same input: on a CPU the gradients are equal bit for bit.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <functional>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 
 // Output (T, H) of layer `index` for input x (T, H); records autograd when gradients are enabled.
 using LayerFunction = std::function<at::Tensor(std::int64_t index, const at::Tensor& x)>;
 
-class LayerTape {
+class CheckpointedLayers {
  public:
   // Layers below `first_trained` run without autograd. Of the others `recomputed` keep only their input: from the
   // second lowest up, the lowest last, since it keeps little anyway.
-  LayerTape(std::int64_t num_layers, std::int64_t first_trained, std::int64_t recomputed, LayerFunction layer);
+  CheckpointedLayers(std::int64_t num_layers, std::int64_t first_trained, std::int64_t recomputed, LayerFunction layer);
 
   // x (T, H) of the embedding to (T, H) of the last layer, detached.
   at::Tensor forward(at::Tensor x);

@@ -1,13 +1,13 @@
 #include "layers/attention.h"
 
-#include <ATen/ops/scaled_dot_product_attention.h>
-
 #include <algorithm>
 #include <numeric>
 
+#include <ATen/ops/scaled_dot_product_attention.h>
+
 #include "core/error.h"
-#include "layers/cpu/attention.h"
 #include "layers/check.h"
+#include "layers/cpu/attention.h"
 #include "layers/saved_heads.h"
 
 namespace nkat::layers {
@@ -69,7 +69,7 @@ at::Tensor sliding_window_mask(std::int64_t length, std::optional<std::int64_t> 
   return causal_mask(length, length, window, device);
 }
 
-void prepare_attention(SequenceLayout& layout, std::optional<std::int64_t> window, const HeadShape& heads,
+void prepare_attention(PackedSequences& layout, std::optional<std::int64_t> window, const HeadShape& heads,
                        const at::TensorOptions& activations) {
   layout.masks.clear();
   layout.flash = {};
@@ -81,7 +81,7 @@ void prepare_attention(SequenceLayout& layout, std::optional<std::int64_t> windo
     layout.masks.push_back(sliding_window_mask(length, window, activations.device()));
 }
 
-at::Tensor causal_attention(const at::Tensor& qkv, const SequenceLayout& layout, const HeadShape& heads) {
+at::Tensor causal_attention(const at::Tensor& qkv, const PackedSequences& layout, const HeadShape& heads) {
   const std::int64_t d = heads.head_dim;
   const std::vector<std::int64_t> widths = {heads.num_heads * d, heads.num_key_value_heads * d,
                                             heads.num_key_value_heads * d};

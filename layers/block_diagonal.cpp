@@ -3,28 +3,28 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "layers/cpu/block_diagonal.h"
 #include "layers/check.h"
+#include "layers/cpu/block_diagonal.h"
 #include "layers/kernels/block_diagonal.h"
 
 namespace nkat::layers {
 namespace {
 
-using kernels::BlockRotationGradient;
+using kernels::BlockDiagonalGradient;
 
 at::Tensor forward_pass(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
-  if (h.is_cuda()) return kernels::add_block_rotated(residual, h, blocks);
+  if (h.is_cuda()) return kernels::add_block_diagonal(residual, h, blocks);
   const at::Tensor out = at::empty_like(h);
-  cpu::add_block_rotated(residual, h, blocks, out);
+  cpu::add_block_diagonal(residual, h, blocks, out);
   return out;
 }
 
-BlockRotationGradient backward_pass(const at::Tensor& gradient, const at::Tensor& h, const at::Tensor& blocks,
+BlockDiagonalGradient backward_pass(const at::Tensor& gradient, const at::Tensor& h, const at::Tensor& blocks,
                                     std::array<bool, 2> needs) {
-  if (gradient.is_cuda()) return kernels::block_rotation_backward(gradient, h, blocks, needs);
-  BlockRotationGradient out{.h = needs[0] ? at::empty_like(gradient) : at::Tensor(),
+  if (gradient.is_cuda()) return kernels::block_diagonal_backward(gradient, h, blocks, needs);
+  BlockDiagonalGradient out{.h = needs[0] ? at::empty_like(gradient) : at::Tensor(),
                             .blocks = needs[1] ? at::empty_like(blocks) : at::Tensor()};
-  cpu::block_rotation_backward(
+  cpu::block_diagonal_backward(
       {.gradient = gradient, .h = h, .blocks = blocks, .h_gradient = out.h, .blocks_gradient = out.blocks});
   return out;
 }
@@ -43,16 +43,16 @@ class AddBlockRotated : public torch::autograd::Function<AddBlockRotated> {
     const torch::autograd::variable_list saved = context->get_saved_variables();
     const at::Tensor dy = gradients[0].contiguous();  // (T, H)
     const std::array<bool, 2> needs = {context->needs_input_grad(1), context->needs_input_grad(2)};
-    const BlockRotationGradient out =
-        needs[0] || needs[1] ? backward_pass(dy, saved[0], saved[1], needs) : BlockRotationGradient();
+    const BlockDiagonalGradient out =
+        needs[0] || needs[1] ? backward_pass(dy, saved[0], saved[1], needs) : BlockDiagonalGradient();
     return {dy, out.h, out.blocks};
   }
 };
 
 }  // namespace
 
-at::Tensor add_block_rotated(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
-  constexpr std::string_view kWho = "add_block_rotated";
+at::Tensor add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
+  constexpr std::string_view kWho = "add_block_diagonal";
   check_shape(kWho, "blocks", blocks, {{"N"}, {"8", 8}, {"8", 8}});
   check_shape(kWho, "h", h, {{"T"}, {"H", 8 * blocks.size(0)}});
   check_shape(kWho, "residual", residual, {{"T", h.size(0)}, {"H", h.size(1)}});

@@ -14,6 +14,6 @@ namespace nkat::layers {
 
 // residual, h (T, H) float32 | bfloat16 | float64, of one dtype; blocks M (N, 8, 8) float32, or float64 for float64 x
 // -> (T, H), dtype of h.
-at::Tensor add_block_rotated(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks);
+at::Tensor add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks);
 
 }  // namespace nkat::layers

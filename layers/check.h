@@ -1,10 +1,11 @@
 // The named-shape checks that open every layer function: who, the expected tuple, the sizes found.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <initializer_list>
 #include <string>
 #include <string_view>
+
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 

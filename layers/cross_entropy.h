@@ -9,19 +9,19 @@
 
 namespace nkat::layers {
 
-struct TokenLoss {
+struct CrossEntropy {
   at::Tensor losses;    // (R) nats of each row, float32 (float64 for float64)
   at::Tensor gradient;  // (R, H) dtype of x: d(scale Σ losses)/dx; undefined if not asked for
 };
 
-struct TokenLossOptions {
+struct CrossEntropyOptions {
   double scale = 1.0;
   bool want_gradient = false;
   std::int64_t chunk_rows = 256;
 };
 
 // x (R, H), targets (R) int64 in [0, V), head_weight (V, H). No autograd is recorded.
-TokenLoss token_loss(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight,
-                     const TokenLossOptions& options);
+CrossEntropy cross_entropy(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight,
+                           const CrossEntropyOptions& options);
 
 }  // namespace nkat::layers

@@ -1,11 +1,11 @@
 #include "layers/flash_attention.h"
 
+#include <algorithm>
+#include <array>
+
 #include <ATen/ops/_flash_attention_backward.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/cat.h>
-
-#include <algorithm>
-#include <array>
 
 #include "layers/saved_heads.h"
 
@@ -27,14 +27,14 @@ std::array<at::Tensor, 3> heads_of(const at::Tensor& qkv, const HeadShape& heads
 }
 
 // The kernel counts the keys to the left of a query's own; no window: all of them.
-std::optional<std::int64_t> keys_to_the_left(const FlashSamples& samples) {
+std::optional<std::int64_t> keys_to_the_left(const FlashSequences& samples) {
   if (!samples.window || *samples.window >= samples.longest) return std::nullopt;
   return *samples.window - 1;
 }
 
 class FlashAttention : public torch::autograd::Function<FlashAttention> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& qkv, const FlashSamples& samples,
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& qkv, const FlashSequences& samples,
                             const HeadShape& heads) {
     const auto [q, k, v] = heads_of(qkv, heads);
     const auto left = keys_to_the_left(samples);
@@ -70,8 +70,8 @@ bool has_flash_attention(const at::TensorOptions& activations, const HeadShape& 
          heads.head_dim <= kLargestHead && !lengths.empty() && *std::ranges::max_element(lengths) > 1;
 }
 
-FlashSamples flash_samples(const std::vector<std::int64_t>& lengths, std::optional<std::int64_t> window,
-                           at::Device device) {
+FlashSequences flash_samples(const std::vector<std::int64_t>& lengths, std::optional<std::int64_t> window,
+                             at::Device device) {
   std::vector<int> starts = {0};
   for (const std::int64_t length : lengths) starts.push_back(starts.back() + static_cast<int>(length));
   return {.starts = at::tensor(starts, at::kInt).to(device),
@@ -79,7 +79,7 @@ FlashSamples flash_samples(const std::vector<std::int64_t>& lengths, std::option
           .window = window};
 }
 
-at::Tensor flash_attention(const at::Tensor& qkv, const FlashSamples& samples, const HeadShape& heads) {
+at::Tensor flash_attention(const at::Tensor& qkv, const FlashSequences& samples, const HeadShape& heads) {
   return FlashAttention::apply(qkv, samples, heads).flatten(1);
 }
 

@@ -5,18 +5,18 @@
 // process asked for deterministic algorithms (at::Context::setDeterministicAlgorithms).
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <optional>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "layers/rope.h"
 
 namespace nkat::layers {
 
 // All samples of a packed batch, as the kernel wants them.
-struct FlashSamples {
+struct FlashSequences {
   at::Tensor starts = {};                   // (S + 1) int32 on the device: where each sample begins, and T
   std::int64_t longest = 0;                 // tokens of the longest sample
   std::optional<std::int64_t> window = {};  // query i sees keys j with i - window < j <= i
@@ -28,10 +28,10 @@ bool has_flash_attention(const at::TensorOptions& activations, const HeadShape& 
                          const std::vector<std::int64_t>& lengths);
 
 // Copies the starts to the device: once a batch, not once a layer.
-FlashSamples flash_samples(const std::vector<std::int64_t>& lengths, std::optional<std::int64_t> window,
-                           at::Device device);
+FlashSequences flash_samples(const std::vector<std::int64_t>& lengths, std::optional<std::int64_t> window,
+                             at::Device device);
 
 // qkv (T, (heads + 2 kv heads) head_dim), rotated and contiguous -> (T, heads head_dim)
-at::Tensor flash_attention(const at::Tensor& qkv, const FlashSamples& samples, const HeadShape& heads);
+at::Tensor flash_attention(const at::Tensor& qkv, const FlashSequences& samples, const HeadShape& heads);
 
 }  // namespace nkat::layers

@@ -11,11 +11,11 @@ namespace nkat::layers {
 // sigma(alpha), in (0, 1).
 double gate(double alpha);
 
-// sigma'(alpha) = g (1 - g), as a function of g: dL/dalpha = gate_slope(g) * dL/dg.
-double gate_slope(double gate);
+// sigma'(alpha) = g (1 - g), as a function of g: dL/dalpha = sigmoid_derivative(g) * dL/dg.
+double sigmoid_derivative(double gate);
 
 // rotation (N, 8, 8) float32 | float64 -> M = I + g R (N, 8, 8), same dtype and device.
-at::Tensor gated_blocks(double gate, const at::Tensor& rotation);
+at::Tensor adapter_matrix(double gate, const at::Tensor& rotation);
 
 struct GateGradient {
   at::Tensor rotation;  // (N, 8, 8) dL/dR = g dM, dtype of the rotation
@@ -23,6 +23,6 @@ struct GateGradient {
 };
 
 // rotation, blocks_gradient = dL/dM: both (N, 8, 8), the same dtype and device.
-GateGradient gated_blocks_backward(double gate, const at::Tensor& rotation, const at::Tensor& blocks_gradient);
+GateGradient adapter_matrix_backward(double gate, const at::Tensor& rotation, const at::Tensor& blocks_gradient);
 
 }  // namespace nkat::layers

@@ -12,11 +12,11 @@ at::Tensor log_probabilities(const at::Tensor& rows, const at::Tensor& head_weig
 
 }  // namespace
 
-at::Tensor token_divergence(const at::Tensor& x, const at::Tensor& y, const at::Tensor& head_weight,
-                            std::int64_t chunk_rows) {
-  check_shape("token_divergence", "x", x, {{"R"}, {"H"}});
-  check_same_shape("token_divergence", "y", y, x);
-  check_shape("token_divergence", "head_weight", head_weight, {{"V"}, {"H", x.size(1)}});
+at::Tensor kl_divergence(const at::Tensor& x, const at::Tensor& y, const at::Tensor& head_weight,
+                         std::int64_t chunk_rows) {
+  check_shape("kl_divergence", "x", x, {{"R"}, {"H"}});
+  check_same_shape("kl_divergence", "y", y, x);
+  check_shape("kl_divergence", "head_weight", head_weight, {{"V"}, {"H", x.size(1)}});
   const at::NoGradGuard no_grad;
   at::Tensor divergence = at::empty({x.size(0)}, x.options().dtype(at::kDouble));
   for (std::int64_t begin = 0; begin < x.size(0); begin += chunk_rows) {

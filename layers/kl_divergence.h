@@ -11,10 +11,10 @@
 
 namespace nkat::layers {
 
-inline constexpr std::int64_t kDivergenceRows = 64;
+inline constexpr std::int64_t kKlDivergenceRows = 64;
 
 // x, y (R, H) of one dtype, head_weight (V, H) -> (R) float64, never negative but by rounding. No autograd is recorded.
-at::Tensor token_divergence(const at::Tensor& x, const at::Tensor& y, const at::Tensor& head_weight,
-                            std::int64_t chunk_rows = kDivergenceRows);
+at::Tensor kl_divergence(const at::Tensor& x, const at::Tensor& y, const at::Tensor& head_weight,
+                         std::int64_t chunk_rows = kKlDivergenceRows);
 
 }  // namespace nkat::layers

@@ -10,15 +10,14 @@
 namespace nkat::layers {
 namespace {
 
-using cpu::WidenedProduct;
+using cpu::Bf16Gemm;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr std::int64_t kFewestRows = 16;  // below, reading W is what takes the time
 
 bool can_widen(const at::Tensor& weight) {
-  return weight.is_cpu() && weight.scalar_type() == at::kBFloat16 && weight.is_contiguous() &&
-         cpu::bf16_products_are_slow();
+  return weight.is_cpu() && weight.scalar_type() == at::kBFloat16 && weight.is_contiguous() && cpu::prefer_fp32_gemm();
 }
 
 bool is_widened(const at::Tensor& rows, const at::Tensor& weight) {
@@ -29,31 +28,29 @@ class WidenedLinear : public torch::autograd::Function<WidenedLinear> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight) {
     context->save_for_backward({weight});
-    return cpu::widened_product(x, weight, WidenedProduct::kForward, at::kBFloat16);
+    return cpu::bf16_gemm(x, weight, Bf16Gemm::kForward, at::kBFloat16);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    return {frozen_linear_backward(gradients[0], context->get_saved_variables()[0]), at::Tensor()};
+    return {linear_backward(gradients[0], context->get_saved_variables()[0]), at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight) {
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) {
   NKAT_INVARIANT(!weight.requires_grad());
   return is_widened(x, weight) ? WidenedLinear::apply(x, weight) : at::linear(x, weight);
 }
 
-at::Tensor unrounded_product(const at::Tensor& x, const at::Tensor& weight) {
-  return can_widen(weight) ? cpu::widened_product(x, weight, WidenedProduct::kForward, at::kFloat)
-                           : at::linear(x, weight);
+at::Tensor linear_fp32_out(const at::Tensor& x, const at::Tensor& weight) {
+  return can_widen(weight) ? cpu::bf16_gemm(x, weight, Bf16Gemm::kForward, at::kFloat) : at::linear(x, weight);
 }
 
-at::Tensor frozen_linear_backward(const at::Tensor& gradient, const at::Tensor& weight) {
+at::Tensor linear_backward(const at::Tensor& gradient, const at::Tensor& weight) {
   const bool is_wide = can_widen(weight) && gradient.scalar_type() == at::kFloat;
-  return is_wide || is_widened(gradient, weight)
-             ? cpu::widened_product(gradient, weight, WidenedProduct::kBackward, at::kBFloat16)
-             : at::matmul(gradient.to(weight.scalar_type()), weight);
+  return is_wide || is_widened(gradient, weight) ? cpu::bf16_gemm(gradient, weight, Bf16Gemm::kBackward, at::kBFloat16)
+                                                 : at::matmul(gradient.to(weight.scalar_type()), weight);
 }
 
 }  // namespace nkat::layers

@@ -7,13 +7,13 @@
 namespace nkat::layers {
 
 // x (T, in), weight (out, in) -> (T, out)
-at::Tensor frozen_linear(const at::Tensor& x, const at::Tensor& weight);
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight);
 
 // The same without autograd, for a head whose logits are better not rounded: float32 where BF16 products are taken in
 // float32 (whatever the number of rows, so that a loss does not depend on it), else x's dtype.
-at::Tensor unrounded_product(const at::Tensor& x, const at::Tensor& weight);
+at::Tensor linear_fp32_out(const at::Tensor& x, const at::Tensor& weight);
 
-// gradient (T, out) of x's dtype or of unrounded_product's -> dy W (T, in) in weight's dtype.
-at::Tensor frozen_linear_backward(const at::Tensor& gradient, const at::Tensor& weight);
+// gradient (T, out) of x's dtype or of linear_fp32_out's -> dy W (T, in) in weight's dtype.
+at::Tensor linear_backward(const at::Tensor& gradient, const at::Tensor& weight);
 
 }  // namespace nkat::layers

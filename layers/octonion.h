@@ -52,16 +52,16 @@ constexpr OctonionTable make_octonion_table() {
 inline constexpr OctonionTable kOctonions = make_octonion_table();
 
 // The matrix of y -> x y, x given by its 8 coordinates.
-NKAT_INLINED Matrix8 left_multiplication(const double (&x)[8]) {
-  Matrix8 out = {};
+NKAT_INLINED Mat8 left_multiplication(const double (&x)[8]) {
+  Mat8 out = {};
   for (std::size_t p = 0; p < 8; ++p)
     for (std::size_t q = 0; q < 8; ++q) out.at[kOctonions.index[p][q]][q] = kOctonions.sign[p][q] * x[p];
   return out;
 }
 
 // The matrix of x -> x y.
-NKAT_INLINED Matrix8 right_multiplication(const double (&y)[8]) {
-  Matrix8 out = {};
+NKAT_INLINED Mat8 right_multiplication(const double (&y)[8]) {
+  Mat8 out = {};
   for (std::size_t p = 0; p < 8; ++p)
     for (std::size_t q = 0; q < 8; ++q) out.at[kOctonions.index[p][q]][p] = kOctonions.sign[p][q] * y[q];
   return out;

@@ -1,6 +1,13 @@
-// Precompiled for the rooms with tensors: the tensor, the operators that several files call, and the usual standard
+// Precompiled for the modules with tensors: the tensor, the operators that several files call, and the usual standard
 // headers. Without autograd's headers and ATen.h, which would cost every file three seconds.
 #pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorIndexing.h>
@@ -29,9 +36,3 @@
 #include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <algorithm>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>

@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/kernels/rope.h"
 #include "layers/cpu/rope.h"
+#include "layers/kernels/rope.h"
 
 namespace nkat::layers {
 namespace {

@@ -8,10 +8,10 @@
 // (transformers does the same, so that the rounding of large angles agrees).
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 

@@ -1,9 +1,9 @@
 // The shape of a row's heads among what an autograd Function keeps for backward, where only plain values fit.
 #pragma once
 
-#include <torch/csrc/autograd/custom_function.h>
-
 #include <vector>
+
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "layers/rope.h"
 

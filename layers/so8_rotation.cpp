@@ -1,13 +1,13 @@
 #include "layers/so8_rotation.h"
 
+#include <cmath>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
 
-#include <cmath>
-
 #include "layers/check.h"
-#include "layers/kernels/so8_rotation.h"
 #include "layers/cpu/mat8.h"
+#include "layers/kernels/so8_rotation.h"
 
 namespace nkat::layers {
 namespace {
@@ -16,7 +16,7 @@ constexpr int kDegree = 18;          // 1/19! = 8e-18 at norm 1
 constexpr std::int64_t kGrain = 64;  // blocks that are worth a thread
 
 // Squarings needed after scaling to 1-norm <= 1; 0 for what is not finite, which then spreads as NaN.
-NKAT_INLINED int squarings(const Matrix8& a) {
+NKAT_INLINED int squarings(const Mat8& a) {
   double norm = 0;
   for (std::size_t column = 0; column < 8; ++column) {
     double sum = 0;
@@ -26,20 +26,20 @@ NKAT_INLINED int squarings(const Matrix8& a) {
   return norm > 1 && std::isfinite(norm) ? std::ilogb(norm) + 1 : 0;
 }
 
-NKAT_INLINED Matrix8 scaled(const Matrix8& a, double factor) {
-  Matrix8 out;
+NKAT_INLINED Mat8 scaled(const Mat8& a, double factor) {
+  Mat8 out;
   for (std::size_t row = 0; row < 8; ++row)
     for (std::size_t column = 0; column < 8; ++column) out.at[row][column] = factor * a.at[row][column];
   return out;
 }
 
 // Horner: P_k = I + X P_{k+1} / k.
-NKAT_INLINED Matrix8 exponential(const Matrix8& a) {
+NKAT_INLINED Mat8 exponential(const Mat8& a) {
   const int count = squarings(a);
-  const Matrix8 x = scaled(a, std::ldexp(1.0, -count));
-  Matrix8 p = kIdentity8;
+  const Mat8 x = scaled(a, std::ldexp(1.0, -count));
+  Mat8 p = kIdentity8;
   for (int k = kDegree; k >= 1; --k) {
-    const Matrix8 before = p;
+    const Mat8 before = p;
     multiply_add(kIdentity8, 1.0 / k, x, before, p);
   }
   for (int i = 0; i < count; ++i) p = multiply(p, p);
@@ -47,19 +47,19 @@ NKAT_INLINED Matrix8 exponential(const Matrix8& a) {
 }
 
 // The derivative of exp at a in direction e: dP_k = (E P_{k+1} + X dP_{k+1}) / k, then L <- P L + L P beside P <- P P.
-NKAT_INLINED Matrix8 frechet(const Matrix8& a, const Matrix8& e) {
+NKAT_INLINED Mat8 frechet(const Mat8& a, const Mat8& e) {
   const int count = squarings(a);
-  const Matrix8 x = scaled(a, std::ldexp(1.0, -count)), direction = scaled(e, std::ldexp(1.0, -count));
-  const Matrix8 zero = {};
-  Matrix8 p = kIdentity8, l = {};
+  const Mat8 x = scaled(a, std::ldexp(1.0, -count)), direction = scaled(e, std::ldexp(1.0, -count));
+  const Mat8 zero = {};
+  Mat8 p = kIdentity8, l = {};
   for (int k = kDegree; k >= 1; --k) {
-    const Matrix8 p_before = p, l_before = l;
+    const Mat8 p_before = p, l_before = l;
     multiply_add(zero, 1.0 / k, direction, p_before, l);
     multiply_add(l, 1.0 / k, x, l_before, l);
     multiply_add(kIdentity8, 1.0 / k, x, p_before, p);
   }
   for (int i = 0; i < count; ++i) {
-    const Matrix8 p_before = p, l_before = l;
+    const Mat8 p_before = p, l_before = l;
     multiply_add(zero, 1.0, p_before, l_before, l);
     multiply_add(l, 1.0, l_before, p_before, l);
     p = multiply(p_before, p_before);
@@ -67,16 +67,16 @@ NKAT_INLINED Matrix8 frechet(const Matrix8& a, const Matrix8& e) {
   return l;
 }
 
-NKAT_VECTORISED void rotate(const double* weight, double* rotation, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void rotate(const double* weight, double* rotation, std::int64_t begin, std::int64_t end) {
   for (std::int64_t block = begin; block < end; ++block)
     store_matrix8(exponential(skew_part(load_matrix8(weight + 64 * block))), rotation + 64 * block);
 }
 
-NKAT_VECTORISED void rotate_backward(const double* weight, const double* rotation_gradient, double* weight_gradient,
+NKAT_VECTORIZED void rotate_backward(const double* weight, const double* rotation_gradient, double* weight_gradient,
                                      std::int64_t begin, std::int64_t end) {
   for (std::int64_t block = begin; block < end; ++block) {
-    const Matrix8 a = skew_part(load_matrix8(weight + 64 * block));
-    const Matrix8 derivative = frechet(transpose(a), load_matrix8(rotation_gradient + 64 * block));
+    const Mat8 a = skew_part(load_matrix8(weight + 64 * block));
+    const Mat8 derivative = frechet(transpose(a), load_matrix8(rotation_gradient + 64 * block));
     store_matrix8(skew_part(derivative), weight_gradient + 64 * block);
   }
 }

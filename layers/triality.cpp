@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kGrain = 16;  // triples that are worth a thread
 
 struct Triple {
-  Matrix8 v, s, c;
+  Mat8 v, s, c;
 };
 
 NKAT_INLINED Triple load_triple(const double* blocks) {
@@ -21,26 +21,26 @@ NKAT_INLINED Triple load_triple(const double* blocks) {
 }
 
 // Column j is R_v(e_i e_j) - R_s(e_i) R_c(e_j); left = the matrix of y -> R_s(e_i) y.
-NKAT_INLINED Matrix8 residual(const Triple& r, const Matrix8& left, std::size_t i) {
-  Matrix8 out;
+NKAT_INLINED Mat8 residual(const Triple& r, const Mat8& left, std::size_t i) {
+  Mat8 out;
   for (std::size_t row = 0; row < 8; ++row)
     for (std::size_t j = 0; j < 8; ++j) out.at[row][j] = kOctonions.sign[i][j] * r.v.at[row][kOctonions.index[i][j]];
   multiply_add(out, -1.0, left, r.c, out);
   return out;
 }
 
-NKAT_INLINED Matrix8 left_by_image(const Matrix8& s, std::size_t i) {
+NKAT_INLINED Mat8 left_by_image(const Mat8& s, std::size_t i) {
   double image[8];
   for (std::size_t row = 0; row < 8; ++row) image[row] = s.at[row][i];
   return left_multiplication(image);
 }
 
-NKAT_VECTORISED void losses(const double* rotation, double* out, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void losses(const double* rotation, double* out, std::int64_t begin, std::int64_t end) {
   for (std::int64_t triple = begin; triple < end; ++triple) {
     const Triple r = load_triple(rotation + 192 * triple);
     double sum = 0;
     for (std::size_t i = 0; i < 8; ++i) {
-      const Matrix8 d = residual(r, left_by_image(r.s, i), i);
+      const Mat8 d = residual(r, left_by_image(r.s, i), i);
       for (std::size_t entry = 0; entry < 64; ++entry) sum += d.at[entry / 8][entry % 8] * d.at[entry / 8][entry % 8];
     }
     out[triple] = sum / 64;
@@ -48,24 +48,24 @@ NKAT_VECTORISED void losses(const double* rotation, double* out, std::int64_t be
 }
 
 // Adds the gradient of factor/2 * sum |residual_i|^2 for one i.
-NKAT_INLINED void add_gradient(const Triple& r, const Matrix8& c_transposed, double factor, std::size_t i,
+NKAT_INLINED void add_gradient(const Triple& r, const Mat8& c_transposed, double factor, std::size_t i,
                                Triple& gradient) {
-  const Matrix8 left = left_by_image(r.s, i), d = residual(r, left, i);
+  const Mat8 left = left_by_image(r.s, i), d = residual(r, left, i);
   for (std::size_t row = 0; row < 8; ++row)
     for (std::size_t j = 0; j < 8; ++j)
       gradient.v.at[row][kOctonions.index[i][j]] += factor * kOctonions.sign[i][j] * d.at[row][j];
   multiply_add(gradient.c, -factor, transpose(left), d, gradient.c);
-  const Matrix8 left_gradient = multiply(d, c_transposed);  // dL/d(left) = -factor d c^T
+  const Mat8 left_gradient = multiply(d, c_transposed);  // dL/d(left) = -factor d c^T
   for (std::size_t p = 0; p < 8; ++p)
     for (std::size_t q = 0; q < 8; ++q)
       gradient.s.at[p][i] -= factor * kOctonions.sign[p][q] * left_gradient.at[kOctonions.index[p][q]][q];
 }
 
-NKAT_VECTORISED void gradients(const double* rotation, double factor, double* out, std::int64_t begin,
+NKAT_VECTORIZED void gradients(const double* rotation, double factor, double* out, std::int64_t begin,
                                std::int64_t end) {
   for (std::int64_t triple = begin; triple < end; ++triple) {
     const Triple r = load_triple(rotation + 192 * triple);
-    const Matrix8 c_transposed = transpose(r.c);
+    const Mat8 c_transposed = transpose(r.c);
     Triple gradient = {};
     for (std::size_t i = 0; i < 8; ++i) add_gradient(r, c_transposed, factor, i, gradient);
     store_matrix8(gradient.v, out + 192 * triple);

@@ -9,16 +9,16 @@ namespace {
 
 // A generator of so(8) with its images under both maps.
 struct Generator {
-  Matrix8 v, s, c;
+  Mat8 v, s, c;
 };
 
-Matrix8 combine(const Matrix8& a, double factor, const Matrix8& b) {
-  Matrix8 out;
+Mat8 combine(const Mat8& a, double factor, const Mat8& b) {
+  Mat8 out;
   multiply_add(a, factor, b, kIdentity8, out);
   return out;
 }
 
-Matrix8 commutator(const Matrix8& a, const Matrix8& b) { return combine(multiply(a, b), -1.0, multiply(b, a)); }
+Mat8 commutator(const Mat8& a, const Mat8& b) { return combine(multiply(a, b), -1.0, multiply(b, a)); }
 
 // Left multiplications by the imaginary units generate so(8): a(xy) = (axa)(a^-1 y) (Moufang) gives, with a = exp(t e),
 // L_e(xy) = (L_e x + R_e x) y - x (L_e y). Their 21 commutators complete an orthogonal basis, and the maps are
@@ -28,7 +28,7 @@ std::vector<Generator> generators() {
   for (std::size_t unit = 1; unit < 8; ++unit) {
     double e[8] = {};
     e[unit] = 1;
-    const Matrix8 left = left_multiplication(e);
+    const Mat8 left = left_multiplication(e);
     basis.push_back({.v = left, .s = combine(left, 1.0, right_multiplication(e)), .c = combine({}, -1.0, left)});
   }
   for (std::size_t a = 0; a < 7; ++a)
@@ -40,7 +40,7 @@ std::vector<Generator> generators() {
 }
 
 // sum over the basis of image x generator^T / |generator|^2.
-Matrix28 map_onto(Matrix8 Generator::*image) {
+Matrix28 map_onto(Mat8 Generator::*image) {
   Matrix28 map{};
   for (const Generator& generator : generators()) {
     const So8Coordinates from = so8_coordinates(generator.v), to = so8_coordinates(generator.*image);
@@ -54,7 +54,7 @@ Matrix28 map_onto(Matrix8 Generator::*image) {
 
 }  // namespace
 
-So8Coordinates so8_coordinates(const Matrix8& skew) {
+So8Coordinates so8_coordinates(const Mat8& skew) {
   So8Coordinates out;
   std::size_t next = 0;
   for (std::size_t p = 0; p < 8; ++p)
@@ -62,8 +62,8 @@ So8Coordinates so8_coordinates(const Matrix8& skew) {
   return out;
 }
 
-Matrix8 so8_from_coordinates(const So8Coordinates& coordinates) {
-  Matrix8 out = {};
+Mat8 so8_from_coordinates(const So8Coordinates& coordinates) {
+  Mat8 out = {};
   std::size_t next = 0;
   for (std::size_t p = 0; p < 8; ++p)
     for (std::size_t q = p + 1; q < 8; ++q, ++next) {

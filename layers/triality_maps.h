@@ -12,8 +12,8 @@ namespace nkat::layers {
 using So8Coordinates = std::array<double, 28>;  // A[0][1], A[0][2], ..., A[6][7]
 using Matrix28 = std::array<So8Coordinates, 28>;
 
-So8Coordinates so8_coordinates(const Matrix8& skew);
-Matrix8 so8_from_coordinates(const So8Coordinates& coordinates);
+So8Coordinates so8_coordinates(const Mat8& skew);
+Mat8 so8_from_coordinates(const So8Coordinates& coordinates);
 
 // Orthogonal, entries in {0, 1/2, -1/2}; tau_s^2 = tau_c^2 = (tau_s tau_c)^3 = 1.
 const Matrix28& tau_s();

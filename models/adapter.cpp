@@ -1,8 +1,8 @@
 #include "models/adapter.h"
 
-#include <fmt/format.h>
-
 #include <tuple>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -41,24 +41,24 @@ at::Tensor read_tensor(const data::SafetensorsFile& file, const std::string& nam
 
 }  // namespace
 
-at::Tensor AdapterSet::rotations() const { return layers::so8_rotation(weight); }
+at::Tensor Adapter::rotations() const { return layers::so8_rotation(weight); }
 
-std::vector<double> AdapterSet::gates() const {
+std::vector<double> Adapter::gates() const {
   std::vector<double> gates;
   for (std::int64_t i = 0; i < count(); ++i) gates.push_back(layers::gate(alpha[i].item<double>()));
   return gates;
 }
 
-std::vector<at::Tensor> AdapterSet::blocks(const at::Tensor& rotations, at::Device device) const {
+std::vector<at::Tensor> Adapter::blocks(const at::Tensor& rotations, at::Device device) const {
   std::vector<at::Tensor> blocks(static_cast<std::size_t>(first_layer));
   const std::vector<double> opened = gates();
   for (std::int64_t i = 0; i < count(); ++i) {
-    blocks.push_back(layers::gated_blocks(opened[static_cast<std::size_t>(i)], rotations[i]).to(device));
+    blocks.push_back(layers::adapter_matrix(opened[static_cast<std::size_t>(i)], rotations[i]).to(device));
   }
   return blocks;
 }
 
-AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start) {
+Adapter init_adapter(const Phi3Config& config, const AdapterInit& start) {
   if (config.hidden_size % 8 != 0) {
     throw ConfigError(
         fmt::format("the adapter needs a hidden_size that is a multiple of 8, found {}", config.hidden_size));
@@ -67,7 +67,7 @@ AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start) {
     throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}",
                                   config.num_layers - 1, start.first_layer));
   }
-  AdapterSet adapter;
+  Adapter adapter;
   adapter.first_layer = start.first_layer;
   const std::int64_t layers = config.num_layers - start.first_layer;
   adapter.weight = at::zeros({layers, config.hidden_size / 8, 8, 8}, at::kFloat);
@@ -81,8 +81,8 @@ AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start) {
   return adapter;
 }
 
-std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, const Phi3Config& config,
-                                                     const AdapterIdentity& identity) {
+std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const Phi3Config& config,
+                                                     const BaseFingerprint& identity) {
   std::vector<data::TensorToWrite> tensors;
   for (std::int64_t i = 0; i < adapter.count(); ++i) {
     tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "weight"), adapter.weight[i]));

@@ -5,11 +5,12 @@
 // lives on the host: 768 K numbers for Phi-3.5-mini; only the blocks M = I + σ(α) R travel to the device, once a step.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "core/files/file.h"
 #include "data/run/adapter_config.h"
@@ -22,7 +23,7 @@ namespace nkat::models {
 using data::kAdapterConfigFile;
 using data::kAdapterModelFile;
 
-struct AdapterSet {
+struct Adapter {
   std::int64_t first_layer = 0;
   at::Tensor weight;  // (A, N, 8, 8) float32; only its skew part acts
   at::Tensor alpha;   // (A) float32
@@ -36,7 +37,7 @@ struct AdapterSet {
   std::vector<at::Tensor> blocks(const at::Tensor& rotations, at::Device device) const;
 };
 
-struct AdapterStart {
+struct AdapterInit {
   std::int64_t first_layer = 0;
   double alpha = -5.0;
   double weight_std = 0.01;  // 0: exactly the identity
@@ -44,16 +45,16 @@ struct AdapterStart {
 };
 // W ~ std N(0,1) from RandomStream(seed, "adapter-init", layer). Throws ConfigError if first_layer is no layer of the
 // model, or hidden_size no multiple of 8.
-AdapterSet make_adapter(const Phi3Config& config, const AdapterStart& start);
+Adapter init_adapter(const Phi3Config& config, const AdapterInit& start);
 
-using data::AdapterIdentity;
+using data::BaseFingerprint;
 // File name to bytes: the two files of an adapter folder.
-std::map<std::string, std::string> serialize_adapter(const AdapterSet& adapter, const Phi3Config& config,
-                                                     const AdapterIdentity& identity);
+std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const Phi3Config& config,
+                                                     const BaseFingerprint& identity);
 
 struct LoadedAdapter {
-  AdapterSet adapter;
-  AdapterIdentity identity;
+  Adapter adapter;
+  BaseFingerprint identity;
 };
 // Checks type, version, sizes and that every number is finite; throws FormatError or ShapeError naming the file, and
 // DataError if a file is missing.

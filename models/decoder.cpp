@@ -27,9 +27,9 @@ Decoder::Decoder(Phi3Config config, Weights weights)
   NKAT_INVARIANT(static_cast<std::int64_t>(weights_.layers.size()) == config_.num_layers);
 }
 
-at::Tensor Decoder::linear(const at::Tensor& x, const layers::FrozenMatrix& weight) const {
+at::Tensor Decoder::linear(const at::Tensor& x, const layers::Weight& weight) const {
   if (observer_) observer_(weight, x);
-  return layers::frozen_linear(x, weight);
+  return layers::linear(x, weight);
 }
 
 at::Tensor Decoder::embed(const at::Tensor& tokens) const {
@@ -37,8 +37,8 @@ at::Tensor Decoder::embed(const at::Tensor& tokens) const {
   return at::embedding(weights_.embedding, tokens);
 }
 
-layers::SequenceLayout Decoder::layout(const std::vector<std::int64_t>& lengths) const {
-  layers::SequenceLayout layout{.lengths = lengths, .angles = {}, .masks = {}};
+layers::PackedSequences Decoder::layout(const std::vector<std::int64_t>& lengths) const {
+  layers::PackedSequences layout{.lengths = lengths, .angles = {}, .masks = {}};
   std::vector<at::Tensor> cos, sin;
   for (const std::int64_t length : lengths) {
     const layers::RopeAngles angles = rope_.angles(0, length);
@@ -62,10 +62,10 @@ at::Tensor Decoder::finish_layer(std::int64_t index, const at::Tensor& x, const 
   const at::Tensor y = x + linear(attended, weights.attention_output);
   const at::Tensor normed = layers::rms_norm(y, weights.post_attention_norm, config_.rms_norm_eps);
   const at::Tensor h = linear(layers::swiglu(linear(normed, weights.gate_up)), weights.down);
-  return blocks.defined() ? layers::add_block_rotated(y, h, blocks) : y + h;
+  return blocks.defined() ? layers::add_block_diagonal(y, h, blocks) : y + h;
 }
 
-at::Tensor Decoder::layer(std::int64_t index, const at::Tensor& x, const layers::SequenceLayout& layout,
+at::Tensor Decoder::layer(std::int64_t index, const at::Tensor& x, const layers::PackedSequences& layout,
                           const at::Tensor& blocks) const {
   const at::Tensor qkv = rotated_qkv(index, x, layout.angles);
   return finish_layer(index, x, layers::causal_attention(qkv, layout, heads()), blocks);
@@ -75,11 +75,11 @@ at::Tensor Decoder::final_norm(const at::Tensor& x) const {
   return layers::rms_norm(x, weights_.final_norm, config_.rms_norm_eps);
 }
 
-at::Tensor Decoder::logits(const at::Tensor& normed) const { return layers::frozen_linear(normed, weights_.head); }
+at::Tensor Decoder::logits(const at::Tensor& normed) const { return layers::linear(normed, weights_.head); }
 
 at::Tensor Decoder::hidden(const PackedBatch& batch, const std::vector<at::Tensor>& blocks) const {
   NKAT_INVARIANT(blocks.empty() || static_cast<std::int64_t>(blocks.size()) == num_layers());
-  const layers::SequenceLayout sequence_layout = layout(batch.lengths);
+  const layers::PackedSequences sequence_layout = layout(batch.lengths);
   at::Tensor x = embed(batch.tokens);
   for (std::int64_t i = 0; i < num_layers(); ++i) {
     x = layer(i, x, sequence_layout, blocks.empty() ? at::Tensor() : blocks[static_cast<std::size_t>(i)]);

@@ -6,14 +6,14 @@
 //
 // Only x and the blocks carry gradients; a layer keeps what the layers' headers say and nothing else. Samples are
 // packed: laid end to end without padding, each with positions from 0 and its own choice of short or long rotary
-// factors, so that what is computed for a sample does not depend on its neighbours.
+// factors, so that what is computed for a sample does not depend on its neighbors.
 #pragma once
-
-#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <functional>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "layers/attention.h"
 #include "layers/rope.h"
@@ -28,7 +28,7 @@ struct PackedBatch {
 };
 
 // Told a layer's matrix, as layer_weights() holds it, and its input (T, in) before they are multiplied.
-using InputObserver = std::function<void(const layers::FrozenMatrix& weight, const at::Tensor& input)>;
+using InputObserver = std::function<void(const layers::Weight& weight, const at::Tensor& input)>;
 
 class Decoder {
  public:
@@ -46,9 +46,9 @@ class Decoder {
 
   // (T) int64, each below the vocabulary size -> (T, H)
   at::Tensor embed(const at::Tensor& tokens) const;
-  layers::SequenceLayout layout(const std::vector<std::int64_t>& lengths) const;
+  layers::PackedSequences layout(const std::vector<std::int64_t>& lengths) const;
   // x (T, H), blocks (H/8, 8, 8) or undefined for no adapter -> (T, H)
-  at::Tensor layer(std::int64_t index, const at::Tensor& x, const layers::SequenceLayout& layout,
+  at::Tensor layer(std::int64_t index, const at::Tensor& x, const layers::PackedSequences& layout,
                    const at::Tensor& blocks) const;
   at::Tensor final_norm(const at::Tensor& x) const;                // (T, H) -> (T, H)
   const at::Tensor& head_weight() const { return weights_.head; }  // (V, H)
@@ -71,7 +71,7 @@ class Decoder {
   void observe_inputs(InputObserver observer) { observer_ = std::move(observer); }
 
  private:
-  at::Tensor linear(const at::Tensor& x, const layers::FrozenMatrix& weight) const;
+  at::Tensor linear(const at::Tensor& x, const layers::Weight& weight) const;
 
   Phi3Config config_;
   Weights weights_;

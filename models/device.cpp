@@ -1,15 +1,17 @@
 #include "models/device.h"
 
+#include <charconv>
+
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "core/error.h"
-#include "core/machine.h"
+#include "layers/kernels/device_info.h"
 
 namespace nkat::models {
 namespace {
+
+constexpr int kOldestDriver = 580;  // that CUDA 13.0 runs on
 
 std::int64_t cuda_device_count() {
   const auto& hooks = at::detail::getCUDAHooks();
@@ -18,10 +20,18 @@ std::int64_t cuda_device_count() {
 
 }  // namespace
 
-at::Device resolve_device(const std::string& text) {
+at::Device resolve_device(const std::string& text, const std::optional<std::string>& driver) {
   if (text == "cpu") return at::kCPU;
   const std::int64_t count = cuda_device_count();
-  if (text == "auto") return count > 0 ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  if (text == "auto") {
+    if (count == 0 && driver && layers::built_with_cuda()) {
+      throw DeviceError(fmt::format(
+          "--device auto: expected a usable GPU with NVIDIA driver {} or newer (CUDA 13), found driver {} and no "
+          "usable GPU; update the driver, or choose --device cpu",
+          kOldestDriver, *driver));
+    }
+    return count > 0 ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  }
 
   std::int8_t index = 0;
   bool valid = text == "cuda";

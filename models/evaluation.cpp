@@ -63,7 +63,7 @@ void append_sample_sums(const PackedSamples& packed, const at::Tensor& values, s
 
 void append_losses(const Decoder& decoder, const PackedSamples& packed, const at::Tensor& hidden, LossReport& report) {
   const at::Tensor rows = hidden.index_select(0, packed.target_rows);  // (R, H)
-  append_sample_sums(packed, layers::token_loss(rows, packed.targets, decoder.head_weight(), {}).losses,
+  append_sample_sums(packed, layers::cross_entropy(rows, packed.targets, decoder.head_weight(), {}).losses,
                      report.samples);
 }
 

@@ -1,22 +1,22 @@
 #include "models/generate_command.h"
 
-#include <fmt/format.h>
-
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "core/machine.h"
 #include "core/signals.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "models/adapter.h"
-#include "models/weights/base_fingerprint.h"
+#include "models/device.h"
+#include "models/device_errors.h"
 #include "models/generation/generation.h"
 #include "models/model_folder.h"
-#include "models/out_of_memory.h"
-#include "models/device.h"
+#include "models/weights/base_fingerprint.h"
 
 namespace nkat::models {
 namespace {
@@ -82,7 +82,7 @@ class Speaker {
     return open_decoder(options.model_path, config,
                         {.dtype = resolve_precision(options.precision, device),
                          .device = device,
-                         .forms = forms_of(base_kind(options.base))});
+                         .forms = formats_of(base_format(options.base))});
   }
 
   static std::vector<at::Tensor> load_blocks(const GenerateConfig& options, const Phi3Config& config,
@@ -97,7 +97,7 @@ class Speaker {
   data::Tokenizer tokenizer_;
   Phi3Config model_config_;
   Decoder decoder_;
-  CachedSequence sequence_;
+  SequenceDecoder sequence_;
   std::optional<data::ChatTemplate> template_;
 };
 
@@ -156,7 +156,7 @@ void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("json", config.json, {.help = "print {\"tokens\": [...], \"text\": ...} at the end"});
   options.add("precision", config.precision, {.help = "number type of the model", .choices = {"auto", "bf16", "fp32"}});
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
-  options.add("base", config.base, {.help = kBaseHelp, .choices = base_kind_names()});
+  options.add("base", config.base, {.help = kBaseHelp, .choices = base_format_names()});
   options.add_check([&options, &config] {
     std::vector<std::string> complaints;
     const bool chatting = !options.given("prompt");

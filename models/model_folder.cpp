@@ -4,8 +4,8 @@
 
 namespace nkat::models {
 
-TextSide open_text_side(const fs::path& model_folder, const Phi3Config& config) {
-  TextSide text{data::Tokenizer(model_folder), data::ChatTemplate::from_model_folder(model_folder)};
+TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const Phi3Config& config) {
+  TextProcessor text{data::Tokenizer(model_folder), data::ChatTemplate::from_model_folder(model_folder)};
   if (text.tokenizer.vocabulary_size() > config.vocab_size) {
     throw FormatError(
         fmt::format("{}: the tokenizer has {} ids, config.json says vocab_size {}; the files do not belong together",

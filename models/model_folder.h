@@ -11,12 +11,12 @@
 
 namespace nkat::models {
 
-struct TextSide {
+struct TextProcessor {
   data::Tokenizer tokenizer;
   data::ChatTemplate chat_template;
 };
 // Refuses a tokenizer with more ids than the model has embeddings.
-TextSide open_text_side(const fs::path& model_folder, const Phi3Config& config);
+TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const Phi3Config& config);
 
 // Reads the weights and says how long that took.
 Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, const WeightsOptions& options);

@@ -3,10 +3,11 @@
 // Shapes: T tokens of all samples, R targets. Row t predicts the token at t+1 of the same sample.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "data/datasets/dataset.h"
 

@@ -15,7 +15,7 @@ Control control_from(const std::string& name) {
   throw ConfigError("--control: one of none, identity, shuffled, frozen-gates was expected, found '" + name + "'");
 }
 
-AdapterStep::AdapterStep(const models::AdapterSet& adapter, at::Device device)
+AdapterGradients::AdapterGradients(const models::Adapter& adapter, at::Device device)
     : adapter_(adapter),
       gates_(adapter.gates()),
       rotations_(adapter.rotations()),
@@ -27,8 +27,8 @@ AdapterStep::AdapterStep(const models::AdapterSet& adapter, at::Device device)
   triality_ /= static_cast<double>(adapter.count());
 }
 
-BlockGradients AdapterStep::take_gradients() {
-  BlockGradients gradients;
+AdapterMatrixGradients AdapterGradients::collect_gradients() {
+  AdapterMatrixGradients gradients;
   for (std::size_t layer = static_cast<std::size_t>(adapter_.first_layer); layer < blocks_.size(); ++layer) {
     at::Tensor& gradient = blocks_[layer].mutable_grad();
     gradients.push_back(gradient.defined() ? gradient : at::zeros_like(blocks_[layer]).detach());
@@ -37,8 +37,8 @@ BlockGradients AdapterStep::take_gradients() {
   return gradients;
 }
 
-AdapterStep::Result AdapterStep::chain_rule(const BlockGradients& block_gradients, double triality_weight,
-                                            Control control) const {
+AdapterGradients::Result AdapterGradients::backward(const AdapterMatrixGradients& block_gradients,
+                                                    double triality_weight, Control control) const {
   NKAT_INVARIANT(static_cast<std::int64_t>(block_gradients.size()) == adapter_.count());
   Result result;
   at::Tensor rotation_gradient = at::empty_like(rotations_);
@@ -47,7 +47,7 @@ AdapterStep::Result AdapterStep::chain_rule(const BlockGradients& block_gradient
   for (std::int64_t i = 0; i < adapter_.count(); ++i) {
     const auto index = static_cast<std::size_t>(i);
     const double gate = gates_[index];
-    const auto from_loss = layers::gated_blocks_backward(gate, rotations_[i], block_gradients[index].cpu());
+    const auto from_loss = layers::adapter_matrix_backward(gate, rotations_[i], block_gradients[index].cpu());
     rotation_gradient[i].copy_(from_loss.rotation);
     if (layer_weight > 0.0) rotation_gradient[i].add_(layers::triality_loss_backward(rotations_[i]), layer_weight);
     result.gradient.alpha[i].fill_(gate * (1.0 - gate) * from_loss.gate);

@@ -5,8 +5,9 @@
 // Shapes: A layers with an adapter, N blocks, L layers of the model.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "models/adapter.h"
 #include "train/optimizer.h"
@@ -17,27 +18,27 @@ enum class Control { kNone, kIdentity, kShuffled, kFrozenGates };
 Control control_from(const std::string& name);
 
 // Sum over the window's micro-batches of dL_LM/dM, one (N, 8, 8) float32 a layer with an adapter.
-using BlockGradients = std::vector<at::Tensor>;
+using AdapterMatrixGradients = std::vector<at::Tensor>;
 
-class AdapterStep {
+class AdapterGradients {
  public:
-  AdapterStep(const models::AdapterSet& adapter, at::Device device);
+  AdapterGradients(const models::Adapter& adapter, at::Device device);
 
   // M on the device, by layer of the model; undefined below the first adapter layer. Leaves that take gradients.
   const std::vector<at::Tensor>& blocks() const { return blocks_; }
   // Mean over the adapter's layers, unweighted.
   double triality() const { return triality_; }
   // Takes what the micro-batches added to the leaves' gradients, and empties them.
-  BlockGradients take_gradients();
+  AdapterMatrixGradients collect_gradients();
 
   struct Result {
     AdapterGradient gradient;        // of L_LM + λ L_triality
     std::vector<double> gate_force;  // f = -dL_LM/dσ = -<dM, R>, one a layer with an adapter
   };
-  Result chain_rule(const BlockGradients& block_gradients, double triality_weight, Control control) const;
+  Result backward(const AdapterMatrixGradients& block_gradients, double triality_weight, Control control) const;
 
  private:
-  const models::AdapterSet& adapter_;
+  const models::Adapter& adapter_;
   std::vector<double> gates_;
   at::Tensor rotations_;  // (A, N, 8, 8)
   std::vector<at::Tensor> blocks_;

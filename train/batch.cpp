@@ -24,7 +24,7 @@ std::vector<std::size_t> filled_groups(const std::vector<std::int64_t>& sizes, s
   return groups;
 }
 
-std::vector<std::int64_t> window_samples(data::Sampler& sampler, const WindowShape& shape, std::int64_t step) {
+std::vector<std::int64_t> window_samples(data::Sampler& sampler, const BatchShape& shape, std::int64_t step) {
   const std::int64_t count = shape.batch_size * shape.accumulation;
   std::vector<std::int64_t> samples(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) samples[static_cast<std::size_t>(i)] = sampler.at(step * count + i);
@@ -79,8 +79,9 @@ std::vector<std::vector<std::int64_t>> balanced_shares(const std::vector<std::in
   return shares;
 }
 
-Window make_window(const data::Dataset& dataset, data::Sampler& sampler, const WindowShape& shape, std::int64_t step) {
-  Window window;
+GlobalBatch assemble_batch(const data::Dataset& dataset, data::Sampler& sampler, const BatchShape& shape,
+                           std::int64_t step) {
+  GlobalBatch window;
   window.samples = window_samples(sampler, shape, step);
   std::vector<std::int64_t> lengths;
   for (const std::int64_t index : window.samples) {
@@ -107,7 +108,7 @@ Window make_window(const data::Dataset& dataset, data::Sampler& sampler, const W
   return window;
 }
 
-void shuffle_targets(Window& window, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step) {
+void shuffle_targets(GlobalBatch& window, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step) {
   std::vector<std::int64_t> ids;
   std::vector<std::ptrdiff_t> begins;  // in ids, by place
   for (const std::int64_t index : window.samples) {

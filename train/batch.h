@@ -15,7 +15,7 @@
 
 namespace nkat::train {
 
-struct Window {
+struct GlobalBatch {
   std::vector<models::PackedSamples> micro_batches;  // of this rank
   std::vector<std::vector<std::int64_t>> places;     // in the window, of each micro-batch's samples
   std::vector<std::int64_t> samples;                 // of all ranks, by place: indices in the dataset
@@ -23,7 +23,7 @@ struct Window {
   std::int64_t target_tokens = 0;                    // of all ranks
 };
 
-struct WindowShape {
+struct BatchShape {
   std::int64_t batch_size = 1;
   std::int64_t accumulation = 32;
   std::int64_t micro_batch_tokens = 0;  // a micro-batch takes more than batch_size samples up to here
@@ -39,10 +39,11 @@ std::vector<std::size_t> balanced_groups(const std::vector<std::int64_t>& sizes,
 // ranks' sums differ by at most the largest unit. With at least as many units as ranks, none is without.
 std::vector<std::vector<std::int64_t>> balanced_shares(const std::vector<std::int64_t>& sizes, int ranks);
 
-Window make_window(const data::Dataset& dataset, data::Sampler& sampler, const WindowShape& shape, std::int64_t step);
+GlobalBatch assemble_batch(const data::Dataset& dataset, data::Sampler& sampler, const BatchShape& shape,
+                           std::int64_t step);
 
 // The control that must not learn: target ids permuted over all target positions of the window, by seed and step.
 // The same for any number of ranks.
-void shuffle_targets(Window& window, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step);
+void shuffle_targets(GlobalBatch& window, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step);
 
 }  // namespace nkat::train

@@ -1,7 +1,8 @@
 #include "train/optimizer.h"
 
-#include <ATen/ops/_fused_adamw.h>
 #include <cmath>
+
+#include <ATen/ops/_fused_adamw.h>
 
 namespace nkat::train {
 namespace {
@@ -26,7 +27,7 @@ void update_group(const Group& group, std::int64_t updates, double epsilon) {
 
 }  // namespace
 
-OptimizerState OptimizerState::zeros_for(const models::AdapterSet& adapter) {
+OptimizerState OptimizerState::zeros_for(const models::Adapter& adapter) {
   const auto zeros = [&] { return AdapterGradient{at::zeros_like(adapter.weight), at::zeros_like(adapter.alpha)}; };
   return {zeros(), zeros(), 0};
 }
@@ -46,7 +47,7 @@ double root_mean_square(const at::Tensor& tensor) {
   return tensor.numel() == 0 ? 0.0 : std::sqrt(square_sum(tensor) / static_cast<double>(tensor.numel()));
 }
 
-void adamw_update(models::AdapterSet& adapter, const AdapterGradient& gradient, OptimizerState& state,
+void adamw_update(models::Adapter& adapter, const AdapterGradient& gradient, OptimizerState& state,
                   const LearningRates& rates, double epsilon) {
   ++state.updates;
   update_group({adapter.weight, gradient.weight, state.first_moment.weight, state.second_moment.weight, rates.weight},

@@ -20,7 +20,7 @@ struct OptimizerState {
   AdapterGradient second_moment;
   std::int64_t updates = 0;  // applied ones: a skipped step does not count for the bias correction
 
-  static OptimizerState zeros_for(const models::AdapterSet& adapter);
+  static OptimizerState zeros_for(const models::Adapter& adapter);
 };
 
 struct LearningRates {
@@ -38,7 +38,7 @@ ClipResult clip_by_global_norm(AdapterGradient& gradient, double maximum);
 
 double root_mean_square(const at::Tensor& tensor);
 
-void adamw_update(models::AdapterSet& adapter, const AdapterGradient& gradient, OptimizerState& state,
+void adamw_update(models::Adapter& adapter, const AdapterGradient& gradient, OptimizerState& state,
                   const LearningRates& rates, double epsilon);
 
 }  // namespace nkat::train

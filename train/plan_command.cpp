@@ -1,6 +1,7 @@
 #include "train/plan_command.h"
 
 #include <iostream>
+
 #include <nlohmann/json.hpp>
 
 #include "train/plan_report.h"

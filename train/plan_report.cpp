@@ -1,15 +1,15 @@
 #include "train/plan_report.h"
 
-#include <ATen/Parallel.h>
-
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numbers>
 
-#include "core/error.h"
+#include <ATen/Parallel.h>
+#include <nlohmann/json.hpp>
+
 #include "core/cli/progress.h"
-#include "layers/quantized/int8_gemm.h"
+#include "core/error.h"
 #include "layers/cpu/bf16_gemm.h"
+#include "layers/quantized/int8_gemm.h"
 
 namespace nkat::train {
 namespace {
@@ -72,7 +72,7 @@ models::TimeByKind hours_of(const models::Phi3Config& model, const RunPlan& plan
   const double hours = tokens / static_cast<double>(plan.request.micro_batch_tokens()) / 3600.0;
   const models::MicroBatchWork work = models::micro_batch_work(model, plan.request, plan.memory.recomputed_layers);
   const models::TimeByKind seconds = models::micro_batch_seconds(work, card.card, card.efficiency);
-  return {hours * seconds.bf16, hours * seconds.int8, hours * seconds.quantisation};
+  return {hours * seconds.bf16, hours * seconds.int8, hours * seconds.quantization};
 }
 
 std::string time_lines(const TrainConfig& config, const RunPlan& plan, const CardChoice& card) {
@@ -82,11 +82,11 @@ std::string time_lines(const TrainConfig& config, const RunPlan& plan, const Car
       card.card.name, plan.hours.total(), config.max_steps, config.window_samples(), config.dataset.max_sequence_length,
       100 * card.efficiency, card.card.bf16_tflops);
   if (plan.hours.int8 > 0) text += fmt::format(" and {:.1f} TOPS (8 bits)", card.card.int8_tops);
-  if (plan.hours.quantisation > 0) {
+  if (plan.hours.quantization > 0) {
     text += fmt::format(
         "\n  BF16 products and attention {:.1f} h, 8-bit products {:.1f} h, rounding, scaling and widening {:.1f} h, "
         "as separate steps through its memory at {:.0f} GB/s",
-        plan.hours.bf16, plan.hours.int8, plan.hours.quantisation, models::memory_rate(card.card) / 1e9);
+        plan.hours.bf16, plan.hours.int8, plan.hours.quantization, models::memory_rate(card.card) / 1e9);
   }
   return text + "\n";
 }
@@ -110,11 +110,11 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
   models::PlanRequest request{.samples = config.batch_size,
                               .sequence_length = config.dataset.max_sequence_length,
                               .element_bytes = element_bytes,
-                              .forms = models::forms_of(models::base_kind(config.base)),
+                              .forms = models::formats_of(models::base_format(config.base)),
                               .first_adapter_layer = config.first_adapter_layer,
                               .on_gpu = on_gpu,
-                              .widened = !on_gpu && element_bytes == 2 && layers::cpu::bf16_products_are_slow(),
-                              .int8_in_float = !on_gpu && layers::int8_products_saturate(),
+                              .widened = !on_gpu && element_bytes == 2 && layers::cpu::prefer_fp32_gemm(),
+                              .int8_in_float = !on_gpu && layers::int8_gemm_saturates(),
                               .threads = at::get_num_threads(),
                               .budget_bytes = config.vram_budget_gib * kGiB};
   request.packed_tokens = packed_tokens(model, config, request);
@@ -205,7 +205,7 @@ nlohmann::ordered_json plan_json(const RunPlan& plan, const CardChoice& card) {
           {"hours", plan.hours.total()},
           {"hours_bf16_products", plan.hours.bf16},
           {"hours_int8_products", plan.hours.int8},
-          {"hours_quantisation", plan.hours.quantisation},
+          {"hours_quantization", plan.hours.quantization},
           {"alpha_reach", plan.alpha_reach},
           {"gate_reach", plan.gate_reach},
           {"angle_reach", plan.angle_reach}};

@@ -2,9 +2,10 @@
 // named card (an estimate), and how far gates and angles can get with the rates given.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "models/planning/time_plan.h"
 #include "train/train_config.h"

@@ -22,10 +22,10 @@ at::Tensor suspect_flags(const std::vector<std::int64_t>& suspects, std::int64_t
   return flags;
 }
 
-at::Tensor make_message(const Ranks& ranks, const WindowResult& mine, std::int64_t window_samples,
+at::Tensor make_message(const ProcessGroup& ranks, const StepResult& mine, std::int64_t window_samples,
                         std::uint64_t state) {
-  const at::Tensor words = at::zeros({word_floats(ranks.size(), kWords)}, at::kFloat);
-  write_words(
+  const at::Tensor words = at::zeros({packed_floats(ranks.size(), kWords)}, at::kFloat);
+  pack_integers(
       words, ranks.rank(),
       std::array<std::uint64_t, kWords>{state, std::bit_cast<std::uint64_t>(mine.loss_sum), mine.stop ? 1ULL : 0ULL,
                                         mine.peak_bytes, mine.memory_changed ? 1ULL : 0ULL});
@@ -37,12 +37,12 @@ at::Tensor make_message(const Ranks& ranks, const WindowResult& mine, std::int64
 
 }  // namespace
 
-WindowResult add_up(Ranks& ranks, WindowResult mine, std::int64_t window_samples, std::uint64_t state) {
+StepResult all_reduce(ProcessGroup& ranks, StepResult mine, std::int64_t window_samples, std::uint64_t state) {
   if (ranks.size() == 1) return mine;
   const at::Tensor message = make_message(ranks, mine, window_samples, state);
   ranks.sum(message);
 
-  WindowResult all;
+  StepResult all;
   std::int64_t begin = 0;
   for (const at::Tensor& gradient : mine.block_gradients) {
     all.block_gradients.push_back(message.narrow(0, begin, gradient.numel()).view(gradient.sizes()));
@@ -53,8 +53,8 @@ WindowResult add_up(Ranks& ranks, WindowResult mine, std::int64_t window_samples
   for (std::int64_t place = 0; place < window_samples; ++place) {
     if (flag[place] != 0.0F) all.suspects.push_back(place);
   }
-  const auto words = read_words(rest.narrow(0, window_samples, rest.numel() - window_samples), ranks.size());
-  require_same_word(column(words, kState), "the state that this step began with");
+  const auto words = unpack_integers(rest.narrow(0, window_samples, rest.numel() - window_samples), ranks.size());
+  check_consistent(column(words, kState), "the state that this step began with");
   for (const auto& of_rank : words) {
     all.loss_sum += std::bit_cast<double>(of_rank[kLoss]);
     all.stop = all.stop || of_rank[kStop] != 0;
@@ -66,13 +66,13 @@ WindowResult add_up(Ranks& ranks, WindowResult mine, std::int64_t window_samples
   return all;
 }
 
-void require_same_word(const std::vector<std::uint64_t>& words, const std::string& what) {
+void check_consistent(const std::vector<std::uint64_t>& words, const std::string& what) {
   std::vector<std::size_t> others;
   for (std::size_t rank = 0; rank < words.size(); ++rank) {
     if (words[rank] != words.front()) others.push_back(rank);
   }
   if (others.empty()) return;
-  throw RanksDisagree(
+  throw RankMismatch(
       fmt::format("{} must be the same on all ranks; it differs from rank 0's on {} of {}: rank {}. Start all ranks "
                   "with one program, options, data and model, on machines of one kind; the same command goes on from "
                   "the newest checkpoint",

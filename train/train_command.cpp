@@ -4,20 +4,20 @@
 
 #include "core/cli/log.h"
 #include "core/cli/log_prefix.h"
-#include "core/machine.h"
 #include "core/cli/progress.h"
+#include "core/machine.h"
 #include "core/signals.h"
-#include "models/weights/base_fingerprint.h"
-#include "models/model_folder.h"
-#include "models/weights/norm_fingerprint.h"
-#include "models/out_of_memory.h"
 #include "models/device.h"
+#include "models/device_errors.h"
+#include "models/model_folder.h"
+#include "models/weights/base_fingerprint.h"
+#include "models/weights/norm_fingerprint.h"
+#include "train/distributed/setup.h"
 #include "train/memory/tracking_allocator.h"
 #include "train/plan_report.h"
-#include "train/distributed/setup.h"
 #include "train/run/summary.h"
-#include "train/trainer.h"
 #include "train/run/training_plot.h"
+#include "train/trainer.h"
 
 namespace nkat::train {
 namespace {
@@ -86,7 +86,7 @@ void repeat_finish(const RunFolder& folder, const TrainConfig& config, const Loa
   RunSummary summary =
       summarize(metrics.history(), checkpoint.state.adapter, config.max_grad_norm, config.validation_since);
   summary.stopped = "finished";
-  write_file_durably(folder.summary(), to_json_text(summary));
+  write_file_atomically(folder.summary(), to_json_text(summary));
   if (!fs::exists(folder.plot())) plot_training(metrics.history(), checkpoint.state.adapter.first_layer, folder.plot());
   if (checkpoint.state.step > config.max_steps) {
     log::warning(fmt::format("{}: this run is at step {} already, beyond --max-steps {}; nothing is trained or undone",
@@ -109,12 +109,12 @@ void adopt_validation_data(TrainConfig& config, const std::string& sha256,
   config.validation_sha256 = sha256;
 }
 
-MemoryChoices resolve_memory(TrainConfig& config, const SavedConfig& saved, const models::Phi3Config& model,
-                             bool on_gpu) {
+MemorySettings resolve_memory(TrainConfig& config, const SavedConfig& saved, const models::Phi3Config& model,
+                              bool on_gpu) {
   const auto request = plan_request(model, config, config.precision == "bf16" ? 2 : 4, on_gpu);
-  MemoryChoices choices{.recomputed_layers = resolve_recomputed_layers(model, config, request),
-                        .micro_batch_samples = config.window_samples(),
-                        .batch_samples = config.batch_size};
+  MemorySettings choices{.recomputed_layers = resolve_recomputed_layers(model, config, request),
+                         .micro_batch_samples = config.window_samples(),
+                         .batch_samples = config.batch_size};
   config.tokens_per_micro_batch = request.packed_tokens > 0 ? std::to_string(request.packed_tokens) : "none";
   config.checkpointing = std::to_string(choices.recomputed_layers);
   const auto keep = [&](const char* key, std::int64_t& field) {
@@ -141,7 +141,7 @@ std::vector<std::string> saved_memory_events(const SavedConfig& saved) {
 TrainerState fresh_state(const TrainConfig& config, const models::Phi3Config& model) {
   TrainerState state;
   const bool identity = control_from(config.control) == Control::kIdentity;
-  state.adapter = models::make_adapter(model, {.first_layer = config.first_adapter_layer,
+  state.adapter = models::init_adapter(model, {.first_layer = config.first_adapter_layer,
                                                .alpha = config.alpha_init,
                                                .weight_std = identity ? 0.0 : config.weight_init_std,
                                                .seed = static_cast<std::uint64_t>(config.seed)});
@@ -160,9 +160,9 @@ std::uint64_t checkpoint_bytes(const TrainConfig& config, const models::Phi3Conf
 
 // One after the other on a machine, since the first makes the caches that the others read.
 struct TrainingData {
-  TrainingData(const TrainConfig& config, const models::Phi3Config& model, Ranks& ranks) {
-    ranks.wait_for_first_of_machine();
-    const models::TextSide text = models::open_text_side(config.model_path, model);
+  TrainingData(const TrainConfig& config, const models::Phi3Config& model, ProcessGroup& ranks) {
+    ranks.wait_for_local_leader();
+    const models::TextProcessor text = models::load_tokenizer_and_template(config.model_path, model);
     training.emplace(dataset_options(config, config.train_data, model), text.tokenizer, text.chat_template);
     log_dataset("training data", training->summary());
     if (!config.validation_data.empty()) {
@@ -174,7 +174,7 @@ struct TrainingData {
                 .data_sha256 = training->summary().sha256,
                 .seed = static_cast<std::uint64_t>(config.seed),
                 .window_samples = config.window_samples()};
-    ranks.let_others_go_on();
+    ranks.release_local_ranks();
   }
 
   std::optional<data::Dataset> training;
@@ -182,18 +182,18 @@ struct TrainingData {
   RunIdentity identity;
 };
 
-std::unique_ptr<Ranks> start_ranks(TrainConfig& config) {
-  std::unique_ptr<Ranks> ranks = join_ranks(config);
+std::unique_ptr<ProcessGroup> start_ranks(TrainConfig& config) {
+  std::unique_ptr<ProcessGroup> ranks = init_process_group(config);
   config.ranks = ranks->size();
   if (ranks->size() > 1) log::set_prefix(fmt::format("rank {}: ", ranks->rank()));
   if (!ranks->writes()) log::set_level(log::Level::kWarning);
   return ranks;
 }
 
-ExitCode train_on(Ranks& ranks, const TrainConfig& config, const TrainingParts& parts, TrainerState state,
-                  const MemoryChoices& choices) {
+ExitCode train_on(ProcessGroup& ranks, const TrainConfig& config, const TrainingParts& parts, TrainerState state,
+                  const MemorySettings& choices) {
   ranks.open_group(parts.decoder.device());
-  share_state(ranks, state);
+  broadcast_state(ranks, state);
   Trainer trainer(config, parts, std::move(state), choices);
   const ExitCode code = trainer.run();
   if (!ranks.writes()) return code;
@@ -208,8 +208,8 @@ ExitCode train_on(Ranks& ranks, const TrainConfig& config, const TrainingParts& 
 
 ExitCode start_training(TrainConfig config, const OptionList& options) {
   install_stop_signals();
-  install_counting_allocator();
-  const std::unique_ptr<Ranks> ranks = start_ranks(config);
+  install_tracking_allocator();
+  const std::unique_ptr<ProcessGroup> ranks = start_ranks(config);
   const std::string asked_device = rank_device(config.device, ranks->environment());
   const models::Phi3Config model = models::read_phi3_config(config.model_path);
   limit_default_length(config, model.max_position_embeddings, options);
@@ -217,12 +217,12 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   if (ranks->writes()) own_folder.emplace(config.output_dir);
   const RunFolder* folder = own_folder ? &*own_folder : nullptr;
   config.requested_checkpointing = config.checkpointing;
-  const SavedConfig saved = share_json(*ranks, folder != nullptr ? folder->saved_config() : std::nullopt);
+  const SavedConfig saved = broadcast_json(*ranks, folder != nullptr ? folder->saved_config() : std::nullopt);
   auto checkpoint = find_run(folder, saved, config, options, model);
   const bool finished = checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending;
-  if (share_flag(*ranks, finished)) {
+  if (broadcast_flag(*ranks, finished)) {
     if (folder != nullptr) repeat_finish(*folder, config, *checkpoint, model);
-    ranks->leave_together();
+    ranks->shutdown();
     return ExitCode::kDone;
   }
 
@@ -231,7 +231,7 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   const at::ScalarType precision = models::resolve_precision(config.precision, device);
   config.device = device.str();
   config.precision = models::precision_name(precision);
-  const MemoryChoices choices = resolve_memory(config, saved, model, device.is_cuda());
+  const MemorySettings choices = resolve_memory(config, saved, model, device.is_cuda());
 
   const TrainingData data(config, model, *ranks);
   const std::string validation_sha256 = data.validation ? data.validation->summary().sha256 : "";
@@ -246,7 +246,7 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
 
   const models::Decoder decoder = models::open_decoder(
       config.model_path, model,
-      {.dtype = precision, .device = device, .forms = models::forms_of(models::base_kind(config.base))});
+      {.dtype = precision, .device = device, .forms = models::formats_of(models::base_format(config.base))});
   log::info(fmt::format("{} on {}, {} of {} layers recompute, {} tokens a micro-batch, budget {:.2f} GiB",
                         config.precision, config.device, choices.recomputed_layers,
                         model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,

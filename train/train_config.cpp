@@ -1,11 +1,12 @@
 #include "train/train_config.h"
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "core/error.h"
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include "core/cli/log.h"
+#include "core/error.h"
 #include "models/weights/weight_format.h"
 
 namespace nkat::train {
@@ -66,7 +67,7 @@ void declare_machine(OptionList& options, TrainConfig& config) {
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
   options.add("precision", config.precision,
               {.help = "of the frozen model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
-  options.add("base", config.base, {.help = models::kBaseHelp, .choices = models::base_kind_names()});
+  options.add("base", config.base, {.help = models::kBaseHelp, .choices = models::base_format_names()});
   options.add("vram-budget-gib", config.vram_budget_gib,
               {.help = "memory that the run may take, GiB", .minimum = 0, .maximum = 4096, .above_minimum = true});
   options.add(

@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "core/cli/options.h"
 #include "data/datasets/dataset_options.h"
@@ -35,7 +36,7 @@ struct TrainConfig {
   std::int64_t annealing_warmup = 500;
   std::string control = "none";
 
-  // The optimiser.
+  // The optimizer.
   double learning_rate = 1e-3;
   double alpha_learning_rate = 5e-3;
   std::string schedule = "cosine";

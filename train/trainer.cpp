@@ -3,12 +3,12 @@
 #include <bit>
 #include <cmath>
 
-#include "core/error.h"
 #include "core/cli/log.h"
+#include "core/error.h"
 #include "core/machine.h"
 #include "core/signals.h"
+#include "models/device_errors.h"
 #include "models/evaluation.h"
-#include "models/out_of_memory.h"
 #include "train/run/summary.h"
 #include "train/run/training_plot.h"
 
@@ -23,7 +23,7 @@ constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // One number for all layers, so that a GPU is asked once.
-bool all_finite(const BlockGradients& gradients) {
+bool all_finite(const AdapterMatrixGradients& gradients) {
   at::Tensor sum = at::zeros({}, gradients.front().options());
   for (const at::Tensor& gradient : gradients) sum.add_(gradient.sum());
   return std::isfinite(sum.item<double>());
@@ -36,14 +36,14 @@ std::vector<double> as_float32(const std::vector<double>& values) {
   return rounded;
 }
 
-std::vector<double> alpha_values(const models::AdapterSet& adapter) {
+std::vector<double> alpha_values(const models::Adapter& adapter) {
   const float* alpha = adapter.alpha.data_ptr<float>();
   return {alpha, alpha + adapter.count()};
 }
 
 }  // namespace
 
-Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, const MemoryChoices& choices)
+Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, const MemorySettings& choices)
     : config_(std::move(config)),
       parts_(std::move(parts)),
       state_(std::move(state)),
@@ -64,23 +64,30 @@ Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, co
 }
 
 ExitCode Trainer::run() {
-  skipped_in_a_row_ = std::stoll(parts_.ranks.from_first(std::to_string(skipped_in_a_row_)));
+  skipped_in_a_row_ = std::stoll(parts_.ranks.broadcast(std::to_string(skipped_in_a_row_)));
   if (stderr_is_terminal() && parts_.ranks.writes())
     bar_.emplace("train", static_cast<std::uint64_t>(config_.max_steps), static_cast<std::uint64_t>(state_.step));
   try {
     const ExitCode code = run_steps();
     finish(code == ExitCode::kDone ? "finished" : "signal");
-    parts_.ranks.leave_together();
+    parts_.ranks.shutdown();
     return code;
   } catch (const DeviceError&) {
     save_what_there_is();
     throw;
-  } catch (const RanksDisagree&) {
+  } catch (const RankMismatch&) {
     throw;
   } catch (const CheckError&) {
     finish("three steps in a row were not finite");
-    parts_.ranks.leave_together();
+    parts_.ranks.shutdown();
     throw;
+  } catch (const std::exception& error) {  // the state is in host memory, so a dead device leaves it good
+    save_what_there_is();
+    if (!models::is_device_failure(error)) throw;
+    const std::string text = error.what();
+    throw DeviceError(fmt::format(
+        "step {}: the device failed: {}; the state at the step's start is saved, run the same command to go on",
+        state_.step + 1, text.substr(0, text.find('\n'))));
   }
 }
 
@@ -107,16 +114,16 @@ StepMetrics Trainer::step() {
   if (faults_.strikes(Fault::kDrift, t + 1)) state_.adapter.weight.view(-1)[0].add_(1e-6);
 
   // Once a step: rotations, triality and M; the window's samples.
-  AdapterStep adapter(state_.adapter, parts_.decoder.device());
-  Window window = make_window(parts_.training, sampler_,
-                              {config_.batch_size, config_.gradient_accumulation, config_.packed_tokens(),
-                               parts_.ranks.rank(), parts_.ranks.size()},
-                              t);
+  AdapterGradients adapter(state_.adapter, parts_.decoder.device());
+  GlobalBatch window = assemble_batch(parts_.training, sampler_,
+                                      {config_.batch_size, config_.gradient_accumulation, config_.packed_tokens(),
+                                       parts_.ranks.rank(), parts_.ranks.size()},
+                                      t);
   if (control_ == Control::kShuffled)
     shuffle_targets(window, parts_.training, static_cast<std::uint64_t>(config_.seed), t);
 
   // Micro-batches: Σ losses and Σ dL/dM, over all ranks. A signal leaves from here, before anything has changed.
-  const WindowResult result = add_up(parts_.ranks, accumulate(adapter, window), std::ssize(window.samples), digest());
+  const StepResult result = all_reduce(parts_.ranks, accumulate(adapter, window), std::ssize(window.samples), digest());
   for (const int rank : result.changed_ranks) {
     if (rank != parts_.ranks.rank())
       record_memory_event(fmt::format("rank {}: memory ran out; its own log says what it gave up", rank));
@@ -125,7 +132,7 @@ StepMetrics Trainer::step() {
 
   // Chain rule to W and α, clipping, AdamW.
   const double lambda = triality_weight_at(t, config_.triality_weight, config_.annealing_warmup);
-  auto [gradient, force] = adapter.chain_rule(result.block_gradients, lambda, control_);
+  auto [gradient, force] = adapter.backward(result.block_gradients, lambda, control_);
   const ClipResult clip = clip_by_global_norm(gradient, config_.max_grad_norm);
   const LearningRates rates{config_.learning_rate * schedule_.factor(t),
                             config_.alpha_learning_rate * schedule_.factor(t)};
@@ -157,23 +164,25 @@ StepMetrics Trainer::step() {
   return metrics;
 }
 
-WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& window) {
-  WindowResult result;
+StepResult Trainer::accumulate(AdapterGradients& adapter, const GlobalBatch& window) {
+  StepResult result;
   const std::int64_t number = state_.step + 1;
   double scale = 1.0 / static_cast<double>(window.target_tokens);
   if (faults_.strikes(Fault::kNotFinite, number)) scale = std::nan("");
-  const auto run_piece = [&](const models::PackedSamples& piece, const MemoryChoices& choices) {
+  const auto run_piece = [&](const models::PackedSamples& piece, const MemorySettings& choices) {
     const double loss =
         run_micro_batch(parts_.decoder, adapter.blocks(), piece.to(parts_.decoder.device()), scale, choices);
     if (faults_.strikes(Fault::kOutOfMemory, number))
       TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by NKAT_FAULTS");
+    TORCH_CHECK(!faults_.strikes(Fault::kDevice, number), "CUDA error: asked for by NKAT_FAULTS");
+    if (faults_.strikes(Fault::kBug, number)) throw std::logic_error("asked for by NKAT_FAULTS");
     return loss;
   };
   for (std::size_t i = 0; i < window.micro_batches.size() && !stop_requested(); ++i) {
     const models::PackedSamples& packed = window.micro_batches[i];
-    const double loss = recovery_.run(packed, run_piece, [&] { adapter.take_gradients(); });
+    const double loss = recovery_.run(packed, run_piece, [&] { adapter.collect_gradients(); });
     // The leaves hold this micro-batch alone, so that a failed attempt can be thrown away.
-    BlockGradients gradients = adapter.take_gradients();
+    AdapterMatrixGradients gradients = adapter.collect_gradients();
     if (!std::isfinite(loss) || !all_finite(gradients))
       result.suspects.insert(result.suspects.end(), window.places[i].begin(), window.places[i].end());
     result.loss_sum += loss;
@@ -184,7 +193,7 @@ WindowResult Trainer::accumulate(AdapterStep& adapter, const Window& window) {
         result.block_gradients[layer].add_(gradients[layer]);
     }
   }
-  if (result.block_gradients.empty()) result.block_gradients = adapter.take_gradients();  // zeros
+  if (result.block_gradients.empty()) result.block_gradients = adapter.collect_gradients();  // zeros
   result.stop = stop_requested();
   result.peak_bytes = monitor_.figures().peak_bytes;
   result.memory_changed = std::exchange(memory_changed_, false);
@@ -224,7 +233,7 @@ void Trainer::require_same_state() {
   if (parts_.ranks.size() == 1) return;
   std::vector<std::uint64_t> digests;
   for (const auto& words : parts_.ranks.gather({digest()})) digests.push_back(words.front());
-  require_same_word(digests, fmt::format("the state of step {}", state_.step));
+  check_consistent(digests, fmt::format("the state of step {}", state_.step));
   log::info(
       fmt::format("step {}: all {} ranks hold the same state, {:016x}", state_.step, digests.size(), digests.front()));
 }
@@ -286,11 +295,11 @@ void Trainer::save() {
   saved_step_ = state_.step;
 }
 
-// The machine has failed: what it was may make this fail too, and the first error is the one to tell.
+// Saving may fail for the same reason; the first error is the one to report.
 void Trainer::save_what_there_is() {
   try {
     if (saved_step_ != state_.step) save();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     log::warning(fmt::format("the state of step {} is not saved: {}", state_.step, error.what()));
   }
 }
@@ -301,7 +310,7 @@ void Trainer::finish(const std::string& stopped) {
   log::info("memory: " + monitor_.describe());
   RunSummary summary = summarize(metrics_->history(), state_.adapter, config_.max_grad_norm, config_.validation_since);
   summary.stopped = stopped;
-  write_file_durably(parts_.folder->summary(), to_json_text(summary));
+  write_file_atomically(parts_.folder->summary(), to_json_text(summary));
   plot_training(metrics_->history(), state_.adapter.first_layer, parts_.folder->plot());
 }
 

@@ -9,22 +9,22 @@
 #include <chrono>
 #include <optional>
 
-#include "core/error.h"
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "data/datasets/dataset.h"
 #include "data/datasets/sampler.h"
 #include "models/decoder.h"
 #include "models/evaluation.h"
 #include "train/adapter_gradients.h"
+#include "train/batch.h"
+#include "train/distributed/process_group.h"
+#include "train/distributed/setup.h"
+#include "train/memory/oom_fallback.h"
 #include "train/run/checkpoint.h"
 #include "train/run/fault_injection.h"
-#include "train/memory/oom_fallback.h"
-#include "train/distributed/setup.h"
-#include "train/distributed/process_group.h"
 #include "train/run/run_folder.h"
-#include "train/train_config.h"
-#include "train/batch.h"
 #include "train/step_result.h"
+#include "train/train_config.h"
 
 namespace nkat::train {
 
@@ -33,7 +33,7 @@ struct TrainingParts {
   const models::Decoder& decoder;
   const data::Dataset& training;
   const data::Dataset* validation;  // may be absent
-  Ranks& ranks;
+  ProcessGroup& ranks;
   const RunFolder* folder;  // of rank 0; the others have none
   RunIdentity identity;
   std::int64_t saved_step = -1;                 // of the checkpoint that the state comes from; -1: none
@@ -43,16 +43,16 @@ struct TrainingParts {
 class Trainer {
  public:
   // state: of a fresh run or a loaded checkpoint. config: with every `auto` resolved.
-  Trainer(TrainConfig config, TrainingParts parts, TrainerState state, const MemoryChoices& choices);
+  Trainer(TrainConfig config, TrainingParts parts, TrainerState state, const MemorySettings& choices);
 
   // Trains until max_steps. kInterrupted: stopped by a signal, everything saved. CheckError: three steps in a row were
-  // not finite. RanksDisagree: nothing is saved. With several ranks, all of them leave in the same way.
+  // not finite. RankMismatch: nothing is saved. With several ranks, all of them leave in the same way.
   ExitCode run();
 
  private:
   ExitCode run_steps();
   StepMetrics step();
-  WindowResult accumulate(AdapterStep& adapter, const Window& window);
+  StepResult accumulate(AdapterGradients& adapter, const GlobalBatch& window);
   void finish_step(StepMetrics metrics);
   void record(const StepMetrics& metrics);
   void validate(StepMetrics& metrics);
@@ -76,7 +76,7 @@ class Trainer {
   Schedule schedule_;
   data::Sampler sampler_;
   MemoryMonitor monitor_;
-  MemoryRecovery recovery_;
+  OomFallback recovery_;
   std::optional<MetricsLog> metrics_;  // of rank 0
   FaultInjection faults_;
   std::vector<std::int64_t> suspects_;  // samples of the newest skipped steps

@@ -1,13 +1,14 @@
 #include "validation/eval_command.h"
 
 #include <iostream>
+
 #include <nlohmann/json.hpp>
 
 #include "core/signals.h"
-#include "models/out_of_memory.h"
+#include "models/device_errors.h"
+#include "validation/report/eval_text.h"
 #include "validation/run/output_paths.h"
 #include "validation/tasks/decision_task.h"
-#include "validation/report/eval_text.h"
 #include "validation/tasks/loss_task.h"
 #include "validation/tasks/math_task.h"
 
@@ -15,7 +16,7 @@ namespace nkat::validation {
 namespace {
 
 struct EvalConfig {
-  SubjectOptions subject;
+  EvalModelOptions subject;
   data::DatasetOptions dataset;
   std::vector<std::string> general_data;
   std::string task = "loss";
@@ -49,7 +50,7 @@ void declare_options(OptionList& options, EvalConfig& config) {
   options.add("precision", config.subject.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
   options.add("device", config.subject.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
-  options.add("base", config.subject.base, {.help = models::kBaseHelp, .choices = models::base_kind_names()});
+  options.add("base", config.subject.base, {.help = models::kBaseHelp, .choices = models::base_format_names()});
   options.add("json", config.json, {.help = "print JSON"});
 }
 
@@ -71,7 +72,7 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
   return complaints;
 }
 
-Measurement prepare(const EvalConfig& config, const SubjectText& text) {
+Measurement prepare(const EvalConfig& config, const EvalInputs& text) {
   QuestionTaskOptions asked = config.questions;
   asked.files = config.dataset.files;
   asked.max_bad_records = config.dataset.max_bad_records;
@@ -88,9 +89,9 @@ ExitCode evaluate(const EvalConfig& config) {
     check_output_paths({{"--answers-file", config.questions.answers_file}},
                        {config.dataset.files.begin(), config.dataset.files.end()}, {});
   }
-  SubjectText text = open_subject_text(config.subject);
+  EvalInputs text = open_subject_text(config.subject);
   const Measurement measure = prepare(config, text);
-  GainReport report;
+  EvalResults report;
   measure(open_subject(std::move(text)), report);
   std::cout << (config.json ? to_json(report).dump() + '\n' : to_text(report));
   return ExitCode::kDone;

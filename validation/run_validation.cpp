@@ -1,13 +1,13 @@
 #include "validation/run_validation.h"
 
-#include "core/error.h"
 #include "core/cli/log.h"
-#include "core/machine.h"
 #include "core/cli/progress.h"
+#include "core/error.h"
+#include "core/machine.h"
 #include "data/datasets/dataset.h"
 #include "models/device.h"
-#include "validation/run/baselines.h"
 #include "validation/geometry/geometry.h"
+#include "validation/run/baselines.h"
 #include "validation/tasks/decision_task.h"
 #include "validation/tasks/loss_task.h"
 #include "validation/tasks/math_task.h"
@@ -23,13 +23,13 @@ std::vector<GeometryRow> geometry_with_progress(const RunRecords& run) {
   });
 }
 
-bool holds_labels(const data::DatasetOptions& options, const SubjectText& text) {
+bool holds_labels(const data::DatasetOptions& options, const EvalInputs& text) {
   data::DatasetOptions checked = options;
   checked.vocabulary_size = text.config.vocab_size;
   return !data::Dataset(checked, text.text.tokenizer, text.text.chat_template).summary().labels.empty();
 }
 
-std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const SubjectText& text) {
+std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const EvalInputs& text) {
   const bool held_out = !config.validation_data.empty();
   std::vector<Measurement> measurements;
   data::DatasetOptions dataset = config.dataset;
@@ -53,20 +53,20 @@ std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const Subje
   return measurements;
 }
 
-GainReport measure_gain(const ValidateConfig& config, const RunRecords& run) {
+EvalResults measure_gain(const ValidateConfig& config, const RunRecords& run) {
   if (config.model_path.empty()) return {};
   if (run.checkpoints.empty()) {
     throw DataError(fmt::format("{}: --model-path measures the newest checkpoint's adapter, but there is no checkpoint",
                                 run.folder.string()));
   }
-  SubjectText text = open_subject_text({.model_path = config.model_path,
-                                        .adapter = run.checkpoints.back().path.string(),
-                                        .precision = config.precision,
-                                        .device = config.device,
-                                        .base = config.base});
+  EvalInputs text = open_subject_text({.model_path = config.model_path,
+                                       .adapter = run.checkpoints.back().path.string(),
+                                       .precision = config.precision,
+                                       .device = config.device,
+                                       .base = config.base});
   const std::vector<Measurement> measurements = prepare_tasks(config, text);
-  const Subject subject = open_subject(std::move(text));
-  GainReport gain{.step = run.checkpoints.back().step, .precision = models::precision_name(subject.decoder.dtype())};
+  const EvalModel subject = open_subject(std::move(text));
+  EvalResults gain{.step = run.checkpoints.back().step, .precision = models::precision_name(subject.decoder.dtype())};
   if (config.base != "safe") gain.precision += " with --base " + config.base;
   for (const Measurement& measure : measurements) measure(subject, gain);
   return gain;

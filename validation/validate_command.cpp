@@ -1,18 +1,19 @@
 #include "validation/validate_command.h"
 
 #include <iostream>
+
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
 #include "core/signals.h"
-#include "models/out_of_memory.h"
-#include "validation/run/output_paths.h"
+#include "models/device_errors.h"
+#include "validation/report/eval_text.h"
 #include "validation/report/plots.h"
 #include "validation/report/report_document.h"
 #include "validation/report/report_json.h"
 #include "validation/report/verdict_text.h"
+#include "validation/run/output_paths.h"
 #include "validation/run_validation.h"
-#include "validation/report/eval_text.h"
 
 namespace nkat::validation {
 namespace {
@@ -51,11 +52,11 @@ void write_report(const ValidateConfig& config, const Findings& findings) {
   const std::vector<Image> plots = draw(config, findings);
   const std::string ending = lower_ending(report);
   if (ending == ".json") {
-    write_file_durably(report, to_json(findings).dump(2) + "\n");
+    write_file_atomically(report, to_json(findings).dump(2) + "\n");
   } else {
     const Document document = make_report(findings, plots);
-    write_file_durably(report, ending == ".html" ? to_html(document, "Validation of " + findings.run.name)
-                                                 : to_markdown(document, report));
+    write_file_atomically(report, ending == ".html" ? to_html(document, "Validation of " + findings.run.name)
+                                                    : to_markdown(document, report));
   }
   log::info(fmt::format("wrote {} and {} plots", report.string(), plots.size()));
 }

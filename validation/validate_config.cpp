@@ -25,7 +25,7 @@ void declare_gain_options(OptionList& options, ValidateConfig& config) {
   options.add("precision", config.precision,
               {.help = "of the model's arithmetic", .choices = {"auto", "bf16", "fp32"}});
   options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
-  options.add("base", config.base, {.help = models::kBaseHelp, .choices = models::base_kind_names()});
+  options.add("base", config.base, {.help = models::kBaseHelp, .choices = models::base_format_names()});
 }
 
 // An option that would be ignored is a mistake.

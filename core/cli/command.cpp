@@ -1,14 +1,15 @@
 #include "core/cli/command.h"
 
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/cli/log.h"
 #include "core/files/file.h"
 #include "core/json.h"
-#include "core/cli/log.h"
 #include "core/machine.h"
 
 namespace nkat {
@@ -118,7 +119,7 @@ ExitCode run_command(Parsed& parsed, const char* const* argv) {
     if (!file.is_object()) throw ConfigError(parsed.config_file + ": a JSON object was expected");
   }
   parsed.command->options->apply(flags, file, parsed.config_file);
-  if (parsed.command->computes) let_idle_threads_sleep(argv);
+  if (parsed.command->computes) reexec_with_passive_omp_wait(argv);
   return parsed.command->run();
 }
 

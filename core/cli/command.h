@@ -1,4 +1,4 @@
-// A command of the program: its name, options and what it does. Each room makes its own; main.cpp collects them.
+// A command of the program: its name, options and what it does. Each module makes its own; main.cpp collects them.
 #pragma once
 
 #include <functional>
@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
 #include "core/cli/options.h"
+#include "core/error.h"
 
 namespace nkat {
 

@@ -1,10 +1,11 @@
 #include "core/cli/log.h"
 
-#include "core/cli/log_prefix.h"
+#include <mutex>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-#include <mutex>
+
+#include "core/cli/log_prefix.h"
 
 namespace nkat::log {
 namespace {

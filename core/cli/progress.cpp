@@ -1,8 +1,9 @@
 #include "core/cli/progress.h"
 
-#include <fmt/format.h>
 #include <cmath>
 #include <cstdio>
+
+#include <fmt/format.h>
 
 #include "core/cli/log.h"
 #include "core/machine.h"

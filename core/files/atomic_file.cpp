@@ -1,18 +1,19 @@
 // The writing half of core/files/file.h, and core/files/atomic_file.h.
 #include "core/files/atomic_file.h"
 
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <optional>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#include <cerrno>
-#include <charconv>
-#include <cstdlib>
-#include <cstring>
-#include <optional>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 
@@ -84,7 +85,7 @@ void remove_temporaries_of_dead_processes(const fs::path& path) {
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
-void write_file_durably(const fs::path& path, std::string_view bytes) {
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
   const fs::path temporary = temporary_sibling(path);
   try {
     write_new_file(temporary, bytes);
@@ -96,7 +97,7 @@ void write_file_durably(const fs::path& path, std::string_view bytes) {
   sync_folder(path.parent_path());
 }
 
-DurableFile::DurableFile(const fs::path& path, std::uint64_t size)
+AtomicFile::AtomicFile(const fs::path& path, std::uint64_t size)
     : final_(path), temporary_(temporary_sibling(path)), size_(size) {
   remove_temporaries_of_dead_processes(path);
   const std::uint64_t free = free_disk_space(temporary_.parent_path());
@@ -109,16 +110,16 @@ DurableFile::DurableFile(const fs::path& path, std::uint64_t size)
   if (!file_) fail_write(temporary_, "creating the file");
 }
 
-DurableFile::~DurableFile() {
+AtomicFile::~AtomicFile() {
   if (file_ && !published_) ::unlink(temporary_.c_str());
 }
 
-void DurableFile::append(std::span<const std::byte> bytes) {
+void AtomicFile::append(std::span<const std::byte> bytes) {
   write_all(file_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
   written_ += bytes.size();
 }
 
-void DurableFile::publish() {
+void AtomicFile::publish() {
   NKAT_INVARIANT(written_ == size_ && !published_);
   if (::fsync(file_.get()) != 0) fail_write(temporary_, "fsync");
   if (::rename(temporary_.c_str(), final_.c_str()) != 0) fail_write(final_, "renaming into place");
@@ -126,20 +127,19 @@ void DurableFile::publish() {
   sync_folder(final_.parent_path());
 }
 
-DurableFolder::DurableFolder(const fs::path& final_path)
-    : final_(final_path), temporary_(temporary_sibling(final_path)) {
+AtomicFolder::AtomicFolder(const fs::path& final_path) : final_(final_path), temporary_(temporary_sibling(final_path)) {
   remove_temporaries_of_dead_processes(final_path);
   if (::mkdir(temporary_.c_str(), 0777) != 0) fail_write(temporary_, "creating the folder");
 }
 
-DurableFolder::~DurableFolder() {
+AtomicFolder::~AtomicFolder() {
   std::error_code ignored;
   if (!published_) fs::remove_all(temporary_, ignored);
 }
 
-void DurableFolder::write(const std::string& name, std::string_view bytes) { write_new_file(temporary_ / name, bytes); }
+void AtomicFolder::write(const std::string& name, std::string_view bytes) { write_new_file(temporary_ / name, bytes); }
 
-void DurableFolder::publish() {
+void AtomicFolder::publish() {
   sync_folder(temporary_);
   const bool replaces = fs::exists(final_);
   if (replaces) {

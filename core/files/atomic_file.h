@@ -1,10 +1,10 @@
 // A large file that is written in pieces and appears whole under its name, or not at all.
 //
-//   DurableFile file("out/model.gguf", size);  file.append(header);  file.append(tensor);  file.publish();
+//   AtomicFile file("out/model.gguf", size);  file.append(header);  file.append(tensor);  file.publish();
 //
 // The bytes go to a temporary name in the same folder; publish() fsyncs, renames, and fsyncs the folder. A kill at any
 // moment leaves the old file or none under the name; the temporary one of a killed process is removed by the next
-// DurableFile of that name. A disk that refuses, or has less than `size` free, is a DeviceError (exit 4).
+// AtomicFile of that name. A disk that refuses, or has less than `size` free, is a DeviceError (exit 4).
 #pragma once
 
 #include <cstddef>
@@ -18,12 +18,12 @@ namespace nkat {
 // "." for a bare name.
 fs::path folder_of(const fs::path& file);
 
-class DurableFile {
+class AtomicFile {
  public:
-  DurableFile(const fs::path& path, std::uint64_t size);
-  DurableFile(const DurableFile&) = delete;
-  DurableFile& operator=(const DurableFile&) = delete;
-  ~DurableFile();  // without publish() nothing stays
+  AtomicFile(const fs::path& path, std::uint64_t size);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();  // without publish() nothing stays
 
   void append(std::span<const std::byte> bytes);
   std::uint64_t written() const { return written_; }

@@ -1,14 +1,15 @@
 #include "core/files/file.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cerrno>
-#include <cstring>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 
@@ -94,7 +95,7 @@ MappedFile::~MappedFile() {
 
 void MappedFile::release(std::size_t offset, std::size_t length) const {
   NKAT_INVARIANT(offset <= size_ && length <= size_ - offset);
-  // Only whole pages inside the range, so that a neighbour's bytes stay resident.
+  // Only whole pages inside the range, so that a neighbor's bytes stay resident.
   const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const std::size_t begin = (offset + page - 1) / page * page;
   const std::size_t end = (offset + length) / page * page;

@@ -54,18 +54,18 @@ class MappedFile {
 };
 
 // Replaces `path` by these bytes: temporary name in the same folder, fsync, rename, fsync of the folder.
-void write_file_durably(const fs::path& path, std::string_view bytes);
+void write_file_atomically(const fs::path& path, std::string_view bytes);
 
 // A folder that appears whole under its name, or not at all.
-//   DurableFolder folder(path); folder.write("a", bytes); folder.publish();
+//   AtomicFolder folder(path); folder.write("a", bytes); folder.publish();
 // Files are written to a temporary sibling and fsynced one by one; publish() renames. Without publish() the
 // destructor removes the temporary folder.
-class DurableFolder {
+class AtomicFolder {
  public:
-  explicit DurableFolder(const fs::path& final_path);
-  DurableFolder(const DurableFolder&) = delete;
-  DurableFolder& operator=(const DurableFolder&) = delete;
-  ~DurableFolder();
+  explicit AtomicFolder(const fs::path& final_path);
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+  ~AtomicFolder();
 
   const fs::path& temporary_path() const { return temporary_; }
   void write(const std::string& name, std::string_view bytes);

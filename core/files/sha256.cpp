@@ -1,8 +1,9 @@
 #include "core/files/sha256.h"
 
+#include <array>
+
 #include <fmt/format.h>
 #include <openssl/evp.h>
-#include <array>
 
 #include "core/error.h"
 

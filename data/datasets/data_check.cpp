@@ -1,15 +1,16 @@
 #include "data/datasets/data_check.h"
 
-#include <fmt/format.h>
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "core/error.h"
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "core/signals.h"
-#include "data/formats/jsonl.h"
 #include "data/datasets/record.h"
+#include "data/formats/jsonl.h"
 
 namespace nkat::data {
 namespace {
@@ -75,11 +76,11 @@ DataCheck DataChecker::check(const std::string& path) {
 
 void DataChecker::add_sample(DataCheck& check, std::vector<std::uint32_t>& marked, const std::string& where) {
   const auto before = static_cast<std::int64_t>(marked.size());
-  const Fate fate = encoder_.fit(marked, where);
-  check.cut += fate == Fate::kCut ? 1 : 0;
-  check.dropped_overlong += fate == Fate::kDroppedOverlong ? 1 : 0;
-  check.dropped_without_target += fate == Fate::kDroppedWithoutTarget ? 1 : 0;
-  if (fate != Fate::kKept && fate != Fate::kCut) return;
+  const TruncationResult fate = encoder_.fit(marked, where);
+  check.cut += fate == TruncationResult::kCut ? 1 : 0;
+  check.dropped_overlong += fate == TruncationResult::kDroppedOverlong ? 1 : 0;
+  check.dropped_without_target += fate == TruncationResult::kDroppedWithoutTarget ? 1 : 0;
+  if (fate != TruncationResult::kKept && fate != TruncationResult::kCut) return;
   ++check.samples;
   check.tokens += static_cast<std::int64_t>(marked.size());
   check.tokens_cut_off += before - static_cast<std::int64_t>(marked.size());

@@ -1,4 +1,4 @@
-// The samples of a run: data files read once, checked whole, tokenised, and kept in memory-mapped caches.
+// The samples of a run: data files read once, checked whole, tokenized, and kept in memory-mapped caches.
 //
 // The first use of a file makes a cache in core's cache_folder(), named by the hash of the file's bytes and of
 // everything that decides its tokens; later runs map it. A damaged cache is made again; where the folder can't be
@@ -16,10 +16,10 @@
 #include <string>
 #include <vector>
 
-#include "data/text/chat_template.h"
 #include "data/datasets/dataset_options.h"
 #include "data/datasets/sample_encoder.h"
 #include "data/datasets/token_cache.h"
+#include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 
 namespace nkat::data {

@@ -1,9 +1,10 @@
 #include "data/datasets/record.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <optional>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/json.h"

@@ -1,7 +1,8 @@
 #include "data/datasets/sample_encoder.h"
 
-#include <fmt/format.h>
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/files/sha256.h"
@@ -38,11 +39,11 @@ std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
   return marked;
 }
 
-Fate SampleEncoder::fit(std::vector<std::uint32_t>& marked, const std::string& where) const {
+TruncationResult SampleEncoder::fit(std::vector<std::uint32_t>& marked, const std::string& where) const {
   const auto limit = static_cast<std::size_t>(limits_.max_sequence_length);
-  Fate fate = Fate::kKept;
+  TruncationResult fate = TruncationResult::kKept;
   if (marked.size() > limit) {
-    if (limits_.overlong == Overlong::kDrop) return Fate::kDroppedOverlong;
+    if (limits_.overlong == Overlong::kDrop) return TruncationResult::kDroppedOverlong;
     if (limits_.overlong == Overlong::kError) {
       throw DataError(
           fmt::format("{}: {} tokens, at most {} were expected; raise --max-sequence-length or choose --overlong "
@@ -50,9 +51,9 @@ Fate SampleEncoder::fit(std::vector<std::uint32_t>& marked, const std::string& w
                       where, marked.size(), limit));
     }
     marked.resize(limit);
-    fate = Fate::kCut;
+    fate = TruncationResult::kCut;
   }
-  return count_targets(marked) == 0 ? Fate::kDroppedWithoutTarget : fate;
+  return count_targets(marked) == 0 ? TruncationResult::kDroppedWithoutTarget : fate;
 }
 
 std::string SampleEncoder::identity() const {

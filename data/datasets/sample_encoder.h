@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "data/text/chat_template.h"
 #include "data/datasets/record.h"
+#include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 
 namespace nkat::data {
@@ -23,7 +23,7 @@ struct EncodingLimits {
   AddedTokens special_tokens = AddedTokens::kText;
 };
 
-enum class Fate { kKept, kCut, kDroppedOverlong, kDroppedWithoutTarget };
+enum class TruncationResult { kKept, kCut, kDroppedOverlong, kDroppedWithoutTarget };
 
 class SampleEncoder {
  public:
@@ -34,7 +34,7 @@ class SampleEncoder {
   // All tokens of the record; a target has kTargetBit set. The first token is never one: nothing predicts it.
   std::vector<std::uint32_t> encode(const Record& record) const;
   // Applies the limit. Overlong::kError throws DataError "where: ...".
-  Fate fit(std::vector<std::uint32_t>& marked, const std::string& where) const;
+  TruncationResult fit(std::vector<std::uint32_t>& marked, const std::string& where) const;
   // Hash of what decides tokens besides the file itself.
   std::string identity() const;
 

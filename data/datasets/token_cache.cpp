@@ -1,7 +1,8 @@
 #include "data/datasets/token_cache.h"
 
-#include <fmt/format.h>
 #include <cstring>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 

@@ -1,17 +1,18 @@
 #include "data/datasets/tokenized_file.h"
 
-#include <fmt/format.h>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "core/error.h"
-#include "core/json.h"
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include "core/cli/log.h"
 #include "core/cli/progress.h"
+#include "core/error.h"
+#include "core/json.h"
 #include "core/signals.h"
-#include "data/formats/jsonl.h"
 #include "data/datasets/record.h"
+#include "data/formats/jsonl.h"
 
 namespace nkat::data {
 namespace {
@@ -115,11 +116,11 @@ class FilePass {
     if (!record.label.empty()) ++summary_.labels[record.label];
     summary_.rendered += record.was_rendered ? 1 : 0;
     std::vector<std::uint32_t> marked = encoder_.encode(record);
-    const Fate fate = encoder_.fit(marked, where);
-    summary_.cut += fate == Fate::kCut ? 1 : 0;
-    summary_.dropped_overlong += fate == Fate::kDroppedOverlong ? 1 : 0;
-    summary_.dropped_without_target += fate == Fate::kDroppedWithoutTarget ? 1 : 0;
-    if (fate == Fate::kKept || fate == Fate::kCut) keep(marked, line.number);
+    const TruncationResult fate = encoder_.fit(marked, where);
+    summary_.cut += fate == TruncationResult::kCut ? 1 : 0;
+    summary_.dropped_overlong += fate == TruncationResult::kDroppedOverlong ? 1 : 0;
+    summary_.dropped_without_target += fate == TruncationResult::kDroppedWithoutTarget ? 1 : 0;
+    if (fate == TruncationResult::kKept || fate == TruncationResult::kCut) keep(marked, line.number);
   }
 
   void keep(const std::vector<std::uint32_t>& marked, std::int64_t line) {
@@ -166,12 +167,12 @@ struct RemoveAtEnd {
   }
 };
 
-std::optional<FileTokens> open_cached(const fs::path& cached) {
+std::optional<TokenizedFile> open_cached(const fs::path& cached) {
   if (!fs::exists(cached)) return std::nullopt;
   try {
     TokenCache cache(cached);
     DatasetSummary summary = summary_from(cache.summary(), cached.string());
-    return FileTokens{std::move(cache), std::move(summary)};
+    return TokenizedFile{std::move(cache), std::move(summary)};
   } catch (const Error& error) {
     log::warning(fmt::format("{}; it is made again", error.what()));
     return std::nullopt;
@@ -180,18 +181,18 @@ std::optional<FileTokens> open_cached(const fs::path& cached) {
 
 }  // namespace
 
-FileTokens open_file_tokens(const fs::path& path, const SampleEncoder& encoder, std::int64_t bad_allowed) {
+TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, std::int64_t bad_allowed) {
   const std::string file_sha256 = sha256_of_file(path);
   const fs::path folder = cache_folder();
   const fs::path cached = folder / fmt::format("tokens-{}.bin", sha256_hex(file_sha256 + encoder.identity()));
   if (!folder.empty()) {
-    if (std::optional<FileTokens> tokens = open_cached(cached)) {
+    if (std::optional<TokenizedFile> tokens = open_cached(cached)) {
       const DatasetSummary& summary = tokens->summary;
       if (summary.bad_records > bad_allowed) refuse_bad_records(summary.bad_messages, summary.bad_records, bad_allowed);
       return std::move(*tokens);
     }
   }
-  const auto make = [&](const fs::path& target_folder, bool keep) -> FileTokens {
+  const auto make = [&](const fs::path& target_folder, bool keep) -> TokenizedFile {
     RemoveAtEnd temporary{temporary_name(target_folder)};
     FilePass pass(path, encoder, bad_allowed, temporary.path);
     DatasetSummary summary = pass.run(file_sha256, path);

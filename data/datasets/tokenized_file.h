@@ -7,12 +7,12 @@
 
 namespace nkat::data {
 
-struct FileTokens {
+struct TokenizedFile {
   TokenCache cache;
   DatasetSummary summary;  // of this file, read once; sha256 is that of its bytes
 };
 
 // bad_allowed: how many bad records may be left out of this file.
-FileTokens open_file_tokens(const fs::path& path, const SampleEncoder& encoder, std::int64_t bad_allowed);
+TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, std::int64_t bad_allowed);
 
 }  // namespace nkat::data

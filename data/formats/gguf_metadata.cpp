@@ -1,10 +1,11 @@
 #include "data/formats/gguf_metadata.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 
-#include "core/files/byte_cursor.h"
+#include <fmt/format.h>
+
 #include "core/error.h"
+#include "core/files/byte_cursor.h"
 #include "core/utf8.h"
 
 namespace nkat::gguf {
@@ -54,7 +55,7 @@ std::string GgufValue::type_name() const {
 }
 
 std::string GgufValue::preview(std::size_t longest) const {
-  if (type_ == ValueType::kString) return shortened(bytes_, longest);
+  if (type_ == ValueType::kString) return ellipsize(bytes_, longest);
   if (type_ != ValueType::kArray) return number_text(*this, type_, 0);
   std::string text;
   ByteCursor cursor(bytes_, "preview");
@@ -64,7 +65,7 @@ std::string GgufValue::preview(std::size_t longest) const {
                                 : number_text(*this, element_type_, i);
     text += fmt::format("{}{}", i == 0 ? "" : ", ", one);
   }
-  return fmt::format("[{}]", shortened(text, longest));
+  return fmt::format("[{}]", ellipsize(text, longest));
 }
 
 void GgufValue::append_to(std::string& file) const {
@@ -81,7 +82,7 @@ void GgufMetadata::add(const std::string& key, GgufValue value) {
   if (const std::string complaint = complaint_about_name(key, kLongestKey); !complaint.empty())
     throw FormatError(fmt::format("{}: a metadata key {}", source_, complaint));
   if (!index_.emplace(key, pairs_.size()).second)
-    throw FormatError(fmt::format("{}: the metadata key '{}' stands twice", source_, shortened(key)));
+    throw FormatError(fmt::format("{}: the metadata key '{}' stands twice", source_, ellipsize(key)));
   pairs_.emplace_back(key, std::move(value));
 }
 

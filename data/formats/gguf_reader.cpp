@@ -1,11 +1,12 @@
 #include "data/formats/gguf_reader.h"
 
-#include <fmt/format.h>
 #include <bit>
 #include <unordered_set>
 
-#include "core/files/byte_cursor.h"
+#include <fmt/format.h>
+
 #include "core/error.h"
+#include "core/files/byte_cursor.h"
 
 namespace nkat::gguf {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "core/files/atomic_file.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 
 namespace nkat::gguf {
 namespace {
@@ -83,7 +83,7 @@ std::uint64_t gguf_file_size(const GgufMetadata& metadata, const std::vector<Ggu
 void write_gguf(const fs::path& path, const GgufMetadata& metadata, const std::vector<GgufTensorPlan>& tensors,
                 const ProduceTensor& produce, const VerifyFile& verify) {
   const auto [bytes, header] = make_head(metadata, tensors, path.string());
-  DurableFile file(path, header.data_begin + header.data_bytes);
+  AtomicFile file(path, header.data_begin + header.data_bytes);
   file.append(std::as_bytes(std::span(bytes)));
   const std::vector<std::byte> zeros(header.alignment);
   for (const GgufTensor& tensor : header.tensors) {

@@ -1,9 +1,10 @@
 #include "data/formats/safetensors.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <bit>
 #include <cstring>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"

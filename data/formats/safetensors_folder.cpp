@@ -1,11 +1,12 @@
 // Which safetensors files a model folder consists of.
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/log.h"
 #include "data/formats/safetensors.h"
 
 namespace nkat::data {

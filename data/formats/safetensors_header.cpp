@@ -1,13 +1,14 @@
 #include "data/formats/safetensors_header.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "core/files/byte_cursor.h"
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include "core/error.h"
+#include "core/files/byte_cursor.h"
 #include "core/json.h"
 #include "core/utf8.h"
 
@@ -45,7 +46,7 @@ class HeaderReader {
     require(value.is_object(), name, "an object with dtype, shape and data_offsets was expected");
     for (const auto& entry : value.items()) {
       require(entry.key() == "dtype" || entry.key() == "shape" || entry.key() == "data_offsets", name,
-              fmt::format("its field '{}' is not known", shortened(entry.key())));
+              fmt::format("its field '{}' is not known", ellipsize(entry.key())));
     }
     require(value.size() == 3, name, "dtype, shape and data_offsets were expected, one is missing");
     TensorInfo info{name, dtype(name, value["dtype"]), shape(name, value["shape"]), 0, 0};
@@ -62,7 +63,7 @@ class HeaderReader {
     std::map<std::string, std::string> texts;
     for (const auto& entry : value.items()) {
       if (!entry.value().is_string()) {
-        throw FormatError(fmt::format("{}: __metadata__ key '{}' must hold a text", who_, shortened(entry.key())));
+        throw FormatError(fmt::format("{}: __metadata__ key '{}' must hold a text", who_, ellipsize(entry.key())));
       }
       texts[entry.key()] = entry.value().get<std::string>();
     }
@@ -92,7 +93,7 @@ class HeaderReader {
     for (const DTypeRow& one : kDTypes) known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
     require(false, name,
             fmt::format("dtype '{}' can't be used here; one of {} was expected",
-                        shortened(value.get_ref<const std::string&>()), known));
+                        ellipsize(value.get_ref<const std::string&>()), known));
     return DType::kF32;
   }
 

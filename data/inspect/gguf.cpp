@@ -1,13 +1,14 @@
 // GGUF files: what they hold, and whether their parts agree with each other.
-#include <fmt/format.h>
 #include <unordered_set>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/signals.h"
 #include "core/utf8.h"
 #include "data/formats/gguf_reader.h"
-#include "data/inspect/nonfinite.h"
 #include "data/inspect/inspection.h"
+#include "data/inspect/nonfinite.h"
 
 namespace nkat::gguf {
 namespace {
@@ -28,7 +29,7 @@ void check_vocabulary(const GgufFile& file, Inspection& inspection) {
   const std::vector<std::string> tokens = metadata.strings("tokenizer.ggml.tokens", kLargestVocabulary);
   std::unordered_set<std::string_view> texts;
   for (const std::string& text : tokens)
-    require(texts.insert(text).second, file, fmt::format("the token '{}' stands twice", shortened(text)));
+    require(texts.insert(text).second, file, fmt::format("the token '{}' stands twice", ellipsize(text)));
   for (const char* key : {"tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
     const GgufValue* list = metadata.find(key);
     require(list == nullptr || (list->type() == ValueType::kArray && list->count() == tokens.size()), file,

@@ -5,8 +5,8 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/utf8.h"
-#include "data/run/checkpoint_files.h"
 #include "data/formats/gguf_format.h"
+#include "data/run/checkpoint_files.h"
 
 namespace nkat::gguf {
 namespace {
@@ -42,7 +42,7 @@ std::string first_bytes(const fs::path& path, std::size_t count) {
 std::string value_text(const Json& value) {
   const std::string text = value.is_string() ? value.get<std::string>() : dump_json(value);
   std::string line;
-  for (const char c : shortened(text, 160)) {
+  for (const char c : ellipsize(text, 160)) {
     if (c == '\n') {
       line += "\\n";
     } else {

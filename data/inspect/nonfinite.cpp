@@ -1,10 +1,11 @@
 #include "data/inspect/nonfinite.h"
 
-#include <fmt/format.h>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/float_bits.h"

@@ -6,10 +6,10 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/signals.h"
+#include "data/inspect/inspection.h"
+#include "data/inspect/nonfinite.h"
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"
-#include "data/inspect/nonfinite.h"
-#include "data/inspect/inspection.h"
 
 namespace nkat::gguf {
 namespace {

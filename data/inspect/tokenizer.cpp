@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "data/text/sentencepiece_model.h"
 #include "data/inspect/inspection.h"
+#include "data/text/sentencepiece_model.h"
 
 namespace nkat::gguf {
 namespace {

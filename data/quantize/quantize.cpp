@@ -1,9 +1,10 @@
 #include "data/quantize/quantize.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/parallel.h"

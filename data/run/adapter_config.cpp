@@ -1,7 +1,6 @@
 #include "data/run/adapter_config.h"
 
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"

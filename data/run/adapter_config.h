@@ -12,14 +12,14 @@
 namespace nkat::data {
 
 // Which base an adapter was trained on.
-struct AdapterIdentity {
+struct BaseFingerprint {
   std::string base_model_name_or_path = "";
   std::string base_sha256 = "";        // models/weights/base_fingerprint.h
   std::string base_norms_sha256 = "";  // models/weights/norm_fingerprint.h; empty: not said
 };
 
 struct AdapterConfig {
-  AdapterIdentity identity = {};
+  BaseFingerprint identity = {};
   std::int64_t hidden_size = 0;  // a multiple of 8
   std::int64_t num_hidden_layers = 0;
   std::int64_t first_adapter_layer = 0;  // it and those above have an adapter

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/json.h"
 #include "core/files/sha256.h"
+#include "core/json.h"
 
 namespace nkat::data {
 namespace {

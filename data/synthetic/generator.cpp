@@ -1,8 +1,8 @@
 #include "data/synthetic/generator.h"
 
-#include <fmt/format.h>
-
 #include <unordered_set>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -25,7 +25,7 @@ GeneratedRecord draw(RandomStream& random, GeneratedTask task, Language language
 
 }  // namespace
 
-void generate_records(const RecordSetOptions& options, const std::function<void(const GeneratedRecord&)>& take) {
+void generate_records(const GeneratorOptions& options, const std::function<void(const GeneratedRecord&)>& take) {
   const std::size_t tasks = options.tasks.size(), languages = options.languages.size();
   std::unordered_set<std::string> seen;
   for (std::int64_t i = 0; i < options.count; ++i) {

@@ -14,7 +14,7 @@ namespace nkat::data {
 
 enum class GeneratedTask { kDecision, kMath, kGeneral, kSmallTalk };
 
-struct RecordSetOptions {
+struct GeneratorOptions {
   std::vector<GeneratedTask> tasks = {GeneratedTask::kDecision};
   std::vector<Language> languages = {Language::kEnglish};
   std::int64_t count = 0;
@@ -24,6 +24,6 @@ struct RecordSetOptions {
 };
 
 // Calls `take` with each record in order. Throws ConfigError if the generator runs out of new requests before `count`.
-void generate_records(const RecordSetOptions& options, const std::function<void(const GeneratedRecord&)>& take);
+void generate_records(const GeneratorOptions& options, const std::function<void(const GeneratedRecord&)>& take);
 
 }  // namespace nkat::data

@@ -1,8 +1,8 @@
 #include "data/synthetic/word_problem.h"
 
-#include <fmt/format.h>
-
 #include <array>
+
+#include <fmt/format.h>
 
 namespace nkat::data {
 namespace {

@@ -1,14 +1,15 @@
 #include "data/text/added_tokens.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/log.h"
 #include "core/utf8.h"
 
 namespace nkat::data {

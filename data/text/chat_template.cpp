@@ -1,14 +1,15 @@
 #include "data/text/chat_template.h"
 
-#include <fmt/format.h>
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/log.h"
 #include "data/text/chat_template_source.h"
 
 namespace nkat::data {
@@ -82,7 +83,7 @@ std::optional<std::string> template_of_config(const nlohmann::json& config) {
   return std::nullopt;
 }
 
-const ChatTemplate::Form& recognise(const std::string& source, const fs::path& model_folder) {
+const ChatTemplate::Form& recognize(const std::string& source, const fs::path& model_folder) {
   const std::string canonical = canonical_template(source);
   std::string names;
   for (const ChatTemplate::Form& form : kForms) {
@@ -161,7 +162,7 @@ ChatTemplate ChatTemplate::from_model_folder(const fs::path& model_folder) {
   const std::optional<std::string> source = fs::exists(own) ? read_file(own, kFileLimit) : template_of_config(config);
   if (!source)
     log::info(fmt::format("{}: it has no chat template; {}'s is used", model_folder.string(), kForms[0].name));
-  const Form& form = source ? recognise(*source, model_folder) : kForms[0];
+  const Form& form = source ? recognize(*source, model_folder) : kForms[0];
   return ChatTemplate(form, read_token(config, "bos_token", "<s>"), read_token(config, "eos_token", "<|endoftext|>"));
 }
 

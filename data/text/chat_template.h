@@ -3,7 +3,7 @@
 //   Phi-3.5  for each turn `<|role|>` NL content `<|end|>` NL (an empty system turn is left out); at the end
 //            `<|assistant|>` NL to ask for an answer, otherwise the end token
 //
-// A model's own template is recognised by comparing its text with the forms built in; it is never executed, and another
+// A model's own template is recognized by comparing its text with the forms built in; it is never executed, and another
 // one is refused (FormatError) with the names of those known.
 #pragma once
 

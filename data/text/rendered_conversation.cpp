@@ -1,7 +1,8 @@
 // Conversations that a data file holds in rendered form, parsed back into turns (data/text/chat_template.h).
-#include <fmt/format.h>
 #include <array>
 #include <optional>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/utf8.h"

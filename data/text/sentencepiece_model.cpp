@@ -1,14 +1,15 @@
 #include "data/text/sentencepiece_model.h"
 
-#include <fmt/format.h>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <optional>
 #include <unordered_set>
 
-#include "core/files/byte_cursor.h"
+#include <fmt/format.h>
+
 #include "core/error.h"
+#include "core/files/byte_cursor.h"
 #include "core/utf8.h"
 
 namespace nkat::data {
@@ -133,7 +134,7 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
   for (std::size_t id = 0; id < pieces.size(); ++id) {
     const Piece& piece = pieces[id];
     if (!texts.insert(piece.text).second) {
-      throw FormatError(fmt::format("{}: the piece '{}' stands twice, again at {}", source, shortened(piece.text), id));
+      throw FormatError(fmt::format("{}: the piece '{}' stands twice, again at {}", source, ellipsize(piece.text), id));
     }
     unknown += piece.type == PieceType::kUnknown ? 1 : 0;
     if (piece.type != PieceType::kByte) continue;
@@ -143,7 +144,7 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
     }
     if (value == 256)
       throw FormatError(
-          fmt::format("{}: byte piece {} is '{}', <0x00> to <0xFF> were expected", source, id, shortened(piece.text)));
+          fmt::format("{}: byte piece {} is '{}', <0x00> to <0xFF> were expected", source, id, ellipsize(piece.text)));
     bytes[value] = true;
   }
   if (unknown != 1) throw FormatError(fmt::format("{}: one UNKNOWN piece was expected, found {}", source, unknown));

@@ -29,7 +29,7 @@ struct Piece {
 // source: the file's name, for messages.
 std::vector<Piece> parse_sentencepiece_model(std::string_view bytes, const std::string& source);
 
-// A model of these pieces that normalises nothing and adds no prefix: the text given to it is already escaped.
+// A model of these pieces that normalizes nothing and adds no prefix: the text given to it is already escaped.
 std::string serialize_sentencepiece_model(const std::vector<Piece>& pieces);
 
 }  // namespace nkat::data

@@ -12,15 +12,15 @@
 
 namespace nkat::data {
 
-class SafeCuts {
+class SplitPoints {
  public:
-  explicit SafeCuts(const std::vector<Piece>& pieces);
+  explicit SplitPoints(const std::vector<Piece>& pieces);
 
   // The first safe cut at or behind `from` (a byte of valid UTF-8), or the text's size.
   std::size_t next(std::string_view text, std::size_t from) const;
 
  private:
-  std::unordered_set<std::uint64_t> neighbours_;  // both code points of each pair inside a piece
+  std::unordered_set<std::uint64_t> neighbors_;  // both code points of each pair inside a piece
 };
 
 }  // namespace nkat::data

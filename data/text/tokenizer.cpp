@@ -1,17 +1,18 @@
 #include "data/text/tokenizer.h"
 
-#include <fmt/format.h>
-#include <sentencepiece_processor.h>
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <sentencepiece_processor.h>
 #include <unordered_map>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include "core/error.h"
-#include "core/json.h"
 #include "core/files/sha256.h"
+#include "core/json.h"
 #include "core/utf8.h"
-#include "data/text/split_points.h"
 #include "data/text/sentencepiece_model.h"
+#include "data/text/split_points.h"
 
 namespace nkat::data {
 namespace {
@@ -95,7 +96,7 @@ struct Tokenizer::State {
   std::unordered_map<std::int32_t, const AddedToken*> added_by_id;
   std::unique_ptr<AddedTokenScanner> raw_scanner;
   std::unique_ptr<AddedTokenScanner> normalized_scanner;
-  std::unique_ptr<SafeCuts> cuts;
+  std::unique_ptr<SplitPoints> cuts;
   sentencepiece::SentencePieceProcessor processor;
   std::int64_t vocabulary_size = 0;
   std::string sha256;
@@ -165,7 +166,7 @@ Tokenizer::Tokenizer(const fs::path& model_folder) : state_(std::make_unique<Sta
     throw FormatError(
         fmt::format("{}: sentencepiece refuses tokenizer.model: {}", model_folder.string(), status.message()));
   }
-  state.cuts = std::make_unique<SafeCuts>(pieces);
+  state.cuts = std::make_unique<SplitPoints>(pieces);
   hash.update(model);
   state.sha256 = hash.hex();
   state.raw_scanner = std::make_unique<AddedTokenScanner>(state.added, false);

@@ -24,7 +24,7 @@
 
 namespace nkat::data {
 
-enum class AddedTokens { kText, kControl };  // are added-token strings inside the text recognised?
+enum class AddedTokens { kText, kControl };  // are added-token strings inside the text recognized?
 
 struct TokenSpan {
   std::int32_t id = 0;
@@ -39,7 +39,7 @@ class Tokenizer {
   ~Tokenizer();
 
   std::vector<std::int32_t> encode(std::string_view utf8, AddedTokens added_tokens) const;
-  // Added tokens are recognised outside the literal ranges (sorted) only.
+  // Added tokens are recognized outside the literal ranges (sorted) only.
   std::vector<TokenSpan> encode_spans(std::string_view utf8, std::span<const ByteRange> literal) const;
 
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = false) const;

@@ -1,11 +1,11 @@
 #include "export/gguf/gguf_config.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 

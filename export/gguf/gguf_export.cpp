@@ -1,13 +1,13 @@
 #include "export/gguf/gguf_export.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 
-#include "core/files/atomic_file.h"
-#include "core/error.h"
+#include <fmt/format.h>
+
 #include "core/cli/progress.h"
+#include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/signals.h"
 #include "data/quantize/quantize.h"
 
@@ -27,7 +27,7 @@ std::string kind_of(const std::string& name) {
 
 }  // namespace
 
-std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, Mix mix) {
+std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, QuantizationRecipe mix) {
   std::vector<PlannedTensor> plan;
   for (Phi3Tensor& tensor : phi3_tensors(config)) {
     const gguf::GgmlType wanted = wanted_type(mix, tensor.role, tensor.layer, config.num_layers);
@@ -37,7 +37,7 @@ std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, Mix mi
   return plan;
 }
 
-std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan) {
+std::vector<std::string> fallbacks(const std::vector<PlannedTensor>& plan) {
   std::map<std::string, int> counts;
   for (const PlannedTensor& one : plan) {
     if (one.wanted == one.stored) continue;
@@ -50,7 +50,7 @@ std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan) {
 }
 
 void require_room(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan) {
-  const DurableFile attempt(path, gguf::gguf_file_size(metadata, writer_plan(plan)));
+  const AtomicFile attempt(path, gguf::gguf_file_size(metadata, writer_plan(plan)));
 }
 
 bool is_planned(const gguf::GgufTensor& found, const PlannedTensor& planned) {

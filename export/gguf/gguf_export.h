@@ -12,9 +12,9 @@
 #include "core/files/file.h"
 #include "data/formats/gguf_metadata.h"
 #include "data/formats/gguf_writer.h"
+#include "export/gguf/phi3_tensors.h"
 #include "export/imatrix/importance.h"
 #include "export/merge/merged_weights.h"
-#include "export/gguf/phi3_tensors.h"
 
 namespace nkat::exporting {
 
@@ -24,9 +24,9 @@ struct PlannedTensor {
   gguf::GgmlType stored;  // the same, or what rows of this length fall back to
 };
 
-std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, Mix mix);
+std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, QuantizationRecipe mix);
 // "ffn_down.weight (6 tensors): q4_K as q5_0, rows of 96"; one line a kind, none if nothing falls back.
-std::vector<std::string> fall_backs(const std::vector<PlannedTensor>& plan);
+std::vector<std::string> fallbacks(const std::vector<PlannedTensor>& plan);
 
 // Throws what writing the file would for want of space or permission, before a long work begins.
 void require_room(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan);

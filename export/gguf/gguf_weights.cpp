@@ -1,14 +1,14 @@
 #include "export/gguf/gguf_weights.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "core/parallel.h"
-#include "export/gguf/phi3_tensors.h"
 #include "data/quantize/quantize.h"
+#include "export/gguf/phi3_tensors.h"
 
 namespace nkat::exporting {
 

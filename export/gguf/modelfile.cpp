@@ -1,8 +1,8 @@
 #include "export/gguf/modelfile.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 namespace nkat::exporting {
 namespace {

@@ -69,7 +69,7 @@ void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_templat
 }  // namespace
 
 GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& vocabulary, const ModelText& text,
-                           Mix mix, std::uint32_t context_length) {
+                           QuantizationRecipe mix, std::uint32_t context_length) {
   GgufMetadata metadata("the file to be exported");
   Keys keys(metadata);
   keys.text("general.architecture", "phi3");

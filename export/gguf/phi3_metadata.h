@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "data/formats/gguf_metadata.h"
-#include "export/imatrix/importance.h"
 #include "export/gguf/quantization_recipe.h"
 #include "export/gguf/token_table.h"
+#include "export/imatrix/importance.h"
 #include "models/config.h"
 
 namespace nkat::exporting {
@@ -37,7 +37,7 @@ struct ModelText {
 };
 
 gguf::GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& vocabulary, const ModelText& text,
-                                 Mix mix, std::uint32_t context_length);
+                                 QuantizationRecipe mix, std::uint32_t context_length);
 // nkat.importance.*, if anything was weighed.
 void add_importance(const Importance& importance, gguf::GgufMetadata& metadata);
 void add_provenance(const Provenance& provenance, gguf::GgufMetadata& metadata);

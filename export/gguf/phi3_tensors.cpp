@@ -1,8 +1,8 @@
 #include "export/gguf/phi3_tensors.h"
 
-#include <fmt/format.h>
-
 #include <limits>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "export/merge/merged_weights.h"

@@ -20,17 +20,17 @@ namespace nkat::exporting {
 
 enum class TensorRole { kVector, kEmbedding, kQkv, kAttentionOutput, kUp, kDown, kOutput };
 
-enum class Mix { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_K_S, kQ4_K_M, kQ5_K_S, kQ5_K_M, kQ6_K };
+enum class QuantizationRecipe { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_K_S, kQ4_K_M, kQ5_K_S, kQ5_K_M, kQ6_K };
 
-const std::vector<std::string>& mix_names();  // as --quantization spells them
-std::optional<Mix> parse_mix(std::string_view name);
-const char* mix_name(Mix mix);
-std::uint32_t file_type(Mix mix);  // general.file_type
+const std::vector<std::string>& recipe_names();  // as --quantization spells them
+std::optional<QuantizationRecipe> parse_recipe(std::string_view name);
+const char* mix_name(QuantizationRecipe mix);
+std::uint32_t file_type(QuantizationRecipe mix);  // general.file_type
 
 // Does any tensor get a type whose encoder weighs columns? F32 to Q8_0 round each weight alone.
-bool uses_importance(Mix mix);
+bool uses_importance(QuantizationRecipe mix);
 
 // layer: of the tensors of a block, from 0; ignored for the others.
-gguf::GgmlType wanted_type(Mix mix, TensorRole role, std::int64_t layer, std::int64_t layers);
+gguf::GgmlType wanted_type(QuantizationRecipe mix, TensorRole role, std::int64_t layer, std::int64_t layers);
 
 }  // namespace nkat::exporting

@@ -1,14 +1,14 @@
 #include "export/hf/hf_export.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/files/atomic_file.h"
-#include "core/error.h"
-#include "core/json.h"
 #include "core/cli/progress.h"
+#include "core/error.h"
+#include "core/files/atomic_file.h"
+#include "core/json.h"
 #include "export/gguf/gguf_export.h"
 #include "models/weights/checkpoint_tensors.h"
 #include "models/weights/weights.h"
@@ -111,7 +111,7 @@ void require_space(const std::vector<Shard>& shards, const fs::path& folder) {
 
 }  // namespace
 
-void write_merged_folder(DurableFolder& folder, const HfExport& options, const models::Phi3Config& config,
+void write_merged_folder(AtomicFolder& folder, const HfExport& options, const models::Phi3Config& config,
                          const MergedWeights& weights) {
   const std::vector<Shard> shards = plan_shards(config, options);
   require_space(shards, folder.temporary_path());
@@ -123,7 +123,7 @@ void write_merged_folder(DurableFolder& folder, const HfExport& options, const m
     const std::string header = shard_header(shards[i], options.type);
     std::uint64_t size = header.size();
     for (const Entry& entry : shards[i]) size += entry.bytes;
-    DurableFile file(folder.temporary_path() / shard_name(i, shards.size()), size);
+    AtomicFile file(folder.temporary_path() / shard_name(i, shards.size()), size);
     file.append(std::as_bytes(std::span(header)));
     for (const Entry& entry : shards[i]) {
       produce_encoded(weights, entry.name, options.type, [&](std::span<const std::byte> piece) {

@@ -8,8 +8,8 @@
 #include <cstdint>
 
 #include "core/files/file.h"
-#include "export/merge/merged_weights.h"
 #include "data/quantize/ggml_type.h"
+#include "export/merge/merged_weights.h"
 #include "models/config.h"
 
 namespace nkat::exporting {
@@ -21,7 +21,7 @@ struct HfExport {
 };
 
 // `folder` is not published: the caller adds its report and does that.
-void write_merged_folder(DurableFolder& folder, const HfExport& options, const models::Phi3Config& config,
+void write_merged_folder(AtomicFolder& folder, const HfExport& options, const models::Phi3Config& config,
                          const MergedWeights& weights);
 
 }  // namespace nkat::exporting

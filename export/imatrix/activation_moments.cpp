@@ -21,7 +21,7 @@ void add_squares(const at::Tensor& input, std::vector<double>& sums) {
 
 }  // namespace
 
-ActivationMoments activation_moments(const models::LayerwiseModel& model,
+ActivationMoments activation_moments(const models::StreamedModel& model,
                                      const std::vector<models::PackedBatch>& batches,
                                      const std::function<void(std::int64_t layer)>& done) {
   ActivationMoments moments;
@@ -29,7 +29,7 @@ ActivationMoments activation_moments(const models::LayerwiseModel& model,
     throw_if_stop_requested();
     add_squares(input, moments.columns[tensor]);
   };
-  const std::vector<at::Tensor> hidden = models::layerwise_hidden(model, batches, observe, done);
+  const std::vector<at::Tensor> hidden = models::streamed_hidden(model, batches, observe, done);
   const std::string head = models::head_tensor(model.config);
   for (const at::Tensor& states : hidden) {
     add_squares(states, moments.columns[head]);

@@ -21,7 +21,7 @@ struct ActivationMoments {
 };
 
 // done: told after each layer.
-ActivationMoments activation_moments(const models::LayerwiseModel& model,
+ActivationMoments activation_moments(const models::StreamedModel& model,
                                      const std::vector<models::PackedBatch>& batches,
                                      const std::function<void(std::int64_t layer)>& done = {});
 

@@ -1,15 +1,15 @@
 #include "export/imatrix/importance.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "core/error.h"
+#include <fmt/format.h>
+
 #include "core/cli/progress.h"
-#include "data/text/chat_template.h"
+#include "core/error.h"
 #include "data/datasets/dataset.h"
+#include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "export/imatrix/activation_moments.h"
 

@@ -1,4 +1,4 @@
-// How much each input column of a matrix matters: weights for the quantisers, measured on a text.
+// How much each input column of a matrix matters: weights for the quantizers, measured on a text.
 //
 //   const Importance importance = measure_importance(data, model_folder, config, weights);
 //   encode_tensor(type, {.values = rows, .length = n, .importance = importance.of(tensor)}, out);
@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "core/files/file.h"
-#include "export/merge/merged_weights.h"
 #include "export/gguf/phi3_tensors.h"
+#include "export/merge/merged_weights.h"
 #include "models/config.h"
 
 namespace nkat::exporting {

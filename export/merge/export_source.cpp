@@ -1,14 +1,14 @@
 #include "export/merge/export_source.h"
 
-#include <fmt/format.h>
-
 #include <limits>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/json.h"
 #include "core/cli/log.h"
+#include "core/error.h"
 #include "core/files/sha256.h"
+#include "core/json.h"
 #include "export/merge/checkpoint_weights.h"
 #include "export/merge/merge.h"
 #include "models/adapter.h"
@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint64_t kStateLimit = 64 << 20;
 constexpr std::uint64_t kAdapterLimit = std::uint64_t{1} << 32;
 
-std::vector<std::vector<float>> host_blocks(const models::AdapterSet& adapter) {
+std::vector<std::vector<float>> host_blocks(const models::Adapter& adapter) {
   std::vector<std::vector<float>> all;
   for (const at::Tensor& layer : adapter.blocks(adapter.rotations(), at::kCPU)) {
     if (!layer.defined()) {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "export/export_options.h"
-#include "export/merge/merged_weights.h"
 #include "export/gguf/phi3_metadata.h"
+#include "export/merge/merged_weights.h"
 
 namespace nkat::exporting {
 

@@ -1,8 +1,8 @@
 #include "export/merge/merged_weights.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "export/merge/merge.h"

@@ -1,14 +1,14 @@
 #include "export/output/overwrite_guard.h"
 
-#include <fmt/format.h>
-
 #include <set>
 
-#include "core/files/atomic_file.h"
+#include <fmt/format.h>
+
 #include "core/error.h"
-#include "export/output/sidecar_files.h"
+#include "core/files/atomic_file.h"
 #include "data/formats/gguf_reader.h"
 #include "export/gguf/phi3_metadata.h"
+#include "export/output/sidecar_files.h"
 
 namespace nkat::exporting {
 namespace {

@@ -1,13 +1,13 @@
 #include "export/output/sidecar_files.h"
 
-#include <fmt/format.h>
-
 #include <functional>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/json.h"
 #include "core/files/sha256.h"
+#include "core/json.h"
 
 namespace nkat::exporting {
 namespace {

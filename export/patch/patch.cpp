@@ -1,12 +1,12 @@
 #include "export/patch/patch.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 
-#include "core/error.h"
+#include <fmt/format.h>
+
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "core/signals.h"
 #include "export/gguf/gguf_weights.h"
 #include "export/verify/self_test.h"

@@ -9,8 +9,8 @@
 #include <optional>
 #include <vector>
 
-#include "export/gguf/gguf_export.h"
 #include "data/formats/gguf_reader.h"
+#include "export/gguf/gguf_export.h"
 #include "export/patch/patch_source.h"
 #include "export/verify/self_test.h"
 

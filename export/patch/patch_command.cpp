@@ -1,17 +1,17 @@
 #include "export/patch/patch_command.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/files/atomic_file.h"
-#include "core/error.h"
 #include "core/cli/log.h"
+#include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/shell_quote.h"
-#include "export/output/sidecar_files.h"
 #include "export/gguf/modelfile.h"
 #include "export/output/overwrite_guard.h"
+#include "export/output/sidecar_files.h"
 #include "export/patch/patch.h"
 #include "export/verify/self_test_options.h"
 
@@ -27,8 +27,9 @@ void require_another_file(const ExportOptions& options) {
 std::string quantization_of(const gguf::GgufMetadata& metadata) {
   const gguf::GgufValue* type = metadata.find("general.file_type");
   if (type == nullptr) return "unnamed types";
-  for (const std::string& name : mix_names()) {
-    if (type->is_number<std::uint32_t>() && file_type(*parse_mix(name)) == type->element<std::uint32_t>()) return name;
+  for (const std::string& name : recipe_names()) {
+    if (type->is_number<std::uint32_t>() && file_type(*parse_recipe(name)) == type->element<std::uint32_t>())
+      return name;
   }
   return "file type " + type->preview(20);
 }
@@ -107,7 +108,7 @@ void export_patch(const ExportOptions& options, PatchReport& all) {
   report.context_length = base.metadata().number<std::uint32_t>("phi3.context_length");
   report.served_context = served_context(source.config);
   for (const PlannedTensor& one : patch.plan) ++report.tensors[gguf::traits(one.stored).name];
-  report.fall_backs = fall_backs(patch.plan);
+  report.fallbacks = fallbacks(patch.plan);
   report.provenance = source.provenance;
   report.self_test = possible.self_test;
   SelfTestOptions test = self_test_options(possible, source.config, stored_types(patch.plan));

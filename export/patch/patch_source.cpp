@@ -1,13 +1,13 @@
 #include "export/patch/patch_source.h"
 
-#include <fmt/format.h>
-
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "core/error.h"
-#include "export/merge/export_source.h"
 #include "export/gguf/gguf_config.h"
 #include "export/gguf/gguf_weights.h"
+#include "export/merge/export_source.h"
 #include "models/weights/norm_fingerprint.h"
 
 namespace nkat::exporting {

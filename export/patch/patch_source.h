@@ -7,7 +7,7 @@
 //                       merged from the file's own weights, decoded
 //
 // The file's own weights lie on the grid of their type, so that a change under half a step is rounded back to it where
-// the type stays, and the first quantisation's noise is in what is merged. A finer --patch-type keeps such changes.
+// the type stays, and the first quantization's noise is in what is merged. A finer --patch-type keeps such changes.
 //
 // Equal norms don't prove equal weights: a fine-tune whose norms were frozen has its base's, and passes.
 //
@@ -19,10 +19,10 @@
 
 #include <string>
 
-#include "export/export_options.h"
 #include "data/formats/gguf_reader.h"
-#include "export/merge/merged_weights.h"
+#include "export/export_options.h"
 #include "export/gguf/phi3_metadata.h"
+#include "export/merge/merged_weights.h"
 
 namespace nkat::exporting {
 

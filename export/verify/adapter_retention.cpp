@@ -62,26 +62,26 @@ double ratio(double numerator, double denominator) { return denominator > 0 ? nu
 
 }  // namespace
 
-const char* fate_name(Fate fate) {
+const char* fate_name(RetentionStatus fate) {
   switch (fate) {
-    case Fate::kUnchanged: return "unchanged";
-    case Fate::kKept: return "kept";
-    case Fate::kWeak: return "weak";
-    case Fate::kLost: return "lost";
-    case Fate::kNotJudged: return "not judged";
+    case RetentionStatus::kUnchanged: return "unchanged";
+    case RetentionStatus::kKept: return "kept";
+    case RetentionStatus::kWeak: return "weak";
+    case RetentionStatus::kLost: return "lost";
+    case RetentionStatus::kNotJudged: return "not judged";
   }
   return "";
 }
 
-Fate TensorSurvival::fate() const {
-  if (change == 0) return Fate::kUnchanged;
-  if (survived < limit.minimum_survived || noise > limit.maximum_noise) return Fate::kLost;
-  if (!judged) return Fate::kNotJudged;
-  return std::abs(survived - 1) > kWeakOffset || noise > kWeakNoise ? Fate::kWeak : Fate::kKept;
+RetentionStatus TensorRetention::fate() const {
+  if (change == 0) return RetentionStatus::kUnchanged;
+  if (survived < limit.minimum_survived || noise > limit.maximum_noise) return RetentionStatus::kLost;
+  if (!judged) return RetentionStatus::kNotJudged;
+  return std::abs(survived - 1) > kWeakOffset || noise > kWeakNoise ? RetentionStatus::kWeak : RetentionStatus::kKept;
 }
 
-TensorSurvival measure_survival(const MergedWeights& weights, const std::string& tensor, const WeightSource& written,
-                                const std::string& written_name) {
+TensorRetention measure_survival(const MergedWeights& weights, const std::string& tensor, const WeightSource& written,
+                                 const std::string& written_name) {
   const MatrixShape shape = weights.shape(tensor);
   const std::size_t step = MergedWeights::rows_of_piece(shape);
   const bool changed = weights.is_changed(tensor);

@@ -19,30 +19,30 @@
 
 namespace nkat::exporting {
 
-struct SurvivalLimit {
+struct RetentionLimit {
   double minimum_survived = 0.5;
   double maximum_noise = 4;
 };
 
 // The limits of each stored type.
-class SurvivalLimits {
+class RetentionLimits {
  public:
-  SurvivalLimits() = default;
+  RetentionLimits() = default;
   // Words TYPE=VALUE, where TYPE is ggml's name of a type ("q4_K", capitals don't matter) or "all", which a type's own
   // word goes before. ConfigError for any other word.
-  SurvivalLimits(const std::vector<std::string>& minimum_survived, const std::vector<std::string>& maximum_noise);
+  RetentionLimits(const std::vector<std::string>& minimum_survived, const std::vector<std::string>& maximum_noise);
 
-  SurvivalLimit of(const std::string& type) const;
+  RetentionLimit of(const std::string& type) const;
 
  private:
   std::map<std::string, double> minimum_survived_, maximum_noise_;
 };
 
 // kNotJudged: measured against the file's own decoded weights, so that their rounding is not in the figures.
-enum class Fate { kUnchanged, kKept, kWeak, kLost, kNotJudged };
-const char* fate_name(Fate fate);  // "kept"
+enum class RetentionStatus { kUnchanged, kKept, kWeak, kLost, kNotJudged };
+const char* fate_name(RetentionStatus fate);  // "kept"
 
-struct TensorSurvival {
+struct TensorRetention {
   std::int64_t layer = 0;
   std::string type = "";  // as stored: "q4_K"
   double change = 0;      // |d| / |W|
@@ -51,18 +51,18 @@ struct TensorSurvival {
   double error = 0;
   double distance = 0;  // |F - W'|
   double size = 0;      // |W'|
-  SurvivalLimit limit = {};
+  RetentionLimit limit = {};
   bool judged = true;
 
-  Fate fate() const;
+  RetentionStatus fate() const;
 };
 
 // Any tensor, by its name in the checkpoint; the written one may go by another. The caller sets layer, type and limit.
-TensorSurvival measure_survival(const MergedWeights& weights, const std::string& tensor, const WeightSource& written,
-                                const std::string& written_name);
+TensorRetention measure_survival(const MergedWeights& weights, const std::string& tensor, const WeightSource& written,
+                                 const std::string& written_name);
 
 // The options with which all of these would have been accepted: "--minimum-survived q4_0=-2.6 --maximum-noise
 // q4_0=99".
-std::string accepting_options(const std::vector<TensorSurvival>& lost);
+std::string accepting_options(const std::vector<TensorRetention>& lost);
 
 }  // namespace nkat::exporting

@@ -1,11 +1,11 @@
 #include "export/verify/logit_comparison.h"
 
-#include <ATen/core/Tensor.h>
-
 #include <algorithm>
 
-#include "core/error.h"
+#include <ATen/core/Tensor.h>
+
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "export/merge/merge.h"
 #include "models/weights/streamed_forward.h"
 
@@ -47,9 +47,9 @@ class Walk {
   Walk(const Prompts& prompts, std::uint64_t layers)
       : batches_(batches_of(prompts)), progress_("self-test, layers of the logits", layers) {}
 
-  at::Tensor logits(const models::LayerwiseModel& model) {
+  at::Tensor logits(const models::StreamedModel& model) {
     const auto done = [this](std::int64_t) { progress_.update(++layers_, ""); };
-    return models::layerwise_logits(model, at::cat(models::layerwise_hidden(model, batches_, {}, done)));
+    return models::streamed_logits(model, at::cat(models::streamed_hidden(model, batches_, {}, done)));
   }
 
  private:
@@ -76,8 +76,8 @@ Divergence divergence(const at::Tensor& exact, const at::Tensor& found) {
 
 }  // namespace
 
-LogitsCheck check_logits(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
-                         const Prompts& prompts) {
+LogitComparison check_logits(const models::Phi3Config& config, const MergedWeights& weights,
+                             const WrittenModel& written, const Prompts& prompts) {
   const at::NoGradGuard no_grad;
   const bool adapted = std::ranges::any_of(weights.blocks(), [](const auto& layer) { return !layer.empty(); });
   const models::ReadRows base = reader_of(weights.base());
@@ -85,12 +85,12 @@ LogitsCheck check_logits(const models::Phi3Config& config, const MergedWeights& 
   const at::Tensor exact = walk.logits({.config = config, .read = base, .blocks = block_tensors(weights.blocks())});
   const Divergence of_file =
       divergence(exact, walk.logits({.config = written.config, .read = reader_of(written.weights)}));
-  LogitsCheck check{.prompts = static_cast<std::int64_t>(prompts.size()),
-                    .tokens = exact.size(0),
-                    .mean_kl = of_file.kl.mean().item<double>(),
-                    .largest_kl = of_file.kl.max().item<double>(),
-                    .top1_agreement = of_file.same.to(at::kDouble).mean().item<double>(),
-                    .base_mean_kl = std::nullopt};
+  LogitComparison check{.prompts = static_cast<std::int64_t>(prompts.size()),
+                        .tokens = exact.size(0),
+                        .mean_kl = of_file.kl.mean().item<double>(),
+                        .largest_kl = of_file.kl.max().item<double>(),
+                        .top1_agreement = of_file.same.to(at::kDouble).mean().item<double>(),
+                        .base_mean_kl = std::nullopt};
   if (adapted)
     check.base_mean_kl = divergence(exact, walk.logits({.config = config, .read = base})).kl.mean().item<double>();
   return check;

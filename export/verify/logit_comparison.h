@@ -14,15 +14,15 @@
 #include <optional>
 #include <vector>
 
-#include "export/merge/merged_weights.h"
 #include "data/quantize/ggml_type.h"
+#include "export/merge/merged_weights.h"
 #include "models/config.h"
 
 namespace nkat::exporting {
 
 using Prompts = std::vector<std::vector<std::int32_t>>;
 
-struct LogitsCheck {
+struct LogitComparison {
   std::int64_t prompts = 0;
   std::int64_t tokens = 0;
   double mean_kl = 0;
@@ -39,8 +39,8 @@ struct WrittenModel {
   const WeightSource& weights;
 };
 
-LogitsCheck check_logits(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
-                         const Prompts& prompts);
+LogitComparison check_logits(const models::Phi3Config& config, const MergedWeights& weights,
+                             const WrittenModel& written, const Prompts& prompts);
 
 // A mean KL well above what sound files have whose coarsest weights are of this type, all of as many bits together: ten
 // times that of the demo model in 4 and 5 bits (0.1 in q4_0, 0.019 in q5_k_s), and more in finer types, where deep

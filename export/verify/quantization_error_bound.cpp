@@ -29,7 +29,7 @@ Limit limit_of(GgmlType type) {
 
 }  // namespace
 
-double rounding_limit(GgmlType type, double size, std::uint64_t elements) {
+double quantization_error_bound(GgmlType type, double size, std::uint64_t elements) {
   constexpr double kScaleRounding = 0x1p-25;  // half of float16's smallest step
   const Limit limit = limit_of(type);
   return limit.share * size + limit.largest_code * kScaleRounding * std::sqrt(static_cast<double>(elements));

@@ -14,6 +14,6 @@
 namespace nkat::exporting {
 
 // The largest |F - W'| of `elements` weights with |W'| = size.
-double rounding_limit(gguf::GgmlType type, double size, std::uint64_t elements);
+double quantization_error_bound(gguf::GgmlType type, double size, std::uint64_t elements);
 
 }  // namespace nkat::exporting

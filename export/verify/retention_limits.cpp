@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <charconv>
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "data/quantize/ggml_type.h"
@@ -54,20 +54,20 @@ std::string words(const char* option, const std::map<std::string, double>& value
 
 }  // namespace
 
-SurvivalLimits::SurvivalLimits(const std::vector<std::string>& minimum_survived,
-                               const std::vector<std::string>& maximum_noise)
+RetentionLimits::RetentionLimits(const std::vector<std::string>& minimum_survived,
+                                 const std::vector<std::string>& maximum_noise)
     : minimum_survived_(parse_words("minimum-survived", minimum_survived)),
       maximum_noise_(parse_words("maximum-noise", maximum_noise)) {}
 
-SurvivalLimit SurvivalLimits::of(const std::string& type) const {
-  const SurvivalLimit usual;
+RetentionLimit RetentionLimits::of(const std::string& type) const {
+  const RetentionLimit usual;
   return {.minimum_survived = value_of(minimum_survived_, type, usual.minimum_survived),
           .maximum_noise = value_of(maximum_noise_, type, usual.maximum_noise)};
 }
 
-std::string accepting_options(const std::vector<TensorSurvival>& lost) {
+std::string accepting_options(const std::vector<TensorRetention>& lost) {
   std::map<std::string, double> survived, noise;
-  for (const TensorSurvival& one : lost) {
+  for (const TensorRetention& one : lost) {
     if (one.survived < one.limit.minimum_survived) {
       const auto [entry, is_new] = survived.emplace(one.type, one.survived);
       entry->second = std::min(entry->second, one.survived);

@@ -1,14 +1,14 @@
 #include "export/verify/self_test.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 
-#include "core/error.h"
+#include <fmt/format.h>
+
 #include "core/cli/progress.h"
-#include "export/merge/checkpoint_weights.h"
+#include "core/error.h"
 #include "export/gguf/gguf_weights.h"
+#include "export/merge/checkpoint_weights.h"
 #include "export/verify/quantization_error_bound.h"
 #include "models/weights/checkpoint_tensors.h"
 #include "models/weights/weights.h"
@@ -32,33 +32,33 @@ class Tester {
   Tester(const MergedWeights& weights, const WrittenModel& written, const SelfTestOptions& options)
       : weights_(weights), written_(written), options_(options) {}
 
-  std::vector<TensorSurvival> tensors(const std::vector<StoredTensor>& stored) const {
-    std::vector<TensorSurvival> survival;
+  std::vector<TensorRetention> tensors(const std::vector<StoredTensor>& stored) const {
+    std::vector<TensorRetention> survival;
     ProgressBar progress("self-test, tensors", stored.size());
     std::uint64_t done = 0;
     for (const StoredTensor& one : stored) {
-      TensorSurvival found = tensor(one);
+      TensorRetention found = tensor(one);
       if (one.layer >= 0) survival.push_back(std::move(found));
       progress.update(++done, one.source);
     }
     return survival;
   }
 
-  std::optional<LogitsCheck> logits(const models::Phi3Config& config) const {
+  std::optional<LogitComparison> logits(const models::Phi3Config& config) const {
     if (options_.prompts.empty()) return std::nullopt;
-    LogitsCheck found = check_logits(config, weights_, written_, options_.prompts);
+    LogitComparison found = check_logits(config, weights_, written_, options_.prompts);
     found.maximum_kl = options_.maximum_kl;
     return found;
   }
 
  private:
-  TensorSurvival tensor(const StoredTensor& one) const {
-    TensorSurvival found = measure_survival(weights_, one.source, written_.weights, one.written);
+  TensorRetention tensor(const StoredTensor& one) const {
+    TensorRetention found = measure_survival(weights_, one.source, written_.weights, one.written);
     found.layer = one.layer;
     found.type = gguf::traits(one.type).name;
     found.limit = options_.limits.of(found.type);
     found.judged = options_.judges_rounding;
-    const double rounding = rounding_limit(one.type, found.size, weights_.shape(one.source).elements());
+    const double rounding = quantization_error_bound(one.type, found.size, weights_.shape(one.source).elements());
     const double limit = one.weighted ? std::max(rounding, kLargestWeighted * found.size) : rounding;
     if (found.distance <= limit) return found;
     throw CheckError(fmt::format(
@@ -128,7 +128,7 @@ SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights
 
 void require_predictions(const SelfTest& test, const std::string& output) {
   if (!test.logits || test.logits->mean_kl <= test.logits->maximum_kl) return;
-  const LogitsCheck& found = *test.logits;
+  const LogitComparison& found = *test.logits;
   throw CheckError(fmt::format(
       "{}: its predictions differ from backbone + adapter by {:.3g} nats a token (mean KL over {} tokens), at most "
       "{:.3g} was expected; {}, or accept it with --maximum-kl {:.2g}",

@@ -1,6 +1,6 @@
 // A written file opened again by our own readers, before it gets its name: every tensor is there, with its type and
-// shape, and holds the merged weights but for its type's rounding (rounding_limit.h); with prompts, also its logits are
-// compared with backbone + adapter (logits_check.h). What survived of the adapter is measured on the way (survival.h).
+// shape, and holds the merged weights but for its type's rounding (quantization_error_bound.h); with prompts, also its logits are
+// compared with backbone + adapter (logit_comparison.h). What survived of the adapter is measured on the way (adapter_retention.h).
 //
 // CheckError (exit 5) names what isn't as it must be; the caller doesn't publish the file then. A change that was lost
 // to a coarse type is no such error: the file is what was asked for. Throws Interrupted between pieces and layers.
@@ -12,14 +12,14 @@
 #include <vector>
 
 #include "export/gguf/gguf_export.h"
-#include "export/verify/logit_comparison.h"
 #include "export/verify/adapter_retention.h"
+#include "export/verify/logit_comparison.h"
 
 namespace nkat::exporting {
 
 struct SelfTestOptions {
   std::string output;  // the name that the file will have, for messages
-  SurvivalLimits limits = {};
+  RetentionLimits limits = {};
   Prompts prompts = {};  // none: tensors alone
   double maximum_kl = 0;
   std::function<bool(const Phi3Tensor&)> is_weighted = {};  // encoded with an importance?
@@ -27,8 +27,8 @@ struct SelfTestOptions {
 };
 
 struct SelfTest {
-  std::vector<TensorSurvival> survival;  // of ffn_down, by layer
-  std::optional<LogitsCheck> logits;
+  std::vector<TensorRetention> survival;  // of ffn_down, by layer
+  std::optional<LogitComparison> logits;
 };
 
 SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan, const models::Phi3Config& config,

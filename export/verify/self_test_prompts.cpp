@@ -20,9 +20,9 @@ constexpr Conversation kConversations[] = {
     {"Write a loop that sums a list.", "total = 0\nfor x in values:\n    total += x\nprint(total)"},
 };
 
-models::TextSide open_text(const fs::path& model_folder, const models::Phi3Config& config) {
+models::TextProcessor open_text(const fs::path& model_folder, const models::Phi3Config& config) {
   try {
-    return models::open_text_side(model_folder, config);
+    return models::load_tokenizer_and_template(model_folder, config);
   } catch (const FormatError& error) {
     throw FormatError(std::string(error.what()) + "; --self-test tensors needs no tokenizer");
   } catch (const DataError& error) {
@@ -34,7 +34,7 @@ models::TextSide open_text(const fs::path& model_folder, const models::Phi3Confi
 
 Prompts self_test_prompts(const fs::path& model_folder, const models::Phi3Config& config) {
   constexpr std::int64_t kLongest = 256;  // tokens
-  const models::TextSide text = open_text(model_folder, config);
+  const models::TextProcessor text = open_text(model_folder, config);
   const auto longest = static_cast<std::size_t>(std::min(kLongest, config.original_max_position_embeddings));
   Prompts prompts;
   for (const auto& [question, answer] : kConversations) {

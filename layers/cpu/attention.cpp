@@ -5,9 +5,9 @@
 #include <ATen/ops/empty_like.h>
 
 #include "layers/cpu/blas.h"
-#include "layers/cpu/simd.h"
-#include "layers/cpu/gemm_tiles.h"
 #include "layers/cpu/convert_rows.h"
+#include "layers/cpu/gemm_tiles.h"
+#include "layers/cpu/simd.h"
 
 namespace nkat::layers::cpu {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kQueries = kAttentionQueries;
 
 // Scores of a row's `seen` keys become probabilities, those of the rest up to `end` 0. Returns the log-sum-exp.
-NKAT_VECTORISED float softmax_row(float* scores, std::int64_t seen, std::int64_t end) {
+NKAT_VECTORIZED float softmax_row(float* scores, std::int64_t seen, std::int64_t end) {
   const float top = lane_max<float>(scores, seen);
   for (std::int64_t i = 0; i < seen; ++i) scores[i] = exponential(scores[i] - top);
   const float sum = lane_sum<float>(seen, [scores](std::int64_t i) { return scores[i]; }), factor = 1.0f / sum;
@@ -24,17 +24,17 @@ NKAT_VECTORISED float softmax_row(float* scores, std::int64_t seen, std::int64_t
   return top + std::log(sum);
 }
 
-NKAT_VECTORISED void probabilities_row(float* scores, std::int64_t seen, std::int64_t end, float log_sum_exp) {
+NKAT_VECTORIZED void probabilities_row(float* scores, std::int64_t seen, std::int64_t end, float log_sum_exp) {
   for (std::int64_t i = 0; i < seen; ++i) scores[i] = exponential(scores[i] - log_sum_exp);
   for (std::int64_t i = seen; i < end; ++i) scores[i] = 0;
 }
 
 // dP of a row becomes dS = P (dP - Σ dO O).
-NKAT_VECTORISED void score_gradient_row(const float* probabilities, float* gradient, std::int64_t end, float inner) {
+NKAT_VECTORIZED void score_gradient_row(const float* probabilities, float* gradient, std::int64_t end, float inner) {
   for (std::int64_t i = 0; i < end; ++i) gradient[i] = probabilities[i] * (gradient[i] - inner);
 }
 
-NKAT_VECTORISED float inner_product(const float* a, const float* b, std::int64_t count) {
+NKAT_VECTORIZED float inner_product(const float* a, const float* b, std::int64_t count) {
   return lane_sum<float>(count, [a, b](std::int64_t i) { return a[i] * b[i]; });
 }
 

@@ -5,9 +5,9 @@
 // The same bits on every run with the same shapes and number of threads.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "layers/rope.h"
 

@@ -6,8 +6,8 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
-#include "layers/cpu/gemm_tiles.h"
 #include "layers/cpu/convert_rows.h"
+#include "layers/cpu/gemm_tiles.h"
 
 namespace nkat::layers::cpu {
 namespace {
@@ -21,13 +21,13 @@ at::Tensor widened_panel(const at::Tensor& weight, std::int64_t top, std::int64_
 }
 
 // The result's columns [first, first + width), in float32.
-void multiply_columns(const at::Tensor& rows, const at::Tensor& weight, WidenedProduct which, std::int64_t first,
+void multiply_columns(const at::Tensor& rows, const at::Tensor& weight, Bf16Gemm which, std::int64_t first,
                       const at::Tensor& scratch, at::Tensor sums /* (T, width) */) {
   const std::int64_t depth = rows.size(1), width = sums.size(1);
   for (std::int64_t begin = 0; begin < depth; begin += kWidenedDepth) {
     const std::int64_t count = std::min(kWidenedDepth, depth - begin);
     const at::Tensor part = rows.narrow(1, begin, count);
-    const at::Tensor panel = which == WidenedProduct::kForward
+    const at::Tensor panel = which == Bf16Gemm::kForward
                                  ? widened_panel(weight, first, width, begin, count, scratch).t()
                                  : widened_panel(weight, begin, count, first, width, scratch);  // (count, width)
     if (begin == 0) {
@@ -40,7 +40,7 @@ void multiply_columns(const at::Tensor& rows, const at::Tensor& weight, WidenedP
 
 }  // namespace
 
-bool bf16_products_are_slow() {
+bool prefer_fp32_gemm() {
 #if defined(__x86_64__)
   static const bool slow =
       !__builtin_cpu_supports("amx-bf16") && (!__builtin_cpu_supports("avx512bf16") || __builtin_cpu_is("intel"));
@@ -50,9 +50,8 @@ bool bf16_products_are_slow() {
 #endif
 }
 
-at::Tensor widened_product(const at::Tensor& rows, const at::Tensor& weight, WidenedProduct which,
-                           at::ScalarType result_type) {
-  const std::int64_t columns = weight.size(which == WidenedProduct::kForward ? 0 : 1), tokens = rows.size(0);
+at::Tensor bf16_gemm(const at::Tensor& rows, const at::Tensor& weight, Bf16Gemm which, at::ScalarType result_type) {
+  const std::int64_t columns = weight.size(which == Bf16Gemm::kForward ? 0 : 1), tokens = rows.size(0);
   const at::Tensor wide = rows.to(at::kFloat).contiguous();  // (T, depth)
   if (tokens == 0 || wide.size(1) == 0) return at::zeros({tokens, columns}, rows.options().dtype(result_type));
   at::Tensor result = at::empty({tokens, columns}, rows.options().dtype(result_type));

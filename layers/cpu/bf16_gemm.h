@@ -2,7 +2,7 @@
 // panels of W are widened to float32 in the cache and multiplied there, so that no float32 copy of W ever exists.
 // BF16 values are float32 values and their products are exact in it, so this is what a BF16 product with float32
 // accumulation computes, in another order of the sums.
-// When to use: `bf16_products_are_slow()` says so. Measured on an Intel core with AVX512_BF16 and no AMX: vdpbf16ps
+// When to use: `prefer_fp32_gemm()` says so. Measured on an Intel core with AVX512_BF16 and no AMX: vdpbf16ps
 // takes twice the time of two FMAs, 150 GFLOP/s on two cores to 240 in float32. Without AVX512_BF16 LibTorch emulates.
 // Scratch: 2 MiB of W and T x 512 float32 for each thread, and a float32 copy of the rows.
 #pragma once
@@ -12,16 +12,15 @@
 namespace nkat::layers::cpu {
 
 // No AMX, and AVX512_BF16 either missing or Intel's.
-bool bf16_products_are_slow();
+bool prefer_fp32_gemm();
 
-enum class WidenedProduct {
+enum class Bf16Gemm {
   kForward,   // rows Wᵀ: (T, in) -> (T, out)
   kBackward,  // rows W:  (T, out) -> (T, in)
 };
 
 // rows bfloat16 or float32, W (out, in) bfloat16, contiguous; the result in `result_type` (bfloat16 | float32), rounded
 // once. The same bits on every run with the same shapes and number of threads.
-at::Tensor widened_product(const at::Tensor& rows, const at::Tensor& weight, WidenedProduct which,
-                           at::ScalarType result_type);
+at::Tensor bf16_gemm(const at::Tensor& rows, const at::Tensor& weight, Bf16Gemm which, at::ScalarType result_type);
 
 }  // namespace nkat::layers::cpu

@@ -1,9 +1,9 @@
 #include "layers/cpu/block_diagonal.h"
 
-#include <ATen/Parallel.h>
-
 #include <concepts>
 #include <cstring>
+
+#include <ATen/Parallel.h>
 
 #include "layers/cpu/simd.h"
 
@@ -168,22 +168,22 @@ NKAT_INLINED void backward_groups(const Backward<Scalar, Sum>& run, std::int64_t
 }
 
 // One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORISED void forward(const Forward<float, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Forward<float, float>& run, std::int64_t begin, std::int64_t end) {
   forward_tiles(run, begin, end);
 }
-NKAT_VECTORISED void forward(const Forward<double, double>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Forward<double, double>& run, std::int64_t begin, std::int64_t end) {
   forward_tiles(run, begin, end);
 }
-NKAT_VECTORISED void forward(const Forward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Forward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
   forward_tiles(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Backward<float, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Backward<float, float>& run, std::int64_t begin, std::int64_t end) {
   backward_groups(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Backward<double, double>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Backward<double, double>& run, std::int64_t begin, std::int64_t end) {
   backward_groups(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Backward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Backward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
   backward_groups(run, begin, end);
 }
 
@@ -201,8 +201,8 @@ std::int64_t tiles_of(std::int64_t size, std::int64_t tile) { return (size + til
 
 }  // namespace
 
-void add_block_rotated(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks,
-                       const at::Tensor& out) {
+void add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks,
+                        const at::Tensor& out) {
   const at::Tensor transposed = blocks.transpose(1, 2).contiguous();  // (N, 8, 8)
   with_type(h.scalar_type(), [&]<typename Scalar, typename Sum>(Scalar, Sum) {
     const Forward<Scalar, Sum> run{.residual = read<Scalar>(residual),
@@ -216,7 +216,7 @@ void add_block_rotated(const at::Tensor& residual, const at::Tensor& h, const at
   });
 }
 
-void block_rotation_backward(const BackwardTensors& tensors) {
+void block_diagonal_backward(const BackwardTensors& tensors) {
   if (tensors.blocks_gradient.defined()) tensors.blocks_gradient.zero_();
   with_type(tensors.gradient.scalar_type(), [&]<typename Scalar, typename Sum>(Scalar, Sum) {
     const Backward<Scalar, Sum> run{.gradient = read<Scalar>(tensors.gradient),

@@ -8,8 +8,8 @@
 namespace nkat::layers::cpu {
 
 // residual, h (T, H), blocks (N, 8, 8) -> out (T, H)
-void add_block_rotated(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks,
-                       const at::Tensor& out);
+void add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks,
+                        const at::Tensor& out);
 
 // gradient = dy, h (T, H), blocks (N, 8, 8) -> h_gradient (T, H) and blocks_gradient (N, 8, 8); either may be
 // undefined. h may be undefined where blocks_gradient is.
@@ -20,6 +20,6 @@ struct BackwardTensors {
   const at::Tensor& h_gradient;
   const at::Tensor& blocks_gradient;
 };
-void block_rotation_backward(const BackwardTensors& tensors);
+void block_diagonal_backward(const BackwardTensors& tensors);
 
 }  // namespace nkat::layers::cpu

@@ -20,19 +20,19 @@ NKAT_INLINED void round_all(const float* source, std::int64_t rows, std::int64_t
 }
 
 // One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORISED void widen_each(const StridedRows<const float>& source, std::int64_t rows, std::int64_t width,
+NKAT_VECTORIZED void widen_each(const StridedRows<const float>& source, std::int64_t rows, std::int64_t width,
                                 float* target) {
   widen_all(source, rows, width, target);
 }
-NKAT_VECTORISED void widen_each(const StridedRows<const at::BFloat16>& source, std::int64_t rows, std::int64_t width,
+NKAT_VECTORIZED void widen_each(const StridedRows<const at::BFloat16>& source, std::int64_t rows, std::int64_t width,
                                 float* target) {
   widen_all(source, rows, width, target);
 }
-NKAT_VECTORISED void round_each(const float* source, std::int64_t rows, std::int64_t width,
+NKAT_VECTORIZED void round_each(const float* source, std::int64_t rows, std::int64_t width,
                                 const StridedRows<float>& target) {
   round_all(source, rows, width, target);
 }
-NKAT_VECTORISED void round_each(const float* source, std::int64_t rows, std::int64_t width,
+NKAT_VECTORIZED void round_each(const float* source, std::int64_t rows, std::int64_t width,
                                 const StridedRows<at::BFloat16>& target) {
   round_all(source, rows, width, target);
 }

@@ -1,9 +1,9 @@
 // Rows of some columns of a wider row-major matrix on the CPU, copied out as float32 and back, rounded once.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
+
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers::cpu {
 

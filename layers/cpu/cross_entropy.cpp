@@ -49,13 +49,13 @@ NKAT_INLINED void loss_rows(const Rows<Scalar, Sum>& run, std::int64_t begin, st
 }
 
 // One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORISED void loss(const Rows<float, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void loss(const Rows<float, float>& run, std::int64_t begin, std::int64_t end) {
   loss_rows(run, begin, end);
 }
-NKAT_VECTORISED void loss(const Rows<double, double>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void loss(const Rows<double, double>& run, std::int64_t begin, std::int64_t end) {
   loss_rows(run, begin, end);
 }
-NKAT_VECTORISED void loss(const Rows<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void loss(const Rows<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
   loss_rows(run, begin, end);
 }
 

@@ -1,9 +1,9 @@
 #include "layers/cpu/int8_rows.h"
 
+#include <bit>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-
-#include <bit>
 
 #include "layers/cpu/simd.h"
 
@@ -22,7 +22,7 @@ NKAT_INLINED std::int32_t nearest(float x) {
 template <typename Scalar>
 struct Row {
   const Scalar* x;
-  const float* column_scales;  // nullptr: none
+  const float* channel_scales;  // nullptr: none
   std::int64_t size;
 };
 
@@ -31,7 +31,7 @@ template <typename Scalar>
 NKAT_INLINED float widen_row(const Row<Scalar>& row, float* wide) {
   std::uint32_t largest = 0;
   for (std::int64_t i = 0; i < row.size; ++i) {
-    wide[i] = row.column_scales == nullptr ? widen(row.x[i]) : widen(row.x[i]) * row.column_scales[i];
+    wide[i] = row.channel_scales == nullptr ? widen(row.x[i]) : widen(row.x[i]) * row.channel_scales[i];
   }
   for (std::int64_t i = 0; i < row.size; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(wide[i]) & kSignless;
@@ -70,17 +70,17 @@ NKAT_INLINED float quantize_row(const Row<Scalar>& row, float* wide, std::int8_t
   return largest / kLevels;
 }
 
-NKAT_VECTORISED float quantize_one(const Row<float>& row, float* wide, std::int8_t* first, std::int8_t* second) {
+NKAT_VECTORIZED float quantize_one(const Row<float>& row, float* wide, std::int8_t* first, std::int8_t* second) {
   return quantize_row(row, wide, first, second);
 }
-NKAT_VECTORISED float quantize_one(const Row<at::BFloat16>& row, float* wide, std::int8_t* first, std::int8_t* second) {
+NKAT_VECTORIZED float quantize_one(const Row<at::BFloat16>& row, float* wide, std::int8_t* first, std::int8_t* second) {
   return quantize_row(row, wide, first, second);
 }
 
 struct Sums {
   const std::int32_t* first;
-  const std::int32_t* second;  // nullptr: one term
-  const float* column_scales;  // nullptr: none
+  const std::int32_t* second;   // nullptr: one term
+  const float* channel_scales;  // nullptr: none
   float row_scale;
   std::int64_t size;
 };
@@ -92,21 +92,21 @@ NKAT_INLINED void scale_row(const Sums& sums, Scalar* out) {
     float total = static_cast<float>(sums.first[i]);
     if (sums.second != nullptr) total += kFinerStep * static_cast<float>(sums.second[i]);
     total *= sums.row_scale;
-    round_to(sums.column_scales == nullptr ? total : total * sums.column_scales[i], out[i]);
+    round_to(sums.channel_scales == nullptr ? total : total * sums.channel_scales[i], out[i]);
   }
 }
 
-NKAT_VECTORISED void scale_one(const Sums& sums, float* out) { scale_row(sums, out); }
-NKAT_VECTORISED void scale_one(const Sums& sums, at::BFloat16* out) { scale_row(sums, out); }
+NKAT_VECTORIZED void scale_one(const Sums& sums, float* out) { scale_row(sums, out); }
+NKAT_VECTORIZED void scale_one(const Sums& sums, at::BFloat16* out) { scale_row(sums, out); }
 
 const float* optional_data(const at::Tensor& scales) {
   return scales.defined() ? scales.const_data_ptr<float>() : nullptr;
 }
 
 template <typename Scalar>
-void quantize_all(const Scalar* x, const at::Tensor& column_scales, std::int64_t columns, Int8Rows& rows) {
+void quantize_all(const Scalar* x, const at::Tensor& channel_scales, std::int64_t columns, Int8Rows& rows) {
   const std::int64_t count = rows.scales.size(0);
-  const float* const factors = optional_data(column_scales);
+  const float* const factors = optional_data(channel_scales);
   auto* const values = rows.values.mutable_data_ptr<std::int8_t>();
   auto* const scales = rows.scales.mutable_data_ptr<float>();
   at::parallel_for(0, count, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
@@ -120,12 +120,12 @@ void quantize_all(const Scalar* x, const at::Tensor& column_scales, std::int64_t
 }
 
 template <typename Scalar>
-void scale_all(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& column_scales,
+void scale_all(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& channel_scales,
                std::pair<Scalar*, std::int64_t> out) {
   const std::int64_t count = rows.scales.size(0), columns = sums.size(1);
   const auto* const all = sums.const_data_ptr<std::int32_t>();
   const auto* const scales = rows.scales.const_data_ptr<float>();
-  const float* const factors = optional_data(column_scales);
+  const float* const factors = optional_data(channel_scales);
   at::parallel_for(0, count, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
       const std::int32_t* const first = all + t * columns;
@@ -137,8 +137,8 @@ void scale_all(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& c
 
 }  // namespace
 
-void quantize_rows_into(const at::Tensor& x, const at::Tensor& column_scales, Int8Rows& rows) {
-  const at::Tensor factors = column_scales.defined() ? column_scales.contiguous() : at::Tensor();
+void quantize_rows_into(const at::Tensor& x, const at::Tensor& channel_scales, Int8Rows& rows) {
+  const at::Tensor factors = channel_scales.defined() ? channel_scales.contiguous() : at::Tensor();
   if (x.scalar_type() == at::kFloat) {
     quantize_all(x.const_data_ptr<float>(), factors, x.size(1), rows);
   } else {
@@ -146,8 +146,8 @@ void quantize_rows_into(const at::Tensor& x, const at::Tensor& column_scales, In
   }
 }
 
-void scale_sums_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& column_scales, at::Tensor& out) {
-  const at::Tensor factors = column_scales.defined() ? column_scales.contiguous() : at::Tensor();
+void dequantize_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& channel_scales, at::Tensor& out) {
+  const at::Tensor factors = channel_scales.defined() ? channel_scales.contiguous() : at::Tensor();
   if (out.scalar_type() == at::kFloat) {
     scale_all(sums, rows, factors, std::pair{out.mutable_data_ptr<float>(), out.stride(0)});
   } else {

@@ -6,7 +6,7 @@
 
 namespace nkat::layers::cpu {
 
-void quantize_rows_into(const at::Tensor& x, const at::Tensor& column_scales, Int8Rows& rows);
-void scale_sums_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& column_scales, at::Tensor& out);
+void quantize_rows_into(const at::Tensor& x, const at::Tensor& channel_scales, Int8Rows& rows);
+void dequantize_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& channel_scales, at::Tensor& out);
 
 }  // namespace nkat::layers::cpu

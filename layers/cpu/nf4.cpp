@@ -1,9 +1,9 @@
 #include "layers/cpu/nf4.h"
 
+#include <cmath>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-
-#include <cmath>
 
 #include "layers/cpu/simd.h"
 
@@ -34,7 +34,7 @@ constexpr Pairs kPairs;
 
 // A code is the number of midpoints below the entry. inverse: of the columns' scales. Returns the block's largest
 // magnitude, rounded.
-NKAT_VECTORISED at::BFloat16 encode_block(const float* x, const float* inverse, std::int64_t size,
+NKAT_VECTORIZED at::BFloat16 encode_block(const float* x, const float* inverse, std::int64_t size,
                                           std::uint8_t* codes) {
   float scaled[kNf4Block], largest = 0;
   for (std::int64_t i = 0; i < size; ++i) scaled[i] = x[i] * inverse[i];
@@ -51,7 +51,7 @@ NKAT_VECTORISED at::BFloat16 encode_block(const float* x, const float* inverse, 
   return scale;
 }
 
-NKAT_VECTORISED void decode_block(const std::uint8_t* codes, std::int64_t size, float scale, const float* columns,
+NKAT_VECTORIZED void decode_block(const std::uint8_t* codes, std::int64_t size, float scale, const float* columns,
                                   float* out) {
   for (std::int64_t i = 0; i < size; i += 2) {
     const float* const pair = kPairs.of[codes[i / 2]];
@@ -64,7 +64,7 @@ NKAT_VECTORISED void decode_block(const std::uint8_t* codes, std::int64_t size, 
 
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows) {
   const std::int64_t columns = rows.size(1), blocks = matrix.scales.size(1);
-  const at::Tensor inverse = matrix.column_scales.reciprocal();
+  const at::Tensor inverse = matrix.channel_scales.reciprocal();
   const auto* const x = rows.const_data_ptr<float>();
   const auto* const factors = inverse.const_data_ptr<float>();
   auto* const codes = matrix.codes.mutable_data_ptr<std::uint8_t>() + first_row * columns / 2;
@@ -82,10 +82,10 @@ void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows)
 
 at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile) {
   const std::int64_t columns = matrix.columns(), blocks = matrix.scales.size(1);
-  at::Tensor out = at::empty({tile.count, tile.width}, matrix.column_scales.options());
+  at::Tensor out = at::empty({tile.count, tile.width}, matrix.channel_scales.options());
   const auto* const codes = matrix.codes.const_data_ptr<std::uint8_t>();
   const auto* const scales = matrix.scales.const_data_ptr<at::BFloat16>();
-  const auto* const factors = matrix.column_scales.const_data_ptr<float>();
+  const auto* const factors = matrix.channel_scales.const_data_ptr<float>();
   auto* const values = out.mutable_data_ptr<float>();
   at::parallel_for(0, tile.count, kGrainRows, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {

@@ -1,4 +1,4 @@
-// The loops of nf4_matrix.h on the CPU, and the same two by ATen operations, on any device: what the loops are tested
+// The loops of layers/quantized/nf4.h on the CPU, and the same two by ATen operations, on any device: what the loops are tested
 // against. Arguments as checked there.
 #pragma once
 

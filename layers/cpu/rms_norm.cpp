@@ -28,9 +28,9 @@ NKAT_INLINED void forward_rows(const Forward<Scalar, Sum>& run, std::int64_t beg
     const Sum scale = Sum(1) / std::sqrt(squares / static_cast<Sum>(run.channels) + run.epsilon);
     run.scale[row] = scale;
     for (std::int64_t i = 0; i < run.channels; ++i) {
-      Scalar normalised;
-      round_to(widen(x[i]) * scale, normalised);
-      round_to(widen(normalised) * widen(run.weight[i]), y[i]);
+      Scalar normalized;
+      round_to(widen(x[i]) * scale, normalized);
+      round_to(widen(normalized) * widen(run.weight[i]), y[i]);
     }
   }
 }
@@ -60,22 +60,22 @@ NKAT_INLINED void backward_rows(const Backward<Scalar, Sum>& run, std::int64_t b
 }
 
 // One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORISED void forward(const Forward<float, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Forward<float, float>& run, std::int64_t begin, std::int64_t end) {
   forward_rows(run, begin, end);
 }
-NKAT_VECTORISED void forward(const Forward<double, double>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Forward<double, double>& run, std::int64_t begin, std::int64_t end) {
   forward_rows(run, begin, end);
 }
-NKAT_VECTORISED void forward(const Forward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Forward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
   forward_rows(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Backward<float, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Backward<float, float>& run, std::int64_t begin, std::int64_t end) {
   backward_rows(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Backward<double, double>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Backward<double, double>& run, std::int64_t begin, std::int64_t end) {
   backward_rows(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Backward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Backward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
   backward_rows(run, begin, end);
 }
 

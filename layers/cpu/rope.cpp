@@ -34,13 +34,13 @@ NKAT_INLINED void rotate_rows(const Rotation<Scalar>& run, std::int64_t begin, s
 }
 
 // One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORISED void rotate(const Rotation<float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void rotate(const Rotation<float>& run, std::int64_t begin, std::int64_t end) {
   rotate_rows(run, begin, end);
 }
-NKAT_VECTORISED void rotate(const Rotation<double>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void rotate(const Rotation<double>& run, std::int64_t begin, std::int64_t end) {
   rotate_rows(run, begin, end);
 }
-NKAT_VECTORISED void rotate(const Rotation<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void rotate(const Rotation<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
   rotate_rows(run, begin, end);
 }
 

@@ -2,14 +2,14 @@
 // dtype and processor level. Everything is written so that the compiler turns a loop over it into vector instructions.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <limits>
+
+#include <ATen/core/Tensor.h>
 
 #include "layers/cpu/multiversion.h"
 

@@ -49,22 +49,22 @@ NKAT_INLINED void backward_rows(const Rows<Scalar>& run, std::int64_t begin, std
 }
 
 // One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORISED void forward(const Rows<float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Rows<float>& run, std::int64_t begin, std::int64_t end) {
   forward_rows(run, begin, end);
 }
-NKAT_VECTORISED void forward(const Rows<double>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Rows<double>& run, std::int64_t begin, std::int64_t end) {
   forward_rows(run, begin, end);
 }
-NKAT_VECTORISED void forward(const Rows<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void forward(const Rows<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
   forward_rows(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Rows<float>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Rows<float>& run, std::int64_t begin, std::int64_t end) {
   backward_rows(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Rows<double>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Rows<double>& run, std::int64_t begin, std::int64_t end) {
   backward_rows(run, begin, end);
 }
-NKAT_VECTORISED void backward(const Rows<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
+NKAT_VECTORIZED void backward(const Rows<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
   backward_rows(run, begin, end);
 }
 

@@ -1,5 +1,5 @@
 // y = residual + M h per block of 8 channels, and its backward pass: dh = M^T dy, dM_b = sum_t dy_b h_b^T.
-//   parallelisation  one thread a block of 8 channels and 16 tokens of a chunk of 64 (device/block_rotation.cuh)
+//   parallelization  one thread a block of 8 channels and 16 tokens of a chunk of 64 (device/block_diagonal.cuh)
 //   memory traffic   forward reads h and residual and writes y once: 3 T H values. Backward reads dy and h and writes
 //   dh
 //                    once; dM costs 64 N values a chunk more, written and read. M comes from the L2 cache, once a CTA.
@@ -68,11 +68,11 @@ void launch_backward(const device::BackwardArguments<typename Type::Scalar, type
   constexpr int kWarps = Type::kWarps;
   const dim3 grid = grid_of(arguments.extent), threads(32, kWarps);
   if (arguments.h_gradient != nullptr && arguments.partials != nullptr)
-    device::block_rotation_backward<Scalar, Accumulate, kWarps, true, true><<<grid, threads, 0, stream>>>(arguments);
+    device::block_diagonal_backward<Scalar, Accumulate, kWarps, true, true><<<grid, threads, 0, stream>>>(arguments);
   else if (arguments.h_gradient != nullptr)
-    device::block_rotation_backward<Scalar, Accumulate, kWarps, true, false><<<grid, threads, 0, stream>>>(arguments);
+    device::block_diagonal_backward<Scalar, Accumulate, kWarps, true, false><<<grid, threads, 0, stream>>>(arguments);
   else
-    device::block_rotation_backward<Scalar, Accumulate, kWarps, false, true><<<grid, threads, 0, stream>>>(arguments);
+    device::block_diagonal_backward<Scalar, Accumulate, kWarps, false, true><<<grid, threads, 0, stream>>>(arguments);
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
@@ -88,7 +88,7 @@ void launch_add_chunks(const at::Tensor& partials /* (chunks, N, 8, 8) */, const
 
 }  // namespace
 
-at::Tensor add_block_rotated(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
+at::Tensor add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
   const c10::cuda::CUDAGuard guard(h.device());
   at::Tensor out = at::empty_like(h);
   if (out.numel() == 0) return out;
@@ -98,7 +98,7 @@ at::Tensor add_block_rotated(const at::Tensor& residual, const at::Tensor& h, co
     using Scalar = typename Type::Scalar;
     using Accumulate = typename Type::Accumulate;
     const device::Extent extent = extent_of(x);
-    device::add_block_rotated<Scalar, Accumulate, Type::kWarps>
+    device::add_block_diagonal<Scalar, Accumulate, Type::kWarps>
         <<<grid_of(extent), dim3(32, Type::kWarps), 0, c10::cuda::getCurrentCUDAStream()>>>(
             pointer<const Scalar>(start), pointer<const Scalar>(x), pointer<const Accumulate>(m), pointer<Scalar>(out),
             extent);
@@ -107,11 +107,11 @@ at::Tensor add_block_rotated(const at::Tensor& residual, const at::Tensor& h, co
   return out;
 }
 
-BlockRotationGradient block_rotation_backward(const at::Tensor& gradient, const at::Tensor& h, const at::Tensor& blocks,
+BlockDiagonalGradient block_diagonal_backward(const at::Tensor& gradient, const at::Tensor& h, const at::Tensor& blocks,
                                               std::array<bool, 2> needs) {
   const c10::cuda::CUDAGuard guard(gradient.device());
   const auto [needs_h, needs_blocks] = needs;
-  BlockRotationGradient out{.h = needs_h ? at::empty_like(gradient) : at::Tensor(),
+  BlockDiagonalGradient out{.h = needs_h ? at::empty_like(gradient) : at::Tensor(),
                             .blocks = needs_blocks ? at::zeros_like(blocks) : at::Tensor()};
   if (gradient.numel() == 0 || (!needs_h && !needs_blocks)) return out;
   const at::Tensor dy = aligned(gradient), x = needs_blocks ? aligned(h) : at::Tensor(), m = aligned(blocks);

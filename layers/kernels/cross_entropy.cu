@@ -1,18 +1,17 @@
 // loss = log sum exp(logits) - logits[target], and logits <- scale (softmax(logits) - onehot(target)), in place
-// (device/token_loss.cuh).
-//   parallelisation  a CTA of 512 threads a row, 8 logits a thread and step
+// (device/cross_entropy.cuh).
+//   parallelization  a CTA of 512 threads a row, 8 logits a thread and step
 //   memory traffic   logits read and written once, 2 C V values; the second pass reads them again, from the L2 cache
 //                    (64 KiB a row of Phi-3.5 in bfloat16)
 //   precision        exponentials and their sums in float32 (float64 for float64): at V = 32064, 63 terms a thread
 //                    and 21 additions over the threads; the row's logarithm and difference in float64, by one thread
 //   determinism      no atomics: the sum over a row runs in an order that V and the alignment fix (block_reduce.cuh)
 //   outputs          always overwritten, never accumulated into
-#include "layers/kernels/cross_entropy.h"
-
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include "layers/kernels/cross_entropy.h"
 #include "layers/kernels/device/cross_entropy.cuh"
 #include "layers/kernels/launch.cuh"
 
@@ -20,7 +19,7 @@ namespace nkat::layers::kernels {
 
 void softmax_loss_(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& losses,
                    const SoftmaxGradient& gradient) {
-  constexpr const char* kWho = "token_loss";
+  constexpr const char* kWho = "cross_entropy";
   const c10::cuda::CUDAGuard guard(logits.device());
   if (logits.size(0) == 0) return;
   with_element(kWho, logits.scalar_type(), [&](auto element) {

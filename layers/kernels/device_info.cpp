@@ -1,8 +1,9 @@
 #include "layers/kernels/device_info.h"
 
-#include <c10/cuda/CUDACachingAllocator.h>
-#include <cuda_runtime_api.h>
 #include <algorithm>
+#include <cuda_runtime_api.h>
+
+#include <c10/cuda/CUDACachingAllocator.h>
 
 namespace nkat::layers {
 namespace {
@@ -51,6 +52,8 @@ std::uint64_t cuda_free_bytes(int device) {
   cudaSetDevice(before);
   return available;
 }
+
+bool built_with_cuda() { return true; }
 
 std::vector<CudaDevice> cuda_devices() {
   std::vector<CudaDevice> devices;

@@ -18,6 +18,9 @@ struct CudaDevice {
   double peak_bytes_per_second;  // of the device's memory, from its clock and bus width; 0 if the driver doesn't say
 };
 
+// Whether the program was built with the CUDA kernels (NKAT_CUDA).
+bool built_with_cuda();
+
 // The devices in CUDA's order. Asking for free bytes opens a context on each device (some 300 MB there).
 std::vector<CudaDevice> cuda_devices();
 

@@ -2,11 +2,11 @@
 // at a time.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+
+#include <ATen/core/Tensor.h>
 
 #include "layers/kernels/device/pack.cuh"
 

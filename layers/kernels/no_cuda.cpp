@@ -1,13 +1,13 @@
 // The kernels' stand-in when the program is built without nvcc (NKAT_CUDA=OFF): no device, and every launcher says why.
 #include "core/error.h"
 #include "layers/kernels/block_diagonal.h"
+#include "layers/kernels/cross_entropy.h"
 #include "layers/kernels/device_info.h"
 #include "layers/kernels/nccl_group.h"
 #include "layers/kernels/rms_norm.h"
 #include "layers/kernels/rope.h"
 #include "layers/kernels/so8_rotation.h"
 #include "layers/kernels/swiglu.h"
-#include "layers/kernels/cross_entropy.h"
 
 namespace nkat::layers {
 namespace {
@@ -20,6 +20,7 @@ namespace {
 
 }  // namespace
 
+bool built_with_cuda() { return false; }
 std::vector<CudaDevice> cuda_devices() { return {}; }
 std::uint64_t cuda_free_bytes(int /*device*/) { return 0; }
 CudaAllocatorStats cuda_allocator_stats(int /*device*/) { return {}; }
@@ -35,13 +36,13 @@ c10::intrusive_ptr<c10d::Backend> make_nccl_group(const c10::intrusive_ptr<c10d:
 
 namespace kernels {
 
-at::Tensor add_block_rotated(const at::Tensor& /*residual*/, const at::Tensor& /*h*/, const at::Tensor& /*blocks*/) {
-  refuse("add_block_rotated");
+at::Tensor add_block_diagonal(const at::Tensor& /*residual*/, const at::Tensor& /*h*/, const at::Tensor& /*blocks*/) {
+  refuse("add_block_diagonal");
 }
 
-BlockRotationGradient block_rotation_backward(const at::Tensor& /*gradient*/, const at::Tensor& /*h*/,
+BlockDiagonalGradient block_diagonal_backward(const at::Tensor& /*gradient*/, const at::Tensor& /*h*/,
                                               const at::Tensor& /*blocks*/, std::array<bool, 2> /*needs*/) {
-  refuse("add_block_rotated");
+  refuse("add_block_diagonal");
 }
 
 RmsNormResult rms_norm(const at::Tensor& /*x*/, const at::Tensor& /*weight*/, double /*epsilon*/) { refuse("RMSNorm"); }
@@ -67,7 +68,7 @@ at::Tensor swiglu_backward(const at::Tensor& /*gradient*/, const at::Tensor& /*g
 
 void softmax_loss_(const at::Tensor& /*logits*/, const at::Tensor& /*targets*/, const at::Tensor& /*losses*/,
                    const SoftmaxGradient& /*gradient*/) {
-  refuse("token_loss");
+  refuse("cross_entropy");
 }
 
 }  // namespace kernels

@@ -1,12 +1,10 @@
 // y = round(round(x scale) w), scale = 1 / sqrt(mean(x^2) + eps), and dx = scale (g - n mean(g n)) with n = x scale,
 // g = w dy (device/rms_norm.cuh).
-//   parallelisation  a CTA of 128 threads a row, 8 channels a thread and step
+//   parallelization  a CTA of 128 threads a row, 8 channels a thread and step
 //   memory traffic   forward reads x and writes y once, 2 T H values; backward reads dy and x and writes dx, 3 T H;
 //                    both read their row a second time from the cache (6 KiB at H = 3072 in bfloat16), w always.
 //   determinism      no atomics: the sum over a row runs in an order that H and the alignment fix (block_reduce.cuh)
 //   outputs          always overwritten, never accumulated into
-#include "layers/kernels/rms_norm.h"
-
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
@@ -15,6 +13,7 @@
 
 #include "layers/kernels/device/rms_norm.cuh"
 #include "layers/kernels/launch.cuh"
+#include "layers/kernels/rms_norm.h"
 
 namespace nkat::layers::kernels {
 namespace {

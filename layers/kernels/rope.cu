@@ -1,16 +1,15 @@
 // (a, b) -> (a cos - b sin, b cos + a sin) for channels i and i + d/2 of each query and key head (device/rope.cuh).
-//   parallelisation  a CTA of 128 threads a token, 8 pairs of channels a thread and step
+//   parallelization  a CTA of 128 threads a token, 8 pairs of channels a thread and step
 //   memory traffic   the turned channels of q and k read and written once, in place; v is not touched; a token's
 //                    cos and sin are read by every head, all but the first time from the cache.
 //   determinism      every channel is computed by itself
-#include "layers/kernels/rope.h"
-
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include "layers/kernels/device/rope.cuh"
 #include "layers/kernels/launch.cuh"
+#include "layers/kernels/rope.h"
 
 namespace nkat::layers::kernels {
 

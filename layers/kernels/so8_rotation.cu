@@ -5,13 +5,11 @@
 //                    spectral norm up to 24 has (24 rad; a run's weights stay below 2 pi). A matrix beyond it squares
 //                    as often as its norm asks, counted on the device: right for every finite norm, and nothing is ever
 //                    copied to the host.
-//   parallelisation  8 lanes a matrix, 4 matrices a CTA of one warp
+//   parallelization  8 lanes a matrix, 4 matrices a CTA of one warp
 //   memory traffic   W (and dL/dR) read twice at most and R (dL/dW) written once: 128 or 192 values a matrix; the work
 //                    is 25 or 110 products of 8 x 8 in float64
 //   determinism      a matrix' bits depend on that matrix alone
 //   outputs          always overwritten, never accumulated into
-#include "layers/kernels/so8_rotation.h"
-
 #include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -19,6 +17,7 @@
 
 #include "layers/kernels/device/so8_rotation.cuh"
 #include "layers/kernels/launch.cuh"
+#include "layers/kernels/so8_rotation.h"
 
 namespace nkat::layers::kernels {
 namespace {

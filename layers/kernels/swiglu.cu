@@ -1,10 +1,10 @@
 // y = up gate s, and d gate = dy up s (1 + gate (1 - s)), d up = dy gate s, with s = sigmoid(gate) (device/swiglu.cuh).
-//   parallelisation  a CTA of 256 threads a token and 2048 channels, 8 channels a thread
+//   parallelization  a CTA of 256 threads a token and 2048 channels, 8 channels a thread
 //   memory traffic   forward reads gate and up and writes y once, 3 T F values; backward reads dy, gate and up and
 //                    writes both gradients, 5 T F
 //   determinism      every channel is computed by itself
 //   outputs          always overwritten, never accumulated into
-#include "layers/kernels/swiglu.h"
+#include <algorithm>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -12,10 +12,9 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
-#include <algorithm>
-
 #include "layers/kernels/device/swiglu.cuh"
 #include "layers/kernels/launch.cuh"
+#include "layers/kernels/swiglu.h"
 
 namespace nkat::layers::kernels {
 namespace {

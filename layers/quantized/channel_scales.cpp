@@ -13,8 +13,8 @@ constexpr std::int64_t kRowsAtOnce = 64;  // whose float32 steps exist at once
 
 }  // namespace
 
-at::Tensor column_scales(const at::Tensor& rows) {
-  check_shape("column_scales", "rows", rows, {{"n"}, {"K"}});
+at::Tensor channel_scales(const at::Tensor& rows) {
+  check_shape("channel_scales", "rows", rows, {{"n"}, {"K"}});
   at::Tensor shares = at::zeros({rows.size(1)}, rows.options().dtype(at::kFloat));
   for (const at::Tensor& piece : rows.split(kRowsAtOnce)) {
     const at::Tensor squares = piece.to(at::kFloat).square();

@@ -15,6 +15,6 @@ namespace nkat::layers {
 
 // rows (n, K) of a matrix, of any floating type: all, or enough to judge its columns by. -> (K) float32 on their
 // device. Errors: ShapeError. Rows that are not finite leave scales that are not finite.
-at::Tensor column_scales(const at::Tensor& rows);
+at::Tensor channel_scales(const at::Tensor& rows);
 
 }  // namespace nkat::layers

@@ -5,9 +5,9 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/quantized/int8_rows.h"
-#include "layers/quantized/int8_gemm.h"
 #include "layers/cpu/gemm_tiles.h"
+#include "layers/quantized/int8_gemm.h"
+#include "layers/quantized/int8_rows.h"
 
 namespace nkat::layers {
 namespace {
@@ -15,16 +15,19 @@ namespace {
 constexpr std::int64_t kLeastRowsOnGpu = 24;  // CUDA's product refuses 16 and fewer
 constexpr std::int64_t kLargestSide = 131072;
 
-// right (D, C) int8 -> (T, C), tile by tile of C.
-at::Tensor product(const Int8Rows& left, const at::Tensor& right, const at::Tensor& column_scales,
+// (D, C) with each column's entries side by side: a view where they are, else a copy.
+at::Tensor column_major(const at::Tensor& right) { return right.t().contiguous().t(); }
+
+// right (D, C) int8 -> (T, C), tile by tile of C. A tile of the wrong layout is copied into the one that has kernels.
+at::Tensor product(const Int8Rows& left, const at::Tensor& right, const at::Tensor& channel_scales,
                    at::ScalarType type) {
   const std::int64_t columns = right.size(1), tile = right.is_cpu() ? kInt8TileOnCpu : kInt8TileOnGpu;
   at::Tensor out = at::empty({left.scales.size(0), columns}, right.options().dtype(type));
   for (std::int64_t first = 0; first < columns; first += tile) {
     const std::int64_t count = std::min(tile, columns - first);
-    const at::Tensor sums = int8_sums(left.values, right.narrow(1, first, count));
+    const at::Tensor sums = int8_gemm(left.values, column_major(right.narrow(1, first, count)));
     at::Tensor piece = out.narrow(1, first, count);
-    scale_sums_into(sums, left, column_scales.narrow(0, first, count), piece);
+    dequantize_into(sums, left, channel_scales.narrow(0, first, count), piece);
   }
   return out;
 }
@@ -32,14 +35,14 @@ at::Tensor product(const Int8Rows& left, const at::Tensor& right, const at::Tens
 std::int64_t least_rows(const at::Tensor& x) { return x.is_cpu() ? 1 : kLeastRowsOnGpu; }
 
 at::Tensor forward_pass(const at::Tensor& x, const Int8Matrix& matrix) {
-  const Int8Rows rows = quantize_rows(x, matrix.column_scales, matrix.terms.input, least_rows(x));
+  const Int8Rows rows = quantize_rows(x, matrix.channel_scales, matrix.terms.input, least_rows(x));
   return product(rows, matrix.values.t(), matrix.scales, x.scalar_type());
 }
 
 class Int8Linear : public torch::autograd::Function<Int8Linear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const Int8Matrix& matrix) {
-    context->save_for_backward({matrix.values, matrix.scales, matrix.column_scales});
+    context->save_for_backward({matrix.values, matrix.scales, matrix.channel_scales});
     context->saved_data["input"] = matrix.terms.input;
     context->saved_data["gradient"] = matrix.terms.gradient;
     return forward_pass(x, matrix);
@@ -51,7 +54,7 @@ class Int8Linear : public torch::autograd::Function<Int8Linear> {
     const Int8Matrix matrix{
         .values = saved[0],
         .scales = saved[1],
-        .column_scales = saved[2],
+        .channel_scales = saved[2],
         .terms = {.input = context->saved_data["input"].toInt(), .gradient = context->saved_data["gradient"].toInt()}};
     return {int8_linear_backward(gradients[0], matrix), at::Tensor()};
   }
@@ -59,7 +62,7 @@ class Int8Linear : public torch::autograd::Function<Int8Linear> {
 
 }  // namespace
 
-Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Terms terms) {
+Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Passes terms) {
   for (const std::int64_t size : {rows, columns}) {
     if (size <= 0 || size % 8 != 0 || size > kLargestSide) {
       throw ShapeError(
@@ -71,14 +74,14 @@ Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device
   const auto options = at::TensorOptions(device);
   return {.values = at::empty({rows, columns}, options.dtype(at::kChar)),
           .scales = at::empty({rows}, options.dtype(at::kFloat)),
-          .column_scales = at::ones({columns}, options.dtype(at::kFloat)),
+          .channel_scales = at::ones({columns}, options.dtype(at::kFloat)),
           .terms = terms};
 }
 
 void set_rows(Int8Matrix& matrix, std::int64_t first_row, const at::Tensor& rows) {
   check_shape("set_rows", "rows", rows, {{"n"}, {"K", matrix.values.size(1)}});
   const bool taken = rows.scalar_type() == at::kFloat || rows.scalar_type() == at::kBFloat16;
-  const Int8Rows rounded = quantize_rows(taken ? rows : rows.to(at::kFloat), matrix.column_scales.reciprocal(), 1);
+  const Int8Rows rounded = quantize_rows(taken ? rows : rows.to(at::kFloat), matrix.channel_scales.reciprocal(), 1);
   matrix.values.narrow(0, first_row, rows.size(0)).copy_(rounded.values);
   matrix.scales.narrow(0, first_row, rows.size(0)).copy_(rounded.scales);
 }
@@ -95,7 +98,7 @@ at::Tensor int8_linear_backward(const at::Tensor& dy, const Int8Matrix& matrix) 
   check_shape("int8_linear_backward", "dy", dy, {{"T"}, {"N", matrix.values.size(0)}});
   check_device("int8_linear_backward", "dy", dy, matrix.values.device());
   const Int8Rows rows = quantize_rows(dy, matrix.scales, matrix.terms.gradient, least_rows(dy));
-  return product(rows, matrix.values, matrix.column_scales, dy.scalar_type());
+  return product(rows, matrix.values, matrix.channel_scales, dy.scalar_type());
 }
 
 }  // namespace nkat::layers

@@ -10,30 +10,31 @@
 // of threads. Backward keeps W and nothing else. x and dy: float32 or bfloat16; y has their type. Units: rows N =
 // output channels, columns K = input channels, T tokens. Errors: ShapeError, DeviceError of a wrong argument;
 // ShapeError of a matrix whose sizes are no multiples of eight (what CUDA's product asks for) or above 131,072 (where a
-// sum could leave int32). int8_sums.h says how the sums are taken; on a GPU dx takes a layout that cuBLASLt is slow in,
-// and none of it has ever run there.
+// sum could leave int32). int8_gemm.h says how the sums are taken. dx needs Q by columns: each tile is transposed for the
+// call, N x 1,024 bytes on a CPU, N x 4,096 on a GPU. None of it has ever run on a GPU.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
+
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 
 // Terms that the product's input is rounded in, 1 or 2.
-struct Int8Terms {
+struct Int8Passes {
   std::int64_t input = 1;     // x
   std::int64_t gradient = 1;  // dy
 };
 
 struct Int8Matrix {
-  at::Tensor values;         // (N, K) int8
-  at::Tensor scales;         // (N) float32
-  at::Tensor column_scales;  // (K) float32: c
-  Int8Terms terms;
+  at::Tensor values;          // (N, K) int8
+  at::Tensor scales;          // (N) float32
+  at::Tensor channel_scales;  // (K) float32: c
+  Int8Passes terms;
 };
 
-// Column scales are ones; others (column_scales.h) are to be there before the rows are.
-Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Terms terms);
+// Column scales are ones; others (channel_scales.h) are to be there before the rows are.
+Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Passes terms);
 // rows (n, K) of any floating type, on the matrix's device, become the matrix's rows from first_row on.
 void set_rows(Int8Matrix& matrix, std::int64_t first_row, const at::Tensor& rows);
 

@@ -3,32 +3,39 @@
 #include <ATen/ops/_int_mm.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 
+#include "core/error.h"
 #include "layers/check.h"
 #include "layers/cpu/gemm_tiles.h"
 
 namespace nkat::layers {
 
-bool int8_products_saturate() {
+bool int8_gemm_saturates() {
   static const bool saturate = [] {
     constexpr std::int64_t kSide = 64, kLargest = 127;
     const at::Tensor ones = at::full({kSide, kSide}, kLargest, at::kChar);
-    return !at::_int_mm(ones, ones).eq(kSide * kLargest * kLargest).all().item<bool>();
+    return !at::_int_mm(ones, ones.t()).eq(kSide * kLargest * kLargest).all().item<bool>();
   }();
   return saturate;
 }
 
-at::Tensor int8_sums(const at::Tensor& left, const at::Tensor& right) {
-  constexpr std::string_view kWho = "int8_sums";
+at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right) {
+  constexpr std::string_view kWho = "int8_gemm";
   check_shape(kWho, "left", left, {{"P"}, {"K"}});
   check_shape(kWho, "right", right, {{"K", left.size(1)}, {"C"}});
-  const bool exact = !left.is_cpu() || !int8_products_saturate();
-  return exact ? at::_int_mm(left, right) : plain::int8_sums(left, right);
+  if (!right.t().is_contiguous()) {
+    throw ShapeError(
+        fmt::format("int8_gemm: expected right ({}, {}) column-major, found strides ({}, {}); pass a transposed copy",
+                    right.size(0), right.size(1), right.stride(0), right.stride(1)));
+  }
+  const bool exact = !left.is_cpu() || !int8_gemm_saturates();
+  return exact ? at::_int_mm(left, right) : plain::int8_gemm(left, right);
 }
 
 namespace plain {
 
-at::Tensor int8_sums(const at::Tensor& left, const at::Tensor& right) {
+at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right) {
   at::Tensor sums = at::zeros({left.size(0), right.size(1)}, left.options().dtype(at::kInt));
   for (std::int64_t first = 0; first < left.size(1); first += kInt8FloatDepth) {
     const std::int64_t count = std::min(kInt8FloatDepth, left.size(1) - first);

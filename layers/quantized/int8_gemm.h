@@ -11,14 +11,16 @@
 namespace nkat::layers {
 
 // Of this CPU, with the settings that oneDNN runs under.
-bool int8_products_saturate();
+bool int8_gemm_saturates();
 
 // left (P, K) int8, right (K, C) int8 -> (P, C) int32. |sums| must stay below 2^31: K at most 131,072.
-at::Tensor int8_sums(const at::Tensor& left, const at::Tensor& right);
+// right: column-major (right.t() is contiguous), the one layout that cuBLASLt has tensor-core kernels for on sm_86.
+// ShapeError of another layout on every device, so that a CPU shows the mistake.
+at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right);
 
 namespace plain {
 // The same in float32 products, on any device.
-at::Tensor int8_sums(const at::Tensor& left, const at::Tensor& right);
+at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right);
 }  // namespace plain
 
 }  // namespace nkat::layers

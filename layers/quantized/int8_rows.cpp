@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/cpu/int8_rows.h"
 #include "layers/cpu/gemm_tiles.h"
+#include "layers/cpu/int8_rows.h"
 
 namespace nkat::layers {
 
@@ -14,10 +14,10 @@ namespace plain {
 namespace {
 
 // x: some rows; first and second (undefined: one term) take their integers, scales (n) their scales.
-void quantize_piece(const at::Tensor& x, const at::Tensor& column_scales, at::Tensor first, at::Tensor second,
+void quantize_piece(const at::Tensor& x, const at::Tensor& channel_scales, at::Tensor first, at::Tensor second,
                     at::Tensor scales) {
   at::Tensor wide = x.to(at::kFloat);
-  if (column_scales.defined()) wide = wide * column_scales;
+  if (channel_scales.defined()) wide = wide * channel_scales;
   const at::Tensor largest = wide.abs().amax(1);  // (T)
   const at::Tensor inverse = at::nan_to_num(127.0f / largest, 0.0, 0.0, 0.0);
   scales.copy_(largest / 127.0f);
@@ -29,36 +29,36 @@ void quantize_piece(const at::Tensor& x, const at::Tensor& column_scales, at::Te
 
 }  // namespace
 
-void quantize_rows_into(const at::Tensor& x, const at::Tensor& column_scales, Int8Rows& rows) {
+void quantize_rows_into(const at::Tensor& x, const at::Tensor& channel_scales, Int8Rows& rows) {
   const std::int64_t count = x.size(0), step = std::max<std::int64_t>(1, kInt8EntriesAtOnce / x.size(1));
   for (std::int64_t row = 0; row < count; row += step) {
     const std::int64_t size = std::min(step, count - row);
-    quantize_piece(x.narrow(0, row, size), column_scales, rows.values.narrow(0, row, size),
+    quantize_piece(x.narrow(0, row, size), channel_scales, rows.values.narrow(0, row, size),
                    rows.terms > 1 ? rows.values.narrow(0, count + row, size) : at::Tensor(),
                    rows.scales.narrow(0, row, size));
   }
 }
 
-void scale_sums_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& column_scales, at::Tensor& out) {
+void dequantize_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& channel_scales, at::Tensor& out) {
   const std::int64_t count = out.size(0);
   at::Tensor total = sums.narrow(0, 0, count).to(at::kFloat);
   if (rows.terms > 1) total.add_(sums.narrow(0, count, count), 1.0 / 254.0);
   total.mul_(rows.scales.unsqueeze(1));
-  if (column_scales.defined()) total.mul_(column_scales);
+  if (channel_scales.defined()) total.mul_(channel_scales);
   out.copy_(total);
 }
 
 }  // namespace plain
 
-Int8Rows quantize_rows(const at::Tensor& x, const at::Tensor& column_scales, std::int64_t terms,
+Int8Rows quantize_rows(const at::Tensor& x, const at::Tensor& channel_scales, std::int64_t terms,
                        std::int64_t least_rows) {
   constexpr std::string_view kWho = "quantize_rows";
   check_shape(kWho, "x", x, {{"T"}, {"K"}});
   check_dtype(kWho, "x", x, {at::kFloat, at::kBFloat16});
-  if (column_scales.defined()) {
-    check_shape(kWho, "column_scales", column_scales, {{"K", x.size(1)}});
-    check_dtype(kWho, "column_scales", column_scales, {at::kFloat});
-    check_device(kWho, "column_scales", column_scales, x.device());
+  if (channel_scales.defined()) {
+    check_shape(kWho, "channel_scales", channel_scales, {{"K", x.size(1)}});
+    check_dtype(kWho, "channel_scales", channel_scales, {at::kFloat});
+    check_device(kWho, "channel_scales", channel_scales, x.device());
   }
   NKAT_INVARIANT(terms == 1 || terms == 2);
   const std::int64_t used = terms * x.size(0);
@@ -68,24 +68,24 @@ Int8Rows quantize_rows(const at::Tensor& x, const at::Tensor& column_scales, std
                 .terms = terms};
   rows.values.narrow(0, used, padded - used).zero_();
   if (x.is_cpu()) {
-    cpu::quantize_rows_into(x.contiguous(), column_scales, rows);
+    cpu::quantize_rows_into(x.contiguous(), channel_scales, rows);
   } else {
-    plain::quantize_rows_into(x, column_scales, rows);
+    plain::quantize_rows_into(x, channel_scales, rows);
   }
   return rows;
 }
 
-void scale_sums_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& column_scales, at::Tensor& out) {
-  constexpr std::string_view kWho = "scale_sums_into";
+void dequantize_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& channel_scales, at::Tensor& out) {
+  constexpr std::string_view kWho = "dequantize_into";
   check_shape(kWho, "out", out, {{"T", rows.scales.size(0)}, {"C"}});
   check_shape(kWho, "sums", sums, {{"P", rows.values.size(0)}, {"C", out.size(1)}});
   check_dtype(kWho, "sums", sums, {at::kInt});
   check_dtype(kWho, "out", out, {at::kFloat, at::kBFloat16});
-  if (column_scales.defined()) check_shape(kWho, "column_scales", column_scales, {{"C", out.size(1)}});
+  if (channel_scales.defined()) check_shape(kWho, "channel_scales", channel_scales, {{"C", out.size(1)}});
   if (out.is_cpu() && out.stride(1) == 1) {
-    cpu::scale_sums_into(sums.contiguous(), rows, column_scales, out);
+    cpu::dequantize_into(sums.contiguous(), rows, channel_scales, out);
   } else {
-    plain::scale_sums_into(sums, rows, column_scales, out);
+    plain::dequantize_into(sums, rows, channel_scales, out);
   }
 }
 

@@ -11,8 +11,9 @@
 // plain ATen operations, and by those operations elsewhere (on a GPU they have never run).
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
+
+#include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 
@@ -22,19 +23,19 @@ struct Int8Rows {
   std::int64_t terms = 1;
 };
 
-// x (T, K); column_scales (K) float32 multiplies the columns first, undefined: nothing. terms: 1 or 2. The rows are
+// x (T, K); channel_scales (K) float32 multiplies the columns first, undefined: nothing. terms: 1 or 2. The rows are
 // filled up to `least_rows`, and to a multiple of eight where that is more than one.
-Int8Rows quantize_rows(const at::Tensor& x, const at::Tensor& column_scales, std::int64_t terms,
+Int8Rows quantize_rows(const at::Tensor& x, const at::Tensor& channel_scales, std::int64_t terms,
                        std::int64_t least_rows = 1);
 
-// out (T, C) = scale of the row (sums of term 1 + sums of term 2 / 254) column_scales. sums (P, C) int32 of the rows'
-// values; column_scales (C) float32 or undefined; out float32 or bfloat16, rounded once.
-void scale_sums_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& column_scales, at::Tensor& out);
+// out (T, C) = scale of the row (sums of term 1 + sums of term 2 / 254) channel_scales. sums (P, C) int32 of the rows'
+// values; channel_scales (C) float32 or undefined; out float32 or bfloat16, rounded once.
+void dequantize_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& channel_scales, at::Tensor& out);
 
 // The same two by ATen operations, on any device: what the loops are tested against.
 namespace plain {
-void quantize_rows_into(const at::Tensor& x, const at::Tensor& column_scales, Int8Rows& rows);
-void scale_sums_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& column_scales, at::Tensor& out);
+void quantize_rows_into(const at::Tensor& x, const at::Tensor& channel_scales, Int8Rows& rows);
+void dequantize_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& channel_scales, at::Tensor& out);
 }  // namespace plain
 
 }  // namespace nkat::layers

@@ -9,8 +9,8 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/cpu/nf4.h"
 #include "layers/cpu/gemm_tiles.h"
+#include "layers/cpu/nf4.h"
 
 namespace nkat::layers {
 namespace {
@@ -61,14 +61,14 @@ at::Tensor forward_pass(const at::Tensor& x, const Nf4Matrix& matrix) {
 class Nf4Linear : public torch::autograd::Function<Nf4Linear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const Nf4Matrix& matrix) {
-    context->save_for_backward({matrix.codes, matrix.scales, matrix.column_scales});
+    context->save_for_backward({matrix.codes, matrix.scales, matrix.channel_scales});
     return forward_pass(x, matrix);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const torch::autograd::variable_list saved = context->get_saved_variables();
-    return {nf4_linear_backward(gradients[0], {.codes = saved[0], .scales = saved[1], .column_scales = saved[2]}),
+    return {nf4_linear_backward(gradients[0], {.codes = saved[0], .scales = saved[1], .channel_scales = saved[2]}),
             at::Tensor()};
   }
 };
@@ -78,7 +78,7 @@ class Nf4Linear : public torch::autograd::Function<Nf4Linear> {
 namespace plain {
 
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows) {
-  const at::Tensor blocks = in_blocks(rows.to(at::kFloat) * matrix.column_scales.reciprocal());
+  const at::Tensor blocks = in_blocks(rows.to(at::kFloat) * matrix.channel_scales.reciprocal());
   const at::Tensor largest = blocks.abs().amax(-1).to(at::kBFloat16);  // (n, B)
   const at::Tensor inverse = at::nan_to_num(1.0f / largest.to(at::kFloat), 0.0, 0.0, 0.0);
   const at::Tensor scaled = blocks.mul(inverse.unsqueeze(-1)).view({rows.size(0), -1}).narrow(1, 0, rows.size(1));
@@ -90,11 +90,11 @@ void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows)
 }
 
 at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile, at::ScalarType type) {
-  at::Tensor out = at::empty({tile.count, tile.width}, matrix.column_scales.options().dtype(type));
+  at::Tensor out = at::empty({tile.count, tile.width}, matrix.channel_scales.options().dtype(type));
   const std::int64_t blocks = (tile.width + kNf4Block - 1) / kNf4Block;
   const at::Tensor codes = matrix.codes.narrow(0, tile.row, tile.count).narrow(1, tile.column / 2, tile.width / 2);
   const at::Tensor scales = matrix.scales.narrow(0, tile.row, tile.count).narrow(1, tile.column / kNf4Block, blocks);
-  const at::Tensor factors = matrix.column_scales.narrow(0, tile.column, tile.width);
+  const at::Tensor factors = matrix.channel_scales.narrow(0, tile.column, tile.width);
   const std::int64_t step = std::max<std::int64_t>(1, kNf4LookUpsAtOnce / tile.width);
   for (std::int64_t row = 0; row < tile.count; row += step) {
     const std::int64_t count = std::min(step, tile.count - row);
@@ -116,7 +116,7 @@ Nf4Matrix empty_nf4_matrix(std::int64_t rows, std::int64_t columns, at::Device d
   const auto options = at::TensorOptions(device);
   return {.codes = at::empty({rows, columns / 2}, options.dtype(at::kByte)),
           .scales = at::empty({rows, (columns + kNf4Block - 1) / kNf4Block}, options.dtype(at::kBFloat16)),
-          .column_scales = at::ones({columns}, options.dtype(at::kFloat))};
+          .channel_scales = at::ones({columns}, options.dtype(at::kFloat))};
 }
 
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows) {

@@ -1,7 +1,7 @@
 // y = x W^T with a frozen W in four bits (NF4), and its derivative: W is widened tile by tile, never as a whole model.
 //
 // NF4 (Dettmers et al., QLoRA, 2023; the 16 levels and the order of the two halves of a byte are bitsandbytes'):
-// columns are divided by their scales (column_scales.h), a block of 32 neighbours in a row by its largest magnitude,
+// columns are divided by their scales (channel_scales.h), a block of 32 neighbors in a row by its largest magnitude,
 // and each entry becomes the nearest of 16 levels between -1 and 1, quantiles of a normal distribution. Error of one
 // entry: at most 0.153 (half the widest gap, and the scale's rounding) of its block's largest, in units of their
 // columns' scales. A row's last block may be shorter. A block of zeros has scale 0. 4.5 bits a weight: the scales are
@@ -14,9 +14,10 @@
 // Errors: ShapeError, DeviceError of a wrong argument; ShapeError of an odd number of columns.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <array>
 #include <cstdint>
+
+#include <ATen/core/Tensor.h>
 
 #include "layers/cpu/gemm_tiles.h"
 
@@ -43,13 +44,13 @@ constexpr std::array<float, 16> kNf4Levels = {
 };
 
 struct Nf4Matrix {
-  at::Tensor codes;          // (N, K / 2) uint8: the even column in the upper half of a byte
-  at::Tensor scales;         // (N, ceil(K / 32)) bfloat16
-  at::Tensor column_scales;  // (K) float32
+  at::Tensor codes;           // (N, K / 2) uint8: the even column in the upper half of a byte
+  at::Tensor scales;          // (N, ceil(K / 32)) bfloat16
+  at::Tensor channel_scales;  // (K) float32
   std::int64_t columns() const { return 2 * codes.size(1); }
 };
 
-// Column scales are ones; others (column_scales.h) are to be there before the rows are.
+// Column scales are ones; others (channel_scales.h) are to be there before the rows are.
 Nf4Matrix empty_nf4_matrix(std::int64_t rows, std::int64_t columns, at::Device device);
 // rows (n, K) of any floating type, on the matrix's device, become the matrix's rows from first_row on.
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows);

@@ -13,35 +13,35 @@ struct Overloaded : Cases... {
 
 }  // namespace
 
-std::int64_t FrozenMatrix::rows() const {
+std::int64_t Weight::rows() const {
   return std::visit(Overloaded{[](const at::Tensor& w) { return w.defined() ? w.size(0) : 0; },
                                [](const Int8Matrix& w) { return w.values.size(0); },
                                [](const Nf4Matrix& w) { return w.codes.size(0); }},
                     form_);
 }
 
-std::int64_t FrozenMatrix::columns() const {
+std::int64_t Weight::columns() const {
   return std::visit(
       Overloaded{[](const at::Tensor& w) { return w.defined() ? w.size(1) : 0; },
                  [](const Int8Matrix& w) { return w.values.size(1); }, [](const Nf4Matrix& w) { return w.columns(); }},
       form_);
 }
 
-std::size_t FrozenMatrix::bytes() const {
+std::size_t Weight::bytes() const {
   return std::visit(
       Overloaded{[](const at::Tensor& w) { return w.defined() ? w.nbytes() : 0; },
-                 [](const Int8Matrix& w) { return w.values.nbytes() + w.scales.nbytes() + w.column_scales.nbytes(); },
-                 [](const Nf4Matrix& w) { return w.codes.nbytes() + w.scales.nbytes() + w.column_scales.nbytes(); }},
+                 [](const Int8Matrix& w) { return w.values.nbytes() + w.scales.nbytes() + w.channel_scales.nbytes(); },
+                 [](const Nf4Matrix& w) { return w.codes.nbytes() + w.scales.nbytes() + w.channel_scales.nbytes(); }},
       form_);
 }
 
-const at::Tensor& FrozenMatrix::dense() const {
+const at::Tensor& Weight::dense() const {
   NKAT_INVARIANT(std::holds_alternative<at::Tensor>(form_));
   return std::get<at::Tensor>(form_);
 }
 
-at::Tensor frozen_linear(const at::Tensor& x, const FrozenMatrix& weight) {
-  return std::visit(Overloaded{[&](const at::Tensor& w) { return frozen_linear(x, w); },
+at::Tensor linear(const at::Tensor& x, const Weight& weight) {
+  return std::visit(Overloaded{[&](const at::Tensor& w) { return linear(x, w); },
                                [&](const Int8Matrix& w) { return int8_linear(x, w); },
                                [&](const Nf4Matrix& w) { return nf4_linear(x, w); }},
                     weight.form());

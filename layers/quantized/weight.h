@@ -1,5 +1,5 @@
 // A frozen matrix in whichever form it is held, and the product with it: as numbers, as 8-bit integers with row scales
-// (int8_matrix.h), or in four bits (nf4_matrix.h). The form decides rounding, memory and speed; callers need not know
+// (int8.h), or in four bits (nf4.h). The form decides rounding, memory and speed; callers need not know
 // it.
 //
 // Copies share storage. A default-made matrix is empty: sizes 0.
@@ -12,12 +12,12 @@
 
 namespace nkat::layers {
 
-class FrozenMatrix {
+class Weight {
  public:
-  FrozenMatrix() = default;
-  FrozenMatrix(at::Tensor dense) : form_(std::move(dense)) {}  // implicit: a tensor is the plainest form
-  FrozenMatrix(Int8Matrix matrix) : form_(std::move(matrix)) {}
-  FrozenMatrix(Nf4Matrix matrix) : form_(std::move(matrix)) {}
+  Weight() = default;
+  Weight(at::Tensor dense) : form_(std::move(dense)) {}  // implicit: a tensor is the plainest form
+  Weight(Int8Matrix matrix) : form_(std::move(matrix)) {}
+  Weight(Nf4Matrix matrix) : form_(std::move(matrix)) {}
 
   std::int64_t rows() const;
   std::int64_t columns() const;
@@ -30,6 +30,6 @@ class FrozenMatrix {
 };
 
 // x (T, K) -> (T, N): x W^T, a derivative by x; W is all that is kept for it.
-at::Tensor frozen_linear(const at::Tensor& x, const FrozenMatrix& weight);
+at::Tensor linear(const at::Tensor& x, const Weight& weight);
 
 }  // namespace nkat::layers

@@ -12,7 +12,7 @@ at::Tensor joined(const std::vector<at::Tensor>& parts) { return parts.size() ==
 
 }  // namespace
 
-CachedBatch::CachedBatch(const Decoder& decoder, std::vector<at::Tensor> blocks, const CachedBatchOptions& options)
+BatchDecoder::BatchDecoder(const Decoder& decoder, std::vector<at::Tensor> blocks, const BatchDecoderOptions& options)
     : decoder_(decoder), blocks_(std::move(blocks)), rows_per_pass_(options.rows_per_pass) {
   blocks_.resize(static_cast<std::size_t>(decoder.num_layers()));
   const KvCache empty(decoder.num_layers(), decoder.heads(),
@@ -20,21 +20,21 @@ CachedBatch::CachedBatch(const Decoder& decoder, std::vector<at::Tensor> blocks,
   slots_.assign(static_cast<std::size_t>(options.slots), Slot{.cache = empty, .tokens = {}});
 }
 
-void CachedBatch::reserve(std::int64_t index, std::int64_t length) { slot(index).cache.reserve(length); }
+void BatchDecoder::reserve(std::int64_t index, std::int64_t length) { slot(index).cache.reserve(length); }
 
-void CachedBatch::release(std::int64_t index) {
+void BatchDecoder::release(std::int64_t index) {
   slot(index).cache.clear();
   slot(index).tokens.clear();
 }
 
-std::int64_t CachedBatch::reusable(const Slot& slot, std::span<const std::int32_t> tokens) const {
+std::int64_t BatchDecoder::reusable(const Slot& slot, std::span<const std::int32_t> tokens) const {
   const auto held = static_cast<std::int64_t>(slot.tokens.size()), length = static_cast<std::int64_t>(tokens.size());
   if (decoder_.rope().is_long(held) != decoder_.rope().is_long(length)) return 0;
   const auto mine = std::mismatch(slot.tokens.begin(), slot.tokens.end(), tokens.begin(), tokens.end()).first;
   return std::min<std::int64_t>(mine - slot.tokens.begin(), length - 1);  // the last row is what is asked for
 }
 
-at::Tensor CachedBatch::next_logits(const std::vector<Request>& requests) {
+at::Tensor BatchDecoder::next_logits(const std::vector<Request>& requests) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> logits;
   std::vector<Part> pass;
@@ -55,7 +55,7 @@ at::Tensor CachedBatch::next_logits(const std::vector<Request>& requests) {
   return joined(logits);
 }
 
-layers::RopeAngles CachedBatch::angles(const std::vector<Part>& parts) const {
+layers::RopeAngles BatchDecoder::angles(const std::vector<Part>& parts) const {
   std::vector<at::Tensor> cos, sin;
   for (const Part& part : parts) {
     const layers::RopeAngles angles = decoder_.rope().angles(part.first, part.length());
@@ -65,7 +65,7 @@ layers::RopeAngles CachedBatch::angles(const std::vector<Part>& parts) const {
   return {.cos = joined(cos), .sin = joined(sin)};
 }
 
-at::Tensor CachedBatch::embed(const std::vector<Part>& parts) const {
+at::Tensor BatchDecoder::embed(const std::vector<Part>& parts) const {
   std::vector<std::int64_t> rows;
   for (const Part& part : parts) {
     rows.insert(rows.end(), part.request.tokens.begin() + part.first, part.request.tokens.end());
@@ -74,7 +74,7 @@ at::Tensor CachedBatch::embed(const std::vector<Part>& parts) const {
 }
 
 // qkv (T, (heads + 2 kv heads) head_dim) of all parts -> (T, heads head_dim)
-at::Tensor CachedBatch::attend(std::int64_t layer, const at::Tensor& qkv, const std::vector<Part>& parts) {
+at::Tensor BatchDecoder::attend(std::int64_t layer, const at::Tensor& qkv, const std::vector<Part>& parts) {
   std::vector<at::Tensor> attended;
   std::int64_t begin = 0;
   for (const Part& part : parts) {
@@ -89,7 +89,7 @@ at::Tensor CachedBatch::attend(std::int64_t layer, const at::Tensor& qkv, const 
   return joined(attended);
 }
 
-at::Tensor CachedBatch::forward(const std::vector<Part>& parts) {
+at::Tensor BatchDecoder::forward(const std::vector<Part>& parts) {
   std::vector<std::int64_t> last_rows;
   std::int64_t end = 0;
   for (const Part& part : parts) {

@@ -1,10 +1,10 @@
 // Several sequences written on together, each with keys and values of its own.
 //
-//   CachedBatch batch(decoder, blocks, {.slots = 8});
+//   BatchDecoder batch(decoder, blocks, {.slots = 8});
 //   at::Tensor logits = batch.next_logits({{.slot = 0, .tokens = a}, {.slot = 3, .tokens = b}});  // (2, V)
 //
 // The rows of all sequences go through the linear layers together, without padding; attention goes sequence by
-// sequence. So a sequence's logits don't depend on its neighbours, but for the rounding of matrix products, which may
+// sequence. So a sequence's logits don't depend on its neighbors, but for the rounding of matrix products, which may
 // differ with the number of rows.
 //
 // A slot may be asked for any token list: what it shares at its beginning with the slot's last list is reused, the rest
@@ -15,27 +15,27 @@
 // repeated. Not for several threads at once.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "models/decoder.h"
 #include "models/generation/kv_cache.h"
 
 namespace nkat::models {
 
-struct CachedBatchOptions {
+struct BatchDecoderOptions {
   std::int64_t slots = 1;
   // Sequences are computed together up to this many rows; a longer one goes alone. Bounds the activations' memory.
   std::int64_t rows_per_pass = 1024;
 };
 
-class CachedBatch {
+class BatchDecoder {
  public:
   // blocks: by layer, (N, 8, 8) on the decoder's device or undefined; empty: no adapter. The decoder must outlive this.
-  CachedBatch(const Decoder& decoder, std::vector<at::Tensor> blocks, const CachedBatchOptions& options);
+  BatchDecoder(const Decoder& decoder, std::vector<at::Tensor> blocks, const BatchDecoderOptions& options);
 
   const Decoder& decoder() const { return decoder_; }
 
@@ -76,9 +76,9 @@ class CachedBatch {
 };
 
 // A batch of one sequence.
-class CachedSequence {
+class SequenceDecoder {
  public:
-  CachedSequence(const Decoder& decoder, std::vector<at::Tensor> blocks) : batch_(decoder, std::move(blocks), {}) {}
+  SequenceDecoder(const Decoder& decoder, std::vector<at::Tensor> blocks) : batch_(decoder, std::move(blocks), {}) {}
 
   const Decoder& decoder() const { return batch_.decoder(); }
   // Logits (V) after the last of `tokens` (at least one).
@@ -87,7 +87,7 @@ class CachedSequence {
   }
 
  private:
-  CachedBatch batch_;
+  BatchDecoder batch_;
 };
 
 }  // namespace nkat::models

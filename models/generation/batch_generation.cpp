@@ -1,14 +1,14 @@
 #include "models/generation/batch_generation.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <deque>
+
+#include <fmt/format.h>
 
 #include "core/cli/log.h"
 #include "core/machine.h"
 #include "layers/kernels/device_info.h"
-#include "models/out_of_memory.h"
+#include "models/device_errors.h"
 
 namespace nkat::models {
 namespace {
@@ -88,7 +88,7 @@ class Desk {
 
   // One token more for each sequence in work.
   void write_on() {
-    std::vector<CachedBatch::Request> requests;
+    std::vector<BatchDecoder::Request> requests;
     for (const Work& work : work_) requests.push_back({.slot = work.slot, .tokens = work.tokens});
     const at::Tensor likeliest = batch_.next_logits(requests).argmax(1).to(at::kCPU);
     for (std::size_t i = 0; i < work_.size(); ++i) {
@@ -125,7 +125,7 @@ class Desk {
   const Phi3Config& config_;
   const std::vector<std::vector<std::int32_t>>& prompts_;
   std::vector<Generation> results_;
-  CachedBatch batch_;
+  BatchDecoder batch_;
   std::vector<std::int64_t> free_slots_;
   std::vector<Work> work_;
   std::deque<std::size_t> waiting_;  // numbers of prompts

@@ -1,8 +1,8 @@
 #include "models/generation/generation.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/signals.h"
@@ -39,7 +39,7 @@ std::int32_t choose_token(const at::Tensor& logits, const SamplingOptions& optio
   return static_cast<std::int32_t>(token[rank].item<std::int64_t>());
 }
 
-Generation generate(CachedSequence& sequence, const std::vector<std::int32_t>& prompt, const SamplingOptions& options,
+Generation generate(SequenceDecoder& sequence, const std::vector<std::int32_t>& prompt, const SamplingOptions& options,
                     const std::function<void(std::int32_t)>& on_token) {
   const Phi3Config& config = sequence.decoder().config();
   check_prompt(prompt, config);

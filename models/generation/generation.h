@@ -36,7 +36,7 @@ void check_prompt(const std::vector<std::int32_t>& prompt, const Phi3Config& con
 std::int32_t choose_token(const at::Tensor& logits, const SamplingOptions& options, RandomStream& random);
 
 // Calls on_token for each new token that is not an end token, as soon as it is known. Checks the prompt first.
-Generation generate(CachedSequence& sequence, const std::vector<std::int32_t>& prompt, const SamplingOptions& options,
+Generation generate(SequenceDecoder& sequence, const std::vector<std::int32_t>& prompt, const SamplingOptions& options,
                     const std::function<void(std::int32_t)>& on_token);
 
 }  // namespace nkat::models

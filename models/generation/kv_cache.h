@@ -2,10 +2,10 @@
 // models/generation/batch_decoder.h fills and reads it.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "layers/rope.h"
 

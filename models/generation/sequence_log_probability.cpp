@@ -36,7 +36,7 @@ void append_scores(const Decoder& decoder, const std::vector<at::Tensor>& blocks
   };
   const at::Tensor hidden = decoder.hidden({on_device(pass.tokens), pass.lengths}, blocks);  // (T, H)
   const at::Tensor rows = hidden.index_select(0, on_device(pass.rows));                      // (R, H)
-  const at::Tensor losses = layers::token_loss(rows, on_device(pass.targets), decoder.head_weight(), {})
+  const at::Tensor losses = layers::cross_entropy(rows, on_device(pass.targets), decoder.head_weight(), {})
                                 .losses.to(at::kCPU, at::kDouble)
                                 .contiguous();
   const double* loss = losses.const_data_ptr<double>();

@@ -44,16 +44,18 @@ double float_sums_bytes(const Sides& sides, double rows, double columns) {
   return 4 * std::max(depth * (rows + columns) + rows * columns, 2 * rows * columns);
 }
 
-// Rows in 8-bit terms, and the int32 sums of a tile.
-double int8_workspace(std::int64_t input_terms, const Sides& sides, const PlanRequest& request) {
+// Rows in 8-bit passes, the int32 sums of a tile, and going backward the tile's transposed copy.
+double int8_workspace(std::int64_t input_terms, const Sides& sides, ProductDirection direction,
+                      const PlanRequest& request) {
   const auto tokens = static_cast<double>(request.micro_batch_rows());
   const double columns = std::min(sides.outputs, static_cast<double>(request.on_gpu ? kInt8TileOnGpu : kInt8TileOnCpu));
   const double steps =
       request.on_gpu ? kInt8StepBytes * std::min(tokens * sides.inputs, static_cast<double>(kInt8EntriesAtOnce)) : 0;
   const auto terms = static_cast<double>(input_terms);
   const double in_float = request.int8_in_float ? float_sums_bytes(sides, terms * tokens, columns) : 0;
+  const double transposed = direction == ProductDirection::kForward ? 0 : sides.inputs * columns;
   return terms * tokens * sides.inputs +
-         std::max(steps, tokens * columns * (terms * 4 + (request.on_gpu ? 4 : 0)) + in_float);
+         std::max(steps, transposed + tokens * columns * (terms * 4 + (request.on_gpu ? 4 : 0)) + in_float);
 }
 
 // A tile of numbers, on a CPU with input and result of the tile in float32.
@@ -65,13 +67,13 @@ double nf4_workspace(const Sides& sides, const PlanRequest& request) {
   return 4 * (entries + static_cast<double>(request.micro_batch_rows()) * (wide + entries / inputs));
 }
 
-double form_workspace(const MatrixForm& form, ProductDirection direction, const Sides& sides,
+double form_workspace(const WeightFormat& form, ProductDirection direction, const Sides& sides,
                       const PlanRequest& request) {
   const bool forward = direction == ProductDirection::kForward;
   switch (form.storage) {
-    case MatrixForm::Storage::kInt8:
-      return int8_workspace(forward ? form.input_terms : form.gradient_terms, sides, request);
-    case MatrixForm::Storage::kNf4: return nf4_workspace(sides, request);
+    case WeightFormat::Storage::kInt8:
+      return int8_workspace(forward ? form.input_terms : form.gradient_terms, sides, direction, request);
+    case WeightFormat::Storage::kNf4: return nf4_workspace(sides, request);
     default: return request.widened ? widened_workspace(sides, request) : 0;
   }
 }

@@ -1,6 +1,6 @@
 // What a product of a micro-batch's rows with a frozen matrix of a layer, or attention, holds for as long as it runs,
-// beside its input and its result: arithmetic that follows layers/cpu/bf16_gemm.cpp, int8_matrix.cpp, nf4_matrix.cpp
-// and attention_cpu.cpp.
+// beside its input and its result: arithmetic that follows layers/cpu/bf16_gemm.cpp, layers/quantized/int8.cpp, layers/quantized/nf4.cpp
+// and layers/cpu/attention.cpp.
 #pragma once
 
 #include "models/planning/memory_plan.h"

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "models/weights/weight_format.h"
 #include "models/config.h"
+#include "models/weights/weight_format.h"
 
 namespace nkat::models {
 
@@ -17,7 +17,7 @@ struct PlanRequest {
   std::int64_t sequence_length = 1024;  // tokens of each
   std::int64_t packed_tokens = 0;       // of a packed micro-batch; counts where it is more than the samples hold
   std::int64_t element_bytes = 2;       // BF16
-  BaseForms forms = {};                 // of the layers' matrices
+  LayerFormats forms = {};              // of the layers' matrices
   std::int64_t first_adapter_layer = 0;
   std::int64_t head_rows = 256;  // rows whose logits exist at once
   bool on_gpu = true;            // adds the driver's context and cuBLAS's workspace

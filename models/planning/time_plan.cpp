@@ -18,7 +18,7 @@ constexpr double kWidenBytes = 39;
 
 struct Matrix {
   double rows, columns;  // out, in
-  MatrixForm form;
+  WeightFormat form;
 };
 
 double linear_operations(const Phi3Config& config) {
@@ -58,15 +58,15 @@ MicroBatchWork int8_work(const Matrix& matrix, double tokens, const Passes& pass
   const double back_bytes = tokens * (matrix.rows * rounding(back) + matrix.columns * scaling(back));
   return {.int8_operations = passes.forward * product * static_cast<double>(in),
           .int8_back_operations = passes.back * product * static_cast<double>(back),
-          .quantisation_bytes = passes.forward * forward_bytes + passes.back * back_bytes};
+          .quantization_bytes = passes.forward * forward_bytes + passes.back * back_bytes};
 }
 
 MicroBatchWork matrix_work(const Matrix& matrix, double tokens, const Passes& passes) {
-  if (matrix.form.storage == MatrixForm::Storage::kInt8) return int8_work(matrix, tokens, passes);
+  if (matrix.form.storage == WeightFormat::Storage::kInt8) return int8_work(matrix, tokens, passes);
   const double both = passes.forward + passes.back, entries = matrix.rows * matrix.columns;
-  const bool widened = matrix.form.storage == MatrixForm::Storage::kNf4;
+  const bool widened = matrix.form.storage == WeightFormat::Storage::kNf4;
   return {.bf16_operations = 2 * entries * tokens * both,
-          .quantisation_bytes = widened ? kWidenBytes * entries * both : 0};
+          .quantization_bytes = widened ? kWidenBytes * entries * both : 0};
 }
 
 }  // namespace
@@ -75,7 +75,7 @@ MicroBatchWork& MicroBatchWork::operator+=(const MicroBatchWork& other) {
   bf16_operations += other.bf16_operations;
   int8_operations += other.int8_operations;
   int8_back_operations += other.int8_back_operations;
-  quantisation_bytes += other.quantisation_bytes;
+  quantization_bytes += other.quantization_bytes;
   return *this;
 }
 
@@ -105,7 +105,7 @@ TimeByKind micro_batch_seconds(const MicroBatchWork& work, const Card& card, dou
   const double int8_rate = card.int8_tops * 1e12 * efficiency;
   return {.bf16 = work.bf16_operations / (card.bf16_tflops * 1e12 * efficiency),
           .int8 = work.int8_operations / int8_rate + work.int8_back_operations / (int8_rate * kSlowLayout),
-          .quantisation = work.quantisation_bytes / memory_rate(card)};
+          .quantization = work.quantization_bytes / memory_rate(card)};
 }
 
 const std::vector<Card>& known_cards() {

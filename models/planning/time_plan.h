@@ -35,7 +35,7 @@ struct MicroBatchWork {
   double bf16_operations = 0;
   double int8_operations = 0;       // in the layout that products are fast in
   double int8_back_operations = 0;  // in the other one
-  double quantisation_bytes = 0;    // read and written beside the products
+  double quantization_bytes = 0;    // read and written beside the products
 
   MicroBatchWork& operator+=(const MicroBatchWork& other);
 };
@@ -43,8 +43,8 @@ MicroBatchWork micro_batch_work(const Phi3Config& config, const PlanRequest& req
 
 // Of the kinds of work, in the unit of what gives it.
 struct TimeByKind {
-  double bf16 = 0, int8 = 0, quantisation = 0;
-  double total() const { return bf16 + int8 + quantisation; }
+  double bf16 = 0, int8 = 0, quantization = 0;
+  double total() const { return bf16 + int8 + quantization; }
 };
 // Bytes a second that a card's memory is taken to move.
 double memory_rate(const Card& card);

@@ -1,15 +1,15 @@
 #include "models/weights/base_fingerprint.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <optional>
 
-#include "core/error.h"
-#include "core/files/file.h"
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "core/cli/log.h"
 #include "core/cli/progress.h"
+#include "core/error.h"
+#include "core/files/file.h"
 #include "core/files/sha256.h"
 #include "core/signals.h"
 #include "data/formats/safetensors.h"
@@ -83,7 +83,7 @@ std::string base_sha256(const fs::path& model_folder) {
   const std::string digits = compute(folder);
   if (file) {
     try {
-      write_file_durably(*file, digits);
+      write_file_atomically(*file, digits);
     } catch (const Error& error) {
       log::warning(fmt::format("the base model's hash is not cached: {}", error.what()));
     }

@@ -1,9 +1,9 @@
 // Is this a checkpoint of this config? Names, types and shapes, before anything is allocated.
 #pragma once
 
-#include <c10/core/ScalarType.h>
-
 #include <string>
+
+#include <c10/core/ScalarType.h>
 
 #include "data/formats/safetensors.h"
 #include "models/config.h"

@@ -25,7 +25,7 @@ std::int64_t count_words(const at::Tensor& tensor, Word exponent) {
 
 }  // namespace
 
-std::int64_t count_not_finite(const at::Tensor& tensor) {
+std::int64_t count_nonfinite(const at::Tensor& tensor) {
   NKAT_INVARIANT(tensor.is_contiguous());
   if (tensor.is_cpu()) {
     switch (tensor.scalar_type()) {

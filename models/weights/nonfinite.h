@@ -7,6 +7,6 @@
 
 namespace nkat::models {
 
-std::int64_t count_not_finite(const at::Tensor& tensor);
+std::int64_t count_nonfinite(const at::Tensor& tensor);
 
 }  // namespace nkat::models

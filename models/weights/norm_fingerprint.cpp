@@ -1,10 +1,10 @@
 #include "models/weights/norm_fingerprint.h"
 
-#include <ATen/core/Tensor.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/files/sha256.h"

@@ -1,11 +1,11 @@
-// Which base model a file was made from, as far as its norms tell: quantised files keep them in float32, so that the
+// Which base model a file was made from, as far as its norms tell: quantized files keep them in float32, so that the
 // norms of a GGUF file can be compared with those that an adapter was trained on, bit for bit.
 //
 // SHA-256 over the norm tensors in forward order, for each one:
 //   name in the checkpoint, a zero byte, its length in decimal, a zero byte, the values as float32 (little-endian)
 //
 // Promise: other norms give another hash. Equal ones don't prove equal weights: a fine-tune whose norms were frozen has
-// its base's. base_hash.h is the proof over all weights. Errors: as check_checkpoint; DataError for a missing folder.
+// its base's. base_fingerprint.h is the proof over all weights. Errors: as check_checkpoint; DataError for a missing folder.
 #pragma once
 
 #include <filesystem>

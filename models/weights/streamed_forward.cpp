@@ -1,8 +1,8 @@
 #include "models/weights/streamed_forward.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "core/signals.h"
 #include "layers/linear.h"
@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::int64_t kHeadRows = 4096;
 
-at::Tensor read_tensor(const LayerwiseModel& model, const std::string& name, at::IntArrayRef shape) {
+at::Tensor read_tensor(const StreamedModel& model, const std::string& name, at::IntArrayRef shape) {
   at::Tensor tensor = at::empty(shape, at::kFloat);
   model.read(name, 0, {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
   return tensor;
 }
 
-LayerWeights read_layer(const LayerwiseModel& model, const std::string& prefix) {
+LayerWeights read_layer(const StreamedModel& model, const std::string& prefix) {
   const Phi3Config& config = model.config;
   const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size;
   const auto read = [&](const char* name, at::IntArrayRef shape) {
@@ -34,7 +34,7 @@ LayerWeights read_layer(const LayerwiseModel& model, const std::string& prefix) 
           .down = read("mlp.down_proj", {hidden, inner})};
 }
 
-at::Tensor embed(const LayerwiseModel& model, const at::Tensor& tokens) {
+at::Tensor embed(const StreamedModel& model, const at::Tensor& tokens) {
   const std::int64_t hidden = model.config.hidden_size;
   at::Tensor x = at::empty({tokens.size(0), hidden}, at::kFloat);
   const std::span values(x.mutable_data_ptr<float>(), static_cast<std::size_t>(x.numel()));
@@ -47,7 +47,7 @@ at::Tensor embed(const LayerwiseModel& model, const at::Tensor& tokens) {
 }
 
 // One layer of the model as a decoder of its own.
-Decoder one_layer(const LayerwiseModel& model, const std::string& prefix) {
+Decoder one_layer(const StreamedModel& model, const std::string& prefix) {
   Phi3Config config = model.config;
   config.num_layers = 1;
   Weights weights;
@@ -57,7 +57,7 @@ Decoder one_layer(const LayerwiseModel& model, const std::string& prefix) {
 }
 
 InputObserver named(const MatrixObserver& observe, const LayerWeights& weights, const std::string& prefix) {
-  return [&, prefix](const layers::FrozenMatrix& weight, const at::Tensor& input) {
+  return [&, prefix](const layers::Weight& weight, const at::Tensor& input) {
     const char* name = &weight == &weights.qkv                ? "self_attn.qkv_proj"
                        : &weight == &weights.attention_output ? "self_attn.o_proj"
                        : &weight == &weights.gate_up          ? "mlp.gate_up_proj"
@@ -68,9 +68,9 @@ InputObserver named(const MatrixObserver& observe, const LayerWeights& weights, 
 
 }  // namespace
 
-std::vector<at::Tensor> layerwise_hidden(const LayerwiseModel& model, const std::vector<PackedBatch>& batches,
-                                         const MatrixObserver& observe,
-                                         const std::function<void(std::int64_t layer)>& done) {
+std::vector<at::Tensor> streamed_hidden(const StreamedModel& model, const std::vector<PackedBatch>& batches,
+                                        const MatrixObserver& observe,
+                                        const std::function<void(std::int64_t layer)>& done) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> states;
   for (const PackedBatch& batch : batches) states.push_back(embed(model, batch.tokens));
@@ -90,7 +90,7 @@ std::vector<at::Tensor> layerwise_hidden(const LayerwiseModel& model, const std:
   return states;
 }
 
-at::Tensor layerwise_logits(const LayerwiseModel& model, const at::Tensor& hidden) {
+at::Tensor streamed_logits(const StreamedModel& model, const at::Tensor& hidden) {
   const at::NoGradGuard no_grad;
   const std::string name = head_tensor(model.config);
   at::Tensor logits = at::empty({hidden.size(0), model.config.vocab_size}, at::kFloat);
@@ -100,7 +100,7 @@ at::Tensor layerwise_logits(const LayerwiseModel& model, const at::Tensor& hidde
     const at::Tensor piece = rows.narrow(0, 0, std::min(kHeadRows, model.config.vocab_size - first));
     model.read(name, static_cast<std::size_t>(first),
                {piece.mutable_data_ptr<float>(), static_cast<std::size_t>(piece.numel())});
-    logits.narrow(1, first, piece.size(0)).copy_(layers::frozen_linear(hidden, piece));
+    logits.narrow(1, first, piece.size(0)).copy_(layers::linear(hidden, piece));
   }
   return logits;
 }

@@ -20,18 +20,18 @@ using ReadRows = std::function<void(const std::string& tensor, std::size_t first
 // Told a matrix by its name in the checkpoint, and its input (T, in) before they are multiplied.
 using MatrixObserver = std::function<void(const std::string& tensor, const at::Tensor& input)>;
 
-struct LayerwiseModel {
+struct StreamedModel {
   Phi3Config config;
   ReadRows read;
   std::vector<at::Tensor> blocks = {};  // as Decoder::hidden takes them; empty: no adapter
 };
 
 // -> (T, H) of each batch, behind the final norm. `done` is told after each layer; it may be empty, as `observe` may.
-std::vector<at::Tensor> layerwise_hidden(const LayerwiseModel& model, const std::vector<PackedBatch>& batches,
-                                         const MatrixObserver& observe = {},
-                                         const std::function<void(std::int64_t layer)>& done = {});
+std::vector<at::Tensor> streamed_hidden(const StreamedModel& model, const std::vector<PackedBatch>& batches,
+                                        const MatrixObserver& observe = {},
+                                        const std::function<void(std::int64_t layer)>& done = {});
 
 // hidden (T, H) behind the final norm -> (T, V)
-at::Tensor layerwise_logits(const LayerwiseModel& model, const at::Tensor& hidden);
+at::Tensor streamed_logits(const StreamedModel& model, const at::Tensor& hidden);
 
 }  // namespace nkat::models

@@ -2,8 +2,9 @@
 // are copied, because a mapped tensor may be unaligned.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <string>
+
+#include <ATen/core/Tensor.h>
 
 #include "core/files/file.h"
 #include "data/formats/safetensors.h"

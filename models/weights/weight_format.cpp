@@ -12,19 +12,19 @@ const char* const kBaseHelp =
     "gate_up_proj in four bits (NF4) and the others as 8-bit integers. nkat plan --base says what each takes. Exports "
     "merge into the original weights";
 
-const std::vector<std::string>& base_kind_names() {
-  static const std::vector<std::string> names = {"safe", "balanced", "aggressive"};  // in the order of BaseKind
+const std::vector<std::string>& base_format_names() {
+  static const std::vector<std::string> names = {"safe", "balanced", "aggressive"};  // in the order of BaseFormat
   return names;
 }
 
-BaseKind base_kind(const std::string& name) {
-  const auto& names = base_kind_names();
+BaseFormat base_format(const std::string& name) {
+  const auto& names = base_format_names();
   const auto found = std::find(names.begin(), names.end(), name);
   NKAT_INVARIANT(found != names.end());
-  return static_cast<BaseKind>(found - names.begin());
+  return static_cast<BaseFormat>(found - names.begin());
 }
 
-const MatrixForm& BaseForms::of(MatrixRole role) const {
+const WeightFormat& LayerFormats::of(MatrixRole role) const {
   switch (role) {
     case MatrixRole::kQkv: return qkv;
     case MatrixRole::kAttentionOutput: return attention_output;
@@ -36,12 +36,12 @@ const MatrixForm& BaseForms::of(MatrixRole role) const {
 // Chosen by the cosine of the adapter's gradient to that of the dense base (layers/MEASURED.md): an input rounded in
 // one term loses what stands beside a large channel, a gradient does not; NF4 in more than gate_up, 44 % of the
 // weights, leaves less than 0.95.
-BaseForms forms_of(BaseKind kind) {
-  using Storage = MatrixForm::Storage;
-  const MatrixForm int8{.storage = Storage::kInt8, .input_terms = 2, .gradient_terms = 1};
+LayerFormats formats_of(BaseFormat kind) {
+  using Storage = WeightFormat::Storage;
+  const WeightFormat int8{.storage = Storage::kInt8, .input_terms = 2, .gradient_terms = 1};
   switch (kind) {
-    case BaseKind::kBalanced: return {int8, int8, int8, int8};
-    case BaseKind::kAggressive: return {int8, int8, {.storage = Storage::kNf4}, int8};
+    case BaseFormat::kBalanced: return {int8, int8, int8, int8};
+    case BaseFormat::kAggressive: return {int8, int8, {.storage = Storage::kNf4}, int8};
     default: return {};
   }
 }
@@ -54,11 +54,11 @@ std::vector<MatrixShape> layer_matrices(const Phi3Config& config) {
           {MatrixRole::kDown, h, f}};
 }
 
-double matrix_bytes(const MatrixShape& shape, const MatrixForm& form, std::int64_t element_bytes) {
+double matrix_bytes(const MatrixShape& shape, const WeightFormat& form, std::int64_t element_bytes) {
   const auto rows = static_cast<double>(shape.rows), columns = static_cast<double>(shape.columns);
   switch (form.storage) {
-    case MatrixForm::Storage::kInt8: return rows * (columns + 4) + 4 * columns;
-    case MatrixForm::Storage::kNf4:
+    case WeightFormat::Storage::kInt8: return rows * (columns + 4) + 4 * columns;
+    case WeightFormat::Storage::kNf4:
       return rows *
                  (columns / 2 + 2 * static_cast<double>((shape.columns + layers::kNf4Block - 1) / layers::kNf4Block)) +
              4 * columns;

@@ -10,19 +10,19 @@
 
 namespace nkat::models {
 
-enum class BaseKind {
+enum class BaseFormat {
   kSafe,        // numbers of the type that computes
   kBalanced,    // 8-bit integers, one scale a row and one a column
   kAggressive,  // gate_up in NF4, one scale each 32 weights; the others as balanced
 };
 
 extern const char* const kBaseHelp;  // of the option
-const std::vector<std::string>& base_kind_names();
-BaseKind base_kind(const std::string& name);  // InternalError for a name that the options let through
+const std::vector<std::string>& base_format_names();
+BaseFormat base_format(const std::string& name);  // InternalError for a name that the options let through
 
 enum class MatrixRole { kQkv, kAttentionOutput, kGateUp, kDown };
 
-struct MatrixForm {
+struct WeightFormat {
   enum class Storage { kDense, kInt8, kNf4 };
   Storage storage = Storage::kDense;
   std::int64_t input_terms = 1;     // 8-bit terms of a product's input; of kInt8
@@ -30,11 +30,11 @@ struct MatrixForm {
 };
 
 // A form for each matrix of a layer.
-struct BaseForms {
-  MatrixForm qkv = {}, attention_output = {}, gate_up = {}, down = {};
-  const MatrixForm& of(MatrixRole role) const;
+struct LayerFormats {
+  WeightFormat qkv = {}, attention_output = {}, gate_up = {}, down = {};
+  const WeightFormat& of(MatrixRole role) const;
 };
-BaseForms forms_of(BaseKind kind);
+LayerFormats formats_of(BaseFormat kind);
 
 struct MatrixShape {
   MatrixRole role;
@@ -43,6 +43,6 @@ struct MatrixShape {
 std::vector<MatrixShape> layer_matrices(const Phi3Config& config);
 
 // Bytes that a matrix takes in a form.
-double matrix_bytes(const MatrixShape& shape, const MatrixForm& form, std::int64_t element_bytes);
+double matrix_bytes(const MatrixShape& shape, const WeightFormat& form, std::int64_t element_bytes);
 
 }  // namespace nkat::models

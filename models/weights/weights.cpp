@@ -1,15 +1,15 @@
 #include "models/weights/weights.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <chrono>
 #include <cstring>
 #include <set>
 
-#include "core/error.h"
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "core/cli/log.h"
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "core/signals.h"
 #include "data/formats/safetensors.h"
 #include "layers/quantized/channel_scales.h"
@@ -32,7 +32,7 @@ void require_all_finite(std::int64_t wrong, const std::string& name, const std::
                                 where, name, wrong));
 }
 
-constexpr std::int64_t kDensePiece = 512 << 20, kQuantisedPiece = 16 << 20;  // bytes of float32
+constexpr std::int64_t kDensePiece = 512 << 20, kQuantizedPiece = 16 << 20;  // bytes of float32
 constexpr std::int64_t kJudgedRows = 512;
 
 class Loader {
@@ -50,19 +50,19 @@ class Loader {
     for_each_piece(name, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
       result.narrow(0, first, rows.size(0)).copy_(rows);
     });
-    require_all_finite(count_not_finite(result), name, where_);
+    require_all_finite(count_nonfinite(result), name, where_);
     return result;
   }
 
-  layers::FrozenMatrix load_matrix(const std::string& name, MatrixRole role) {
+  layers::Weight load_matrix(const std::string& name, MatrixRole role) {
     const std::vector<std::int64_t>& shape = folder_.find(name)->info->shape;
-    const MatrixForm& form = forms_.of(role);
+    const WeightFormat& form = forms_.of(role);
     switch (form.storage) {
-      case MatrixForm::Storage::kInt8:
-        return quantise(name, layers::empty_int8_matrix(shape[0], shape[1], options_.device(),
+      case WeightFormat::Storage::kInt8:
+        return quantize(name, layers::empty_int8_matrix(shape[0], shape[1], options_.device(),
                                                         {.input = form.input_terms, .gradient = form.gradient_terms}));
-      case MatrixForm::Storage::kNf4:
-        return quantise(name, layers::empty_nf4_matrix(shape[0], shape[1], options_.device()));
+      case WeightFormat::Storage::kNf4:
+        return quantize(name, layers::empty_nf4_matrix(shape[0], shape[1], options_.device()));
       default: return load(name);
     }
   }
@@ -71,12 +71,12 @@ class Loader {
 
  private:
   template <typename Matrix>
-  Matrix quantise(const std::string& name, Matrix matrix) {
-    matrix.column_scales.copy_(layers::column_scales(spread_rows(name).to(options_.device())));
+  Matrix quantize(const std::string& name, Matrix matrix) {
+    matrix.channel_scales.copy_(layers::channel_scales(spread_rows(name).to(options_.device())));
     std::int64_t wrong = 0;
-    for_each_piece(name, kQuantisedPiece, [&](std::int64_t first, const at::Tensor& rows) {
+    for_each_piece(name, kQuantizedPiece, [&](std::int64_t first, const at::Tensor& rows) {
       const at::Tensor wide = rows.to(options_.device(), at::kFloat);
-      wrong += count_not_finite(wide);
+      wrong += count_nonfinite(wide);
       if (wrong == 0) layers::set_rows(matrix, first, wide);
     });
     require_all_finite(wrong, name, where_);
@@ -131,7 +131,7 @@ class Loader {
   std::string where_;
   SafetensorsFolder folder_;
   at::TensorOptions options_;
-  BaseForms forms_;
+  LayerFormats forms_;
   std::uint64_t bytes_read_ = 0;
 };
 

@@ -2,31 +2,31 @@
 //
 // Sources are F32, F16 or BF16 safetensors, mapped; each tensor's source pages are given back once it is converted, so
 // the model is never in memory twice. Matrices above 512 MiB are read in pieces of whole rows, and a matrix that is
-// held quantised (base_kind.h) in pieces of 16 MiB, so that memory never holds more than the quantised model and a
+// held quantized (weight_format.h) in pieces of 16 MiB, so that memory never holds more than the quantized model and a
 // piece. Nothing is allocated before every name and shape has been compared with the config. Errors: FormatError for a
 // missing or unexpected tensor, an unusable type or a value that is not finite (found by one sum over each tensor,
 // exact search only if that sum is not finite); ShapeError for another shape; Interrupted if a stop is asked for.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 #include "layers/quantized/weight.h"
-#include "models/weights/weight_format.h"
 #include "models/config.h"
+#include "models/weights/weight_format.h"
 
 namespace nkat::models {
 
 struct LayerWeights {
-  at::Tensor input_norm;                  // (H)
-  layers::FrozenMatrix qkv;               // ((heads + 2 kv heads) head_dim, H)
-  layers::FrozenMatrix attention_output;  // (H, heads head_dim)
-  at::Tensor post_attention_norm;         // (H)
-  layers::FrozenMatrix gate_up;           // (2F, H): gate rows, then up rows
-  layers::FrozenMatrix down;              // (H, F)
+  at::Tensor input_norm;            // (H)
+  layers::Weight qkv;               // ((heads + 2 kv heads) head_dim, H)
+  layers::Weight attention_output;  // (H, heads head_dim)
+  at::Tensor post_attention_norm;   // (H)
+  layers::Weight gate_up;           // (2F, H): gate rows, then up rows
+  layers::Weight down;              // (H, F)
 };
 
 // No tensor requires a gradient.
@@ -41,7 +41,7 @@ struct Weights {
 struct WeightsOptions {
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
-  BaseForms forms = {};
+  LayerFormats forms = {};
 };
 Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config,
                      const WeightsOptions& options);

@@ -8,7 +8,7 @@
   limit    part of the speed of bare products of the same shapes; what the adapter adds to the same pass without M
   growth   time and memory against tokens, layers and samples a step, with fitted exponents
   startup  program start to first step, full-size random model (7.7 GB, kept in WORK-FOLDER; or --full-model)
-  plan     what `auto` chose under a budget, beside its neighbours
+  plan     what `auto` chose under a budget, beside its neighbors
 
 The contenders of a part take turns, each in a process of its own; a ratio is the median of the turns' ratios, with their
 range. Memory of peers: VmHWM of the process, and the same less what it held before the model was loaded. Without PEFT

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../../.venv/bin/python" "$0" "$@"'
-"""Times and peak memory of `nkat export` on a full-size model, beside llama.cpp's converter and quantiser in the same run.
+"""Times and peak memory of `nkat export` on a full-size model, beside llama.cpp's converter and quantizer in the same run.
 
   cost     per quantization about four minutes on 2 idle cores and twice the model's size of free disk (the files are deleted
            after use); with the model's 7.7 GB best on a machine whose memory holds it

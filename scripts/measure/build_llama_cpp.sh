@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes llama.cpp's source out of the Python package llama-cpp-python and builds its quantiser and its measuring tools,
+# Takes llama.cpp's source out of the Python package llama-cpp-python and builds its quantizer and its measuring tools,
 # with which tests/system/test_export_tools.py and scripts/measure/bench_export.py compare ours. Nothing of it goes into the project.
 #   cost     500 MB of disk, up to ten minutes on 2 cores
 #   command  scripts/measure/build_llama_cpp.sh FOLDER;  NKAT_LLAMA_CPP=FOLDER .venv/bin/python -m pytest tests/system/test_export_tools.py

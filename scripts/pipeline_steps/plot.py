@@ -20,9 +20,9 @@ def panel_commands(panel: Panel, number: int) -> str:
     settings = (f"$data{number} << END\n" + "\n".join(rows) + f"\nEND\nset title '{title}'\nset ylabel '{unit}'\nset xtics ({tics})\n"
                 f"set xrange [-0.6:{len(bars) - 0.4}]\nset yrange [0:*]\n")
     drawn = []
-    for shift, column, colour, label in ((-0.2, 2, BASE, "base"), (0.2, 6, ADAPTER, "adapter")):
+    for shift, column, color, label in ((-0.2, 2, BASE, "base"), (0.2, 6, ADAPTER, "adapter")):
         at = f"$data{number} using ($1{shift:+}):{column}"
-        drawn.append(f"{at}:(0.36) with boxes fs solid 0.8 lc rgb '{colour}' title '{label}'")
+        drawn.append(f"{at}:(0.36) with boxes fs solid 0.8 lc rgb '{color}' title '{label}'")
         # Lines with cross-strokes, since gnuplot's error bars have a white point. Without a range there is nothing to mark.
         low, high = column + 1, column + 2
         drawn.append(f"$data{number} using ($1{shift:+}):{low}:(0):(${low} < ${high} ? ${high}-${low} : NaN) with vectors heads size graph 0.012,90 "

@@ -60,7 +60,7 @@ def loss(measured: dict) -> list:
         rows.append([f"{name} in llama.cpp", loss_cell(kinds.get("base")), loss_cell(kinds.get("adapter")), above])
     about = (f"Loss on target tokens: mean -ln p in nats over {samples['target_tokens']} target tokens of {samples['samples']} records, the same for all, "
              f"and e to its power. Each record stands in a context of its own, {measured['context']} tokens allocated (the short rope "
-             "factors), F32 cache, no flash attention; nkat's figure is in the training's precision. llama.cpp multiplies quantised weights by activations "
+             "factors), F32 cache, no flash attention; nkat's figure is in the training's precision. llama.cpp multiplies quantized weights by activations "
              "that it rounds to 8 bits, so that the loss isn't of the file's weights alone: of the shipped model it moves by up to 2e-3 nats.")
     blocks: list = [Text(about), Table(["loss on target tokens, nats; e^loss", "base", "with adapter", "nats above nkat's, with adapter"], rows)]
     return blocks + ([not_measured(LOSS, measured)] if LOSS in measured["missing"] else [])

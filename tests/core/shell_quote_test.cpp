@@ -1,10 +1,10 @@
 #include "core/shell_quote.h"
 
-#include <gtest/gtest.h>
-
 #include <array>
 #include <cstdio>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace nkat {
 namespace {

@@ -1,10 +1,10 @@
 #include "layers/attention.h"
 
-#include <ATen/ops/split.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
+
+#include <ATen/ops/split.h>
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "tests/support/gradients.h"
@@ -14,19 +14,19 @@ namespace nkat::layers {
 namespace {
 
 using namespace nkat::testing;
-using Window = std::optional<std::int64_t>;
+using GlobalBatch = std::optional<std::int64_t>;
 
 constexpr HeadShape kHeads{.num_heads = 4, .num_key_value_heads = 2, .head_dim = 8};
 constexpr std::int64_t kWidth = (4 + 2 * 2) * 8;
 
-SequenceLayout layout(const std::vector<std::int64_t>& lengths, Window window = std::nullopt) {
-  SequenceLayout result{.lengths = lengths, .angles = {}, .masks = {}};
+PackedSequences layout(const std::vector<std::int64_t>& lengths, GlobalBatch window = std::nullopt) {
+  PackedSequences result{.lengths = lengths, .angles = {}, .masks = {}};
   for (const std::int64_t length : lengths) result.masks.push_back(sliding_window_mask(length, window, at::kCPU));
   return result;
 }
 
 // Softmax over explicit scores, one head at a time: the definition.
-at::Tensor plain(const at::Tensor& qkv, Window window) {
+at::Tensor plain(const at::Tensor& qkv, GlobalBatch window) {
   const std::int64_t length = qkv.size(0), d = kHeads.head_dim;
   const std::vector<at::Tensor> parts = at::split(qkv, d, 1);
   at::Tensor hidden = at::ones({length, length}, at::kBool).triu(1);
@@ -43,14 +43,14 @@ at::Tensor plain(const at::Tensor& qkv, Window window) {
   return at::cat(heads, 1);
 }
 
-class Attention : public ::testing::TestWithParam<Window> {};
+class Attention : public ::testing::TestWithParam<GlobalBatch> {};
 
 TEST_P(Attention, EqualsItsDefinitionForwardAndBackward) {
   at::manual_seed(1);
   for (const std::int64_t length : {1, 2, 31, 33}) {
     const at::Tensor qkv = at::randn({length, kWidth}, at::kDouble);
     const at::Tensor direction = at::randn({length, 32}, at::kDouble);
-    const SequenceLayout one = layout({length}, GetParam());
+    const PackedSequences one = layout({length}, GetParam());
     const TensorFunction ours = [&](const at::Tensor& x) { return causal_attention(x, one, kHeads); };
     const TensorFunction definition = [&](const at::Tensor& x) { return plain(x, GetParam()); };
     EXPECT_LT(relative_error(ours(qkv), definition(qkv)), 1e-13) << length;
@@ -84,14 +84,15 @@ TEST_P(Attention, CachedRowsEqualTheWholeSequence) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Windows, Attention, ::testing::Values(Window(), Window(1), Window(6), Window(100)),
+INSTANTIATE_TEST_SUITE_P(Windows, Attention,
+                         ::testing::Values(GlobalBatch(), GlobalBatch(1), GlobalBatch(6), GlobalBatch(100)),
                          [](const auto& test) {
-                           return test.param ? "Window" + std::to_string(*test.param) : std::string("NoWindow");
+                           return test.param ? "GlobalBatch" + std::to_string(*test.param) : std::string("NoWindow");
                          });
 
 TEST(Attention, KeepsQkvItsOutputAndOneNumberARowAndHead) {
   constexpr std::int64_t kTokens = 64;
-  const SequenceLayout one = layout({kTokens});
+  const PackedSequences one = layout({kTokens});
   const std::int64_t before = HeldBytes::now();
   const at::Tensor leaf = at::randn({kTokens, kWidth}).to(at::kBFloat16).requires_grad_(true);
   const at::Tensor result = causal_attention(leaf * 2, one, kHeads) * 1;  // * 1: what a following linear gets

@@ -2,12 +2,12 @@
 // first CUDA device, there the row-wise kernels too (row_kernels_benchmark.h), and prints what share of the memory's
 // peak the kernels reach. Called by scripts/gpu_check.
 //   layers_benchmark devices | cpu | cuda | cpu-quick      (quick: one call each, to see that it runs)
+#include <cstdio>
+#include <string_view>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/bmm.h>
 #include <torch/csrc/autograd/autograd.h>
-
-#include <cstdio>
-#include <string_view>
 
 #include "layers/block_diagonal.h"
 #include "layers/kernels/device_info.h"
@@ -46,7 +46,7 @@ Times time_map(Map map, std::int64_t tokens, at::ScalarType type, const at::Devi
 }
 
 void print_row(std::int64_t tokens, at::ScalarType type, const at::Device& device, double peak) {
-  const Times ours = time_map(add_block_rotated, tokens, type, device),
+  const Times ours = time_map(add_block_diagonal, tokens, type, device),
               plain = time_map(plain_map, tokens, type, device);
   const double bytes = 3.0 * static_cast<double>(tokens * kHidden) * static_cast<double>(c10::elementSize(type));
   const auto share = [&](double seconds) {

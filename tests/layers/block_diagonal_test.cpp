@@ -28,7 +28,7 @@ Problem make_problem(std::int64_t tokens, std::int64_t blocks, at::ScalarType ty
   const at::ScalarType matrix_type = type == at::kDouble ? at::kDouble : at::kFloat;
   const auto rows = [&] { return at::randn({tokens, 8 * blocks}, at::kDouble).to(device, type); };
   const at::Tensor rotation = so8_rotation(at::randn({blocks, 8, 8}, at::kDouble));
-  return {rows(), rows(), gated_blocks(0.3, rotation).to(device, matrix_type), rows()};
+  return {rows(), rows(), adapter_matrix(0.3, rotation).to(device, matrix_type), rows()};
 }
 
 Problem convert(const Problem& problem, at::ScalarType type) {
@@ -58,7 +58,7 @@ Outcome run(const Map& map, const Problem& problem) {
 // Against float64 on the same inputs, at most 2 (3) times as far as ATen at the same dtype. bfloat16 is held to more:
 // the blocks' gradient to ATen in float32, since nothing on its way may be rounded to bfloat16.
 void expect_as_good_as_plain(const Problem& problem) {
-  const Outcome ours = run(add_block_rotated, problem), reference = run(plain_map, convert(problem, at::kDouble));
+  const Outcome ours = run(add_block_diagonal, problem), reference = run(plain_map, convert(problem, at::kDouble));
   const Outcome plain = run(plain_map, convert(problem, problem.h.scalar_type()));
   const Outcome wide = run(plain_map, convert(problem, problem.blocks.scalar_type()));
   EXPECT_EQ(ours.y.scalar_type(), problem.h.scalar_type());
@@ -70,7 +70,7 @@ void expect_as_good_as_plain(const Problem& problem) {
 
 // Float64 has no wider reference in ATen: two sums of n rounded terms differ by at most 2 n u times the sum of |terms|.
 void expect_within_rounding(const Problem& problem) {
-  const Outcome ours = run(add_block_rotated, problem), plain = run(plain_map, problem);
+  const Outcome ours = run(add_block_diagonal, problem), plain = run(plain_map, problem);
   const Outcome size = run(plain_map, {.residual = problem.residual.abs(),
                                        .h = problem.h.abs(),
                                        .blocks = problem.blocks.abs(),
@@ -115,7 +115,7 @@ TEST_P(BlockRotationGpuOfSize, IsAsGoodAsPlainATenAndAgreesWithTheCpu) {
   const auto [type, tokens, blocks] = GetParam();
   const Problem problem = make_problem(tokens, blocks, type, at::kCUDA), host = make_problem(tokens, blocks, type);
   expect_correct(problem);
-  const Outcome ours = run(add_block_rotated, problem), twin = run(add_block_rotated, host);
+  const Outcome ours = run(add_block_diagonal, problem), twin = run(add_block_diagonal, host);
   const double scale = ::nkat::testing::unit_in_the_last_place(type);
   EXPECT_LE(max_error(ours.y, twin.y), 2 * scale * ::nkat::testing::max_abs(twin.y));
   EXPECT_LE(max_error(ours.h_gradient, twin.h_gradient), 2 * scale * ::nkat::testing::max_abs(twin.h_gradient));
@@ -124,12 +124,12 @@ TEST_P(BlockRotationGpuOfSize, IsAsGoodAsPlainATenAndAgreesWithTheCpu) {
 INSTANTIATE_TEST_SUITE_P(Sizes, BlockRotationOfSize, kCases, case_name);
 INSTANTIATE_TEST_SUITE_P(Sizes, BlockRotationGpuOfSize, kCases, case_name);
 
-TEST(BlockRotation, EqualsFiniteDifferencesInFloat64) {
+TEST(BlockDiagonal, EqualsFiniteDifferencesInFloat64) {
   const Problem problem = make_problem(5, 2, at::kDouble);
-  const Outcome ours = run(add_block_rotated, problem);
+  const Outcome ours = run(add_block_diagonal, problem);
   const double step = 1e-6;
   const auto loss = [&](const at::Tensor& h, const at::Tensor& blocks) {
-    return (add_block_rotated(problem.residual, h, blocks) * problem.dy).sum().item<double>();
+    return (add_block_diagonal(problem.residual, h, blocks) * problem.dy).sum().item<double>();
   };
   const auto differences = [&](const at::Tensor& x, const auto& at_shifted) {
     at::Tensor out = at::empty_like(x);
@@ -147,9 +147,9 @@ TEST(BlockRotation, EqualsFiniteDifferencesInFloat64) {
   EXPECT_LE(max_error(ours.blocks_gradient, dm), 1e-6 * ::nkat::testing::max_abs(dm));
 }
 
-TEST(BlockRotation, RoundsBFloat16Once) {
+TEST(BlockDiagonal, RoundsBFloat16Once) {
   const Problem problem = make_problem(33, 16, at::kBFloat16);
-  const at::Tensor y = add_block_rotated(problem.residual, problem.h, problem.blocks).to(at::kDouble);
+  const at::Tensor y = add_block_diagonal(problem.residual, problem.h, problem.blocks).to(at::kDouble);
   const Problem wide = convert(problem, at::kDouble);
   const at::Tensor exact = plain_map(wide.residual, wide.h, wide.blocks);
   // Half a unit in the last place of the result, and 10 float32 roundings of sums whose terms are below 10.
@@ -158,11 +158,11 @@ TEST(BlockRotation, RoundsBFloat16Once) {
 }
 
 // Rounded to bfloat16, 1 + sigma(-5) and 1 + sigma(-4.5) are the same number (mathematics.md 1).
-TEST(BlockRotation, ANearlyShutGateChangesBFloat16Outputs) {
+TEST(BlockDiagonal, ANearlyShutGateChangesBFloat16Outputs) {
   const at::Tensor residual = at::zeros({64, 64}, at::kBFloat16), h = at::randn({64, 64}).to(at::kBFloat16);
   const at::Tensor identity = at::eye(8).expand({8, 8, 8}).contiguous();
-  const at::Tensor y = add_block_rotated(residual, h, gated_blocks(gate(-5.0), identity));
-  const at::Tensor wider = add_block_rotated(residual, h, gated_blocks(gate(-4.5), identity));
+  const at::Tensor y = add_block_diagonal(residual, h, adapter_matrix(gate(-5.0), identity));
+  const at::Tensor wider = add_block_diagonal(residual, h, adapter_matrix(gate(-4.5), identity));
   EXPECT_GT((y != wider).sum().item<std::int64_t>(), 64 * 64 / 4);
 }
 
@@ -177,52 +177,52 @@ Held held_by_the_graph(bool blocks_need_gradient) {
   const at::Tensor blocks = problem.blocks.clone().requires_grad_(blocks_need_gradient);
   at::Tensor residual = leaf + 1, h = leaf + 2;
   const auto residual_storage = residual.storage().getWeakStorageImpl(), h_storage = h.storage().getWeakStorageImpl();
-  const at::Tensor y = add_block_rotated(residual, h, blocks);
+  const at::Tensor y = add_block_diagonal(residual, h, blocks);
   residual.reset();
   h.reset();
   return {.residual = !residual_storage.expired(), .h = !h_storage.expired()};
 }
 
-TEST(BlockRotation, KeepsOnlyWhatTheBackwardPassNeeds) {
+TEST(BlockDiagonal, KeepsOnlyWhatTheBackwardPassNeeds) {
   EXPECT_FALSE(held_by_the_graph(true).residual);
   EXPECT_TRUE(held_by_the_graph(true).h);
   EXPECT_FALSE(held_by_the_graph(false).residual);
   EXPECT_FALSE(held_by_the_graph(false).h);
 }
 
-TEST(BlockRotation, GivesOnlyTheGradientsAskedFor) {
+TEST(BlockDiagonal, GivesOnlyTheGradientsAskedFor) {
   const Problem problem = make_problem(40, 5, at::kFloat);
-  const Outcome all = run(add_block_rotated, problem);
+  const Outcome all = run(add_block_diagonal, problem);
   const at::Tensor h = problem.h.clone().requires_grad_(), blocks = problem.blocks.clone().requires_grad_();
-  const at::Tensor frozen = add_block_rotated(problem.residual, h, problem.blocks);
+  const at::Tensor frozen = add_block_diagonal(problem.residual, h, problem.blocks);
   EXPECT_TRUE(at::equal(torch::autograd::grad({frozen}, {h}, {problem.dy})[0], all.h_gradient));
-  const at::Tensor lowest = add_block_rotated(problem.residual, problem.h, blocks);
+  const at::Tensor lowest = add_block_diagonal(problem.residual, problem.h, blocks);
   EXPECT_TRUE(at::equal(torch::autograd::grad({lowest}, {blocks}, {problem.dy})[0], all.blocks_gradient));
 }
 
-TEST(BlockRotation, TakesNonContiguousInputsAndGradients) {
+TEST(BlockDiagonal, TakesNonContiguousInputsAndGradients) {
   const Problem problem = make_problem(33, 6, at::kFloat);
   const auto strided = [](const at::Tensor& x) { return x.t().contiguous().t(); };
   const Problem views{strided(problem.residual), strided(problem.h),
                       problem.blocks.transpose(0, 1).contiguous().transpose(0, 1), strided(problem.dy)};
   ASSERT_FALSE(views.h.is_contiguous() || views.blocks.is_contiguous() || views.dy.is_contiguous());
-  const Outcome expected = run(add_block_rotated, problem), found = run(add_block_rotated, views);
+  const Outcome expected = run(add_block_diagonal, problem), found = run(add_block_diagonal, views);
   EXPECT_TRUE(at::equal(found.y, expected.y));
   EXPECT_TRUE(at::equal(found.h_gradient, expected.h_gradient));
   EXPECT_TRUE(at::equal(found.blocks_gradient, expected.blocks_gradient));
 }
 
-TEST(BlockRotation, OfNoTokensIsEmptyWithAZeroBlockGradient) {
-  const Outcome ours = run(add_block_rotated, make_problem(0, 4, at::kBFloat16));
+TEST(BlockDiagonal, OfNoTokensIsEmptyWithAZeroBlockGradient) {
+  const Outcome ours = run(add_block_diagonal, make_problem(0, 4, at::kBFloat16));
   EXPECT_EQ(ours.y.sizes(), (at::IntArrayRef{0, 32}));
   EXPECT_EQ(::nkat::testing::max_abs(ours.blocks_gradient), 0.0);
 }
 
-TEST(BlockRotation, CarriesWhatIsNotFinite) {
+TEST(BlockDiagonal, CarriesWhatIsNotFinite) {
   Problem problem = make_problem(2, 1, at::kBFloat16);
   problem.residual[1][3] = std::numeric_limits<float>::quiet_NaN();
   problem.residual[0][0] = std::numeric_limits<float>::infinity();
-  const at::Tensor y = add_block_rotated(problem.residual, problem.h, problem.blocks);
+  const at::Tensor y = add_block_diagonal(problem.residual, problem.h, problem.blocks);
   EXPECT_TRUE(y[1][3].isnan().item<bool>());
   EXPECT_TRUE(y[0][0].isinf().item<bool>());
   EXPECT_EQ(y.isfinite().sum().item<std::int64_t>(), 14);
@@ -234,34 +234,34 @@ void expect_same_bits(const Outcome& found, const Outcome& expected) {
   EXPECT_TRUE(at::equal(found.blocks_gradient, expected.blocks_gradient));
 }
 
-TEST(BlockRotation, DoesNotDependOnTheThreadCount) {
+TEST(BlockDiagonal, DoesNotDependOnTheThreadCount) {
   const Problem problem = make_problem(200, 96, at::kBFloat16);
   const int before = at::get_num_threads();
   at::set_num_threads(1);
-  const Outcome one = run(add_block_rotated, problem);
+  const Outcome one = run(add_block_diagonal, problem);
   at::set_num_threads(3);
-  expect_same_bits(run(add_block_rotated, problem), one);
+  expect_same_bits(run(add_block_diagonal, problem), one);
   at::set_num_threads(before);
 }
 
 TEST(BlockRotationGpu, RepeatsItsBits) {
   NKAT_SKIP_WITHOUT_CUDA();
   const Problem problem = make_problem(1000, 384, at::kBFloat16, at::kCUDA);
-  const Outcome first = run(add_block_rotated, problem);
-  for (int repeat = 0; repeat < 20; ++repeat) expect_same_bits(run(add_block_rotated, problem), first);
+  const Outcome first = run(add_block_diagonal, problem);
+  for (int repeat = 0; repeat < 20; ++repeat) expect_same_bits(run(add_block_diagonal, problem), first);
 }
 
 TEST(BlockRotationGpu, TakesAViewThatStartsBetweenTwoBlocks) {
   NKAT_SKIP_WITHOUT_CUDA();
   const Problem problem = make_problem(16, 4, at::kFloat, at::kCUDA);
   const at::Tensor shifted = at::empty({16 * 32 + 1}, problem.h.options()).slice(0, 1).view({16, 32}).copy_(problem.h);
-  const at::Tensor expected = add_block_rotated(problem.residual, problem.h, problem.blocks);
-  EXPECT_TRUE(at::equal(add_block_rotated(problem.residual, shifted, problem.blocks), expected));
+  const at::Tensor expected = add_block_diagonal(problem.residual, problem.h, problem.blocks);
+  EXPECT_TRUE(at::equal(add_block_diagonal(problem.residual, shifted, problem.blocks), expected));
 }
 
 std::string complaint(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
   try {
-    add_block_rotated(residual, h, blocks);
+    add_block_diagonal(residual, h, blocks);
   } catch (const Error& error) {
     return error.what();
   }
@@ -269,21 +269,21 @@ std::string complaint(const at::Tensor& residual, const at::Tensor& h, const at:
 }
 
 // With kernels the device guard refuses, without them the stub library; neither ends the process.
-TEST(BlockRotation, KernelsRefuseTensorsOfTheCpu) {
+TEST(BlockDiagonal, KernelsRefuseTensorsOfTheCpu) {
   const Problem problem = make_problem(2, 1, at::kFloat);
-  EXPECT_ANY_THROW(kernels::add_block_rotated(problem.residual, problem.h, problem.blocks));
-  EXPECT_ANY_THROW(kernels::block_rotation_backward(problem.dy, problem.h, problem.blocks, {true, true}));
+  EXPECT_ANY_THROW(kernels::add_block_diagonal(problem.residual, problem.h, problem.blocks));
+  EXPECT_ANY_THROW(kernels::block_diagonal_backward(problem.dy, problem.h, problem.blocks, {true, true}));
 }
 
-TEST(BlockRotation, NamesWhatItRefuses) {
+TEST(BlockDiagonal, NamesWhatItRefuses) {
   const at::Tensor x = at::zeros({3, 16}), m = at::zeros({2, 8, 8});
-  EXPECT_EQ(complaint(x, x, at::zeros({2, 8, 7})), "add_block_rotated: blocks must be (N, 8, 8), found (2, 8, 7)");
-  EXPECT_EQ(complaint(x, at::zeros({3, 17}), m), "add_block_rotated: h must be (T, H=16), found (3, 17)");
-  EXPECT_EQ(complaint(at::zeros({2, 16}), x, m), "add_block_rotated: residual must be (T=3, H=16), found (2, 16)");
-  EXPECT_EQ(complaint(x, x, m.to(at::kBFloat16)), "add_block_rotated: blocks must be Float, found BFloat16");
+  EXPECT_EQ(complaint(x, x, at::zeros({2, 8, 7})), "add_block_diagonal: blocks must be (N, 8, 8), found (2, 8, 7)");
+  EXPECT_EQ(complaint(x, at::zeros({3, 17}), m), "add_block_diagonal: h must be (T, H=16), found (3, 17)");
+  EXPECT_EQ(complaint(at::zeros({2, 16}), x, m), "add_block_diagonal: residual must be (T=3, H=16), found (2, 16)");
+  EXPECT_EQ(complaint(x, x, m.to(at::kBFloat16)), "add_block_diagonal: blocks must be Float, found BFloat16");
   EXPECT_EQ(complaint(x.to(at::kHalf), x.to(at::kHalf), m),
-            "add_block_rotated: h must be Float or BFloat16 or Double, found Half");
-  EXPECT_EQ(complaint(x.to(at::kBFloat16), x, m), "add_block_rotated: residual must be Float, found BFloat16");
+            "add_block_diagonal: h must be Float or BFloat16 or Double, found Half");
+  EXPECT_EQ(complaint(x.to(at::kBFloat16), x, m), "add_block_diagonal: residual must be Float, found BFloat16");
 }
 
 }  // namespace

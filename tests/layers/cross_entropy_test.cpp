@@ -27,45 +27,45 @@ at::Tensor plain_losses(const Case& c, const at::Tensor& x) {
   return at::nll_loss(at::log_softmax(at::linear(x, c.head), 1), c.targets, {}, at::Reduction::None);
 }
 
-TEST(TokenLoss, EqualsCrossEntropyAndItsGradient) {
+TEST(CrossEntropy, EqualsCrossEntropyAndItsGradient) {
   const Case c = example(at::kDouble);
-  const TokenLoss loss = token_loss(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
+  const CrossEntropy loss = cross_entropy(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
   EXPECT_LE(testing::relative_error(loss.losses, plain_losses(c, c.x)), 1e-14);
   const at::Tensor expected =
       testing::gradient([&](const at::Tensor& x) { return plain_losses(c, x); }, c.x, at::full({7}, 0.3, at::kDouble));
   EXPECT_LE(testing::relative_error(loss.gradient, expected), 1e-13);
 }
 
-TEST(TokenLoss, DoesNotDependOnTheRowsAtATime) {
+TEST(CrossEntropy, DoesNotDependOnTheRowsAtATime) {
   const Case c = example(at::kDouble);
-  const TokenLoss whole = token_loss(c.x, c.targets, c.head, {.want_gradient = true});
+  const CrossEntropy whole = cross_entropy(c.x, c.targets, c.head, {.want_gradient = true});
   for (const std::int64_t rows : {1, 3, 7, 8}) {
-    const TokenLoss pieces = token_loss(c.x, c.targets, c.head, {.want_gradient = true, .chunk_rows = rows});
+    const CrossEntropy pieces = cross_entropy(c.x, c.targets, c.head, {.want_gradient = true, .chunk_rows = rows});
     EXPECT_LE(testing::relative_error(pieces.losses, whole.losses), 1e-14);
     EXPECT_LE(testing::relative_error(pieces.gradient, whole.gradient), 1e-13);
   }
 }
 
-TEST(TokenLoss, StaysFiniteForHugeLogits) {
+TEST(CrossEntropy, StaysFiniteForHugeLogits) {
   Case c = example(at::kFloat);
   c.head.mul_(1e4);
-  EXPECT_TRUE(token_loss(c.x, c.targets, c.head, {.want_gradient = true}).losses.isfinite().all().item<bool>());
+  EXPECT_TRUE(cross_entropy(c.x, c.targets, c.head, {.want_gradient = true}).losses.isfinite().all().item<bool>());
 }
 
-TEST(TokenLoss, KeepsTheTypeOfTheRowsForTheGradientAndFloat32ForTheLosses) {
+TEST(CrossEntropy, KeepsTheTypeOfTheRowsForTheGradientAndFloat32ForTheLosses) {
   const Case c = example(at::kBFloat16);
-  const TokenLoss loss = token_loss(c.x, c.targets, c.head, {.want_gradient = true});
+  const CrossEntropy loss = cross_entropy(c.x, c.targets, c.head, {.want_gradient = true});
   EXPECT_EQ(loss.losses.scalar_type(), at::kFloat);
   EXPECT_EQ(loss.gradient.scalar_type(), at::kBFloat16);
 }
 
-TEST(TokenLoss, NoRowsGiveNoLosses) {
+TEST(CrossEntropy, NoRowsGiveNoLosses) {
   const Case c = example(at::kFloat);
-  EXPECT_EQ(token_loss(c.x.narrow(0, 0, 0), c.targets.narrow(0, 0, 0), c.head, {}).losses.numel(), 0);
+  EXPECT_EQ(cross_entropy(c.x.narrow(0, 0, 0), c.targets.narrow(0, 0, 0), c.head, {}).losses.numel(), 0);
 }
 
 // The loop alone, since the product before it is the BLAS's. A row is the least that a thread takes.
-TEST(TokenLoss, DoesNotDependOnTheThreadCount) {
+TEST(CrossEntropy, DoesNotDependOnTheThreadCount) {
   at::manual_seed(6);
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
     const at::Tensor logits = (4 * at::randn({37, 2501})).to(type), targets = at::randint(0, 2501, {37}, at::kLong);
@@ -95,22 +95,22 @@ TEST(TokenLossGpu, IsAsGoodAsPlainATen) {
           return testing::gradient([&](const at::Tensor& x) { return plain_losses(of, x); }, of.x,
                                    at::full({rows}, 0.3, of.x.options()));
         };
-        const TokenLoss ours = token_loss(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
+        const CrossEntropy ours = cross_entropy(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
         const at::Tensor reference = plain_losses(exact, exact.x), reference_gradient = gradient_of(exact);
         EXPECT_TRUE(testing::is_as_good_as(ours.losses, plain_losses(c, c.x), reference, testing::kValueFactor))
             << type << ' ' << vocabulary;
         EXPECT_TRUE(testing::is_as_good_as(ours.gradient, gradient_of(c), reference_gradient, testing::kGradientFactor))
             << type << ' ' << vocabulary;
-        const TokenLoss again = token_loss(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
+        const CrossEntropy again = cross_entropy(c.x, c.targets, c.head, {.scale = 0.3, .want_gradient = true});
         EXPECT_TRUE(at::equal(again.losses, ours.losses) && at::equal(again.gradient, ours.gradient));
       }
     }
   }
 }
 
-TEST(TokenLoss, NamesAWrongShape) {
+TEST(CrossEntropy, NamesAWrongShape) {
   const Case c = example(at::kFloat);
-  EXPECT_THROW(token_loss(c.x, c.targets.narrow(0, 0, 5), c.head, {}), ShapeError);
+  EXPECT_THROW(cross_entropy(c.x, c.targets.narrow(0, 0, 5), c.head, {}), ShapeError);
 }
 
 }  // namespace

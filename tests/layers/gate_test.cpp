@@ -24,22 +24,22 @@ TEST_F(AlphaGateTest, IsTheSigmoid) {
   EXPECT_NEAR(gate(-5.0), 0.0066928509, 1e-10);
   EXPECT_EQ(gate(1000.0), 1.0);
   EXPECT_EQ(gate(-1000.0), 0.0);
-  EXPECT_NEAR(gate_slope(gate(0.7)), (gate(0.7 + 1e-6) - gate(0.7 - 1e-6)) / 2e-6, 1e-9);
+  EXPECT_NEAR(sigmoid_derivative(gate(0.7)), (gate(0.7 + 1e-6) - gate(0.7 - 1e-6)) / 2e-6, 1e-9);
 }
 
 TEST_F(AlphaGateTest, BlocksAreIdentityPlusGatedRotationRoundedOnce) {
   const double g = gate(-1.3);
   const at::Tensor reference = at::eye(8, at::kDouble) + g * rotation_;
-  EXPECT_LE(max_error(gated_blocks(g, rotation_), reference), 0x1p-52);
-  const at::Tensor narrow = gated_blocks(g, rotation_.to(at::kFloat));
+  EXPECT_LE(max_error(adapter_matrix(g, rotation_), reference), 0x1p-52);
+  const at::Tensor narrow = adapter_matrix(g, rotation_.to(at::kFloat));
   EXPECT_EQ(narrow.scalar_type(), at::kFloat);
   EXPECT_LE(max_error(narrow, at::eye(8, at::kDouble) + g * rotation_.to(at::kFloat).to(at::kDouble)), 0x1p-24);
 }
 
 TEST_F(AlphaGateTest, BackwardEqualsFiniteDifferences) {
   const double g = 0.4, step = 1e-6;
-  const GateGradient found = gated_blocks_backward(g, rotation_, gradient_);
-  const auto loss = [&](double at) { return (gated_blocks(at, rotation_) * gradient_).sum().item<double>(); };
+  const GateGradient found = adapter_matrix_backward(g, rotation_, gradient_);
+  const auto loss = [&](double at) { return (adapter_matrix(at, rotation_) * gradient_).sum().item<double>(); };
   EXPECT_NEAR(found.gate, (loss(g + step) - loss(g - step)) / (2 * step), 1e-6 * std::abs(found.gate));
   EXPECT_LE(max_error(found.rotation, g * gradient_), 0.0);
 }
@@ -47,16 +47,16 @@ TEST_F(AlphaGateTest, BackwardEqualsFiniteDifferences) {
 TEST_F(AlphaGateTest, BackwardSumsInDoubleForFloat32) {
   const at::Tensor rotation = rotation_.to(at::kFloat), gradient = gradient_.to(at::kFloat);
   const double exact = (rotation.to(at::kDouble) * gradient.to(at::kDouble)).sum().item<double>();
-  EXPECT_DOUBLE_EQ(gated_blocks_backward(0.1, rotation, gradient).gate, exact);
-  EXPECT_EQ(gated_blocks_backward(0.1, rotation, gradient).rotation.scalar_type(), at::kFloat);
+  EXPECT_DOUBLE_EQ(adapter_matrix_backward(0.1, rotation, gradient).gate, exact);
+  EXPECT_EQ(adapter_matrix_backward(0.1, rotation, gradient).rotation.scalar_type(), at::kFloat);
 }
 
 TEST_F(AlphaGateTest, NamesWhatItRefuses) {
   try {
-    gated_blocks_backward(0.1, rotation_, gradient_.slice(0, 0, 4));
+    adapter_matrix_backward(0.1, rotation_, gradient_.slice(0, 0, 4));
     FAIL();
   } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "gated_blocks_backward: blocks_gradient must be (N=9, 8, 8), found (4, 8, 8)");
+    EXPECT_STREQ(error.what(), "adapter_matrix_backward: blocks_gradient must be (N=9, 8, 8), found (4, 8, 8)");
   }
 }
 

@@ -1,23 +1,22 @@
 // The CUDA kernels' own source, run on the CPU (tests/support/cuda_on_cpu.h), held to the layers' CPU paths: at most
 // twice the error that those make in the same type against float64. Widths 8 at a time and 1 at a time.
-#include "tests/support/cuda_on_cpu.h"
-
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/linalg_matrix_norm.h>
 #include <gtest/gtest.h>
 
 #include "layers/cpu/block_diagonal.h"
+#include "layers/cpu/cross_entropy.h"
+#include "layers/cpu/rms_norm.h"
+#include "layers/cpu/rope.h"
+#include "layers/cpu/swiglu.h"
 #include "layers/kernels/device/block_diagonal.cuh"
+#include "layers/kernels/device/cross_entropy.cuh"
 #include "layers/kernels/device/rms_norm.cuh"
 #include "layers/kernels/device/rope.cuh"
 #include "layers/kernels/device/so8_rotation.cuh"
 #include "layers/kernels/device/swiglu.cuh"
-#include "layers/kernels/device/cross_entropy.cuh"
-#include "layers/cpu/rms_norm.h"
-#include "layers/cpu/rope.h"
 #include "layers/so8_rotation.h"
-#include "layers/cpu/swiglu.h"
-#include "layers/cpu/cross_entropy.h"
+#include "tests/support/cuda_on_cpu.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -216,7 +215,7 @@ TEST(KernelsOnCpu, RotationAndItsAdjointEqualTheCpuPathAtEveryNorm) {
   }
 }
 
-TEST(KernelsOnCpu, RotationOfAMatrixDoesNotDependOnItsNeighbours) {
+TEST(KernelsOnCpu, RotationOfAMatrixDoesNotDependOnItsNeighbors) {
   at::manual_seed(6);
   const at::Tensor weight = weight_of_norm(5, 1.0), gradient = at::randn({5, 8, 8}, at::kDouble);
   const at::Tensor alone = rotation_on_cpu<double>(weight),
@@ -230,7 +229,7 @@ TEST(KernelsOnCpu, RotationSpreadsWhatIsNotFiniteInItsOwnMatrixOnly) {
   const at::Tensor weight = at::zeros({5, 8, 8}, at::kDouble);
   weight[1][0][1] = std::numeric_limits<double>::infinity();
   weight[2][3][4] = std::numeric_limits<double>::quiet_NaN();
-  weight[4][0][1] = 1e6;  // squares more often than its neighbours in the warp
+  weight[4][0][1] = 1e6;  // squares more often than its neighbors in the warp
   const at::Tensor rotation = rotation_on_cpu<double>(weight);
   EXPECT_TRUE(at::equal(rotation[0], at::eye(8, at::kDouble)));
   EXPECT_TRUE(rotation[1].isnan().any().item<bool>());
@@ -250,9 +249,9 @@ void check_block_rotation(at::ScalarType type, std::int64_t tokens, std::int64_t
   const std::int64_t chunks = (tokens + device::kTokensPerChunk - 1) / device::kTokensPerChunk;
   const at::Tensor partials = at::empty({chunks, blocks, 8, 8}, m.options());
   const dim3 grid(static_cast<unsigned>(chunks), static_cast<unsigned>((blocks + 31) / 32)), threads(32, kWarps);
-  run_on_cpu(grid, threads, device::add_block_rotated<Scalar, Value, kWarps>, pointer<const Scalar>(residual),
+  run_on_cpu(grid, threads, device::add_block_diagonal<Scalar, Value, kWarps>, pointer<const Scalar>(residual),
              pointer<const Scalar>(h), pointer<const Value>(m), pointer<Scalar>(y), extent);
-  run_on_cpu(grid, threads, device::block_rotation_backward<Scalar, Value, kWarps, true, true>,
+  run_on_cpu(grid, threads, device::block_diagonal_backward<Scalar, Value, kWarps, true, true>,
              device::BackwardArguments<Scalar, Value>{pointer<const Scalar>(dy), pointer<const Scalar>(h),
                                                       pointer<const Value>(m), pointer<Scalar>(dh),
                                                       pointer<Value>(partials), extent});
@@ -260,8 +259,8 @@ void check_block_rotation(at::ScalarType type, std::int64_t tokens, std::int64_t
              pointer<Value>(dm), chunks, 64 * blocks);
   const auto twin = [&](const auto& of) {
     const at::Tensor out = at::empty_like(of(h)), h_gradient = at::empty_like(out), sums = at::empty_like(of(m));
-    cpu::add_block_rotated(of(residual), of(h), of(m), out);
-    cpu::block_rotation_backward(
+    cpu::add_block_diagonal(of(residual), of(h), of(m), out);
+    cpu::block_diagonal_backward(
         {.gradient = of(dy), .h = of(h), .blocks = of(m), .h_gradient = h_gradient, .blocks_gradient = sums});
     return std::array<at::Tensor, 3>{out, h_gradient, sums};
   };

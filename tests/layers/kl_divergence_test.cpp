@@ -25,41 +25,41 @@ at::Tensor by_definition(const Case& c) {
   return (p * (p / q).log()).sum(1);
 }
 
-TEST(TokenDivergence, EqualsItsDefinitionForAnyNumberOfRowsAtATime) {
+TEST(KlDivergence, EqualsItsDefinitionForAnyNumberOfRowsAtATime) {
   const Case c = example(at::kDouble, 0.5);
   for (const std::int64_t rows : {1, 3, 7, 8}) {
-    EXPECT_LE(testing::relative_error(token_divergence(c.x, c.y, c.head, rows), by_definition(c)), 1e-13);
+    EXPECT_LE(testing::relative_error(kl_divergence(c.x, c.y, c.head, rows), by_definition(c)), 1e-13);
   }
 }
 
 // From the same float32 logits, whose divergence is about 1e-5: float64 keeps ten digits of it, float32 would keep two.
-TEST(TokenDivergence, KeepsSmallDifferencesOfFloat32Rows) {
+TEST(KlDivergence, KeepsSmallDifferencesOfFloat32Rows) {
   const Case c = example(at::kFloat, 1e-3);
   const at::Tensor log_p = at::log_softmax(at::linear(c.x, c.head).to(at::kDouble), 1);
   const at::Tensor log_q = at::log_softmax(at::linear(c.y, c.head).to(at::kDouble), 1);
   const at::Tensor expected = (log_p.exp() * (log_p - log_q)).sum(1);
   EXPECT_LE(expected.max().item<double>(), 1e-4);
-  EXPECT_LE(testing::relative_error(token_divergence(c.x, c.y, c.head), expected), 1e-9);
+  EXPECT_LE(testing::relative_error(kl_divergence(c.x, c.y, c.head), expected), 1e-9);
 }
 
-TEST(TokenDivergence, EqualRowsDoNotDiverge) {
+TEST(KlDivergence, EqualRowsDoNotDiverge) {
   const Case c = example(at::kBFloat16, 0.0);
-  EXPECT_EQ(token_divergence(c.x, c.y, c.head).abs().max().item<double>(), 0.0);
+  EXPECT_EQ(kl_divergence(c.x, c.y, c.head).abs().max().item<double>(), 0.0);
 }
 
-TEST(TokenDivergence, LeadsFromTheFirstToTheSecond) {
+TEST(KlDivergence, LeadsFromTheFirstToTheSecond) {
   const Case c = example(at::kDouble, 1.0);
-  EXPECT_GT((token_divergence(c.x, c.y, c.head) - token_divergence(c.y, c.x, c.head)).abs().max().item<double>(), 0.01);
+  EXPECT_GT((kl_divergence(c.x, c.y, c.head) - kl_divergence(c.y, c.x, c.head)).abs().max().item<double>(), 0.01);
 }
 
-TEST(TokenDivergence, NoRowsGiveNoDivergences) {
+TEST(KlDivergence, NoRowsGiveNoDivergences) {
   const Case c = example(at::kFloat, 1.0);
-  EXPECT_EQ(token_divergence(c.x.narrow(0, 0, 0), c.y.narrow(0, 0, 0), c.head).numel(), 0);
+  EXPECT_EQ(kl_divergence(c.x.narrow(0, 0, 0), c.y.narrow(0, 0, 0), c.head).numel(), 0);
 }
 
-TEST(TokenDivergence, NamesAWrongShape) {
+TEST(KlDivergence, NamesAWrongShape) {
   const Case c = example(at::kFloat, 1.0);
-  EXPECT_THROW(token_divergence(c.x, c.y.narrow(0, 0, 5), c.head), ShapeError);
+  EXPECT_THROW(kl_divergence(c.x, c.y.narrow(0, 0, 5), c.head), ShapeError);
 }
 
 }  // namespace

@@ -12,50 +12,49 @@ namespace {
 
 using namespace nkat::testing;
 
-class FrozenLinear : public ::testing::TestWithParam<at::ScalarType> {};
+class Linear : public ::testing::TestWithParam<at::ScalarType> {};
 
-TEST_P(FrozenLinear, KeepsNothingButTheWeightForBackward) {
+TEST_P(Linear, KeepsNothingButTheWeightForBackward) {
   const std::int64_t before = HeldBytes::now();
   const at::Tensor weight = at::randn({48, 32}).to(GetParam());
   const at::Tensor leaf = at::randn({17, 32}).to(GetParam()).requires_grad_(true);
   at::Tensor x = leaf * 2;  // not a leaf, so that nothing but the linear could hold it
-  const at::Tensor y = frozen_linear(x, weight);
+  const at::Tensor y = linear(x, weight);
   x.reset();
   const auto tensors = static_cast<std::int64_t>(weight.nbytes() + leaf.nbytes() + y.nbytes());
   EXPECT_EQ(HeldBytes::now() - before, tensors);
 }
 
-TEST_P(FrozenLinear, BackwardMakesNoGradientForTheWeight) {
+TEST_P(Linear, BackwardMakesNoGradientForTheWeight) {
   const at::Tensor weight = at::randn({48, 32}).to(GetParam());
   const at::Tensor leaf = at::randn({17, 32}).to(GetParam()).requires_grad_(true);
-  frozen_linear(leaf, weight).sum().backward();
+  linear(leaf, weight).sum().backward();
   EXPECT_TRUE(leaf.grad().defined());
   EXPECT_FALSE(weight.grad().defined());
 }
 
-// Both sides of the row count from which a CPU may widen BF16 (frozen_linear.cpp).
-TEST_P(FrozenLinear, ValuesAndGradientAreAsGoodAsATen) {
+// Both sides of the row count from which a CPU may widen BF16 (layers/linear.cpp).
+TEST_P(Linear, ValuesAndGradientAreAsGoodAsATen) {
   at::manual_seed(4);
   const at::Tensor weight = at::randn({48, 40}).to(GetParam());
   for (const std::int64_t rows : {0, 1, 15, 16, 33}) {
     const at::Tensor x = at::randn({rows, 40}).to(GetParam()), direction = at::randn({rows, 48}).to(GetParam());
     const at::Tensor exact = at::linear(x.to(at::kDouble), weight.to(at::kDouble));
-    EXPECT_TRUE(is_as_good_as(frozen_linear(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
-    EXPECT_TRUE(is_as_good_as(unrounded_product(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
-    const at::Tensor ours =
-        gradient([&](const at::Tensor& input) { return frozen_linear(input, weight); }, x, direction);
+    EXPECT_TRUE(is_as_good_as(linear(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
+    EXPECT_TRUE(is_as_good_as(linear_fp32_out(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
+    const at::Tensor ours = gradient([&](const at::Tensor& input) { return linear(input, weight); }, x, direction);
     EXPECT_TRUE(is_as_good_as(ours, at::matmul(direction, weight),
                               at::matmul(direction.to(at::kDouble), weight.to(at::kDouble)), kGradientFactor))
         << rows;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, FrozenLinear, ::testing::Values(at::kFloat, at::kBFloat16, at::kDouble),
+INSTANTIATE_TEST_SUITE_P(Types, Linear, ::testing::Values(at::kFloat, at::kBFloat16, at::kDouble),
                          [](const auto& test) { return std::string(c10::toString(test.param)); });
 
-TEST(FrozenLinear, RefusesAWeightThatWantsAGradient) {
+TEST(Linear, RefusesAWeightThatWantsAGradient) {
   const at::Tensor weight = at::randn({4, 4}).requires_grad_(true);
-  EXPECT_THROW(frozen_linear(at::randn({2, 4}), weight), InternalError);
+  EXPECT_THROW(linear(at::randn({2, 4}), weight), InternalError);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "layers/rope.h"
 
+#include <cmath>
+
 #include <ATen/ops/split.h>
 #include <gtest/gtest.h>
-
-#include <cmath>
 
 #include "tests/support/cuda.h"
 #include "tests/support/gradients.h"

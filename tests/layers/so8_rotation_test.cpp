@@ -1,11 +1,11 @@
 #include "layers/so8_rotation.h"
 
+#include <numbers>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/linalg_det.h>
 #include <ATen/ops/linalg_matrix_norm.h>
 #include <gtest/gtest.h>
-
-#include <numbers>
 
 #include "core/error.h"
 #include "tests/support/cuda.h"
@@ -168,7 +168,7 @@ TEST(So8RotationGpu, EqualsTheCpuPath) {
   EXPECT_EQ(so8_rotation(at::empty({0, 8, 8}, at::kCUDA)).numel(), 0);
 }
 
-TEST(So8RotationGpu, AMatrixDoesNotDependOnItsNeighbours) {
+TEST(So8RotationGpu, AMatrixDoesNotDependOnItsNeighbors) {
   NKAT_SKIP_WITHOUT_CUDA();
   const at::Tensor weight = weight_of_norm(5, 1.0).to(at::kCUDA), alone = so8_rotation(weight);
   weight[2] *= 500;  // squares more often
@@ -179,7 +179,7 @@ TEST(So8RotationGpu, SpreadsWhatIsNotFiniteInItsOwnMatrixOnly) {
   NKAT_SKIP_WITHOUT_CUDA();
   const at::Tensor weight = at::zeros({5, 8, 8}, at::kCUDA);
   weight[1][0][1] = std::numeric_limits<float>::infinity();
-  weight[3][0][1] = 1e6;  // squares more often than its neighbours
+  weight[3][0][1] = 1e6;  // squares more often than its neighbors
   const at::Tensor rotation = so8_rotation(weight).cpu();
   EXPECT_TRUE(at::equal(rotation[0], at::eye(8)));
   EXPECT_TRUE(rotation[1].isnan().any().item<bool>());

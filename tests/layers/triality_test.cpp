@@ -18,7 +18,7 @@ namespace {
 using ::nkat::testing::max_abs;
 using ::nkat::testing::max_error;
 
-at::Tensor tensor_of(const Matrix8& matrix) {
+at::Tensor tensor_of(const Mat8& matrix) {
   at::Tensor out = at::empty({8, 8}, at::kDouble);
   store_matrix8(matrix, out.mutable_data_ptr<double>());
   return out;

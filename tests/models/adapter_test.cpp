@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -17,17 +16,15 @@ using testing::TemporaryFolder;
 using testing::tiny_config;
 using Json = nlohmann::ordered_json;
 
-AdapterSet example() {
-  return make_adapter(tiny_config(), {.first_layer = 1, .alpha = -2, .weight_std = 0.3, .seed = 9});
-}
+Adapter example() { return init_adapter(tiny_config(), {.first_layer = 1, .alpha = -2, .weight_std = 0.3, .seed = 9}); }
 
 class AdapterFolder : public ::testing::Test {
  protected:
-  void write(const AdapterSet& adapter) const {
+  void write(const Adapter& adapter) const {
     for (const auto& [name, bytes] : serialize_adapter(adapter, tiny_config(), {"base", "abc"}))
       folder_.write(name, bytes);
   }
-  void write_with_norms(const AdapterSet& adapter) const {
+  void write_with_norms(const Adapter& adapter) const {
     for (const auto& [name, bytes] : serialize_adapter(adapter, tiny_config(), {"base", "abc", "def"}))
       folder_.write(name, bytes);
   }
@@ -50,28 +47,28 @@ class AdapterFolder : public ::testing::Test {
   const TemporaryFolder folder_;
 };
 
-TEST(AdapterSet, StartsFromItsSeedAlone) {
+TEST(Adapter, StartsFromItsSeedAlone) {
   EXPECT_TRUE(example().weight.equal(example().weight));
   EXPECT_FALSE(
-      example().weight.equal(make_adapter(tiny_config(), {.first_layer = 1, .weight_std = 0.3, .seed = 10}).weight));
+      example().weight.equal(init_adapter(tiny_config(), {.first_layer = 1, .weight_std = 0.3, .seed = 10}).weight));
   EXPECT_NEAR(example().weight.std().item<double>(), 0.3, 0.3 * 5 / std::sqrt(2 * 256));  // five standard errors
 }
 
-TEST(AdapterSet, AZeroStandardDeviationIsTheIdentity) {
-  const AdapterSet adapter = make_adapter(tiny_config(), {.weight_std = 0});
+TEST(Adapter, AZeroStandardDeviationIsTheIdentity) {
+  const Adapter adapter = init_adapter(tiny_config(), {.weight_std = 0});
   EXPECT_TRUE(adapter.rotations().equal(at::eye(8).expand_as(adapter.weight)));
 }
 
-TEST(AdapterSet, LayersBelowTheFirstHaveNoBlocks) {
-  const AdapterSet adapter = example();
+TEST(Adapter, LayersBelowTheFirstHaveNoBlocks) {
+  const Adapter adapter = example();
   const auto blocks = adapter.blocks(adapter.rotations(), at::kCPU);
   ASSERT_EQ(blocks.size(), 2u);
   EXPECT_FALSE(blocks[0].defined());
   EXPECT_EQ(blocks[1].sizes(), (std::vector<std::int64_t>{4, 8, 8}));
 }
 
-TEST(AdapterSet, RefusesALayerThatIsNotThere) {
-  EXPECT_THROW(make_adapter(tiny_config(), {.first_layer = 2}), ConfigError);
+TEST(Adapter, RefusesALayerThatIsNotThere) {
+  EXPECT_THROW(init_adapter(tiny_config(), {.first_layer = 2}), ConfigError);
 }
 
 TEST_F(AdapterFolder, BringsBackWhatWasWritten) {
@@ -103,14 +100,14 @@ TEST_F(AdapterFolder, NamesWhatIsWrongInItsConfig) {
 }
 
 TEST_F(AdapterFolder, RefusesNumbersThatAreNotFinite) {
-  AdapterSet adapter = example();
+  Adapter adapter = example();
   adapter.alpha[0] = NAN;
   write(adapter);
   EXPECT_THAT(message(), HasSubstr("alpha' holds a number that is not finite"));
 }
 
 TEST_F(AdapterFolder, RefusesAWeightOfAnotherShape) {
-  AdapterSet adapter = example();
+  Adapter adapter = example();
   adapter.weight = at::zeros({1, 3, 8, 8});
   write(adapter);
   EXPECT_THAT(message(), HasSubstr("must be F32 (4, 8, 8), found F32 (3, 8, 8)"));

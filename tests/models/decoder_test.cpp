@@ -33,7 +33,7 @@ std::vector<at::Tensor> random_blocks(const Phi3Config& config, at::ScalarType t
   return blocks;
 }
 
-// float64: a difference beyond rounding would be a token that sees its neighbours.
+// float64: a difference beyond rounding would be a token that sees its neighbors.
 TEST(Decoder, PackingSamplesChangesNothing) {
   const Phi3Config config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
@@ -89,7 +89,7 @@ TEST(Decoder, ALayerKeepsNoMoreThanItsBudget) {
   const Phi3Config config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kBFloat16);
   constexpr std::int64_t kTokens = 48;
-  const layers::SequenceLayout layout = decoder.layout({kTokens});
+  const layers::PackedSequences layout = decoder.layout({kTokens});
   const at::Tensor blocks = (at::eye(8) + 0.1 * at::randn({4, 8, 8})).requires_grad_(true);
   const at::Tensor leaf = at::randn({kTokens, config.hidden_size}).to(at::kBFloat16).requires_grad_(true);
   const std::int64_t before = HeldBytes::now();
@@ -124,7 +124,7 @@ TEST_P(CachedDecoder, EqualsTheWholeSequenceAtEveryStep) {
   config.sliding_window = GetParam();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const std::vector<at::Tensor> blocks = random_blocks(config, at::kDouble);
-  CachedSequence sequence(decoder, blocks);
+  SequenceDecoder sequence(decoder, blocks);
   std::vector<std::int32_t> tokens = random_tokens(config, 30);
   for (const std::size_t length : {4, 5, 6, 11, 15, 16, 17, 18, 25, 30, 30, 12}) {
     if (length == 12) tokens[7] = (tokens[7] + 1) % 50;
@@ -135,7 +135,7 @@ TEST_P(CachedDecoder, EqualsTheWholeSequenceAtEveryStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Windows, CachedDecoder, ::testing::Values(std::nullopt, 1, 7),
-                         [](const auto& test) { return "Window" + std::to_string(test.param.value_or(0)); });
+                         [](const auto& test) { return "GlobalBatch" + std::to_string(test.param.value_or(0)); });
 
 }  // namespace
 }  // namespace nkat::models

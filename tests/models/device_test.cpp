@@ -6,10 +6,12 @@
 
 #include "core/error.h"
 #include "core/machine.h"
+#include "layers/kernels/device_info.h"
 
 namespace nkat::models {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
@@ -30,6 +32,15 @@ TEST(Device, SaysWhenThereIsNoSuchCudaDevice) {
   EXPECT_THAT([] { resolve_device("cuda:99"); }, ThrowsMessage<DeviceError>(HasSubstr("cuda:99")));
   if (has_cuda()) GTEST_SKIP() << "this machine has a CUDA device";
   EXPECT_THAT([] { resolve_device("cuda:0"); }, ThrowsMessage<DeviceError>(HasSubstr("--device cpu")));
+}
+
+TEST(Device, AutoRefusesADriverThatIsThereAndUnusable) {
+  if (has_cuda()) GTEST_SKIP() << "this machine has a CUDA device";
+  if (!layers::built_with_cuda()) GTEST_SKIP() << "built without the CUDA kernels";
+  EXPECT_THAT([] { resolve_device("auto", "535.183.01"); },
+              ThrowsMessage<DeviceError>(AllOf(HasSubstr("580"), HasSubstr("535.183.01"), HasSubstr("--device cpu"))));
+  EXPECT_TRUE(resolve_device("auto", std::nullopt).is_cpu());
+  EXPECT_TRUE(resolve_device("cpu", "535.183.01").is_cpu());
 }
 
 TEST(Precision, AutoIsBf16WhereTheProcessorHasIt) {

@@ -1,16 +1,16 @@
-// What a quantised base does to the adapter's gradients and to the loss, for the system tests and for measuring.
+// What a quantized base does to the adapter's gradients and to the loss, for the system tests and for measuring.
 //
 //   nkat_base_gradients MODEL_FOLDER ADAPTER_FOLDER DATA.jsonl MAX_LENGTH fp32|bf16 BASE...
 //
 // BASE: safe, balanced, aggressive, or a form for each of qkv, o, gate_up, down: "int8.1.2,int8.1.1,nf4,dense" (int8.
 // terms of the input. terms of the gradient). Prints one JSON object a BASE: the loss, and by layer the cosine of the
 // gradients of M and W to those of the dense base in the same type.
-#include <ATen/ops/cosine_similarity.h>
-
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
+
+#include <ATen/ops/cosine_similarity.h>
+#include <nlohmann/json.hpp>
 
 #include "data/datasets/dataset.h"
 #include "models/model_folder.h"
@@ -23,8 +23,8 @@ namespace {
 
 using namespace nkat;
 
-models::MatrixForm parse_form(const std::string& text) {
-  using Storage = models::MatrixForm::Storage;
+models::WeightFormat parse_form(const std::string& text) {
+  using Storage = models::WeightFormat::Storage;
   if (text == "dense") return {};
   if (text == "nf4") return {.storage = Storage::kNf4};
   if (text.size() == 8 && text.starts_with("int8.")) {
@@ -33,11 +33,11 @@ models::MatrixForm parse_form(const std::string& text) {
   throw std::runtime_error("a form must be dense, nf4 or int8.N.N, found " + text);
 }
 
-models::BaseForms parse_base(const std::string& text) {
-  const auto& names = models::base_kind_names();
-  if (std::find(names.begin(), names.end(), text) != names.end()) return models::forms_of(models::base_kind(text));
+models::LayerFormats parse_base(const std::string& text) {
+  const auto& names = models::base_format_names();
+  if (std::find(names.begin(), names.end(), text) != names.end()) return models::formats_of(models::base_format(text));
   std::istringstream words(text);
-  std::vector<models::MatrixForm> forms;
+  std::vector<models::WeightFormat> forms;
   for (std::string word; std::getline(words, word, ',');) forms.push_back(parse_form(word));
   if (forms.size() != 4) throw std::runtime_error("four forms were expected, found " + text);
   return {forms[0], forms[1], forms[2], forms[3]};
@@ -48,8 +48,8 @@ struct Gradients {
   std::vector<at::Tensor> blocks, weights;  // by layer with an adapter
 };
 
-Gradients measure(const models::Decoder& decoder, const models::AdapterSet& adapter, const data::Dataset& data) {
-  train::AdapterStep step(adapter, at::kCPU);
+Gradients measure(const models::Decoder& decoder, const models::Adapter& adapter, const data::Dataset& data) {
+  train::AdapterGradients step(adapter, at::kCPU);
   Gradients out;
   std::int64_t targets = 0;
   for (std::int64_t i = 0; i < data.size(); ++i) targets += models::pack_samples(data, std::vector{i}).target_count();
@@ -60,8 +60,8 @@ Gradients measure(const models::Decoder& decoder, const models::AdapterSet& adap
                                        1.0 / static_cast<double>(targets), {});
   }
   out.loss /= static_cast<double>(targets);
-  out.blocks = step.take_gradients();
-  const at::Tensor weight = step.chain_rule(out.blocks, 0.0, train::Control::kNone).gradient.weight;
+  out.blocks = step.collect_gradients();
+  const at::Tensor weight = step.backward(out.blocks, 0.0, train::Control::kNone).gradient.weight;
   for (std::int64_t i = 0; i < adapter.count(); ++i) out.weights.push_back(weight[i]);
   return out;
 }
@@ -79,14 +79,14 @@ int run(int argc, char** argv) {
   if (argc < 7) throw std::runtime_error("six or more arguments were expected; see the head of the source");
   const std::string folder = argv[1], type = argv[5];
   const models::Phi3Config config = models::read_phi3_config(folder);
-  const models::TextSide text = models::open_text_side(folder, config);
+  const models::TextProcessor text = models::load_tokenizer_and_template(folder, config);
   data::DatasetOptions options;
   options.files = {argv[3]};
   options.max_sequence_length = std::stoll(argv[4]);
   options.vocabulary_size = config.vocab_size;
   const data::Dataset data(options, text.tokenizer, text.chat_template);
-  const models::AdapterSet adapter = models::load_adapter(argv[2], config).adapter;
-  const auto gradients = [&](const models::BaseForms& forms) {
+  const models::Adapter adapter = models::load_adapter(argv[2], config).adapter;
+  const auto gradients = [&](const models::LayerFormats& forms) {
     const models::WeightsOptions wanted{.dtype = type == "fp32" ? at::kFloat : at::kBFloat16, .forms = forms};
     return measure(models::open_decoder(folder, config, wanted), adapter, data);
   };

@@ -1,12 +1,12 @@
 // Seconds that a call takes on a device: one call, or the best of several rounds.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-#include <torch/cuda.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
+
+#include <ATen/core/Tensor.h>
+#include <torch/cuda.h>
 
 namespace nkat::testing {
 

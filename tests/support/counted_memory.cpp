@@ -1,8 +1,8 @@
 #include "tests/support/counted_memory.h"
 
-#include <malloc.h>
 #include <atomic>
 #include <cstdlib>
+#include <malloc.h>
 #include <new>
 
 namespace {

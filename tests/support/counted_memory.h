@@ -2,10 +2,11 @@
 // program's operator new, so that every allocation of the code under test is counted.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <cstdint>
 #include <functional>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace nkat::testing {
 

@@ -7,16 +7,15 @@
 // most.
 #pragma once
 
-#include <cuda_bf16.h>
-#include <math.h>
-#include <ucontext.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
+#include <cuda_bf16.h>
 #include <functional>
+#include <math.h>
+#include <ucontext.h>
 #include <vector>
 
 #undef __shared__

@@ -6,8 +6,8 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "export/merge/export_source.h"
 #include "export/imatrix/importance.h"
+#include "export/merge/export_source.h"
 #include "tests/support/program.h"
 
 namespace {

@@ -8,8 +8,8 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "models/generation/batch_decoder.h"
 #include "models/decoder.h"
+#include "models/generation/batch_decoder.h"
 #include "tests/support/program.h"
 
 namespace {
@@ -47,7 +47,7 @@ at::Tensor packed_logits(const nkat::models::Decoder& decoder, const Samples& sa
 at::Tensor cached_logits(const nkat::models::Decoder& decoder, const Samples& samples) {
   std::vector<at::Tensor> rows;
   for (const auto& sample : samples) {
-    nkat::models::CachedSequence sequence(decoder, {});
+    nkat::models::SequenceDecoder sequence(decoder, {});
     for (std::size_t length = 1; length <= sample.size(); ++length) {
       rows.push_back(sequence.next_logits({sample.begin(), sample.begin() + static_cast<std::ptrdiff_t>(length)}));
     }

@@ -1,10 +1,10 @@
 // Gradients of tensor functions, by autograd and by central differences.
 #pragma once
 
+#include <functional>
+
 #include <ATen/core/Tensor.h>
 #include <torch/csrc/autograd/autograd.h>
-
-#include <functional>
 
 namespace nkat::testing {
 

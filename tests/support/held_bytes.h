@@ -1,13 +1,13 @@
 // Counts the bytes that CPU tensors hold, so that a test can say what autograd keeps between forward and backward.
 #pragma once
 
-#include <c10/core/CPUAllocator.h>
-#include <c10/core/impl/alloc_cpu.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/impl/alloc_cpu.h>
 
 namespace nkat::testing {
 

@@ -1,12 +1,12 @@
 // Tensors in memory as a source of weights.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
+
+#include <ATen/core/Tensor.h>
 
 #include "export/merge/weight_source.h"
 

@@ -2,7 +2,6 @@
 // else.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <algorithm>
 #include <cstring>
 #include <ctime>
@@ -10,6 +9,8 @@
 #include <random>
 #include <string>
 #include <string_view>
+
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 

@@ -1,4 +1,4 @@
-// Precompiled for the tests of rooms without tensors.
+// Precompiled for the tests of modules without tensors.
 #pragma once
 
 #include <gmock/gmock.h>

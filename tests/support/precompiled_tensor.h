@@ -1,4 +1,4 @@
-// Precompiled for the tests of rooms with tensors.
+// Precompiled for the tests of modules with tensors.
 #pragma once
 
 #include <gmock/gmock.h>

@@ -1,10 +1,10 @@
 // The main() of the small programs that system tests run: errors in a line on standard error, exit code 1.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <exception>
+
+#include <fmt/format.h>
 
 namespace nkat::testing {
 

@@ -7,8 +7,6 @@
 // INSTRUCTIONS: plain, avx2, best (one thread) or threads (all of them). INPUT, IMPORTANCE and what is decoded are
 // float32. encode stores row by row; a row that is refused is left out as zeros, and its error is a line
 // "ROW<tab>message" on stdout. time encodes once for each line on stdin and answers with the seconds it took.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -18,6 +16,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "data/quantize/quantize.h"

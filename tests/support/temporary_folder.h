@@ -1,13 +1,12 @@
 // A fresh folder for one test, removed at its end.
 #pragma once
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 
 namespace nkat::testing {
 

@@ -1,12 +1,12 @@
 // Holds a CPU loop to its promise that the number of threads changes no bit.
 #pragma once
 
+#include <functional>
+#include <vector>
+
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
-
-#include <functional>
-#include <vector>
 
 namespace nkat::testing {
 

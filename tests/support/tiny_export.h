@@ -1,11 +1,11 @@
 // A small random model with an adapter on both layers, as the exporter sees it.
 #pragma once
 
-#include <ATen/ops/matrix_exp.h>
-
 #include <memory>
 #include <utility>
 #include <vector>
+
+#include <ATen/ops/matrix_exp.h>
 
 #include "export/merge/merged_weights.h"
 #include "tests/support/memory_weights.h"

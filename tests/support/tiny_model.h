@@ -1,13 +1,13 @@
 // A small random Phi-3 in memory, and as a model folder without tokenizer.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/randint.h>
-
 #include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/randint.h>
 
 #include "data/formats/safetensors.h"
 #include "models/decoder.h"

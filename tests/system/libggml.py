@@ -1,4 +1,4 @@
-"""libggml's own quantisers, out of the xllamacpp package, through ctypes; and rows that try an encoder's corners."""
+"""libggml's own quantizers, out of the xllamacpp package, through ctypes; and rows that try an encoder's corners."""
 import ctypes
 import importlib.util
 import pathlib

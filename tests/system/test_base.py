@@ -90,7 +90,7 @@ def test_a_run_is_not_resumed_on_another_base(nkat, runs):
         assert done.returncode == 2 and 'base was "balanced"' in done.stderr, done.stderr
 
 
-def test_an_interrupted_quantised_run_ends_in_the_same_bytes(nkat, runs, tmp_path):
+def test_an_interrupted_quantized_run_ends_in_the_same_bytes(nkat, runs, tmp_path):
     """Stopped after 20 of 40 steps by another --max-steps with a constant rate, then resumed."""
     given = {"base": "balanced", "schedule": "constant"}
     for run, steps in (("whole", [40]), ("parts", [20, 40])):

@@ -282,7 +282,7 @@ def test_rows_that_do_not_fit_the_type_fall_back_and_are_named(patch, nkat, tmp_
               "first_adapter_layer": 0, "base_sha256": "0" * 64, "base_norms_sha256": norms_sha256(folder, 3)}
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(config))
     report = patch(tied, tmp_path / "x.gguf", tmp_path / "adapter", patch_type="q4_k")
-    assert report["fall_backs"] == ["ffn_down.weight: q4_K as q5_0, rows of 96 (3)"]
+    assert report["fallbacks"] == ["ffn_down.weight: q4_K as q5_0, rows of 96 (3)"]
     assert report["tensors"]["q5_0"] == 3 and "output.weight" not in tensors_of(tmp_path / "x.gguf")
 
 

@@ -1,4 +1,4 @@
-"""Exported files beside those of llama.cpp's own converter and quantiser, which are run on the same weights."""
+"""Exported files beside those of llama.cpp's own converter and quantizer, which are run on the same weights."""
 import hashlib
 
 import gguf

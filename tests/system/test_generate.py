@@ -40,7 +40,7 @@ CONFIGS = {
 
 
 def train_vocabulary(folder):
-    """tokenizer.model as Phi-3 has it (byte-pair merges, byte fallback, nothing normalised), and its added tokens."""
+    """tokenizer.model as Phi-3 has it (byte-pair merges, byte fallback, nothing normalized), and its added tokens."""
     corpus = folder / "corpus.txt"
     corpus.write_text(TEXT)
     sentencepiece.SentencePieceTrainer.train(

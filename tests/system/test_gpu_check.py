@@ -13,8 +13,8 @@ PEAKS = {"size": 8192, "operations_per_second": 100e12, "int8_operations_per_sec
 CARD = {"peak_tflops": 25, "peak_int8_tops": 100, "memory_bytes_per_second": 250e9, "efficiency": 0.5, "run_samples": 160000}
 
 
-def planned(bf16, int8, quantisation):
-    return {**CARD, "hours": bf16 + int8 + quantisation, "hours_bf16_products": bf16, "hours_int8_products": int8, "hours_quantisation": quantisation}
+def planned(bf16, int8, quantization):
+    return {**CARD, "hours": bf16 + int8 + quantization, "hours_bf16_products": bf16, "hours_int8_products": int8, "hours_quantization": quantization}
 
 
 def test_hours_of_a_dense_base_scale_by_the_bf16_peak():
@@ -25,7 +25,7 @@ def test_hours_of_a_dense_base_scale_by_the_bf16_peak():
     assert found["of_peak"] == pytest.approx(2 / 4 * 0.5 / found["hours"])
 
 
-def test_hours_of_a_quantised_base_scale_by_the_peaks_of_what_it_does():
+def test_hours_of_a_quantized_base_scale_by_the_peaks_of_what_it_does():
     """1 hour of BF16, 4 of 8 bits and 3 of traffic there take 1/4, 2 and 3/4 here: 8 hours over 3."""
     found = gpu_parts.rates(planned(1, 4, 3), PEAKS, 256, 8192)
     assert found["hours_on_rtx_3060_estimate"] == pytest.approx(found["hours"] * 8 / 3)
@@ -44,7 +44,7 @@ def test_the_plan_names_what_the_estimate_needs(nkat):
 def record():
     trained = {"base": "safe", "tokens": 256, "planned_bytes": 2**33, "recomputed_layers": 0}
     return {"date": "today", "commit": "abc", "device": "cuda:0", "devices": ["a card"], "peak": PEAKS,
-            "kernels": {"passed": 40, "skipped": 0, "compute_sanitizer": {"memcheck": "nothing found", "racecheck": "not finished in 240 s"}, "block_rotation": []},
+            "kernels": {"passed": 40, "skipped": 0, "compute_sanitizer": {"memcheck": "nothing found", "racecheck": "not finished in 240 s"}, "block_diagonal": []},
             "training": [{**trained, "peak_bytes": 2**33, "tokens_per_second": 3000.0, **gpu_parts.rates(planned(2, 0, 0), PEAKS, 256, 3000)},
                          {**trained, "tokens": 4096, "failed": "it does not fit", "code": 4}],
             "baseline": [{"method": "adapter", "tokens": 256, "batch": 1, "tokens_per_second": 1000.0, "peak_bytes": 2**33},

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-# A room may include itself, core and what stands before it here; siblings of the last line never each other.
+# A module may include itself, core and what stands before it here; siblings of the last line never each other.
 MAY_INCLUDE = {
     "core": [],
     "data": ["core"],
@@ -26,9 +26,9 @@ def sources(root, *patterns):
 def test_dependencies_point_one_way(root):
     wrong = []
     for path in sources(root, "*.h", "*.cpp", "*.cu", "*.cuh"):
-        room = path.relative_to(root).parts[0]
+        module = path.relative_to(root).parts[0]
         for included in re.findall(r'#include "(\w+)/', path.read_text()):
-            if room in MAY_INCLUDE and included not in [room, *MAY_INCLUDE[room]]:
+            if module in MAY_INCLUDE and included not in [module, *MAY_INCLUDE[module]]:
                 wrong.append(f"{path.relative_to(root)} includes {included}/")
     assert wrong == []
 

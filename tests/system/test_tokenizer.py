@@ -130,7 +130,7 @@ def test_long_texts_equal_the_fast_tokenizer(nkat, model_folder):
 def test_plain_text_equals_encoding_special_tokens_as_text(nkat, model_folder):
     oracle = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
     oracle.encode_special_tokens = True
-    # </s> is an added token that is not special: the oracle still recognises it.
+    # </s> is an added token that is not special: the oracle still recognizes it.
     texts = [text.replace("</s>", "") for text in random_strings(1000, with_tokens=True)]
     wanted = [one.ids for one in oracle.encode_batch(texts, add_special_tokens=False)]
     assert run_lines(nkat, model_folder, texts, "--special-tokens", "text") == wanted

@@ -238,6 +238,19 @@ def test_running_out_of_memory_for_good_exits_4_with_the_table(nkat, tmp_path):
     assert "nothing is left to give" in done.stderr and "recomputed layers" in done.stderr
 
 
+@pytest.mark.parametrize("fault, code, message", [("device@3", 4, "the device failed: CUDA error"), ("bug@3", 1, "asked for by NKAT_FAULTS")])
+def test_any_exception_of_a_step_saves_the_run_first(nkat, tmp_path, fault, code, message):
+    data = write_records(tmp_path / "data.jsonl", RECORDS)
+    given = dict(train_data=data, max_steps=4, max_sequence_length=200, checkpoint_every=50)
+    assert nkat("train", *training.options(tmp_path / "calm", **given)).returncode == 0
+    words = training.options(tmp_path / "run", **given)
+    done = nkat("train", *words, env={**os.environ, "NKAT_FAULTS": fault})
+    assert done.returncode == code and message in done.stderr
+    assert (tmp_path / "run" / "checkpoints" / "step-000002").is_dir()
+    assert nkat("train", *words).returncode == 0
+    assert adapter_bytes(tmp_path / "calm") == adapter_bytes(tmp_path / "run")
+
+
 def long_texts(folder, count=4):
     text = " ".join(str(i % 10) for i in range(4000))
     path = folder / "long.jsonl"

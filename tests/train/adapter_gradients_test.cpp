@@ -10,22 +10,22 @@ namespace {
 
 constexpr double kWeight = 0.3;  // of the triality loss
 
-models::AdapterSet double_adapter() {
+models::Adapter double_adapter() {
   at::manual_seed(5);
-  models::AdapterSet adapter;
+  models::Adapter adapter;
   adapter.weight = 0.4 * at::randn({2, 7, 8, 8}, at::kDouble);  // 2 triples and 1 block over
   adapter.alpha = at::tensor({-1.0, 0.5}, at::kDouble);
   return adapter;
 }
 
-BlockGradients some_block_gradients() {
+AdapterMatrixGradients some_block_gradients() {
   at::manual_seed(6);
   return {at::randn({7, 8, 8}, at::kDouble), at::randn({7, 8, 8}, at::kDouble)};
 }
 
 // Σ <dM, M> + λ mean triality: a function of W and α whose gradient the chain rule must give.
-double objective(const models::AdapterSet& adapter, const BlockGradients& block_gradients) {
-  const AdapterStep step(adapter, at::kCPU);
+double objective(const models::Adapter& adapter, const AdapterMatrixGradients& block_gradients) {
+  const AdapterGradients step(adapter, at::kCPU);
   double sum = kWeight * step.triality();
   for (std::size_t i = 0; i < block_gradients.size(); ++i)
     sum += (step.blocks()[i].detach() * block_gradients[i]).sum().item<double>();
@@ -37,13 +37,13 @@ double difference_quotient(const std::function<double(double)>& f) {
   return (f(kStep) - f(-kStep)) / (2 * kStep);
 }
 
-TEST(AdapterStep, ChainRuleMatchesFiniteDifferences) {
-  const models::AdapterSet adapter = double_adapter();
-  const BlockGradients block_gradients = some_block_gradients();
-  const auto result = AdapterStep(adapter, at::kCPU).chain_rule(block_gradients, kWeight, Control::kNone);
+TEST(AdapterGradients, ChainRuleMatchesFiniteDifferences) {
+  const models::Adapter adapter = double_adapter();
+  const AdapterMatrixGradients block_gradients = some_block_gradients();
+  const auto result = AdapterGradients(adapter, at::kCPU).backward(block_gradients, kWeight, Control::kNone);
   for (const std::int64_t i : {1, 77, 200, 447, 450, 895}) {
     const double expected = difference_quotient([&](double by) {
-      models::AdapterSet moved = adapter;
+      models::Adapter moved = adapter;
       moved.weight = adapter.weight.clone();
       moved.weight.view(-1)[i] += by;
       return objective(moved, block_gradients);
@@ -52,7 +52,7 @@ TEST(AdapterStep, ChainRuleMatchesFiniteDifferences) {
   }
   for (const std::int64_t i : {0, 1}) {
     const double expected = difference_quotient([&](double by) {
-      models::AdapterSet moved = adapter;
+      models::Adapter moved = adapter;
       moved.alpha = adapter.alpha.clone();
       moved.alpha[i] += by;
       return objective(moved, block_gradients);
@@ -61,10 +61,10 @@ TEST(AdapterStep, ChainRuleMatchesFiniteDifferences) {
   }
 }
 
-TEST(AdapterStep, GateForceIsMinusTheLossDerivativeByTheGate) {
-  const models::AdapterSet adapter = double_adapter();
-  const BlockGradients block_gradients = some_block_gradients();
-  const auto result = AdapterStep(adapter, at::kCPU).chain_rule(block_gradients, kWeight, Control::kNone);
+TEST(AdapterGradients, GateForceIsMinusTheLossDerivativeByTheGate) {
+  const models::Adapter adapter = double_adapter();
+  const AdapterMatrixGradients block_gradients = some_block_gradients();
+  const auto result = AdapterGradients(adapter, at::kCPU).backward(block_gradients, kWeight, Control::kNone);
   for (std::size_t i = 0; i < 2; ++i) {
     const double by_hand =
         -(adapter.rotations()[static_cast<std::int64_t>(i)] * block_gradients[i]).sum().item<double>();
@@ -72,13 +72,13 @@ TEST(AdapterStep, GateForceIsMinusTheLossDerivativeByTheGate) {
   }
 }
 
-TEST(AdapterStep, ControlsHoldWhatTheyFreezeAndStillMeasureTheForce) {
-  const models::AdapterSet adapter = double_adapter();
-  const BlockGradients block_gradients = some_block_gradients();
-  const AdapterStep step(adapter, at::kCPU);
-  const auto free = step.chain_rule(block_gradients, kWeight, Control::kNone);
-  const auto identity = step.chain_rule(block_gradients, kWeight, Control::kIdentity);
-  const auto frozen = step.chain_rule(block_gradients, kWeight, Control::kFrozenGates);
+TEST(AdapterGradients, ControlsHoldWhatTheyFreezeAndStillMeasureTheForce) {
+  const models::Adapter adapter = double_adapter();
+  const AdapterMatrixGradients block_gradients = some_block_gradients();
+  const AdapterGradients step(adapter, at::kCPU);
+  const auto free = step.backward(block_gradients, kWeight, Control::kNone);
+  const auto identity = step.backward(block_gradients, kWeight, Control::kIdentity);
+  const auto frozen = step.backward(block_gradients, kWeight, Control::kFrozenGates);
   EXPECT_EQ(identity.gradient.weight.abs().max().item<double>(), 0.0);
   EXPECT_TRUE(identity.gradient.alpha.equal(free.gradient.alpha));
   EXPECT_EQ(frozen.gradient.alpha.abs().max().item<double>(), 0.0);
@@ -86,7 +86,7 @@ TEST(AdapterStep, ControlsHoldWhatTheyFreezeAndStillMeasureTheForce) {
   EXPECT_EQ(frozen.gate_force, free.gate_force);
 }
 
-TEST(AdapterStep, RefusesAnUnknownControl) { EXPECT_THROW(control_from("identiy"), ConfigError); }
+TEST(AdapterGradients, RefusesAnUnknownControl) { EXPECT_THROW(control_from("identiy"), ConfigError); }
 
 }  // namespace
 }  // namespace nkat::train

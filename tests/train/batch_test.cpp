@@ -1,9 +1,9 @@
 #include "train/batch.h"
 
-#include <gtest/gtest.h>
-
 #include <numeric>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace nkat::train {
 namespace {

@@ -14,8 +14,8 @@ using testing::relative_error;
 using testing::tiny_config;
 using testing::tiny_decoder;
 
-models::AdapterSet open_adapter(at::ScalarType type) {
-  models::AdapterSet adapter = models::make_adapter(tiny_config(), {.alpha = -0.5, .weight_std = 0.3, .seed = 3});
+models::Adapter open_adapter(at::ScalarType type) {
+  models::Adapter adapter = models::init_adapter(tiny_config(), {.alpha = -0.5, .weight_std = 0.3, .seed = 3});
   adapter.weight = adapter.weight.to(type);
   adapter.alpha = adapter.alpha.to(type);
   return adapter;
@@ -43,21 +43,21 @@ models::PackedSamples samples(const std::vector<std::int64_t>& lengths, std::int
 }
 
 // Σ over micro-batches of dL/dM, all layers in one tensor.
-at::Tensor gradient_of(const models::Decoder& decoder, const models::AdapterSet& adapter,
-                       const std::vector<models::PackedSamples>& micro_batches, const MemoryChoices& choices) {
-  AdapterStep step(adapter, at::kCPU);
+at::Tensor gradient_of(const models::Decoder& decoder, const models::Adapter& adapter,
+                       const std::vector<models::PackedSamples>& micro_batches, const MemorySettings& choices) {
+  AdapterGradients step(adapter, at::kCPU);
   for (const auto& packed : micro_batches) run_micro_batch(decoder, step.blocks(), packed, 0.125, choices);
-  return at::stack(step.take_gradients());
+  return at::stack(step.collect_gradients());
 }
 
 TEST(MicroBatch, GradientOfTheBlocksMatchesFiniteDifferences) {
   const models::Decoder decoder = tiny_decoder(tiny_config(), at::kDouble);
-  const models::AdapterSet adapter = open_adapter(at::kDouble);
+  const models::Adapter adapter = open_adapter(at::kDouble);
   const auto packed = samples({7, 20}, 1);
-  AdapterStep step(adapter, at::kCPU);
+  AdapterGradients step(adapter, at::kCPU);
   const at::Tensor block = step.blocks()[0].detach().clone();
   run_micro_batch(decoder, step.blocks(), packed, 0.125, {});
-  const at::Tensor analytic = step.take_gradients()[0];
+  const at::Tensor analytic = step.collect_gradients()[0];
   const auto loss_at = [&](const at::Tensor& moved) {
     std::vector<at::Tensor> blocks = step.blocks();
     blocks[0] = moved.detach().clone().requires_grad_(true);
@@ -76,7 +76,7 @@ TEST(MicroBatch, GradientOfTheBlocksMatchesFiniteDifferences) {
 TEST(MicroBatch, RecomputingGivesTheSameGradientBitForBit) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     const models::Decoder decoder = tiny_decoder(tiny_config(), type);
-    const models::AdapterSet adapter = open_adapter(at::kFloat);
+    const models::Adapter adapter = open_adapter(at::kFloat);
     const std::vector<models::PackedSamples> batch = {samples({9, 20, 3}, 5)};
     const at::Tensor kept = gradient_of(decoder, adapter, batch, {.recomputed_layers = 0});
     ASSERT_GT(kept.abs().max().item<double>(), 0.0);
@@ -87,7 +87,7 @@ TEST(MicroBatch, RecomputingGivesTheSameGradientBitForBit) {
 
 TEST(MicroBatch, LogitsInPiecesGiveTheSameGradient) {
   const models::Decoder decoder = tiny_decoder(tiny_config(), at::kDouble);
-  const models::AdapterSet adapter = open_adapter(at::kDouble);
+  const models::Adapter adapter = open_adapter(at::kDouble);
   const std::vector<models::PackedSamples> batch = {samples({9, 20, 3}, 5)};
   EXPECT_LE(
       relative_error(gradient_of(decoder, adapter, batch, {.head_rows = 3}), gradient_of(decoder, adapter, batch, {})),
@@ -97,7 +97,7 @@ TEST(MicroBatch, LogitsInPiecesGiveTheSameGradient) {
 // Rows of padding change no sum but the order in which a matrix product takes it: a few roundings of 2^-24.
 TEST(MicroBatch, RowsOfPaddingChangeNeitherLossNorGradient) {
   const models::Decoder decoder = tiny_decoder(tiny_config(), at::kFloat);
-  const models::AdapterSet adapter = open_adapter(at::kFloat);
+  const models::Adapter adapter = open_adapter(at::kFloat);
   const models::PackedSamples packed = samples({9, 20, 3}, 5);
   for (const std::int64_t multiple : {16, 33, 64}) {
     const models::PackedSamples padded = models::pad_rows(packed, multiple);
@@ -105,7 +105,7 @@ TEST(MicroBatch, RowsOfPaddingChangeNeitherLossNorGradient) {
     EXPECT_EQ(padded.target_count(), packed.target_count());
     EXPECT_LE(relative_error(gradient_of(decoder, adapter, {padded}, {}), gradient_of(decoder, adapter, {packed}, {})),
               1e-6);
-    AdapterStep step(adapter, at::kCPU);
+    AdapterGradients step(adapter, at::kCPU);
     const double loss = run_micro_batch(decoder, step.blocks(), packed, 1.0, {});
     EXPECT_NEAR(run_micro_batch(decoder, step.blocks(), padded, 1.0, {}), loss, 1e-6 * loss);
   }
@@ -117,9 +117,9 @@ TEST(MicroBatch, RowsThatFillTheirTilesGetNoPadding) {
   EXPECT_EQ(models::pad_rows(packed, 33).lengths, (std::vector<std::int64_t>{9, 20, 3, 1}));
 }
 
-TEST(Window, SplitDifferentlyOverMicroBatchesHasTheSameGradient) {
+TEST(GlobalBatch, SplitDifferentlyOverMicroBatchesHasTheSameGradient) {
   const models::Decoder decoder = tiny_decoder(tiny_config(), at::kFloat);
-  const models::AdapterSet adapter = open_adapter(at::kFloat);
+  const models::Adapter adapter = open_adapter(at::kFloat);
   std::vector<std::int64_t> lengths;
   for (std::int64_t i = 0; i < 32; ++i) lengths.push_back(3 + (i * i * 7) % 55);  // from 3 to 57 tokens
   const models::PackedSamples whole = samples(lengths, 2);
@@ -136,15 +136,15 @@ TEST(Window, SplitDifferentlyOverMicroBatchesHasTheSameGradient) {
   cut(whole, 8, eights);
   ASSERT_EQ(single.size(), 32u);
   const auto weight_and_alpha = [&](const std::vector<models::PackedSamples>& batches) {
-    AdapterStep step(adapter, at::kCPU);
-    BlockGradients sum;
+    AdapterGradients step(adapter, at::kCPU);
+    AdapterMatrixGradients sum;
     for (const auto& packed : batches) {
       run_micro_batch(decoder, step.blocks(), packed, 1.0 / static_cast<double>(whole.target_count()), {});
-      BlockGradients part = step.take_gradients();
+      AdapterMatrixGradients part = step.collect_gradients();
       for (std::size_t i = 0; i < part.size(); ++i)
         i < sum.size() ? static_cast<void>(sum[i].add_(part[i])) : sum.push_back(part[i]);
     }
-    return step.chain_rule(sum, 0.0, Control::kNone).gradient;
+    return step.backward(sum, 0.0, Control::kNone).gradient;
   };
   const AdapterGradient reference = weight_and_alpha({whole});
   for (const auto& batches : {single, eights}) {
@@ -156,12 +156,12 @@ TEST(Window, SplitDifferentlyOverMicroBatchesHasTheSameGradient) {
 
 TEST(MicroBatch, LayersBelowTheFirstAdapterGetNoGradient) {
   const models::Decoder decoder = tiny_decoder(tiny_config(), at::kFloat);
-  const models::AdapterSet adapter =
-      models::make_adapter(tiny_config(), {.first_layer = 1, .alpha = 0, .weight_std = 0.1});
-  AdapterStep step(adapter, at::kCPU);
+  const models::Adapter adapter =
+      models::init_adapter(tiny_config(), {.first_layer = 1, .alpha = 0, .weight_std = 0.1});
+  AdapterGradients step(adapter, at::kCPU);
   EXPECT_FALSE(step.blocks()[0].defined());
   run_micro_batch(decoder, step.blocks(), samples({12}, 1), 1.0, {});
-  EXPECT_EQ(step.take_gradients().size(), 1u);
+  EXPECT_EQ(step.collect_gradients().size(), 1u);
 }
 
 }  // namespace

@@ -1,17 +1,17 @@
 #include "train/optimizer.h"
 
+#include <cmath>
+
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/ones_like.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 namespace nkat::train {
 namespace {
 
-models::AdapterSet small_adapter() {
-  models::AdapterSet adapter;
+models::Adapter small_adapter() {
+  models::Adapter adapter;
   adapter.weight = at::linspace(-1, 1, 2 * 64, at::kFloat).view({2, 1, 8, 8}).contiguous();
   adapter.alpha = at::tensor({-5.0F, 1.0F});
   return adapter;
@@ -30,7 +30,7 @@ struct ScalarAdam {
 };
 
 TEST(AdamW, FollowsTheTextbookUpdateWithoutDecay) {
-  models::AdapterSet adapter = small_adapter();
+  models::Adapter adapter = small_adapter();
   OptimizerState state = OptimizerState::zeros_for(adapter);
   ScalarAdam weight{-1.0}, alpha{-5.0};
   for (int step = 0; step < 5; ++step) {
@@ -47,7 +47,7 @@ TEST(AdamW, FollowsTheTextbookUpdateWithoutDecay) {
 }
 
 TEST(AdamW, LeavesParametersAloneWhoseGradientIsZero) {
-  models::AdapterSet adapter = small_adapter();
+  models::Adapter adapter = small_adapter();
   const at::Tensor before = adapter.weight.clone();
   OptimizerState state = OptimizerState::zeros_for(adapter);
   adamw_update(adapter, {at::zeros_like(adapter.weight), at::ones_like(adapter.alpha)}, state, {1e-2, 1e-2}, 1e-12);

@@ -6,21 +6,21 @@
 //   train_benchmark peak --device cpu --precision bf16 --size 4096
 // --budget-gib: with no more of the device's memory than a run with that budget. Units: seconds, operations (a
 // multiply-add is two), bytes.
+#include <iostream>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/_int_mm.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/randint.h>
-#include <torch/csrc/autograd/autograd.h>
-
 #include <CLI/CLI.hpp>
-#include <iostream>
 #include <nlohmann/json.hpp>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "core/error.h"
 #include "layers/activation_checkpointing.h"
 #include "layers/cross_entropy.h"
-#include "models/model_folder.h"
 #include "models/device.h"
+#include "models/model_folder.h"
 #include "tests/support/benchmark_timer.h"
 #include "train/adapter_gradients.h"
 #include "train/memory/memory_monitor.h"
@@ -61,8 +61,8 @@ double run_without_blocks(const models::Decoder& decoder, const models::PackedSa
   const auto layout = decoder.layout(packed.lengths);
   const auto layer = [&](std::int64_t index, const at::Tensor& x) { return decoder.layer(index, x, layout, {}); };
   // With -1 as the first trained layer the lowest of the upper layers, too, sends a gradient to its input.
-  layers::LayerTape upper(decoder.num_layers() - 1, /*first_trained=*/-1, /*recomputed=*/0,
-                          [&](std::int64_t index, const at::Tensor& x) { return layer(index + 1, x); });
+  layers::CheckpointedLayers upper(decoder.num_layers() - 1, /*first_trained=*/-1, /*recomputed=*/0,
+                                   [&](std::int64_t index, const at::Tensor& x) { return layer(index + 1, x); });
   at::Tensor first;
   {
     const at::NoGradGuard no_grad;
@@ -70,8 +70,8 @@ double run_without_blocks(const models::Decoder& decoder, const models::PackedSa
   }
   const at::Tensor last = upper.forward(first).requires_grad_(true);
   const at::Tensor normed = decoder.final_norm(last.index_select(0, packed.target_rows));
-  const layers::TokenLoss loss = layers::token_loss(normed.detach(), packed.targets, decoder.head_weight(),
-                                                    {.scale = scale, .want_gradient = true, .chunk_rows = 256});
+  const layers::CrossEntropy loss = layers::cross_entropy(normed.detach(), packed.targets, decoder.head_weight(),
+                                                          {.scale = scale, .want_gradient = true, .chunk_rows = 256});
   torch::autograd::backward({normed}, {loss.gradient});
   upper.backward(last.grad());
   return loss.losses.sum(at::kDouble).item<double>();
@@ -156,17 +156,17 @@ nlohmann::ordered_json time_step(const Settings& settings) {
       settings.model, config, {.dtype = models::resolve_precision(settings.precision, device), .device = device});
   const models::PackedSamples packed = random_samples(settings, config.vocab_size).to(device);
   const double scale = 1.0 / static_cast<double>(packed.target_count());
-  models::AdapterSet adapter = models::make_adapter(config, {.alpha = -5.0, .weight_std = 0.01, .seed = 0});
-  train::AdapterStep step(adapter, device);
+  models::Adapter adapter = models::init_adapter(config, {.alpha = -5.0, .weight_std = 0.01, .seed = 0});
+  train::AdapterGradients step(adapter, device);
   auto state = train::OptimizerState::zeros_for(adapter);
 
   std::vector<std::pair<std::string, std::function<void()>>> contenders = {
       {"with_blocks", [&] { train::run_micro_batch(decoder, step.blocks(), packed, scale, {}); }},
       {"without_blocks", [&] { run_without_blocks(decoder, packed, scale); }},
       {"once_a_step", [&] {
-         train::AdapterStep fresh(adapter, device);
+         train::AdapterGradients fresh(adapter, device);
          for (const at::Tensor& blocks : fresh.blocks()) blocks.mutable_grad() = at::ones_like(blocks);
-         auto [gradient, force] = fresh.chain_rule(fresh.take_gradients(), 0.1, train::Control::kNone);
+         auto [gradient, force] = fresh.backward(fresh.collect_gradients(), 0.1, train::Control::kNone);
          train::clip_by_global_norm(gradient, 1.0);
          train::adamw_update(adapter, gradient, state, {1e-3, 5e-3}, 1e-12);
        }}};

@@ -11,11 +11,11 @@ constexpr std::uint64_t kMask = (1ULL << kBits) - 1;
 
 }  // namespace
 
-std::int64_t word_floats(int ranks, std::size_t words) {
+std::int64_t packed_floats(int ranks, std::size_t words) {
   return static_cast<std::int64_t>(ranks) * static_cast<std::int64_t>(words) * kDigits;
 }
 
-void write_words(const at::Tensor& message, int rank, std::span<const std::uint64_t> words) {
+void pack_integers(const at::Tensor& message, int rank, std::span<const std::uint64_t> words) {
   const auto slot = static_cast<std::int64_t>(words.size()) * kDigits;
   NKAT_INVARIANT((rank + 1) * slot <= message.numel());
   float* digit = message.mutable_data_ptr<float>() + rank * slot;
@@ -24,7 +24,7 @@ void write_words(const at::Tensor& message, int rank, std::span<const std::uint6
   }
 }
 
-std::vector<std::vector<std::uint64_t>> read_words(const at::Tensor& sum, int ranks) {
+std::vector<std::vector<std::uint64_t>> unpack_integers(const at::Tensor& sum, int ranks) {
   std::vector<std::vector<std::uint64_t>> words(static_cast<std::size_t>(ranks));
   const auto count = static_cast<std::size_t>(sum.numel() / (ranks * kDigits));
   const float* digit = sum.const_data_ptr<float>();

@@ -4,17 +4,18 @@
 // Shapes: a message of W words for K ranks has K·W·4 floats, slot by slot.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 namespace nkat::train {
 
-std::int64_t word_floats(int ranks, std::size_t words);
+std::int64_t packed_floats(int ranks, std::size_t words);
 // Fills `message`, which is all 0, with this rank's slot. message: contiguous float32 on the CPU.
-void write_words(const at::Tensor& message, int rank, std::span<const std::uint64_t> words);
+void pack_integers(const at::Tensor& message, int rank, std::span<const std::uint64_t> words);
 // By rank, from the sum of all ranks' messages.
-std::vector<std::vector<std::uint64_t>> read_words(const at::Tensor& sum, int ranks);
+std::vector<std::vector<std::uint64_t>> unpack_integers(const at::Tensor& sum, int ranks);
 
 }  // namespace nkat::train

@@ -11,8 +11,8 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "layers/kernels/nccl_group.h"
-#include "train/distributed/rendezvous.h"
 #include "train/distributed/packed_integers.h"
+#include "train/distributed/rendezvous.h"
 
 namespace nkat::train {
 namespace {
@@ -74,15 +74,15 @@ c10::intrusive_ptr<c10d::Backend> open_gloo(const StorePointer& store, const Ran
 
 }  // namespace
 
-struct Ranks::Connection {
-  RankRoll roll;
+struct ProcessGroup::Connection {
+  Rendezvous roll;
   c10::intrusive_ptr<c10d::Backend> group = {};
   at::Device device{at::kCPU};
   std::int64_t texts = 0;  // passed on so far
 
   // Runs what talks through the process group.
   template <class Talk>
-  auto talk(const Ranks& ranks, const Talk& talk) -> decltype(talk()) {
+  auto talk(const ProcessGroup& ranks, const Talk& talk) -> decltype(talk()) {
     try {
       return talk();
     } catch (const std::exception& error) {
@@ -96,22 +96,22 @@ struct Ranks::Connection {
   }
 };
 
-Ranks::Ranks() = default;
-Ranks::~Ranks() = default;
+ProcessGroup::ProcessGroup() = default;
+ProcessGroup::~ProcessGroup() = default;
 
-Ranks::Ranks(const RankEnvironment& environment, std::chrono::seconds timeout)
+ProcessGroup::ProcessGroup(const RankEnvironment& environment, std::chrono::seconds timeout)
     : environment_(environment), timeout_(timeout) {
   if (size() == 1) return;
   // c10d prints a backtrace to every error that it also throws; a value of the user's own stays.
   if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
-  RankRoll::Patience patience;
+  Rendezvous::Timeouts patience;
   patience.silent_seconds = std::min(patience.silent_seconds, static_cast<int>(timeout.count()));
   const StorePointer store = open_store(environment_);
   connection_ = std::unique_ptr<Connection>(
-      new Connection{tell(environment_, [&] { return RankRoll(store, rank(), size(), patience); })});
+      new Connection{tell(environment_, [&] { return Rendezvous(store, rank(), size(), patience); })});
 }
 
-std::vector<std::string> Ranks::from_ranks(const std::string& text, const std::vector<int>& ranks) {
+std::vector<std::string> ProcessGroup::from_ranks(const std::string& text, const std::vector<int>& ranks) {
   if (!connection_) return {text};
   const std::string name = fmt::format("text/{}", connection_->texts++);
   std::vector<std::string> keys;
@@ -123,28 +123,28 @@ std::vector<std::string> Ranks::from_ranks(const std::string& text, const std::v
   });
 }
 
-std::string Ranks::from_first(const std::string& text) { return from_ranks(text, {0}).front(); }
+std::string ProcessGroup::broadcast(const std::string& text) { return from_ranks(text, {0}).front(); }
 
-std::vector<std::string> Ranks::from_all(const std::string& text) {
+std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
   std::vector<int> all(static_cast<std::size_t>(size()));
   std::iota(all.begin(), all.end(), 0);
   return from_ranks(text, all);
 }
 
-void Ranks::wait_for_first_of_machine() {
+void ProcessGroup::wait_for_local_leader() {
   if (!connection_ || environment_.local_rank == 0) return;
   tell(environment_, [&] { connection_->roll.wait_for({fmt::format("prepared/{}", environment_.machine)}); });
 }
 
-void Ranks::let_others_go_on() {
+void ProcessGroup::release_local_ranks() {
   if (!connection_ || environment_.local_rank != 0) return;
   tell(environment_, [&] { connection_->roll.post(fmt::format("prepared/{}", environment_.machine), ""); });
 }
 
-void Ranks::open_group(at::Device device) {
+void ProcessGroup::open_group(at::Device device) {
   if (!connection_) return;
   // Loading takes one rank longer than another; the group's timeout is for steps.
-  from_all("");
+  all_gather("");
   connection_->device = device;
   connection_->talk(*this, [&] {
     const auto store = c10::make_intrusive<c10d::PrefixStore>("group", connection_->roll.store());
@@ -153,14 +153,14 @@ void Ranks::open_group(at::Device device) {
   });
 }
 
-void Ranks::sum(const at::Tensor& message) {
+void ProcessGroup::sum(const at::Tensor& message) {
   if (!connection_) return;
   NKAT_INVARIANT(connection_->group && message.is_contiguous() && message.device() == connection_->device);
   std::vector<at::Tensor> tensors{message};
   connection_->talk(*this, [&] { connection_->group->allreduce(tensors)->wait(); });
 }
 
-void Ranks::broadcast(const at::Tensor& tensor) {
+void ProcessGroup::broadcast(const at::Tensor& tensor) {
   if (!connection_) return;
   NKAT_INVARIANT(connection_->group && tensor.is_contiguous());
   std::vector<at::Tensor> tensors{tensor.to(connection_->device)};
@@ -168,16 +168,16 @@ void Ranks::broadcast(const at::Tensor& tensor) {
   if (!tensors[0].is_same(tensor)) tensor.copy_(tensors[0]);
 }
 
-std::vector<std::vector<std::uint64_t>> Ranks::gather(const std::vector<std::uint64_t>& words) {
+std::vector<std::vector<std::uint64_t>> ProcessGroup::gather(const std::vector<std::uint64_t>& words) {
   if (!connection_) return {words};
-  const at::Tensor slots = at::zeros({word_floats(size(), words.size())}, at::kFloat);
-  write_words(slots, rank(), words);
+  const at::Tensor slots = at::zeros({packed_floats(size(), words.size())}, at::kFloat);
+  pack_integers(slots, rank(), words);
   const at::Tensor message = slots.to(connection_->device);
   sum(message);
-  return read_words(message.cpu(), size());
+  return unpack_integers(message.cpu(), size());
 }
 
-void Ranks::leave_together() {
+void ProcessGroup::shutdown() {
   if (!connection_) return;
   // First, since who keeps the store may be gone as soon as all have met.
   tell(environment_, [&] { connection_->roll.leave(); });

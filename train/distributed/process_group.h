@@ -1,5 +1,5 @@
 // The processes that train one adapter together, and what they say to each other: c10d's key-value store while they
-// start (rank_roll.h), one process group (NCCL between GPUs, Gloo between CPUs) while they train.
+// start (rendezvous.h), one process group (NCCL between GPUs, Gloo between CPUs) while they train.
 //
 // Promise: every call is made by all ranks in the same order; what comes back is the same bytes on each. A run in one
 // process is rank 0 of 1, for which every call returns at once.
@@ -12,12 +12,13 @@
 // Where it ran: Gloo on CPUs. The NCCL group compiles and has never run, so nothing is known of how it fails.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "core/error.h"
 #include "train/distributed/environment.h"
@@ -25,19 +26,19 @@
 namespace nkat::train {
 
 // The ranks hold different states, or were started differently; which of them is right can't be told.
-class RanksDisagree : public CheckError {
+class RankMismatch : public CheckError {
   using CheckError::CheckError;
 };
 
-class Ranks {
+class ProcessGroup {
  public:
-  Ranks();  // one process
+  ProcessGroup();  // one process
   // Finds the others at the environment's address; returns when all are there. timeout: how long one may be waited for
   // while training.
-  Ranks(const RankEnvironment& environment, std::chrono::seconds timeout);
-  Ranks(const Ranks&) = delete;
-  Ranks& operator=(const Ranks&) = delete;
-  ~Ranks();
+  ProcessGroup(const RankEnvironment& environment, std::chrono::seconds timeout);
+  ProcessGroup(const ProcessGroup&) = delete;
+  ProcessGroup& operator=(const ProcessGroup&) = delete;
+  ~ProcessGroup();
 
   int rank() const { return environment_.rank; }
   int size() const { return environment_.size; }
@@ -47,12 +48,12 @@ class Ranks {
 
   // A text of rank 0, or of each rank by rank, through the store; waited for as long as all ranks live. Interrupted
   // when a stop is asked for.
-  std::string from_first(const std::string& text);
-  std::vector<std::string> from_all(const std::string& text);
-  // The first rank of each machine goes on at once, the others when it has called let_others_go_on(): what is cached in
+  std::string broadcast(const std::string& text);
+  std::vector<std::string> all_gather(const std::string& text);
+  // The first rank of each machine goes on at once, the others when it has called release_local_ranks(): what is cached in
   // files is made once.
-  void wait_for_first_of_machine();
-  void let_others_go_on();
+  void wait_for_local_leader();
+  void release_local_ranks();
 
   // Waits for all ranks and opens the process group; its messages are tensors on `device` from now on.
   void open_group(at::Device device);
@@ -64,7 +65,7 @@ class Ranks {
   std::vector<std::vector<std::uint64_t>> gather(const std::vector<std::uint64_t>& words);
   // Returns when all ranks have called it, for torchrun ends those that are left when the first has exited. Before the
   // group is open rank 0 alone waits: it may keep the store.
-  void leave_together();
+  void shutdown();
 
  private:
   struct Connection;

@@ -49,7 +49,7 @@ void poll(const std::function<bool()>& done, const std::function<void()>& each_s
 
 }  // namespace
 
-RankRoll::RankRoll(const StorePointer& store, int rank, int size, const Patience& patience)
+Rendezvous::Rendezvous(const StorePointer& store, int rank, int size, const Timeouts& patience)
     : all_starts_(store),
       rank_(rank),
       size_(size),
@@ -59,7 +59,7 @@ RankRoll::RankRoll(const StorePointer& store, int rank, int size, const Patience
       silent_looks_(static_cast<std::size_t>(size), 0) {
   set_text(*all_starts_, fmt::format("word/{}", rank_), word_);
   int seconds = 0;
-  poll([this] { return rank_ == 0 ? begin_as_first() : begin_as_other(); },
+  poll([this] { return rank_ == 0 ? start_as_leader() : start_as_follower(); },
        [&] {
          if (++seconds < patience_.start_seconds) return;
          throw DeviceError(
@@ -67,10 +67,10 @@ RankRoll::RankRoll(const StorePointer& store, int rank, int size, const Patience
                          "its machine has started it, and with the same WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
                          fmt::join(missing(), ", "), size_, seconds, rank_));
        });
-  start_beating();
+  start_heartbeat();
 }
 
-RankRoll::~RankRoll() {
+Rendezvous::~Rendezvous() {
   beating_ = {};
   if (left_) return;
   try {
@@ -79,22 +79,22 @@ RankRoll::~RankRoll() {
   }
 }
 
-std::vector<std::string> RankRoll::keys(const std::string& name) const {
+std::vector<std::string> Rendezvous::keys(const std::string& name) const {
   std::vector<std::string> keys;
   for (int rank = 0; rank < size_; ++rank) keys.push_back(fmt::format("{}/{}", name, rank));
   return keys;
 }
 
-void RankRoll::post(const std::string& key, const std::string& text) const { set_text(*store_, key, text); }
+void Rendezvous::post(const std::string& key, const std::string& text) const { set_text(*store_, key, text); }
 
 // Takes the start's store and is heard there from now on.
-void RankRoll::come() {
+void Rendezvous::come() {
   store_ = c10::make_intrusive<c10d::PrefixStore>(start_, all_starts_);
   post(fmt::format("beat/{}", rank_), "0");
   post(fmt::format("answer/{}", rank_), "");
 }
 
-bool RankRoll::begin_as_first() {
+bool Rendezvous::start_as_leader() {
   const auto word_keys = keys("word");
   if (!all_starts_->check(word_keys)) return false;
   const auto words = get_texts(*all_starts_, word_keys);
@@ -109,7 +109,7 @@ bool RankRoll::begin_as_first() {
   return true;
 }
 
-bool RankRoll::begin_as_other() {
+bool Rendezvous::start_as_follower() {
   if (!all_starts_->check({"roll"})) return false;
   std::istringstream roll(get_texts(*all_starts_, {"roll"}).front());
   std::string start;
@@ -128,7 +128,7 @@ bool RankRoll::begin_as_other() {
   return store_->check({"begun"});
 }
 
-std::vector<int> RankRoll::missing() const {
+std::vector<int> Rendezvous::missing() const {
   std::vector<int> ranks;
   for (int rank = 0; rank < size_; ++rank) {
     const bool came = start_.empty() ? all_starts_->check({fmt::format("word/{}", rank)})
@@ -138,7 +138,7 @@ std::vector<int> RankRoll::missing() const {
   return ranks.empty() ? std::vector<int>{0} : ranks;  // all others have come: it calls no roll
 }
 
-void RankRoll::start_beating() {
+void Rendezvous::start_heartbeat() {
   beating_ = std::jthread([this](const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any wake;
@@ -154,7 +154,7 @@ void RankRoll::start_beating() {
   });
 }
 
-void RankRoll::look_after_ranks() {
+void Rendezvous::check_heartbeats() {
   const auto beats = get_texts(*store_, keys("beat"));
   for (std::size_t rank = 0; rank < beats.size(); ++rank) {
     if (beats[rank] == kLeft || std::cmp_equal(rank, rank_)) continue;
@@ -173,13 +173,13 @@ void RankRoll::look_after_ranks() {
   beats_ = beats;
 }
 
-std::vector<std::string> RankRoll::wait_for(const std::vector<std::string>& wanted) {
+std::vector<std::string> Rendezvous::wait_for(const std::vector<std::string>& wanted) {
   std::fill(silent_looks_.begin(), silent_looks_.end(), 0);
-  poll([&] { return store_->check(wanted); }, [this] { look_after_ranks(); });
+  poll([&] { return store_->check(wanted); }, [this] { check_heartbeats(); });
   return get_texts(*store_, wanted);
 }
 
-void RankRoll::leave() {
+void Rendezvous::leave() {
   beating_ = {};
   left_ = true;
   post(fmt::format("beat/{}", rank_), kLeft);

@@ -9,7 +9,7 @@
 // all of them with a word for the start, and begins when each rank that finds its own word there has answered. A word
 // left by a process that is dead gets no answer, and the roll is called anew when its successor has written another.
 // Errors: DeviceError that names the ranks that did not come, have ended, or gave no sign of life for as long as
-// Patience says. Each rank gives one a second, from a thread of its own; a machine that sleeps or a process that is
+// Timeouts says. Each rank gives one a second, from a thread of its own; a machine that sleeps or a process that is
 // held counts no time against the others. Waits end when a stop is asked for, except inside a call to a store whose
 // machine has vanished: c10d's calls have no time limit of their own.
 #pragma once
@@ -25,19 +25,19 @@ namespace nkat::train {
 
 using StorePointer = c10::intrusive_ptr<c10d::Store>;
 
-class RankRoll {
+class Rendezvous {
  public:
-  struct Patience {
+  struct Timeouts {
     int start_seconds = 60;   // for all ranks to come
     int silent_seconds = 30;  // without a sign of life, once they have come
   };
 
   // Returns when all `size` ranks have come.
-  RankRoll(const StorePointer& store, int rank, int size, const Patience& patience);
-  RankRoll(const RankRoll&) = delete;
-  RankRoll& operator=(const RankRoll&) = delete;
+  Rendezvous(const StorePointer& store, int rank, int size, const Timeouts& patience);
+  Rendezvous(const Rendezvous&) = delete;
+  Rendezvous& operator=(const Rendezvous&) = delete;
   // Tells the others that this rank has ended, unless it has left.
-  ~RankRoll();
+  ~Rendezvous();
 
   const StorePointer& store() const { return store_; }
   void post(const std::string& key, const std::string& text) const;
@@ -49,18 +49,18 @@ class RankRoll {
   void leave();
 
  private:
-  bool begin_as_first();
-  bool begin_as_other();
+  bool start_as_leader();
+  bool start_as_follower();
   std::vector<int> missing() const;
   void come();
-  void look_after_ranks();
-  void start_beating();
+  void check_heartbeats();
+  void start_heartbeat();
 
   StorePointer all_starts_;
   StorePointer store_;  // of this start
   int rank_;
   int size_;
-  Patience patience_;
+  Timeouts patience_;
   std::string word_;                 // of this process
   std::string start_;                // the word of the start; empty: not called yet
   std::vector<std::string> called_;  // rank 0: the words that it has published

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/json.h"
 #include "core/files/sha256.h"
+#include "core/json.h"
 #include "core/version.h"
 #include "models/device.h"
 
@@ -32,16 +32,16 @@ Json what_must_agree(const TrainConfig& config) {
 
 }  // namespace
 
-std::unique_ptr<Ranks> join_ranks(const TrainConfig& config) {
+std::unique_ptr<ProcessGroup> init_process_group(const TrainConfig& config) {
   const auto environment = rank_environment();
-  if (!environment) return std::make_unique<Ranks>();
+  if (!environment) return std::make_unique<ProcessGroup>();
   if (config.window_samples() < environment->size) {
     throw ConfigError(fmt::format(
         "{} ranks can't share a window of {} samples; at least one each was expected: use fewer ranks, or a larger "
         "--gradient-accumulation",
         environment->size, config.window_samples()));
   }
-  return std::make_unique<Ranks>(*environment, std::chrono::seconds(config.rank_timeout));
+  return std::make_unique<ProcessGroup>(*environment, std::chrono::seconds(config.rank_timeout));
 }
 
 std::string rank_device(const std::string& asked, const RankEnvironment& environment) {
@@ -58,23 +58,23 @@ std::string rank_device(const std::string& asked, const RankEnvironment& environ
   return asked;
 }
 
-std::optional<Json> share_json(Ranks& ranks, const std::optional<Json>& json) {
+std::optional<Json> broadcast_json(ProcessGroup& ranks, const std::optional<Json>& json) {
   if (ranks.size() == 1) return json;
-  const std::string text = ranks.from_first(json ? json->dump() : "");
+  const std::string text = ranks.broadcast(json ? json->dump() : "");
   if (text.empty()) return std::nullopt;
   return parse_json(text, "rank 0's config.json");
 }
 
-bool share_flag(Ranks& ranks, bool flag) { return ranks.from_first(flag ? "1" : "") == "1"; }
+bool broadcast_flag(ProcessGroup& ranks, bool flag) { return ranks.broadcast(flag ? "1" : "") == "1"; }
 
-void require_same_run(Ranks& ranks, const TrainConfig& config, const RunIdentity& identity,
+void require_same_run(ProcessGroup& ranks, const TrainConfig& config, const RunIdentity& identity,
                       const std::string& validation_sha256) {
   if (ranks.size() == 1) return;
   Json mine = what_must_agree(config);
   mine["training data"] = identity.data_sha256;
   mine["validation data"] = validation_sha256.empty() ? "none" : validation_sha256;
   mine["base model"] = identity.base.base_sha256;
-  const std::vector<std::string> texts = ranks.from_all(mine.dump());
+  const std::vector<std::string> texts = ranks.all_gather(mine.dump());
   const Json first = parse_json(texts.front(), "what rank 0 trains");
   std::vector<std::string> differences;
   for (std::size_t rank = 1; rank < texts.size(); ++rank) {
@@ -86,18 +86,18 @@ void require_same_run(Ranks& ranks, const TrainConfig& config, const RunIdentity
     }
   }
   if (differences.empty()) return;
-  ranks.leave_together();
-  throw RanksDisagree(fmt::format(
+  ranks.shutdown();
+  throw RankMismatch(fmt::format(
       "all ranks must train the same, with one program; found {}. Start them with the same options and files",
       fmt::join(differences, "; ")));
 }
 
-void share_state(Ranks& ranks, TrainerState& state) {
+void broadcast_state(ProcessGroup& ranks, TrainerState& state) {
   if (ranks.size() == 1) return;
   const Json start =
-      *share_json(ranks, Json{{"step", state.step},
-                              {"updates", state.optimizer.updates},
-                              {"pending", state.pending ? data::to_json_line(*state.pending) : std::string()}});
+      *broadcast_json(ranks, Json{{"step", state.step},
+                                  {"updates", state.optimizer.updates},
+                                  {"pending", state.pending ? data::to_json_line(*state.pending) : std::string()}});
   state.step = start.at("step").get<std::int64_t>();
   state.optimizer.updates = start.at("updates").get<std::int64_t>();
   const auto pending = start.at("pending").get<std::string>();

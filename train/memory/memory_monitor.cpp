@@ -1,7 +1,7 @@
 #include "train/memory/memory_monitor.h"
 
-#include "core/machine.h"
 #include "core/cli/progress.h"
+#include "core/machine.h"
 #include "layers/kernels/device_info.h"
 #include "train/memory/tracking_allocator.h"
 
@@ -19,7 +19,7 @@ MemoryMonitor::MemoryMonitor(at::Device device, std::uint64_t budget_bytes)
     context_bytes_ = std::min(kLargestContext, layers::cuda_context_bytes(device_.index()));
     layers::cuda_limit_memory(device_.index(), budget_bytes_ - std::min(budget_bytes_, context_bytes_));
   } else {
-    set_counting_allocator_limit(budget_bytes_);
+    set_tracking_allocator_limit(budget_bytes_);
   }
 }
 
@@ -33,7 +33,7 @@ void MemoryMonitor::begin_step() {
   if (device_.is_cuda()) {
     layers::cuda_reset_peak(device_.index());
   } else {
-    reset_counting_allocator_peak();
+    reset_tracking_allocator_peak();
   }
 }
 
@@ -42,7 +42,7 @@ MemoryFigures MemoryMonitor::figures() const {
     const layers::CudaAllocatorStats stats = layers::cuda_allocator_stats(device_.index());
     return {stats.allocated_bytes, stats.peak_reserved_bytes, stats.reserved_bytes};
   }
-  const AllocatorFigures counted = counting_allocator_figures();
+  const AllocatorFigures counted = tracking_allocator_figures();
   return {counted.current_bytes, counted.peak_bytes, process_memory().resident_bytes};
 }
 
@@ -50,7 +50,7 @@ void MemoryMonitor::free_caches() const {
   if (device_.is_cuda()) {
     layers::cuda_empty_cache(device_.index());
   } else {
-    return_freed_memory();
+    trim_heap();
   }
 }
 

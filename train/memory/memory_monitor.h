@@ -2,9 +2,10 @@
 // LibTorch's caching allocator; on a CPU those of the counting allocator, with the process's resident size beside them.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <string>
+
+#include <ATen/core/Tensor.h>
 
 namespace nkat::train {
 

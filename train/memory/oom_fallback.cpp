@@ -1,8 +1,8 @@
 #include "train/memory/oom_fallback.h"
 
-#include "core/error.h"
 #include "core/cli/log.h"
-#include "models/out_of_memory.h"
+#include "core/error.h"
+#include "models/device_errors.h"
 
 namespace nkat::train {
 namespace {
@@ -11,11 +11,11 @@ constexpr std::int64_t kSmallestHeadRows = 16;
 
 }  // namespace
 
-MemoryRecovery::MemoryRecovery(std::int64_t trained_layers, MemoryChoices choices, const MemoryMonitor& monitor,
-                               OnChange on_change)
+OomFallback::OomFallback(std::int64_t trained_layers, MemorySettings choices, const MemoryMonitor& monitor,
+                         OnChange on_change)
     : trained_layers_(trained_layers), choices_(choices), monitor_(monitor), on_change_(std::move(on_change)) {}
 
-double MemoryRecovery::run(const models::PackedSamples& packed, const Run& run, const Discard& discard) {
+double OomFallback::run(const models::PackedSamples& packed, const Run& run, const Discard& discard) {
   const auto samples = static_cast<std::int64_t>(packed.lengths.size());
   for (;;) {
     std::string reason;
@@ -31,17 +31,17 @@ double MemoryRecovery::run(const models::PackedSamples& packed, const Run& run, 
     discard();
     monitor_.free_caches();
     log::warning("out of memory: " + reason.substr(0, reason.find('\n')));
-    if (!make_room(samples)) throw DeviceError(table(samples));
+    if (!apply_fallback(samples)) throw DeviceError(table(samples));
   }
 }
 
-double MemoryRecovery::run_pieces(const models::PackedSamples& packed, const Run& run) const {
+double OomFallback::run_pieces(const models::PackedSamples& packed, const Run& run) const {
   if (static_cast<std::int64_t>(packed.lengths.size()) <= choices_.micro_batch_samples) return run(packed, choices_);
   const auto [first, second] = models::split_in_half(packed);
   return run_pieces(first, run) + run_pieces(second, run);
 }
 
-bool MemoryRecovery::make_room(std::int64_t samples) {
+bool OomFallback::apply_fallback(std::int64_t samples) {
   std::string event;
   const std::int64_t together = std::min(choices_.micro_batch_samples, samples);
   const auto split_down_to = [&](std::int64_t fewest) {
@@ -67,7 +67,7 @@ bool MemoryRecovery::make_room(std::int64_t samples) {
   return true;
 }
 
-std::string MemoryRecovery::table(std::int64_t samples) const {
+std::string OomFallback::table(std::int64_t samples) const {
   return fmt::format(
       "out of memory, and nothing is left to give:\n  recomputed layers   {} of {}\n  samples at a time   1 of {}\n  "
       "logit rows at once  {}\n  "

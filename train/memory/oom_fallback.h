@@ -13,27 +13,27 @@
 
 namespace nkat::train {
 
-class MemoryRecovery {
+class OomFallback {
  public:
   // Called for each piece of a micro-batch; returns Σ losses. `discard` takes back what an attempt left behind.
-  using Run = std::function<double(const models::PackedSamples& piece, const MemoryChoices& choices)>;
+  using Run = std::function<double(const models::PackedSamples& piece, const MemorySettings& choices)>;
   using Discard = std::function<void()>;
   using OnChange = std::function<void(const std::string& event)>;
 
-  MemoryRecovery(std::int64_t trained_layers, MemoryChoices choices, const MemoryMonitor& monitor, OnChange on_change);
+  OomFallback(std::int64_t trained_layers, MemorySettings choices, const MemoryMonitor& monitor, OnChange on_change);
 
   // Σ losses over the micro-batch. DeviceError with the table of choices when nothing is left to give.
   double run(const models::PackedSamples& packed, const Run& run, const Discard& discard);
-  const MemoryChoices& choices() const { return choices_; }
+  const MemorySettings& choices() const { return choices_; }
 
  private:
   double run_pieces(const models::PackedSamples& packed, const Run& run) const;
   // Turns the next dial; false if there is none.
-  bool make_room(std::int64_t samples);
+  bool apply_fallback(std::int64_t samples);
   std::string table(std::int64_t samples) const;
 
   std::int64_t trained_layers_;
-  MemoryChoices choices_;
+  MemorySettings choices_;
   const MemoryMonitor& monitor_;
   OnChange on_change_;
 };

@@ -1,12 +1,13 @@
 #include "train/memory/tracking_allocator.h"
 
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
 #include <c10/util/Exception.h>
-#include <atomic>
-#include <cstddef>
-#include <cstring>
 
 #include "core/cli/progress.h"
 
@@ -32,7 +33,7 @@ void release(void* data) {
   c10::free_cpu(block);
 }
 
-class CountingAllocator final : public c10::Allocator {
+class TrackingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(std::size_t bytes) override {
     refuse_if_too_much(bytes);
@@ -68,14 +69,14 @@ class CountingAllocator final : public c10::Allocator {
 
 }  // namespace
 
-void install_counting_allocator() {
-  static CountingAllocator allocator;
+void install_tracking_allocator() {
+  static TrackingAllocator allocator;
   c10::SetCPUAllocator(&allocator, /*priority=*/100);
 }
 
-AllocatorFigures counting_allocator_figures() { return {current_bytes, peak_bytes}; }
-void reset_counting_allocator_peak() { peak_bytes = current_bytes.load(); }
-void set_counting_allocator_limit(std::uint64_t bytes) { limit_bytes = bytes; }
+AllocatorFigures tracking_allocator_figures() { return {current_bytes, peak_bytes}; }
+void reset_tracking_allocator_peak() { peak_bytes = current_bytes.load(); }
+void set_tracking_allocator_limit(std::uint64_t bytes) { limit_bytes = bytes; }
 
 void fail_next_allocations(std::int64_t count, std::uint64_t smallest) {
   smallest_failure = smallest;

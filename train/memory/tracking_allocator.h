@@ -13,11 +13,11 @@ struct AllocatorFigures {
 };
 
 // Puts the counting allocator in front of LibTorch's own, for the rest of the process; once, before tensors are made.
-void install_counting_allocator();
-AllocatorFigures counting_allocator_figures();
-void reset_counting_allocator_peak();
+void install_tracking_allocator();
+AllocatorFigures tracking_allocator_figures();
+void reset_tracking_allocator_peak();
 // An allocation that would bring the current bytes above the limit throws c10::OutOfMemoryError; 0: no limit.
-void set_counting_allocator_limit(std::uint64_t bytes);
+void set_tracking_allocator_limit(std::uint64_t bytes);
 // The next `count` allocations of at least `smallest` bytes throw c10::OutOfMemoryError (fault injection of the tests).
 void fail_next_allocations(std::int64_t count, std::uint64_t smallest);
 

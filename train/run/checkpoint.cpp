@@ -1,11 +1,11 @@
 #include "train/run/checkpoint.h"
 
-#include <torch/version.h>
 #include <nlohmann/json.hpp>
+#include <torch/version.h>
 
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/log.h"
 #include "core/version.h"
 #include "data/formats/safetensors.h"
 #include "models/weights/tensor_io.h"
@@ -121,7 +121,7 @@ void take_away(const fs::path& folder) {
 
 void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
                      const models::Phi3Config& config, const RunIdentity& identity) {
-  DurableFolder folder(data::checkpoint_path(checkpoints, state.step));
+  AtomicFolder folder(data::checkpoint_path(checkpoints, state.step));
   const auto files = checkpoint_files(state, history, config, identity);
   for (const auto& [name, bytes] : files) folder.write(name, bytes);
   folder.write(data::kManifest, data::manifest_text(files));
@@ -183,9 +183,9 @@ void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step)
   }
 }
 
-void publish_adapter(const fs::path& folder, const models::AdapterSet& adapter, const models::Phi3Config& config,
-                     const models::AdapterIdentity& identity) {
-  DurableFolder durable(folder);
+void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::Phi3Config& config,
+                     const models::BaseFingerprint& identity) {
+  AtomicFolder durable(folder);
   for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, identity)) durable.write(name, bytes);
   durable.publish();
 }

@@ -19,22 +19,22 @@
 #include "core/files/file.h"
 #include "data/run/checkpoint_files.h"
 #include "models/adapter.h"
-#include "train/run/metrics.h"
 #include "train/optimizer.h"
+#include "train/run/metrics.h"
 
 namespace nkat::train {
 
 // Everything that the next step depends on; what can be derived from the metrics is not repeated here.
 struct TrainerState {
   std::int64_t step = 0;  // finished ones
-  models::AdapterSet adapter;
+  models::Adapter adapter;
   OptimizerState optimizer;
   // The line of `step` when a signal came before its validation ended; it is completed on resume.
   std::optional<StepMetrics> pending;
 };
 
 struct RunIdentity {
-  models::AdapterIdentity base;
+  models::BaseFingerprint base;
   std::string data_sha256;
   std::uint64_t seed = 0;
   std::int64_t window_samples = 0;
@@ -64,7 +64,7 @@ void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t newest_ste
 void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step);
 
 // Puts the adapter's two files into `folder`, atomically exchanged with what is there.
-void publish_adapter(const fs::path& folder, const models::AdapterSet& adapter, const models::Phi3Config& config,
-                     const models::AdapterIdentity& identity);
+void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::Phi3Config& config,
+                     const models::BaseFingerprint& identity);
 
 }  // namespace nkat::train

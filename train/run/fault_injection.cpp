@@ -11,8 +11,11 @@
 namespace nkat::train {
 namespace {
 
-const std::map<std::string, Fault> kFaults = {
-    {"oom", Fault::kOutOfMemory}, {"nan", Fault::kNotFinite}, {"drift", Fault::kDrift}};
+const std::map<std::string, Fault> kFaults = {{"oom", Fault::kOutOfMemory},
+                                              {"device", Fault::kDevice},
+                                              {"bug", Fault::kBug},
+                                              {"nan", Fault::kNotFinite},
+                                              {"drift", Fault::kDrift}};
 
 }  // namespace
 
@@ -29,7 +32,8 @@ FaultInjection FaultInjection::from_environment() {
                         at + 1 < entry.size();
     const auto fault = kFaults.find(name);
     if (!number || fault == kFaults.end()) {
-      throw ConfigError("NKAT_FAULTS: entries like oom@3, nan@3 or drift@3 were expected, found '" + entry + "'");
+      throw ConfigError("NKAT_FAULTS: expected entries like oom@3, device@3, bug@3, nan@3 or drift@3, found '" + entry +
+                        "'");
     }
     injection.planned_.push_back({fault->second, step});
   }

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/cli/progress.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/progress.h"
 
 namespace nkat::train {
 namespace {
@@ -64,7 +64,7 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
   return json;
 }
 
-void RunFolder::save_config(const TrainConfig& config, const MemoryChoices& choices,
+void RunFolder::save_config(const TrainConfig& config, const MemorySettings& choices,
                             const std::vector<std::string>& memory_events) const {
   nlohmann::ordered_json json = {{kRunKey, kRunVersion}};
   json.update(to_json(config));
@@ -75,7 +75,7 @@ void RunFolder::save_config(const TrainConfig& config, const MemoryChoices& choi
                     {"events", memory_events}};
   json["ranks"] = config.ranks;
   json["validation"] = {{"sha256", config.validation_sha256}, {"since_step", config.validation_since}};
-  write_file_durably(path_ / "config.json", json.dump(2) + "\n");
+  write_file_atomically(path_ / "config.json", json.dump(2) + "\n");
   wrote_config_ = true;
 }
 

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "core/files/file.h"
 #include "train/micro_batch.h"
@@ -35,7 +36,7 @@ class RunFolder {
   // checkpoints, a DataError.
   std::optional<nlohmann::ordered_json> saved_config() const;
   // Writes config.json: the options with every `auto` resolved, and how memory is spent by now.
-  void save_config(const TrainConfig& config, const MemoryChoices& choices,
+  void save_config(const TrainConfig& config, const MemorySettings& choices,
                    const std::vector<std::string>& memory_events) const;
 
   // Refuses to go on when fewer than `bytes` are free (DeviceError).

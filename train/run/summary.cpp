@@ -1,6 +1,7 @@
 #include "train/run/summary.h"
 
 #include <cmath>
+
 #include <nlohmann/json.hpp>
 
 namespace nkat::train {
@@ -16,7 +17,7 @@ std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& hi
   return best;
 }
 
-RunSummary summarize(const std::vector<StepMetrics>& history, const models::AdapterSet& adapter, double max_grad_norm,
+RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adapter& adapter, double max_grad_norm,
                      std::int64_t validation_since) {
   RunSummary summary;
   summary.steps = static_cast<std::int64_t>(history.size());

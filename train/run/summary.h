@@ -27,7 +27,7 @@ struct RunSummary {
 };
 
 // Validation losses count after step `validation_since`: those before it are of other data.
-RunSummary summarize(const std::vector<StepMetrics>& history, const models::AdapterSet& adapter, double max_grad_norm,
+RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adapter& adapter, double max_grad_norm,
                      std::int64_t validation_since);
 std::string to_json_text(const RunSummary& summary);
 

@@ -1,6 +1,6 @@
 // How uncertain tau and the sign change are: block bootstrap of the residuals (Kuensch 1989).
 //
-// A replicate is the fitted levels plus s_t times standardised residuals drawn in blocks of 20 consecutive steps, cut
+// A replicate is the fitted levels plus s_t times standardized residuals drawn in blocks of 20 consecutive steps, cut
 // again with the penalty of the data, above 2,000 values on a grid of n/1000 (rounded down). An interval is the
 // smallest that holds the middle 95 % of the replicates' steps, from the order statistic below to the one above. A
 // replicate without a rise (or sign change) is left out; if more than a fifth are, the interval is absent.

@@ -13,7 +13,7 @@ constexpr double kSmallestRise = 1.05;  // of v, for another cut
 constexpr int kMostRounds = 10;
 constexpr double kMostCorrelation = 0.95;
 
-std::vector<double> standardised_residuals(const ScaledForce& force, std::span<const ForcePiece> pieces) {
+std::vector<double> standardized_residuals(const ScaledForce& force, std::span<const ForcePiece> pieces) {
   std::vector<double> residuals(force.values.size());
   for (const ForcePiece& piece : pieces) {
     for (std::size_t i = piece.begin; i < piece.end; ++i)
@@ -31,7 +31,7 @@ double noise_factor(std::span<const double> residuals) {
 
 void refit(ForceFit& fit, const ScaledForce& force, const WeightedSeries& series) {
   fit.pieces = cut(series, fit.rule, fit.noise_factor);
-  fit.residuals = standardised_residuals(force, fit.pieces);
+  fit.residuals = standardized_residuals(force, fit.pieces);
 }
 
 }  // namespace

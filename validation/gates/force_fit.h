@@ -1,7 +1,7 @@
 // The force of one gate as pieces of constant level (mathematics.md 6).
 //
 // The clipped force is cut with penalty 3 v ln(nL) and pieces of at least max(10, n/100) values, v = 1 at first. The
-// standardised residuals of a cut have v = var (1+r)/(1-r), var their mean square and r their lag-1 correlation held to
+// standardized residuals of a cut have v = var (1+r)/(1-r), var their mean square and r their lag-1 correlation held to
 // [0, 0.95]; while it is more than 5 % above the v of the cut, the force is cut again with it. One repetition isn't
 // enough: a first cut for white noise follows correlated noise into many pieces, whose residuals then hide the
 // correlation (AR(1) 0.6, 300 steps: a rise was called in 10 % of the runs; with repetitions in 1 %).
@@ -32,7 +32,7 @@ struct ForceFit {
   std::vector<ForcePiece> pieces = {};
   double noise_factor = 1.0;           // v of the final cut, at least 1
   PartitionRule rule = {};             // of the final cut
-  std::vector<double> residuals = {};  // [n] standardised
+  std::vector<double> residuals = {};  // [n] standardized
 };
 
 // layers: how many layers have a gate.

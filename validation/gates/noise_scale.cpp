@@ -33,7 +33,7 @@ ScaledForce scale_noise(std::span<const double> force) {
   for (std::size_t i = 0; i + 1 < n; ++i) differences[i] = std::abs(force[i + 1] - force[i]);
 
   const std::size_t reach = std::max<std::size_t>(25, n / 40);
-  const std::vector<double> centre = running_median(force, n, {reach, reach});
+  const std::vector<double> center = running_median(force, n, {reach, reach});
   const double least = kLeastScale * whole_scale(differences);
   ScaledForce scaled;
   scaled.scale = running_median(differences, n, {reach, reach - 1});
@@ -41,9 +41,9 @@ ScaledForce scale_noise(std::span<const double> force) {
   std::vector<double> residuals(n);
   for (std::size_t i = 0; i < n; ++i) {
     const double scale = std::max(least, kSigmaOfMedianDifference * scaled.scale[i]);
-    const double residual = std::clamp(force[i] - centre[i], -kClip * scale, kClip * scale);
+    const double residual = std::clamp(force[i] - center[i], -kClip * scale, kClip * scale);
     scaled.scale[i] = scale;
-    scaled.values[i] = centre[i] + residual;
+    scaled.values[i] = center[i] + residual;
     residuals[i] = residual / scale;
   }
   scaled.lag_one_correlation = lag_one_correlation(residuals);

@@ -14,7 +14,7 @@ std::string layer_numbers(const GateReport& gates) {
   return fmt::format("layers {} to {}", gates.layers.front().layer, gates.layers.back().layer);
 }
 
-void require_same_layers(const GateReport& main, const std::string& main_name, const ComparedRun& other) {
+void require_same_layers(const GateReport& main, const std::string& main_name, const BaselineRun& other) {
   if (std::ranges::equal(main.layers, other.gates.layers, {}, &GateFinding::layer, &GateFinding::layer)) return;
   throw ShapeError(fmt::format(
       "runs are compared layer by layer and must have the same layers: {} has {}, {} has {}; leave one of them out",
@@ -70,7 +70,7 @@ Presence presence(const GateFinding& here, const GateFinding& there, const GateR
   return control.finished.value_or(true) && reaches_it ? Presence::kAbsent : Presence::kNotDecided;
 }
 
-ControlResult against_control(const GateReport& main, const ComparedRun& control) {
+ControlResult against_control(const GateReport& main, const BaselineRun& control) {
   ControlResult result{.name = control.name,
                        .control = control.control,
                        .by_rise = control.control == kFrozenGatesControl,
@@ -111,12 +111,12 @@ void mark_specific(GateReport& main, const std::vector<ControlResult>& controls)
 
 }  // namespace
 
-RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<ComparedRun> others) {
+RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<BaselineRun> others) {
   RunComparison comparison;
   std::vector<Replica> replicas;
   comparison.spread_includes_main = main_run.settings.control == kNoControl;
   if (comparison.spread_includes_main) replicas.push_back({replica_name(main_run.name, main_run.settings.seed), &main});
-  for (const ComparedRun& other : others) {
+  for (const BaselineRun& other : others) {
     require_same_layers(main, main_run.name, other);
     if (other.control == kNoControl)
       replicas.push_back({replica_name(other.name, other.seed), &other.gates});

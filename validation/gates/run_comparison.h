@@ -19,7 +19,7 @@ inline constexpr const char* kNoControl = "none";
 inline constexpr const char* kIdentityControl = "identity";
 inline constexpr const char* kFrozenGatesControl = "frozen-gates";
 
-struct ComparedRun {
+struct BaselineRun {
   std::string name = {};
   std::string control = {};  // kNoControl or the control's name
   std::optional<std::int64_t> seed = std::nullopt;
@@ -40,10 +40,10 @@ struct ControlResult {
   std::string name = {};
   std::string control = {};
   bool by_rise = false;                        // rises of the force are compared, not transitions
-  std::vector<std::int64_t> in_both = {};      // the effect is in the analysed run and in the control
+  std::vector<std::int64_t> in_both = {};      // the effect is in the analyzed run and in the control
   std::vector<std::int64_t> only_here = {};    // absent in the control
   std::vector<std::int64_t> only_there = {};   // in the control alone
-  std::vector<std::int64_t> not_decided = {};  // the effect is in the analysed run; the control doesn't decide
+  std::vector<std::int64_t> not_decided = {};  // the effect is in the analyzed run; the control doesn't decide
   std::vector<std::int64_t> unresolved = {};   // in the control
   std::int64_t last_step = 0;                  // of the control
   bool finished = true;                        // the control is, or nobody knows
@@ -52,17 +52,17 @@ struct ControlResult {
 };
 
 struct RunComparison {
-  std::vector<ComparedRun> runs = {};        // the others, in the order given
+  std::vector<BaselineRun> runs = {};        // the others, in the order given
   std::vector<ControlResult> controls = {};  // by control that was given
   std::vector<TauSpread> spreads = {};       // the sum first, then the layers; empty if all runs are controls
   std::vector<std::string> spread_runs =
       {};  // the runs without a control: "seed1, seed 1"; the name alone where the seed is unknown
-  bool spread_includes_main = true;  // the analysed run is the first of them; a control isn't one
+  bool spread_includes_main = true;  // the analyzed run is the first of them; a control isn't one
 };
 
 // Sets `specific` of main's transitions where identity controls are among the others and main is no control itself:
 // true if it is absent in all of them, null if one of them doesn't decide. ShapeError, naming both runs, if they have
 // other layers.
-RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<ComparedRun> others);
+RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<BaselineRun> others);
 
 }  // namespace nkat::validation

@@ -9,10 +9,10 @@ namespace nkat::validation {
 WeightedSeries::WeightedSeries(std::span<const double> values, std::span<const double> scale)
     : weights_(values.size() + 1), moments_(values.size() + 1) {
   NKAT_INVARIANT(!values.empty() && values.size() == scale.size());
-  centre_ = values[values.size() / 2];
+  center_ = values[values.size() / 2];
   unit_ = *std::ranges::max_element(scale);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const double value = (values[i] - centre_) / unit_;
+    const double value = (values[i] - center_) / unit_;
     const double ratio = unit_ / scale[i];
     const double weight = ratio * ratio;
     weights_[i + 1] = weights_[i] + weight;
@@ -23,7 +23,7 @@ WeightedSeries::WeightedSeries(std::span<const double> values, std::span<const d
 }
 
 double WeightedSeries::mean(std::size_t begin, std::size_t end) const {
-  return centre_ + unit_ * (moments_[end] - moments_[begin]) / (weights_[end] - weights_[begin]);
+  return center_ + unit_ * (moments_[end] - moments_[begin]) / (weights_[end] - weights_[begin]);
 }
 
 double WeightedSeries::weight(std::size_t begin, std::size_t end) const {

@@ -28,7 +28,7 @@ class WeightedSeries {
   double highest() const { return highest_; }
 
  private:
-  double centre_;
+  double center_;
   double unit_;
   double lowest_ = 0.0;
   double highest_ = 0.0;

@@ -1,15 +1,15 @@
 #include "validation/geometry/geometry.h"
 
-#include <ATen/Parallel.h>
-
 #include <cmath>
 
-#include "core/error.h"
+#include <ATen/Parallel.h>
+
 #include "core/cli/log.h"
+#include "core/error.h"
 #include "core/signals.h"
+#include "data/formats/safetensors.h"
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"
-#include "data/formats/safetensors.h"
 #include "layers/so8_rotation.h"
 #include "layers/triality.h"
 #include "models/weights/tensor_io.h"

@@ -11,13 +11,13 @@
 namespace nkat::validation {
 namespace {
 
-using layers::Matrix8;
+using layers::Mat8;
 
 using Bidiagonal = std::array<std::array<double, 4>, 4>;  // by column: the sums below run over columns
 
 // Reflects rows and columns k+1..7 so that column k is zero below its entry at row k+1; returns that entry.
 // With H = I - t v v^T and p = t A v: H A H = A + v p^T - p v^T, because v^T A v = 0.
-double reflect_column(Matrix8& a, std::size_t k) {
+double reflect_column(Mat8& a, std::size_t k) {
   double squares = 0;  // of numbers that were float32: no overflow
   for (std::size_t row = k + 1; row < 8; ++row) squares += a.at[row][k] * a.at[row][k];
   if (squares == 0) return 0;
@@ -35,8 +35,8 @@ double reflect_column(Matrix8& a, std::size_t k) {
 }
 
 // Even rows against odd columns of the tridiagonal form of a skew matrix: all that it holds.
-Bidiagonal bidiagonal_of(const Matrix8& skew) {
-  Matrix8 a = skew;
+Bidiagonal bidiagonal_of(const Mat8& skew) {
+  Mat8 a = skew;
   Bidiagonal columns = {};
   for (std::size_t k = 0; k < 7; ++k) {
     const double below = reflect_column(a, k);  // entry (k+1, k); (k, k+1) is its negative
@@ -66,13 +66,13 @@ bool orthogonalise(std::array<double, 4>& p, std::array<double, 4>& q) {
   return true;
 }
 
-Matrix8 skew_of(Block weight) { return layers::skew_part(layers::load_matrix8(weight.data())); }
+Mat8 skew_of(Block weight) { return layers::skew_part(layers::load_matrix8(weight.data())); }
 
 }  // namespace
 
 double orthogonality_error(Block rotation) {
-  const Matrix8 r = layers::load_matrix8(rotation.data());
-  const Matrix8 product = layers::multiply(layers::transpose(r), r);
+  const Mat8 r = layers::load_matrix8(rotation.data());
+  const Mat8 product = layers::multiply(layers::transpose(r), r);
   double sum = 0;
   for (std::size_t row = 0; row < 8; ++row) {
     for (std::size_t column = 0; column < 8; ++column) {
@@ -84,7 +84,7 @@ double orthogonality_error(Block rotation) {
 }
 
 double determinant(Block matrix) {
-  Matrix8 a = layers::load_matrix8(matrix.data());
+  Mat8 a = layers::load_matrix8(matrix.data());
   double product = 1;
   for (std::size_t k = 0; k < 8; ++k) {
     std::size_t pivot = k;
@@ -120,7 +120,7 @@ std::array<double, 4> rotation_angles(Block weight) {
 }
 
 double skew_norm(Block weight) {
-  const Matrix8 a = skew_of(weight);
+  const Mat8 a = skew_of(weight);
   double sum = 0;
   for (const auto& row : a.at)
     for (const double entry : row) sum += entry * entry;

@@ -135,7 +135,7 @@ std::optional<Decimal> parse_number(std::string_view answer) {
   return number;
 }
 
-std::optional<Decimal> unmarked_number(std::string_view answer) {
+std::optional<Decimal> last_number(std::string_view answer) {
   std::optional<Decimal> number;
   each_line(answer, [&](std::string_view line, std::size_t) {
     if (holds_digit(line)) number = number_in_line(line);

@@ -35,6 +35,6 @@ std::optional<NamedLabel> parse_label(std::string_view answer);
 std::optional<Decimal> parse_number(std::string_view answer);
 // The number of the last line that holds a digit. It tells a right answer without mark from a wrong one, and is never
 // counted as right.
-std::optional<Decimal> unmarked_number(std::string_view answer);
+std::optional<Decimal> last_number(std::string_view answer);
 
 }  // namespace nkat::validation

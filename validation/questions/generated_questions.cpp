@@ -1,12 +1,12 @@
 #include "validation/questions/generated_questions.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "core/error.h"
-#include "data/synthetic/generator.h"
 #include "data/datasets/record.h"
+#include "data/synthetic/generator.h"
 #include "validation/questions/answer_parser.h"
 
 namespace nkat::validation {
@@ -21,7 +21,7 @@ Question question_of(const data::GeneratedRecord& record, std::size_t number) {
   return question;
 }
 
-data::RecordSetOptions test_split(data::GeneratedTask task, std::int64_t count) {
+data::GeneratorOptions test_split(data::GeneratedTask task, std::int64_t count) {
   return {.tasks = {task},
           .languages = {data::Language::kEnglish, data::Language::kJapanese},
           .count = count,

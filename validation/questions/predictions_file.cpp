@@ -7,10 +7,10 @@
 
 namespace nkat::validation {
 
-AnswersFile::AnswersFile(const std::string& path)
+PredictionsFile::PredictionsFile(const std::string& path)
     : file_(path.empty() ? nullptr : std::make_shared<AppendFile>(path, /*keep_bytes=*/0)) {}
 
-void AnswersFile::write(const std::vector<nlohmann::ordered_json>& rows) {
+void PredictionsFile::write(const std::vector<nlohmann::ordered_json>& rows) {
   if (!file_) return;
   // An answer may end inside a character: what is no UTF-8 is written as U+FFFD.
   for (const nlohmann::ordered_json& row : rows) {

@@ -4,9 +4,10 @@
 #pragma once
 
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace nkat {
 class AppendFile;
@@ -14,11 +15,11 @@ class AppendFile;
 
 namespace nkat::validation {
 
-class AnswersFile {
+class PredictionsFile {
  public:
   // Creates the file, or empties it, so that one that can't be written is refused before anything is computed
   // (DataError or DeviceError). "": nothing is written.
-  explicit AnswersFile(const std::string& path);
+  explicit PredictionsFile(const std::string& path);
   void write(const std::vector<nlohmann::ordered_json>& rows);
 
  private:

@@ -1,16 +1,16 @@
 #include "validation/questions/question_file.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/log.h"
-#include "data/formats/jsonl.h"
 #include "data/datasets/record.h"
+#include "data/formats/jsonl.h"
 #include "validation/questions/answer_parser.h"
 
 namespace nkat::validation {

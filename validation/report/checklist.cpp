@@ -1,9 +1,9 @@
 #include "validation/report/checklist.h"
 
-#include "core/shell_quote.h"
-
 #include <algorithm>
 #include <cmath>
+
+#include "core/shell_quote.h"
 
 namespace nkat::validation {
 namespace {

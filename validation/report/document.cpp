@@ -1,9 +1,9 @@
 #include "validation/report/document.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
+
+#include <openssl/evp.h>
 
 #include "core/error.h"
 

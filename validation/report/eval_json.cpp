@@ -91,7 +91,7 @@ Json to_json(const LayerAblation& ablation) {
           {"interval", interval_json(ablation.loss_change.interval)}};
 }
 
-Json to_json(const GainReport& report) {
+Json to_json(const EvalResults& report) {
   Json json = report.held_out ? to_json(*report.held_out) : Json::object();
   if (report.general) json["general"] = to_json(*report.general);
   if (report.decision) json["decision"] = to_json(*report.decision);

@@ -82,7 +82,7 @@ struct LayerAblation {
       {};  // held-out loss with this layer's gate shut, less that of the whole adapter; paired by sample
 };
 
-struct GainReport {
+struct EvalResults {
   std::optional<std::int64_t> step = std::nullopt;  // of the checkpoint that was measured, in a validation
   std::string precision = "";                       // "bf16", "fp32"; "" where the caller knows
   std::optional<LossFinding> held_out = std::nullopt;

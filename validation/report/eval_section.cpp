@@ -18,7 +18,7 @@ void add_loss_rows(Table& table, const std::string& text, const LossFinding& los
   table.rows.back()[5] = estimate_text(loss.divergence, kDivergenceFormat);
 }
 
-void add_losses(Document& document, const GainReport& gain) {
+void add_losses(Document& document, const EvalResults& gain) {
   Table table{{"text", "model", "loss", "perplexity", "change, paired", "KL from the base"}, {}};
   for (const auto& [name, finding] : {std::pair{"held out", &gain.held_out}, std::pair{"general", &gain.general}}) {
     if (!*finding) continue;
@@ -99,7 +99,7 @@ void add_ablation(Document& document, const std::vector<LayerAblation>& ablation
 
 }  // namespace
 
-void add_gain(Document& document, const GainReport& gain) {
+void add_gain(Document& document, const EvalResults& gain) {
   document.push_back(Heading{2, "Gain and loss"});
   if (!gain.held_out && !gain.general && !gain.decision && !gain.math) {
     document.push_back(Paragraph{"Not measured: that takes --model-path and data."});

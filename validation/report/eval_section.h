@@ -7,6 +7,6 @@
 namespace nkat::validation {
 
 // Adds nothing but a sentence where nothing was measured.
-void add_gain(Document& document, const GainReport& gain);
+void add_gain(Document& document, const EvalResults& gain);
 
 }  // namespace nkat::validation

@@ -78,7 +78,7 @@ std::string math_text(const MathFinding& finding) {
 
 }  // namespace
 
-std::string to_text(const GainReport& report) {
+std::string to_text(const EvalResults& report) {
   std::string text;
   if (report.held_out) text += loss_finding_text("held-out", *report.held_out);
   if (report.general) text += loss_finding_text("general", *report.general);

@@ -5,20 +5,21 @@
 // samples for one; what was not measured is absent; what is not finite is null.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "validation/report/eval_results.h"
 
 namespace nkat::validation {
 
-nlohmann::ordered_json to_json(const GainReport& report);
+nlohmann::ordered_json to_json(const EvalResults& report);
 nlohmann::ordered_json to_json(const LossFinding& finding);
 nlohmann::ordered_json to_json(const DecisionFinding& finding);
 nlohmann::ordered_json to_json(const MathFinding& finding);
 nlohmann::ordered_json to_json(const LayerAblation& ablation);
 
 // Lines that end in "\n".
-std::string to_text(const GainReport& report);
+std::string to_text(const EvalResults& report);
 
 }  // namespace nkat::validation

@@ -8,8 +8,8 @@
 
 #include "validation/gates/run_comparison.h"
 #include "validation/geometry/geometry_report.h"
-#include "validation/stability/stability.h"
 #include "validation/report/eval_results.h"
+#include "validation/stability/stability.h"
 
 namespace nkat::validation {
 
@@ -33,7 +33,7 @@ struct Findings {
   std::optional<RunComparison> comparison = std::nullopt;
   std::vector<GeometryRow> geometry = {};
   std::optional<StabilityReport> stability = std::nullopt;
-  GainReport gain = {};
+  EvalResults gain = {};
   std::vector<Check> checks = {};
 };
 

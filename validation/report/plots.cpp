@@ -13,7 +13,7 @@ constexpr int kWidth = 800;
 constexpr int kHeight = 420;
 constexpr const char* kStepAxis = "set xlabel 'optimizer step'\n";
 
-// One curve a layer over the checkpoints, coloured from the first layer to the last.
+// One curve a layer over the checkpoints, colored from the first layer to the last.
 bool plot_by_layer(const std::vector<GeometryRow>& rows, const fs::path& path, const std::string& axis,
                    const std::function<double(const GeometryRow&)>& value) {
   std::map<std::int64_t, PlotPoints> curves;

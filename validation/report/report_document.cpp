@@ -132,7 +132,7 @@ void add_spread(Document& document, const RunComparison& comparison) {
 void add_comparison(Document& document, const RunComparison& comparison) {
   document.push_back(Heading{2, "Other runs"});
   Table runs{{"run", "control", "seed", "finished", "verdict", "tau of the sum, step", "layers with a transition"}, {}};
-  for (const ComparedRun& run : comparison.runs) {
+  for (const BaselineRun& run : comparison.runs) {
     runs.rows.push_back({run.name, run.control, optional_step(run.seed),
                          !run.gates.finished   ? "-"
                          : *run.gates.finished ? "yes"
@@ -200,7 +200,7 @@ void add_geometry(Document& document, const std::vector<GeometryRow>& rows) {
   document.push_back(std::move(table));
 }
 
-std::string list_of_spikes(const std::vector<Spike>& spikes) {
+std::string list_of_spikes(const std::vector<Outlier>& spikes) {
   constexpr std::size_t kMost = 5;
   std::string text;
   for (std::size_t i = 0; i < std::min(spikes.size(), kMost); ++i)

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
-#include "validation/report/verdict_text.h"
 #include "validation/report/eval_text.h"
+#include "validation/report/verdict_text.h"
 
 namespace nkat::validation {
 namespace {
@@ -126,7 +126,7 @@ Json stability_json(const StabilityReport& report) {
                {"hours", json_of(report.hours)},
                {"hours_planned", json_of(report.hours_planned)}};
   json["spikes"] = Json::array();
-  for (const Spike& spike : report.spikes)
+  for (const Outlier& spike : report.spikes)
     json["spikes"].push_back(
         {{"step", spike.step}, {"what", spike.what}, {"value", json_of(spike.value)}, {"z", json_of(spike.z)}});
   json["skipped"] = Json::array();
@@ -188,7 +188,7 @@ Json comparison_json(const RunComparison& comparison) {
                {"tau_includes_this_run", comparison.spread_includes_main},
                {"tau", Json::array()},
                {"controls", Json::array()}};
-  for (const ComparedRun& run : comparison.runs) {
+  for (const BaselineRun& run : comparison.runs) {
     Json verdicts = Json::array();
     for (const GateFinding& layer : run.gates.layers) verdicts.push_back(verdict_name(layer.verdict));
     json["runs"].push_back({{"name", run.name},

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "core/error.h"
 #include "core/cli/log.h"
+#include "core/error.h"
 
 namespace nkat::validation {
 namespace {
@@ -19,10 +19,10 @@ bool same_series(const RunRecords& a, const RunRecords& b) {
   });
 }
 
-void require_another(const RunRecords& run, const RunRecords& other, bool other_is_analysed) {
+void require_another(const RunRecords& run, const RunRecords& other, bool other_is_analyzed) {
   if (run.root != other.root) return;
   throw ConfigError(fmt::format("--compare {}: another run was required, found {} ({}); leave it out",
-                                run.folder.string(), other_is_analysed ? "the analysed one" : "one given before",
+                                run.folder.string(), other_is_analyzed ? "the analyzed one" : "one given before",
                                 other.folder.string()));
 }
 
@@ -39,19 +39,19 @@ void warn_of_equal(const RunRecords& run, const RunRecords& other) {
 
 }  // namespace
 
-std::vector<ComparedRun> read_compared_runs(const RunRecords& analysed, const std::vector<std::string>& folders,
+std::vector<BaselineRun> read_compared_runs(const RunRecords& analyzed, const std::vector<std::string>& folders,
                                             const GateOptions& options) {
   std::vector<RunRecords> records;
   for (const std::string& folder : folders) {
     RunRecords run = read_run(folder);
-    require_another(run, analysed, true);
+    require_another(run, analyzed, true);
     for (const RunRecords& earlier : records) require_another(run, earlier, false);
     for (const std::string& message : run.damaged) log::warning(fmt::format("{}: passed over: {}", run.name, message));
-    warn_of_equal(run, analysed);
+    warn_of_equal(run, analyzed);
     for (const RunRecords& earlier : records) warn_of_equal(run, earlier);
     records.push_back(std::move(run));
   }
-  std::vector<ComparedRun> runs;
+  std::vector<BaselineRun> runs;
   for (const RunRecords& run : records) {
     runs.push_back({.name = run.name,
                     .control = run.settings.control,

@@ -1,4 +1,4 @@
-// The runs that an analysed one is compared with, read and analysed.
+// The runs that an analyzed one is compared with, read and analyzed.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace nkat::validation {
 
-// In the order given; their damaged checkpoints are named in the log. ConfigError for the analysed run itself, or one
+// In the order given; their damaged checkpoints are named in the log. ConfigError for the analyzed run itself, or one
 // given twice, by whatever path; a warning where two hold the same series (a copy, or a repetition with one seed).
 // Otherwise the errors of read_run() and analyze_gates().
-std::vector<ComparedRun> read_compared_runs(const RunRecords& analysed, const std::vector<std::string>& folders,
+std::vector<BaselineRun> read_compared_runs(const RunRecords& analyzed, const std::vector<std::string>& folders,
                                             const GateOptions& options);
 
 }  // namespace nkat::validation

@@ -1,10 +1,10 @@
 #include "validation/run/output_paths.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cctype>
 #include <fstream>
+
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/cli/log.h"
 
 namespace nkat::validation {
 namespace {

@@ -2,12 +2,13 @@
 
 #include <cmath>
 #include <cstring>
+
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/json.h"
-#include "data/run/checkpoint_files.h"
 #include "data/formats/safetensors.h"
+#include "data/run/checkpoint_files.h"
 
 namespace nkat::validation {
 namespace {

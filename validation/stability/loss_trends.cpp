@@ -41,7 +41,7 @@ std::vector<Validation> finite_validations(const std::vector<StepMetrics>& metri
   return found;
 }
 
-// The lines nearer to validation i than to its neighbours. Line s + 1 belongs to the state that the validation of step
+// The lines nearer to validation i than to its neighbors. Line s + 1 belongs to the state that the validation of step
 // s saw.
 std::span<const StepMetrics> lines_beside(const std::vector<StepMetrics>& metrics,
                                           const std::vector<Validation>& validations, std::size_t i) {

@@ -15,14 +15,14 @@ constexpr double kSmallestLogarithm = 1e-2;
 
 // The median of as many values before a position as after it: what rises or falls steadily is its own median, at the
 // ends too.
-std::vector<double> centred_median(const std::vector<double>& values, std::size_t reach) {
+std::vector<double> centerd_median(const std::vector<double>& values, std::size_t reach) {
   std::vector<double> level = running_median(values, values.size(), {reach, reach});
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::size_t possible = std::min(i, values.size() - 1 - i);
     if (possible >= reach) continue;
-    const auto centre = values.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto center = values.begin() + static_cast<std::ptrdiff_t>(i);
     const auto side = static_cast<std::ptrdiff_t>(possible);
-    level[i] = median({centre - side, centre + side + 1});
+    level[i] = median({center - side, center + side + 1});
   }
   return level;
 }
@@ -30,7 +30,7 @@ std::vector<double> centred_median(const std::vector<double>& values, std::size_
 // z of each value.
 std::vector<double> robust_scores(const std::vector<double>& values, double smallest_scale) {
   const std::size_t reach = std::max<std::size_t>(25, values.size() / 40);
-  const std::vector<double> level = centred_median(values, reach);
+  const std::vector<double> level = centerd_median(values, reach);
   std::vector<double> scores, sizes;
   for (std::size_t i = 0; i < values.size(); ++i) {
     scores.push_back(values[i] - level[i]);
@@ -61,8 +61,8 @@ Series finite_series(const std::vector<StepMetrics>& metrics, const Value& value
 
 }  // namespace
 
-std::vector<Spike> find_spikes(const std::vector<StepMetrics>& metrics, double smallest_z) {
-  std::vector<Spike> spikes;
+std::vector<Outlier> find_outliers(const std::vector<StepMetrics>& metrics, double smallest_z) {
+  std::vector<Outlier> spikes;
   const auto add = [&](const Series& series, double smallest_scale, const char* what, double StepMetrics::*value) {
     const std::vector<double> scores = robust_scores(series.values, smallest_scale);
     for (std::size_t i = 0; i < scores.size(); ++i) {
@@ -75,7 +75,7 @@ std::vector<Spike> find_spikes(const std::vector<StepMetrics>& metrics, double s
     add(loss, kSmallestShare * std::abs(median(loss.values)), "loss", &StepMetrics::loss);
   const Series norm = finite_series(metrics, [](const StepMetrics& line) { return std::log(line.grad_norm); });
   if (norm.values.size() >= kFewestValues) add(norm, kSmallestLogarithm, "gradient norm", &StepMetrics::grad_norm);
-  std::ranges::stable_sort(spikes, {}, &Spike::step);
+  std::ranges::stable_sort(spikes, {}, &Outlier::step);
   return spikes;
 }
 

@@ -16,6 +16,6 @@ namespace nkat::validation {
 // larger of the medians of |r| over the same window and over all steps; a scale below 0.1 % of the median loss (0.01 of
 // a logarithm) counts as that. By step; steps without a finite value are left out. A series of fewer than 25 values has
 // none: its own deviation is too uncertain.
-std::vector<Spike> find_spikes(const std::vector<data::StepMetrics>& metrics, double smallest_z);
+std::vector<Outlier> find_outliers(const std::vector<data::StepMetrics>& metrics, double smallest_z);
 
 }  // namespace nkat::validation

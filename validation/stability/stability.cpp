@@ -53,7 +53,7 @@ std::vector<SpeedPhase> speed_phases(const RunRecords& run) {
 std::optional<StabilityReport> analyze_stability(const RunRecords& run, const StabilityOptions& options) {
   if (run.series_only || run.metrics.empty()) return std::nullopt;
   StabilityReport report;
-  report.spikes = find_spikes(run.metrics, options.spike_z);
+  report.spikes = find_outliers(run.metrics, options.spike_z);
   double seconds = 0;
   for (const StepMetrics& line : run.metrics) {
     if (line.skipped) report.skipped.emplace_back(line.step, *line.skipped);

@@ -12,11 +12,11 @@
 
 namespace nkat::validation {
 
-struct Spike {
+struct Outlier {
   std::int64_t step = 0;
   std::string what = {};  // "loss", "gradient norm"
   double value = 0.0;
-  double z = 0.0;  // robust: distance from the running median over 1.4826 MAD of the residuals (stability/spikes.h)
+  double z = 0.0;  // robust: distance from the running median over 1.4826 MAD of the residuals (outliers.h)
 };
 
 struct Convergence {
@@ -51,9 +51,9 @@ struct StabilityOptions {
 };
 
 struct StabilityReport {
-  std::vector<Spike> spikes = {};
+  std::vector<Outlier> spikes = {};
   std::vector<std::pair<std::int64_t, std::string>> skipped = {};  // step, reason
-  // First step from which the loss stays above its start, or is not finite, to the end (stability/loss_course.h).
+  // First step from which the loss stays above its start, or is not finite, to the end (loss_trends.h).
   std::optional<std::int64_t> diverged_at = std::nullopt;
   std::optional<Convergence> convergence = {};
   std::string why_no_convergence = {};          // why it is absent: "no finite losses in the last 40 steps"

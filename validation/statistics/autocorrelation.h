@@ -5,7 +5,7 @@
 
 namespace nkat::validation {
 
-// Sum of products of neighbours over the sum of squares, about 0; 0 for a series of zeros.
+// Sum of products of neighbors over the sum of squares, about 0; 0 for a series of zeros.
 double lag_one_correlation(std::span<const double> values);
 
 }  // namespace nkat::validation

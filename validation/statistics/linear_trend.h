@@ -1,4 +1,4 @@
-// The slope of a series with an interval that knows that neighbours are alike.
+// The slope of a series with an interval that knows that neighbors are alike.
 // Method: ordinary least squares; the variance of the slope is multiplied by v = (1 + r)/(1 - r), r the lag-1
 // correlation of the residuals with its small-sample bias (Kendall 1954, for two fitted coefficients) taken out, kept
 // in [0, 0.95]; Student's t with n/v - 2 degrees of freedom, at least 1. Coverage for 12 points and more with

@@ -24,10 +24,10 @@ Interval wilson_interval(std::int64_t right, std::int64_t questions) {
   const auto n = static_cast<double>(questions);
   const double share = static_cast<double>(right) / n;
   const double shrink = 1.0 + kNormal975 * kNormal975 / n;
-  const double centre = (share + kNormal975 * kNormal975 / (2 * n)) / shrink;
+  const double center = (share + kNormal975 * kNormal975 / (2 * n)) / shrink;
   const double half = kNormal975 / shrink * std::sqrt(share * (1 - share) / n + kNormal975 * kNormal975 / (4 * n * n));
   // Rounding must not leave 1e-17 where none or all were right.
-  return {right == 0 ? 0.0 : std::max(0.0, centre - half), right == questions ? 1.0 : std::min(1.0, centre + half)};
+  return {right == 0 ? 0.0 : std::max(0.0, center - half), right == questions ? 1.0 : std::min(1.0, center + half)};
 }
 
 double mcnemar_p(std::int64_t gained, std::int64_t lost) {

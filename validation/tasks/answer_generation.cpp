@@ -1,11 +1,11 @@
 #include "validation/tasks/answer_generation.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 
-#include "core/error.h"
+#include <fmt/format.h>
+
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "models/generation/batch_generation.h"
 
 namespace nkat::validation {
@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-std::string text_of(const Subject& subject, const models::Generation& generation) {
+std::string text_of(const EvalModel& subject, const models::Generation& generation) {
   std::vector<std::int32_t> tokens = generation.tokens;
   if (generation.stop == models::StopReason::kEndToken) tokens.pop_back();
   return subject.text.tokenizer.decode(tokens);
@@ -23,7 +23,7 @@ std::string text_of(const Subject& subject, const models::Generation& generation
 
 }  // namespace
 
-void require_usable(const Prompt& tokens, const SubjectText& text, const Question& question) {
+void require_usable(const Prompt& tokens, const EvalInputs& text, const Question& question) {
   try {
     models::check_prompt(tokens, text.config);
   } catch (const DataError& error) {
@@ -31,7 +31,7 @@ void require_usable(const Prompt& tokens, const SubjectText& text, const Questio
   }
 }
 
-Prompt encode_prompt(const SubjectText& text, const Question& question) {
+Prompt encode_prompt(const EvalInputs& text, const Question& question) {
   Prompt tokens = text.text.chat_template
                       .encode(text.text.tokenizer, question.turns, data::AddedTokens::kText, /*generation_prompt=*/true)
                       .tokens;
@@ -39,7 +39,7 @@ Prompt encode_prompt(const SubjectText& text, const Question& question) {
   return tokens;
 }
 
-Answers answer_prompts(const Subject& subject, const std::vector<at::Tensor>& blocks,
+Answers answer_prompts(const EvalModel& subject, const std::vector<at::Tensor>& blocks,
                        const std::vector<Prompt>& prompts, const AnsweringOptions& options, const std::string& title) {
   ProgressBar bar(title, prompts.size());
   const Clock::time_point start = Clock::now();

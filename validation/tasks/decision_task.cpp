@@ -1,18 +1,18 @@
 #include "validation/tasks/decision_task.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
 #include "data/datasets/record.h"
 #include "validation/questions/answer_parser.h"
-#include "validation/tasks/answer_generation.h"
-#include "validation/questions/predictions_file.h"
 #include "validation/questions/generated_questions.h"
-#include "validation/tasks/label_likelihood.h"
+#include "validation/questions/predictions_file.h"
 #include "validation/questions/question_file.h"
+#include "validation/tasks/answer_generation.h"
+#include "validation/tasks/label_likelihood.h"
 #include "validation/tasks/scores.h"
 
 namespace nkat::validation {
@@ -23,9 +23,9 @@ using Labels = std::vector<std::size_t>;  // 0 to 3 or kUnparsed, one a question
 struct DecisionTask {
   QuestionSet<DecisionQuestion> set;
   std::vector<Prompt> prompts;
-  std::vector<models::ScoredSequence> labelled;  // four a question
+  std::vector<models::ScoredSequence> labeled;  // four a question
   AnsweringOptions answering;
-  AnswersFile file;
+  PredictionsFile file;
 };
 
 // One model's answers, the labels that they name, and those it holds likeliest.
@@ -45,10 +45,10 @@ struct Choices {
   }
 };
 
-Choices choices(const Subject& subject, const std::vector<at::Tensor>& blocks, const DecisionTask& task,
+Choices choices(const EvalModel& subject, const std::vector<at::Tensor>& blocks, const DecisionTask& task,
                 const std::string& who) {
   Choices made;
-  made.scores = score_labels(subject, blocks, task.labelled, "labels" + who);
+  made.scores = score_labels(subject, blocks, task.labeled, "labels" + who);
   made.texts = answer_prompts(subject, blocks, task.prompts, task.answering, "answers" + who).texts;
   for (const LabelScores& scores : made.scores) {
     made.likeliest.push_back(static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin()));
@@ -91,7 +91,7 @@ DecisionScore score(const Labels& truth, const Labels& given, const Labels& base
   return result;
 }
 
-DecisionFinding measure(const Subject& subject, DecisionTask& task) {
+DecisionFinding measure(const EvalModel& subject, DecisionTask& task) {
   Choices base;
   if (subject.has_adapter()) base = choices(subject, {}, task, ", base");
   const Choices own = choices(subject, subject.blocks, task, "");
@@ -124,18 +124,18 @@ void warn_of_form(const DecisionScore& score) {
 
 }  // namespace
 
-Measurement prepare_decision_task(const QuestionTaskOptions& options, const SubjectText& text) {
+Measurement prepare_decision_task(const QuestionTaskOptions& options, const EvalInputs& text) {
   DecisionTask task{
       .set = options.files.empty()
                  ? generate_decision_questions(options.questions > 0 ? options.questions : kGeneratedQuestions)
                  : read_decision_questions(options.files, {options.questions, options.max_bad_records}),
       .prompts = {},
-      .labelled = {},
+      .labeled = {},
       .answering = options.answering,
-      .file = AnswersFile(options.answers_file)};
+      .file = PredictionsFile(options.answers_file)};
   for (const DecisionQuestion& one : task.set.questions) task.prompts.push_back(encode_prompt(text, one.question));
-  task.labelled = encode_labels(text, task.set.questions);
-  return [task = std::move(task)](const Subject& subject, GainReport& report) mutable {
+  task.labeled = encode_labels(text, task.set.questions);
+  return [task = std::move(task)](const EvalModel& subject, EvalResults& report) mutable {
     report.decision = measure(subject, task);
     if (subject.has_adapter()) warn_of_form(report.decision->generated.at("all"));
   };

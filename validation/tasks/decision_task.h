@@ -13,6 +13,6 @@
 namespace nkat::validation {
 
 // Reads or generates the questions and encodes them; DataError with a question's place if it can't be used.
-Measurement prepare_decision_task(const QuestionTaskOptions& options, const SubjectText& text);
+Measurement prepare_decision_task(const QuestionTaskOptions& options, const EvalInputs& text);
 
 }  // namespace nkat::validation

@@ -1,33 +1,33 @@
 #include "validation/tasks/eval_model.h"
 
-#include "models/weights/base_fingerprint.h"
 #include "models/device.h"
+#include "models/weights/base_fingerprint.h"
 
 namespace nkat::validation {
 
-SubjectText open_subject_text(const SubjectOptions& options) {
+EvalInputs open_subject_text(const EvalModelOptions& options) {
   const models::Phi3Config config = models::read_phi3_config(options.model_path);
   const at::Device device = models::resolve_device(options.device);
-  SubjectText text{.options = options,
-                   .config = config,
-                   .text = models::open_text_side(options.model_path, config),
-                   .device = device,
-                   .precision = models::resolve_precision(options.precision, device)};
+  EvalInputs text{.options = options,
+                  .config = config,
+                  .text = models::load_tokenizer_and_template(options.model_path, config),
+                  .device = device,
+                  .precision = models::resolve_precision(options.precision, device)};
   if (!options.adapter.empty()) text.adapter = models::load_adapter(options.adapter, config);
   return text;
 }
 
-Subject open_subject(SubjectText text) {
+EvalModel open_subject(EvalInputs text) {
   std::vector<at::Tensor> blocks;
   if (text.has_adapter()) {
-    const models::AdapterSet& adapter = text.adapter.adapter;
+    const models::Adapter& adapter = text.adapter.adapter;
     models::require_same_base(text.adapter, models::base_sha256(text.options.model_path), text.options.adapter);
     blocks = adapter.blocks(adapter.rotations(), text.device);
   }
   models::Decoder decoder = models::open_decoder(text.options.model_path, text.config,
                                                  {.dtype = text.precision,
                                                   .device = text.device,
-                                                  .forms = models::forms_of(models::base_kind(text.options.base))});
+                                                  .forms = models::formats_of(models::base_format(text.options.base))});
   return {.config = std::move(text.config),
           .text = std::move(text.text),
           .decoder = std::move(decoder),

@@ -11,7 +11,7 @@
 
 namespace nkat::validation {
 
-struct SubjectOptions {
+struct EvalModelOptions {
   std::string model_path;
   std::string adapter = "";  // "" for the bare model
   std::string precision = "auto";
@@ -20,10 +20,10 @@ struct SubjectOptions {
 };
 
 // All but the weights.
-struct SubjectText {
-  SubjectOptions options;
+struct EvalInputs {
+  EvalModelOptions options;
   models::Phi3Config config;
-  models::TextSide text;
+  models::TextProcessor text;
   at::Device device;
   at::ScalarType precision;
   models::LoadedAdapter adapter = {};  // undefined tensors without one
@@ -32,18 +32,18 @@ struct SubjectText {
 };
 // Reads config, tokenizer and adapter. Refuses an adapter of another shape (ShapeError) or with a number that is not
 // finite (FormatError).
-SubjectText open_subject_text(const SubjectOptions& options);
+EvalInputs open_subject_text(const EvalModelOptions& options);
 
-struct Subject {
+struct EvalModel {
   models::Phi3Config config;
-  models::TextSide text;
+  models::TextProcessor text;
   models::Decoder decoder;
-  models::AdapterSet adapter;      // undefined tensors without one
+  models::Adapter adapter;         // undefined tensors without one
   std::vector<at::Tensor> blocks;  // by layer, on the decoder's device; empty without an adapter
 
   bool has_adapter() const { return !blocks.empty(); }
 };
 // Reads the weights. Refuses an adapter of another base (DataError).
-Subject open_subject(SubjectText text);
+EvalModel open_subject(EvalInputs text);
 
 }  // namespace nkat::validation

@@ -2,15 +2,15 @@
 
 #include <algorithm>
 
-#include "core/error.h"
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "validation/tasks/answer_generation.h"
 #include "validation/tasks/label_continuations.h"
 
 namespace nkat::validation {
 namespace {
 
-models::ScoredSequence scored_sequence(const SubjectText& text, const Question& question, const std::string& answer) {
+models::ScoredSequence scored_sequence(const EvalInputs& text, const Question& question, const std::string& answer) {
   std::vector<data::Turn> turns = question.turns;
   turns.push_back({data::Role::kAssistant, answer});
   const data::ChatTemplate::Encoded encoded =
@@ -29,7 +29,7 @@ models::ScoredSequence scored_sequence(const SubjectText& text, const Question& 
 
 }  // namespace
 
-std::vector<models::ScoredSequence> encode_labels(const SubjectText& text,
+std::vector<models::ScoredSequence> encode_labels(const EvalInputs& text,
                                                   const std::vector<DecisionQuestion>& questions) {
   std::vector<models::ScoredSequence> sequences;
   for (const DecisionQuestion& one : questions) {
@@ -40,7 +40,7 @@ std::vector<models::ScoredSequence> encode_labels(const SubjectText& text,
   return sequences;
 }
 
-std::vector<LabelScores> score_labels(const Subject& subject, const std::vector<at::Tensor>& blocks,
+std::vector<LabelScores> score_labels(const EvalModel& subject, const std::vector<at::Tensor>& blocks,
                                       const std::vector<models::ScoredSequence>& sequences, const std::string& title) {
   ProgressBar bar(title, sequences.size());
   const auto show = [&](std::int64_t done, std::int64_t) { bar.update(static_cast<std::uint64_t>(done), "scored"); };

@@ -8,8 +8,8 @@ namespace {
 
 // The layers of one pass, with the adapter.
 struct Pass {
-  const Subject& subject;
-  layers::SequenceLayout layout;
+  const EvalModel& subject;
+  layers::PackedSequences layout;
 
   // x (T, H) through layers [begin, end) -> (T, H)
   at::Tensor through(std::int64_t begin, std::int64_t end, at::Tensor x) const {
@@ -26,7 +26,7 @@ struct Pass {
 
 }  // namespace
 
-AblatedLosses ablate_layers(const Subject& subject, const data::Dataset& dataset,
+AblatedLosses ablate_layers(const EvalModel& subject, const data::Dataset& dataset,
                             const std::function<void(std::int64_t, std::int64_t)>& progress) {
   NKAT_INVARIANT(subject.has_adapter());
   const at::NoGradGuard no_grad;

@@ -19,7 +19,7 @@ struct AblatedLosses {
 
 // progress: (done, total) in samples times layers. The subject must have an adapter. Losses are those that
 // models::evaluate_loss gives with the block undefined, bit for bit. Throws Interrupted when a stop was asked for.
-AblatedLosses ablate_layers(const Subject& subject, const data::Dataset& dataset,
+AblatedLosses ablate_layers(const EvalModel& subject, const data::Dataset& dataset,
                             const std::function<void(std::int64_t, std::int64_t)>& progress);
 
 }  // namespace nkat::validation

@@ -2,9 +2,9 @@
 
 #include <fmt/ranges.h>
 
-#include "core/error.h"
 #include "core/cli/log.h"
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "validation/statistics/bootstrap.h"
 #include "validation/tasks/layer_ablation.h"
 #include "validation/tasks/paired_loss.h"
@@ -20,7 +20,7 @@ struct NamedData {
 };
 
 std::shared_ptr<const NamedData> read_data(data::DatasetOptions options, const std::vector<std::string>& files,
-                                           const SubjectText& text) {
+                                           const EvalInputs& text) {
   options.files = files;
   options.vocabulary_size = text.config.vocab_size;
   auto data = std::make_shared<const NamedData>(NamedData{
@@ -68,7 +68,7 @@ auto shown_by(ProgressBar& bar) {
   return [&bar](std::int64_t done, std::int64_t) { bar.update(static_cast<std::uint64_t>(done), ""); };
 }
 
-LossFinding measure_loss(const Subject& subject, const NamedData& data, const char* title) {
+LossFinding measure_loss(const EvalModel& subject, const NamedData& data, const char* title) {
   LossFinding finding{
       .file = data.name, .samples = data.dataset.size(), .tokens = data.dataset.summary().target_tokens};
   ProgressBar bar(title, static_cast<std::uint64_t>(data.dataset.size()));
@@ -92,7 +92,7 @@ LossFinding measure_loss(const Subject& subject, const NamedData& data, const ch
   return finding;
 }
 
-std::vector<LayerAblation> measure_ablation(const Subject& subject, const NamedData& data) {
+std::vector<LayerAblation> measure_ablation(const EvalModel& subject, const NamedData& data) {
   const std::vector<double> gates = subject.adapter.gates();
   ProgressBar bar("layers", static_cast<std::uint64_t>(data.dataset.size()) * gates.size());
   const AblatedLosses losses = ablate_layers(subject, data.dataset, shown_by(bar));
@@ -108,13 +108,13 @@ std::vector<LayerAblation> measure_ablation(const Subject& subject, const NamedD
 
 }  // namespace
 
-Measurement prepare_loss_task(const LossTaskOptions& options, const SubjectText& text) {
+Measurement prepare_loss_task(const LossTaskOptions& options, const EvalInputs& text) {
   const auto read = [&](const std::vector<std::string>& files) {
     return files.empty() ? nullptr : read_data(options.dataset, files, text);
   };
   const auto held_out = read(options.dataset.files), general = read(options.general_data);
   NKAT_INVARIANT(held_out || (general && !options.ablate_layers));
-  return [held_out, general, ablate = options.ablate_layers](const Subject& subject, GainReport& report) {
+  return [held_out, general, ablate = options.ablate_layers](const EvalModel& subject, EvalResults& report) {
     if (held_out) report.held_out = measure_loss(subject, *held_out, "held-out");
     if (general) report.general = measure_loss(subject, *general, "general");
     if (ablate) report.ablation = measure_ablation(subject, *held_out);

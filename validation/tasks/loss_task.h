@@ -18,6 +18,6 @@ struct LossTaskOptions {
 
 // Reads the data; errors as data::Dataset. The measurement fills held_out, general and ablation; it throws DataError
 // "file:line" for a sample whose loss is not finite and Interrupted when a stop was asked for.
-Measurement prepare_loss_task(const LossTaskOptions& options, const SubjectText& text);
+Measurement prepare_loss_task(const LossTaskOptions& options, const EvalInputs& text);
 
 }  // namespace nkat::validation

@@ -1,15 +1,14 @@
 #include "validation/tasks/math_task.h"
 
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
 #include "validation/questions/answer_parser.h"
-#include "validation/tasks/answer_generation.h"
-#include "validation/questions/predictions_file.h"
 #include "validation/questions/generated_questions.h"
+#include "validation/questions/predictions_file.h"
 #include "validation/questions/question_file.h"
+#include "validation/tasks/answer_generation.h"
 #include "validation/tasks/scores.h"
 
 namespace nkat::validation {
@@ -19,7 +18,7 @@ struct MathTask {
   QuestionSet<MathQuestion> set;
   std::vector<Prompt> prompts;
   AnsweringOptions answering;
-  AnswersFile file;
+  PredictionsFile file;
 };
 
 // One model's answers and what was read from them.
@@ -38,14 +37,14 @@ struct Sheet {
   }
 };
 
-Sheet answer(const Subject& subject, const std::vector<at::Tensor>& blocks, const MathTask& task, const char* title) {
+Sheet answer(const EvalModel& subject, const std::vector<at::Tensor>& blocks, const MathTask& task, const char* title) {
   Sheet sheet{.answers = answer_prompts(subject, blocks, task.prompts, task.answering, title)};
   for (std::size_t i = 0; i < task.prompts.size(); ++i) {
     const std::string& text = sheet.answers.texts[i];
     const Decimal& result = task.set.questions[i].result;
     sheet.numbers.push_back(parse_number(text));
     sheet.right.push_back(sheet.numbers[i] == result);
-    const bool ends_right = !sheet.numbers[i] && unmarked_number(text) == result;
+    const bool ends_right = !sheet.numbers[i] && last_number(text) == result;
     sheet.right_in_any_form.push_back(sheet.right[i] || ends_right);
     sheet.unparsed += sheet.numbers[i] ? 0 : 1;
     sheet.unmarked_right += ends_right ? 1 : 0;
@@ -75,7 +74,7 @@ void warn_of_form(const MathFinding& finding) {
       finding.base_unparsed, questions, finding.base_unmarked_right));
 }
 
-MathFinding measure(const Subject& subject, MathTask& task) {
+MathFinding measure(const EvalModel& subject, MathTask& task) {
   Sheet base;
   if (subject.has_adapter()) base = answer(subject, {}, task, "math, base");
   const Sheet own = answer(subject, subject.blocks, task, "math");
@@ -103,16 +102,16 @@ MathFinding measure(const Subject& subject, MathTask& task) {
 
 }  // namespace
 
-Measurement prepare_math_task(const QuestionTaskOptions& options, const SubjectText& text) {
+Measurement prepare_math_task(const QuestionTaskOptions& options, const EvalInputs& text) {
   MathTask task{.set = options.files.empty()
                            ? generate_math_questions(options.questions > 0 ? options.questions : kGeneratedQuestions)
                            : read_math_questions(options.files, {options.questions, options.max_bad_records},
                                                  options.question_suffix),
                 .prompts = {},
                 .answering = options.answering,
-                .file = AnswersFile(options.answers_file)};
+                .file = PredictionsFile(options.answers_file)};
   for (const MathQuestion& one : task.set.questions) task.prompts.push_back(encode_prompt(text, one.question));
-  return [task = std::move(task)](const Subject& subject, GainReport& report) mutable {
+  return [task = std::move(task)](const EvalModel& subject, EvalResults& report) mutable {
     report.math = measure(subject, task);
     if (subject.has_adapter()) warn_of_form(*report.math);
   };

@@ -17,6 +17,6 @@
 namespace nkat::validation {
 
 // Reads or generates the questions and encodes their prompts; DataError with a question's place if it can't be used.
-Measurement prepare_math_task(const QuestionTaskOptions& options, const SubjectText& text);
+Measurement prepare_math_task(const QuestionTaskOptions& options, const EvalInputs& text);
 
 }  // namespace nkat::validation

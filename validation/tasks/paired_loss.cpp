@@ -5,7 +5,7 @@
 
 namespace nkat::validation {
 
-PairedLosses evaluate_paired(const Subject& subject, const data::Dataset& dataset,
+PairedLosses evaluate_paired(const EvalModel& subject, const data::Dataset& dataset,
                              const models::EvaluationOptions& options) {
   NKAT_INVARIANT(subject.has_adapter());
   const at::NoGradGuard no_grad;
@@ -18,8 +18,8 @@ PairedLosses evaluate_paired(const Subject& subject, const data::Dataset& datase
     models::append_losses(decoder, packed, base, losses.base);
     models::append_losses(decoder, packed, adapted, losses.adapted);
     const at::Tensor divergence =
-        layers::token_divergence(base.index_select(0, packed.target_rows), adapted.index_select(0, packed.target_rows),
-                                 decoder.head_weight());  // (R)
+        layers::kl_divergence(base.index_select(0, packed.target_rows), adapted.index_select(0, packed.target_rows),
+                              decoder.head_weight());  // (R)
     models::append_sample_sums(packed, divergence, losses.divergence);
   });
   return losses;

@@ -17,7 +17,7 @@ struct PairedLosses {
 
 // Takes two forward passes over the data and the hidden states of both at once; the subject must have an adapter.
 // Losses are those of models::evaluate_loss, bit for bit. Throws Interrupted when a stop was asked for.
-PairedLosses evaluate_paired(const Subject& subject, const data::Dataset& dataset,
+PairedLosses evaluate_paired(const EvalModel& subject, const data::Dataset& dataset,
                              const models::EvaluationOptions& options);
 
 }  // namespace nkat::validation

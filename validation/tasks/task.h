@@ -9,6 +9,6 @@
 
 namespace nkat::validation {
 
-using Measurement = std::function<void(const Subject&, GainReport&)>;
+using Measurement = std::function<void(const EvalModel&, EvalResults&)>;
 
 }  // namespace nkat::validation

@@ -1,5 +1,5 @@
 // Device code of the block rotation. One thread owns block b of 8 channels and walks over tokens with M_b in registers;
-// the 32 lanes of a warp own 32 neighbouring blocks, so a warp reads whole rows of 256 (bfloat16: 512 bytes) channels.
+// the 32 lanes of a warp own 32 neighboring blocks, so a warp reads whole rows of 256 (bfloat16: 512 bytes) channels.
 // A CTA is 32 blocks x kWarps token lanes: lane w of a chunk takes tokens w, w + kWarps, ...
 #pragma once
 
@@ -24,8 +24,8 @@ __device__ __forceinline__ void load_matrix(const Accumulate* source, Accumulate
 // residual, h (T, 8 N), matrices (N, 8, 8) -> out = residual + M h
 template <typename Scalar, typename Accumulate, int kWarps>
 __global__ void __launch_bounds__(32 * kWarps)
-    add_block_rotated(const Scalar* __restrict__ residual, const Scalar* __restrict__ h,
-                      const Accumulate* __restrict__ matrices, Scalar* __restrict__ out, Extent extent) {
+    add_block_diagonal(const Scalar* __restrict__ residual, const Scalar* __restrict__ h,
+                       const Accumulate* __restrict__ matrices, Scalar* __restrict__ out, Extent extent) {
   const int block = static_cast<int>(blockIdx.y) * kBlocksPerCta + static_cast<int>(threadIdx.x);
   if (block >= extent.blocks) return;
   const long long first = static_cast<long long>(blockIdx.x) * kTokensPerChunk;
@@ -82,7 +82,7 @@ struct BackwardArguments {
 // dh = M^T dy, and each chunk's share of dM = sum_t dy h^T, in one pass over dy.
 template <typename Scalar, typename Accumulate, int kWarps, bool kNeedsH, bool kNeedsBlocks>
 __global__ void __launch_bounds__(32 * kWarps)
-    block_rotation_backward(BackwardArguments<Scalar, Accumulate> arguments) {
+    block_diagonal_backward(BackwardArguments<Scalar, Accumulate> arguments) {
   const Extent extent = arguments.extent;
   const int block = static_cast<int>(blockIdx.y) * kBlocksPerCta + static_cast<int>(threadIdx.x);
   const long long first = static_cast<long long>(blockIdx.x) * kTokensPerChunk;

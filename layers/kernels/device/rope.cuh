@@ -1,4 +1,4 @@
-// Device code of the rotary embedding: one CTA a token; a thread turns kWidth neighbouring channels of a head's first
+// Device code of the rotary embedding: one CTA a token; a thread turns kWidth neighboring channels of a head's first
 // half with their partners of the second.
 #pragma once
 

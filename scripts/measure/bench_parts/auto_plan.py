@@ -1,4 +1,4 @@
-"""Does `auto` pick the fastest plan that fits? Its neighbours in recomputation and packing, timed beside it in turns.
+"""Does `auto` pick the fastest plan that fits? Its neighbors in recomputation and packing, timed beside it in turns.
 
 The budget is put half-way between what no recomputation and what all of it needs for one sample at a time.
 """
@@ -11,7 +11,7 @@ LENGTH, SAMPLES = 256, 8
 UNLIMITED = 64
 
 
-def neighbours(layers, tokens, most):
+def neighbors(layers, tokens, most):
     """{name: (recomputed layers, tokens a micro-batch)} around what auto chose."""
     chosen = {"auto": (layers, tokens)}
     if layers > 0:
@@ -31,7 +31,7 @@ def run(work, settings):
     ends = [measure.plan(model, {**base, "tokens_per_micro_batch": "none", "checkpointing": how, "vram_budget_gib": UNLIMITED})["total_bytes"] for how in ("none", "full")]
     budget = sum(ends) / 2 / measure.GIB
     auto = measure.plan(model, {**base, "vram_budget_gib": budget})
-    choices = neighbours(auto["recomputed_layers"], auto["micro_batch_tokens"], most)
+    choices = neighbors(auto["recomputed_layers"], auto["micro_batch_tokens"], most)
     fits, seconds = {}, {name: [] for name in choices}
     for name, (layers, tokens) in choices.items():
         plan = measure.plan(model, {**base, "checkpointing": layers, "tokens_per_micro_batch": tokens, "vram_budget_gib": budget})

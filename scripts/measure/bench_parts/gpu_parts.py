@@ -76,12 +76,12 @@ def kernels(options, record):
         checked = sanitized(program, tests)
         failures += [f"compute-sanitizer, {tool}: {words}" for tool, words in checked.items() if words != "nothing found" and not words.startswith("not finished")]
     rotation, _ = measure.measured([LAYERS_BENCHMARK, "cuda" if on_gpu else "cpu-quick"])
-    return {**counts, "compute_sanitizer": checked, "block_rotation": rotation.splitlines()}, failures
+    return {**counts, "compute_sanitizer": checked, "block_diagonal": rotation.splitlines()}, failures
 
 
 # What train_benchmark peak measures, and the plan's name for the same of its card, in the same unit after the factor.
 PEAKS = {"operations_per_second": ("peak_tflops", 1e12, "hours_bf16_products"), "int8_operations_per_second": ("peak_int8_tops", 1e12, "hours_int8_products"),
-         "bytes_per_second": ("memory_bytes_per_second", 1, "hours_quantisation")}
+         "bytes_per_second": ("memory_bytes_per_second", 1, "hours_quantization")}
 
 
 def peak(options, record):
@@ -206,7 +206,7 @@ def table(record):
         found = record["kernels"]
         text += f"kernel tests: {found['passed']} passed, {found['skipped']} skipped; compute-sanitizer: "
         text += "; ".join(f"{tool}: {words.splitlines()[-1] if words else 'failed without a word'}" for tool, words in found["compute_sanitizer"].items()) + "\n\n```\n"
-        text += "\n".join(found["block_rotation"]) + "\n```\n\n"
+        text += "\n".join(found["block_diagonal"]) + "\n```\n\n"
     if "peak" in record:
         found = record["peak"]
         text += (f"peaks: {found['operations_per_second'] / 1e12:.2f} TFLOP/s (BF16, {found['size']} cubed), {found['int8_operations_per_second'] / 1e12:.2f} "

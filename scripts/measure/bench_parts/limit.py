@@ -23,7 +23,7 @@ def fractions(found):
 
 def run(work, settings):
     model = make_model(work / "model", settings.sizes)
-    # A CPU's clock and neighbours change by the second: many short rounds, each with every contender.
+    # A CPU's clock and neighbors change by the second: many short rounds, each with every contender.
     out, _ = measure.measured([measure.STEP_BENCHMARK, "step", model, "--lengths", ",".join(map(str, LENGTHS)), "--rounds", 5 * settings.rounds])
     found = json.loads(out)
     parts = fractions(found)

@@ -49,12 +49,12 @@ class Panel:
         text = self.axes() + f"set title {quoted(self.title)}\nset xlabel {quoted(self.x)}\nset ylabel {quoted(self.y)}\n"
         drawn = []
         for at, line in enumerate(self.lines):
-            name, colour = f"$d{number}_{at}", COLOURS[at % len(COLOURS)]
+            name, color = f"$d{number}_{at}", COLOURS[at % len(COLOURS)]
             text += f"{name} << END\n" + "\n".join(" ".join(map(str, point)) for point in line.points) + "\nEND\n"
             style = "lines dt 2" if line.dashed else "linespoints pt 7 ps 0.7"
-            drawn.append(f"{name} using 1:2 with {style} lw 1.5 lc rgb '{colour}' title {quoted(line.title)}")
+            drawn.append(f"{name} using 1:2 with {style} lw 1.5 lc rgb '{color}' title {quoted(line.title)}")
             if not line.dashed and len(line.points[0]) == 4:
-                drawn.append(f"{name} using 1:3:(0):($4-$3) with vectors heads size graph 0.01,90 lc rgb '{colour}' notitle")
+                drawn.append(f"{name} using 1:3:(0):($4-$3) with vectors heads size graph 0.01,90 lc rgb '{color}' notitle")
         return text + "plot " + ", \\\n  ".join(drawn) + "\n"
 
 

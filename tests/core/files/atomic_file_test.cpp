@@ -1,9 +1,11 @@
 // The writing half of core/files/file.h: whole or absent, also when the disk refuses.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "core/files/atomic_file.h"
+
 #include <sys/resource.h>
 
-#include "core/files/atomic_file.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/signals.h"
@@ -43,8 +45,8 @@ class DurableFileTest : public ::testing::Test {
 
 TEST_F(DurableFileTest, ReplacesAFileWhole) {
   const fs::path path = folder_.path() / "a";
-  write_file_durably(path, "one");
-  write_file_durably(path, "two");
+  write_file_atomically(path, "one");
+  write_file_atomically(path, "two");
   EXPECT_EQ(read_file(path, 10), "two");
   EXPECT_THAT(names(), UnorderedElementsAre("a"));
 }
@@ -53,15 +55,15 @@ TEST_F(DurableFileTest, LeavesTheOldFileWhenTheDiskRefuses) {
   const fs::path path = folder_.write("a", "old");
   {
     const FileSizeLimit limit(1000);
-    EXPECT_THROW(write_file_durably(path, std::string(2000, 'n')), DeviceError);
+    EXPECT_THROW(write_file_atomically(path, std::string(2000, 'n')), DeviceError);
   }
   EXPECT_EQ(read_file(path, 10), "old");
   EXPECT_THAT(names(), UnorderedElementsAre("a"));
 }
 
 TEST_F(DurableFileTest, SaysWhereItCannotWrite) {
-  EXPECT_THROW(write_file_durably(folder_.path() / "nowhere" / "a", "x"), DeviceError);
-  EXPECT_THROW(write_file_durably("/dev/null/a", "x"), DeviceError);
+  EXPECT_THROW(write_file_atomically(folder_.path() / "nowhere" / "a", "x"), DeviceError);
+  EXPECT_THROW(write_file_atomically("/dev/null/a", "x"), DeviceError);
   EXPECT_THROW(create_folders("/dev/null/a"), DeviceError);
 }
 
@@ -72,14 +74,14 @@ std::span<const std::byte> as_bytes(std::string_view text) {
 TEST_F(DurableFileTest, StreamsAFileWholeOrNotAtAll) {
   const fs::path path = folder_.write("a", "old");
   {
-    DurableFile file(path, 6);
+    AtomicFile file(path, 6);
     file.append(as_bytes("new"));
     EXPECT_EQ(read_file(path, 10), "old");
     EXPECT_THROW(file.publish(), InternalError);  // three bytes are missing
   }
   EXPECT_EQ(read_file(path, 10), "old");
   EXPECT_THAT(names(), UnorderedElementsAre("a"));
-  DurableFile file(path, 6);
+  AtomicFile file(path, 6);
   file.append(as_bytes("new"));
   file.append(as_bytes("er."));
   EXPECT_EQ(file.written(), 6U);
@@ -89,11 +91,11 @@ TEST_F(DurableFileTest, StreamsAFileWholeOrNotAtAll) {
 }
 
 TEST_F(DurableFileTest, StreamsNothingThatTheDiskHasNoRoomFor) {
-  const testing::Reader start = [&](const std::string&) { DurableFile(folder_.path() / "a", UINT64_MAX); };
+  const testing::Reader start = [&](const std::string&) { AtomicFile(folder_.path() / "a", UINT64_MAX); };
   EXPECT_THAT(testing::complaint_about(start, ""), HasSubstr("18446744073709551615 bytes of disk space are required"));
   {
     const FileSizeLimit limit(1000);
-    DurableFile file(folder_.path() / "a", 2000);
+    AtomicFile file(folder_.path() / "a", 2000);
     EXPECT_THROW(file.append(as_bytes(std::string(2000, 'n'))), DeviceError);
   }
   EXPECT_TRUE(names().empty());
@@ -104,33 +106,33 @@ TEST_F(DurableFileTest, RemovesWhatKilledProcessesStreamedUnderTheSameName) {
   const std::string dead = "a.nkat-tmp-2147483646-0";  // above the highest process number that Linux gives
   for (const std::string& name : {dead, std::string("b.nkat-tmp-2147483646-0"), std::string("a.nkat-tmp-1-0")})
     folder_.write(name, "x");
-  DurableFile(folder_.path() / "a", 1);
+  AtomicFile(folder_.path() / "a", 1);
   EXPECT_THAT(names(), UnorderedElementsAre("b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"));
 }
 
 TEST_F(DurableFileTest, RemovesTheFoldersThatKilledProcessesLeftUnderTheSameName) {
   for (const char* name : {"a.nkat-tmp-2147483646-0", "b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"})
     fs::create_directory(folder_.path() / name);
-  DurableFolder(folder_.path() / "a");
+  AtomicFolder(folder_.path() / "a");
   EXPECT_THAT(names(), UnorderedElementsAre("b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"));
 }
 
 TEST_F(DurableFileTest, PublishesAFolderWholeOrNotAtAll) {
   const fs::path path = folder_.path() / "step-1";
   {
-    DurableFolder folder(path);
+    AtomicFolder folder(path);
     folder.write("a", "1");
     EXPECT_FALSE(fs::exists(path));
   }
   EXPECT_TRUE(names().empty());
   {
-    DurableFolder folder(path);
+    AtomicFolder folder(path);
     folder.write("a", "2");
     folder.publish();
   }
   EXPECT_EQ(read_file(path / "a", 10), "2");
   {
-    DurableFolder folder(path);
+    AtomicFolder folder(path);
     folder.write("b", "3");
     folder.publish();
   }
@@ -142,13 +144,13 @@ TEST_F(DurableFileTest, PublishesAFolderWholeOrNotAtAll) {
 TEST_F(DurableFileTest, LeavesTheOldFolderWhenTheDiskRefuses) {
   const fs::path path = folder_.path() / "step-1";
   {
-    DurableFolder folder(path);
+    AtomicFolder folder(path);
     folder.write("a", "old");
     folder.publish();
   }
   {
     const FileSizeLimit limit(1000);
-    DurableFolder folder(path);
+    AtomicFolder folder(path);
     EXPECT_THROW(folder.write("a", std::string(2000, 'n')), DeviceError);
   }
   EXPECT_EQ(read_file(path / "a", 10), "old");

@@ -1,9 +1,10 @@
 #include "core/files/file.h"
 
+#include <cstdlib>
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <cstdlib>
 
 #include "core/error.h"
 #include "tests/support/mutations.h"

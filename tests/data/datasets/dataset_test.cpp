@@ -1,8 +1,9 @@
 #include "data/datasets/dataset.h"
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <cstdlib>
 
 #include "core/error.h"
 #include "core/machine.h"
@@ -175,7 +176,7 @@ TEST_F(DatasetTest, KeepsTokensOutOfTheHeap) {
   for (int i = 0; i < 20'000; ++i) lines += fmt::format("{{\"text\":\"{}{}\"}}\n", std::string(990, 'a'), i);
   const std::string path = file("big.jsonl", lines);
   lines = std::string();
-  return_freed_memory();
+  trim_heap();
   const std::uint64_t before = process_memory().resident_anonymous_bytes;
   const Dataset data = load({.files = {path}});
   ASSERT_EQ(data.size(), 20'000);

@@ -1,9 +1,10 @@
 #include "data/datasets/sampler.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <algorithm>
 #include <numeric>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 

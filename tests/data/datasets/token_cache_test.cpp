@@ -1,8 +1,9 @@
 #include "data/datasets/token_cache.h"
 
+#include <cstring>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <cstring>
 
 #include "core/error.h"
 #include "tests/support/mutations.h"

@@ -1,7 +1,8 @@
 // safetensors files damaged everywhere: cut at every byte, every bit turned, thousands of random mutations, and the
 // headers that take the most memory a byte.
-#include <gtest/gtest.h>
 #include <cstring>
+
+#include <gtest/gtest.h>
 
 #include "data/formats/safetensors_header.h"
 #include "tests/support/counted_memory.h"

@@ -1,9 +1,10 @@
 #include "data/formats/jsonl.h"
 
+#include <sys/stat.h>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include "core/error.h"
 #include "core/files/sha256.h"

@@ -1,8 +1,9 @@
 #include "data/formats/safetensors.h"
 
+#include <cstring>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <cstring>
 
 #include "core/error.h"
 #include "tests/support/mutations.h"

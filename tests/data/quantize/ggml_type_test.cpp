@@ -1,7 +1,8 @@
 #include "data/quantize/ggml_type.h"
 
-#include <gtest/gtest.h>
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace nkat::gguf {
 namespace {

@@ -2,8 +2,6 @@
 // hex, and the digest of 16 rows of golden_rows.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "data/quantize/ggml_type.h"
 

@@ -1,9 +1,9 @@
 #include "data/run/step_metrics.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace nkat::data {

@@ -1,23 +1,23 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
 #include "core/error.h"
 #include "data/synthetic/decision.h"
-#include "data/synthetic/word_problem.h"
 #include "data/synthetic/generator.h"
+#include "data/synthetic/word_problem.h"
 
 namespace nkat::data {
 namespace {
 
-std::vector<GeneratedRecord> generate(RecordSetOptions options) {
+std::vector<GeneratedRecord> generate(GeneratorOptions options) {
   std::vector<GeneratedRecord> records;
   generate_records(options, [&](const GeneratedRecord& record) { records.push_back(record); });
   return records;
@@ -151,7 +151,7 @@ TEST(Generators, SameOptionsGiveSameLinesAndLongerSetsBeginAlike) {
 }
 
 TEST(Generators, RunningOutOfRequestsIsSaidWithTheNumberFound) {
-  const RecordSetOptions options{.count = 1000, .split = Split::kValidation, .max_draws = 5};
+  const GeneratorOptions options{.count = 1000, .split = Split::kValidation, .max_draws = 5};
   try {
     generate_records(options, [](const GeneratedRecord&) {});
     FAIL();

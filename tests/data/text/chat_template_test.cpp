@@ -40,7 +40,7 @@ TEST_F(ChatTemplateTest, RendersPhi35) {
   EXPECT_EQ(load().render({{Role::kSystem, ""}, {Role::kUser, "hi"}}, true), "<|user|>\nhi<|end|>\n<|assistant|>\n");
 }
 
-TEST_F(ChatTemplateTest, RecognisesTheModelsOwnTextInEverySpelling) {
+TEST_F(ChatTemplateTest, RecognizesTheModelsOwnTextInEverySpelling) {
   EXPECT_EQ(load().name(), "Phi-3.5");
   folder_.write("chat_template.jinja", kPhi35);
   EXPECT_EQ(load().name(), "Phi-3.5");

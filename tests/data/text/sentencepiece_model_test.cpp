@@ -1,9 +1,10 @@
 #include "data/text/sentencepiece_model.h"
 
+#include <cmath>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <cmath>
 
 #include "core/error.h"
 #include "tests/support/mutations.h"

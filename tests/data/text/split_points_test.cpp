@@ -5,8 +5,8 @@
 namespace nkat::data {
 namespace {
 
-TEST(SafeCuts, LieBetweenCharactersThatNoPieceJoins) {
-  const SafeCuts cuts({{"ab", 0}, {"\u3053\u3093", 0}, {"b\u3053", 0}});
+TEST(SplitPoints, LieBetweenCharactersThatNoPieceJoins) {
+  const SplitPoints cuts({{"ab", 0}, {"\u3053\u3093", 0}, {"b\u3053", 0}});
   EXPECT_EQ(cuts.next("abba", 0), 2u);  // b|b
   EXPECT_EQ(cuts.next("abba", 2), 3u);  // b|a
   EXPECT_EQ(cuts.next("abba", 3), 4u);  // the end

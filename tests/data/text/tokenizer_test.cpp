@@ -61,7 +61,7 @@ TEST_F(TokenizerTest, LeavesAddedTokensAloneInPlainText) {
   EXPECT_THAT(control("<|user"), ElementsAreArray(plain("<|user")));
 }
 
-TEST_F(TokenizerTest, RecognisesAddedTokensOutsideLiteralRangesOnly) {
+TEST_F(TokenizerTest, RecognizesAddedTokensOutsideLiteralRangesOnly) {
   const std::string text = "<s><s><s>";
   const ByteRange literal{3, 6};
   std::vector<std::int32_t> added;

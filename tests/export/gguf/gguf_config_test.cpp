@@ -1,10 +1,10 @@
 #include "export/gguf/gguf_config.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "data/formats/gguf_writer.h"

@@ -1,8 +1,8 @@
 #include "export/gguf/phi3_tensors.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "export/gguf/phi3_metadata.h"
@@ -86,7 +86,7 @@ TEST(Phi3Metadata, NamesMatchPhi3WhereTheTokenizerStrips) {
 }
 
 TEST(Phi3Metadata, NeverHoldsARopeScalingFactor) {
-  const auto metadata = phi3_metadata(phi35(), {}, {"phi3", ""}, Mix::kF16, 4096);
+  const auto metadata = phi3_metadata(phi35(), {}, {"phi3", ""}, QuantizationRecipe::kF16, 4096);
   EXPECT_EQ(metadata.find("phi3.rope.scaling.factor"), nullptr);
   EXPECT_EQ(metadata.number<std::uint32_t>("phi3.attention.sliding_window"), 0u);
 }

@@ -1,15 +1,15 @@
 #include "export/gguf/quantization_recipe.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace nkat::exporting {
 namespace {
 
 using gguf::GgmlType;
 
-std::set<std::int64_t> layers_with(Mix mix, TensorRole role, GgmlType type, std::int64_t layers) {
+std::set<std::int64_t> layers_with(QuantizationRecipe mix, TensorRole role, GgmlType type, std::int64_t layers) {
   std::set<std::int64_t> found;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     if (wanted_type(mix, role, layer, layers) == type) found.insert(layer);
@@ -21,38 +21,43 @@ std::set<std::int64_t> layers_with(Mix mix, TensorRole role, GgmlType type, std:
 const std::set<std::int64_t> kMoreBits = {0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31};
 
 TEST(QuantizationMix, Q4KMAndQ5KMSpendQ6KOnHalfTheLayers) {
-  for (const Mix mix : {Mix::kQ4_K_M, Mix::kQ5_K_M}) {
+  for (const QuantizationRecipe mix : {QuantizationRecipe::kQ4_K_M, QuantizationRecipe::kQ5_K_M}) {
     EXPECT_EQ(layers_with(mix, TensorRole::kQkv, GgmlType::kQ6_K, 32), kMoreBits);
     EXPECT_EQ(layers_with(mix, TensorRole::kDown, GgmlType::kQ6_K, 32), kMoreBits);
   }
-  EXPECT_EQ(wanted_type(Mix::kQ4_K_M, TensorRole::kDown, 4, 32), GgmlType::kQ4_K);
-  EXPECT_EQ(wanted_type(Mix::kQ5_K_M, TensorRole::kDown, 4, 32), GgmlType::kQ5_K);
+  EXPECT_EQ(wanted_type(QuantizationRecipe::kQ4_K_M, TensorRole::kDown, 4, 32), GgmlType::kQ4_K);
+  EXPECT_EQ(wanted_type(QuantizationRecipe::kQ5_K_M, TensorRole::kDown, 4, 32), GgmlType::kQ5_K);
 }
 
 TEST(QuantizationMix, Q4KSSpendsQ5KOnTheFirstLayers) {
-  EXPECT_EQ(layers_with(Mix::kQ4_K_S, TensorRole::kQkv, GgmlType::kQ5_K, 32), (std::set<std::int64_t>{0, 1, 2, 3}));
-  EXPECT_EQ(layers_with(Mix::kQ4_K_S, TensorRole::kDown, GgmlType::kQ5_K, 32), (std::set<std::int64_t>{0, 1, 2, 3}));
-  EXPECT_EQ(layers_with(Mix::kQ4_K_S, TensorRole::kDown, GgmlType::kQ5_K, 16), (std::set<std::int64_t>{0, 1}));
+  EXPECT_EQ(layers_with(QuantizationRecipe::kQ4_K_S, TensorRole::kQkv, GgmlType::kQ5_K, 32),
+            (std::set<std::int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(layers_with(QuantizationRecipe::kQ4_K_S, TensorRole::kDown, GgmlType::kQ5_K, 32),
+            (std::set<std::int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(layers_with(QuantizationRecipe::kQ4_K_S, TensorRole::kDown, GgmlType::kQ5_K, 16),
+            (std::set<std::int64_t>{0, 1}));
 }
 
 TEST(QuantizationMix, BlockMixesKeepTheOutputAtQ6KAndVectorsAtF32) {
-  for (const Mix mix : {Mix::kQ4_0, Mix::kQ4_K_S, Mix::kQ4_K_M, Mix::kQ5_K_S, Mix::kQ5_K_M, Mix::kQ6_K}) {
+  for (const QuantizationRecipe mix :
+       {QuantizationRecipe::kQ4_0, QuantizationRecipe::kQ4_K_S, QuantizationRecipe::kQ4_K_M,
+        QuantizationRecipe::kQ5_K_S, QuantizationRecipe::kQ5_K_M, QuantizationRecipe::kQ6_K}) {
     EXPECT_EQ(wanted_type(mix, TensorRole::kOutput, -1, 32), GgmlType::kQ6_K);
     EXPECT_EQ(wanted_type(mix, TensorRole::kVector, 3, 32), GgmlType::kF32);
   }
-  EXPECT_EQ(wanted_type(Mix::kQ8_0, TensorRole::kOutput, -1, 32), GgmlType::kQ8_0);
-  EXPECT_EQ(wanted_type(Mix::kQ4_0, TensorRole::kEmbedding, -1, 32), GgmlType::kQ4_0);
-  EXPECT_EQ(wanted_type(Mix::kBF16, TensorRole::kVector, 0, 32), GgmlType::kF32);
+  EXPECT_EQ(wanted_type(QuantizationRecipe::kQ8_0, TensorRole::kOutput, -1, 32), GgmlType::kQ8_0);
+  EXPECT_EQ(wanted_type(QuantizationRecipe::kQ4_0, TensorRole::kEmbedding, -1, 32), GgmlType::kQ4_0);
+  EXPECT_EQ(wanted_type(QuantizationRecipe::kBF16, TensorRole::kVector, 0, 32), GgmlType::kF32);
 }
 
 TEST(QuantizationMix, NamesAndFileTypesAreLlamaCpps) {
-  EXPECT_EQ(file_type(*parse_mix("q4_k_m")), 15u);
-  EXPECT_EQ(file_type(*parse_mix("q4_k_s")), 14u);
-  EXPECT_EQ(file_type(*parse_mix("q5_k_m")), 17u);
-  EXPECT_EQ(file_type(*parse_mix("q5_k_s")), 16u);
-  EXPECT_EQ(file_type(*parse_mix("q6_k")), 18u);
-  EXPECT_EQ(file_type(*parse_mix("bf16")), 32u);
-  EXPECT_FALSE(parse_mix("q3_k_m"));
+  EXPECT_EQ(file_type(*parse_recipe("q4_k_m")), 15u);
+  EXPECT_EQ(file_type(*parse_recipe("q4_k_s")), 14u);
+  EXPECT_EQ(file_type(*parse_recipe("q5_k_m")), 17u);
+  EXPECT_EQ(file_type(*parse_recipe("q5_k_s")), 16u);
+  EXPECT_EQ(file_type(*parse_recipe("q6_k")), 18u);
+  EXPECT_EQ(file_type(*parse_recipe("bf16")), 32u);
+  EXPECT_FALSE(parse_recipe("q3_k_m"));
 }
 
 }  // namespace

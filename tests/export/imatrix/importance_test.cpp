@@ -1,9 +1,9 @@
 // Which tensors get weights, and what becomes of silent columns and of numbers that are none.
 #include "export/imatrix/importance.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
+
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "tests/support/tiny_model.h"

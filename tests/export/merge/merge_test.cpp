@@ -1,10 +1,10 @@
 #include "export/merge/merge.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <random>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace nkat::exporting {
 namespace {

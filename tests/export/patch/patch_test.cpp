@@ -1,13 +1,13 @@
 #include "export/patch/patch.h"
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-
 #include "core/error.h"
-#include "export/gguf/gguf_weights.h"
 #include "data/formats/gguf_writer.h"
+#include "export/gguf/gguf_weights.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -117,7 +117,7 @@ TEST_F(PatchTest, ATypeThatDoesNotFitTheRowsFallsBack) {
   const GgufFile base(path("base"));
   const PatchSource source = source_of(base, config_);
   const Patch patch = plan_patch(base, source, GgmlType::kQ4_K);
-  EXPECT_THAT(fall_backs(patch.plan), ::testing::ElementsAre("ffn_down.weight: q4_K as f16, rows of 40 (1)"));
+  EXPECT_THAT(fallbacks(patch.plan), ::testing::ElementsAre("ffn_down.weight: q4_K as f16, rows of 40 (1)"));
 }
 
 TEST_F(PatchTest, TheSelfTestFindsOneWrongBit) {

@@ -14,7 +14,7 @@ using namespace nkat::testing;
 // Logits have errors of 1e-6 of their size here (float32, 2 layers), and KL changes by less than twice that.
 constexpr double kBound = 2e-5;
 
-struct Subject {
+struct EvalModel {
   models::Phi3Config config = tiny_config();
   std::map<std::string, at::Tensor> tensors = tiny_tensors(config);
   std::vector<at::Tensor> blocks = tiny_blocks(config);
@@ -44,13 +44,14 @@ at::Tensor divergence(const at::Tensor& p, const at::Tensor& q) {
   return at::kl_div(at::log_softmax(q, -1), at::log_softmax(p, -1), at::Reduction::None, true).sum(-1);
 }
 
-TEST(LogitsCheck, MeasuresTheWrittenModelAgainstBackboneAndAdapter) {
-  const Subject subject;
+TEST(LogitComparison, MeasuresTheWrittenModelAgainstBackboneAndAdapter) {
+  const EvalModel subject;
   std::map<std::string, at::Tensor> written = merged_tensors(subject.tensors, subject.blocks);
   for (const char* name : {"model.embed_tokens.weight", "lm_head.weight", "model.layers.1.mlp.down_proj.weight"})
     written.at(name) = written.at(name) + 0.05 * at::randn_like(written.at(name));
   const MemoryWeights source(written);
-  const LogitsCheck found = check_logits(subject.config, subject.weights, {subject.config, source}, subject.prompts);
+  const LogitComparison found =
+      check_logits(subject.config, subject.weights, {subject.config, source}, subject.prompts);
 
   const at::Tensor exact = subject.logits(subject.tensors, subject.blocks);
   const at::Tensor of_file = subject.logits(written, {});
@@ -66,18 +67,19 @@ TEST(LogitsCheck, MeasuresTheWrittenModelAgainstBackboneAndAdapter) {
                    (exact.argmax(-1) == of_file.argmax(-1)).to(at::kDouble).mean().item<double>());
 }
 
-TEST(LogitsCheck, FindsNothingInTheMergedWeightsThemselves) {
-  const Subject subject;
+TEST(LogitComparison, FindsNothingInTheMergedWeightsThemselves) {
+  const EvalModel subject;
   const MemoryWeights source(merged_tensors(subject.tensors, subject.blocks));
-  const LogitsCheck found = check_logits(subject.config, subject.weights, {subject.config, source}, subject.prompts);
+  const LogitComparison found =
+      check_logits(subject.config, subject.weights, {subject.config, source}, subject.prompts);
   EXPECT_LT(std::abs(found.mean_kl), 1e-9);  // half the square of logits' errors of 1e-5
   EXPECT_EQ(found.top1_agreement, 1);
 }
 
-TEST(LogitsCheck, SaysNothingOfTheBaseWhereThereIsNoAdapter) {
-  const Subject subject;
+TEST(LogitComparison, SaysNothingOfTheBaseWhereThereIsNoAdapter) {
+  const EvalModel subject;
   const MergedWeights base(std::make_unique<MemoryWeights>(subject.tensors), {});
-  const LogitsCheck found = check_logits(subject.config, base, {subject.config, base.base()}, subject.prompts);
+  const LogitComparison found = check_logits(subject.config, base, {subject.config, base.base()}, subject.prompts);
   EXPECT_FALSE(found.base_mean_kl.has_value());
   EXPECT_EQ(found.mean_kl, 0);
 }

@@ -1,12 +1,12 @@
 #include "export/verify/quantization_error_bound.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <random>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "data/quantize/quantize.h"
 
@@ -69,7 +69,7 @@ TEST(RoundingLimit, IsPassedByNothingThatWasOnlyRounded) {
   for (const std::vector<float>& values : hard_tensors()) {
     for (const GgmlType type : kTypes) {
       const double found = distance(decoded(type, values), values);
-      EXPECT_LE(found, rounding_limit(type, norm(values), values.size()))
+      EXPECT_LE(found, quantization_error_bound(type, norm(values), values.size()))
           << gguf::traits(type).name << ", values like " << values[0] << ", " << values[1];
     }
   }
@@ -81,7 +81,7 @@ TEST(RoundingLimit, IsPassedByZerosAndAnotherTensor) {
   const std::vector<float> values = make([&](std::size_t) { return normal(random); });
   const std::vector<float> other = make([&](std::size_t) { return normal(random); });
   for (const GgmlType type : kTypes) {
-    const double limit = rounding_limit(type, norm(values), values.size());
+    const double limit = quantization_error_bound(type, norm(values), values.size());
     EXPECT_GT(norm(values), limit) << gguf::traits(type).name;
     EXPECT_GT(distance(decoded(type, other), values), limit) << gguf::traits(type).name;
   }

@@ -1,9 +1,9 @@
 #include "export/verify/self_test.h"
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
 
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"
@@ -18,17 +18,19 @@ using ::testing::HasSubstr;
 
 class SelfTestTest : public ::testing::Test {
  protected:
-  std::vector<PlannedTensor> plan(Mix mix = Mix::kQ8_0) const { return plan_tensors(config_, mix); }
+  std::vector<PlannedTensor> plan(QuantizationRecipe mix = QuantizationRecipe::kQ8_0) const {
+    return plan_tensors(config_, mix);
+  }
   void write(const gguf::VerifyFile& verify = {}) const {
     gguf::GgufMetadata metadata("test");
     metadata.add("general.architecture", gguf::GgufValue::string("phi3"));
     write_merged_gguf(path_, metadata, plan(), {weights_, Importance()}, verify);
   }
-  SelfTest test(const fs::path& path, Mix mix = Mix::kQ8_0) const {
+  SelfTest test(const fs::path& path, QuantizationRecipe mix = QuantizationRecipe::kQ8_0) const {
     return self_test_gguf(path, plan(mix), config_, weights_, options_);
   }
   SelfTest test() const { return test(path_); }
-  std::string complaint(const fs::path& path, Mix mix = Mix::kQ8_0) const {
+  std::string complaint(const fs::path& path, QuantizationRecipe mix = QuantizationRecipe::kQ8_0) const {
     try {
       require_predictions(test(path, mix), options_.output);
     } catch (const CheckError& error) {
@@ -66,7 +68,7 @@ TEST_F(SelfTestTest, PassesWhatTheExporterWrites) {
   write();
   const SelfTest found = test();
   ASSERT_EQ(found.survival.size(), 2U);
-  for (const TensorSurvival& one : found.survival) EXPECT_EQ(one.fate(), Fate::kKept);
+  for (const TensorRetention& one : found.survival) EXPECT_EQ(one.fate(), RetentionStatus::kKept);
   ASSERT_TRUE(found.logits.has_value());
   EXPECT_EQ(found.logits->tokens, 14);
   EXPECT_GT(found.logits->base_mean_kl.value(), 10 * found.logits->mean_kl);
@@ -89,7 +91,8 @@ TEST_F(SelfTestTest, NamesTheTensorInWhichABitFlipped) {
 
 TEST_F(SelfTestTest, NamesATensorOfAnotherTypeAndAFileThatWasCut) {
   write();
-  EXPECT_THAT(complaint(path_, Mix::kF16), HasSubstr("'token_embd.weight' is not in the file as it was to be written"));
+  EXPECT_THAT(complaint(path_, QuantizationRecipe::kF16),
+              HasSubstr("'token_embd.weight' is not in the file as it was to be written"));
   fs::resize_file(path_, fs::file_size(path_) - 40);
   EXPECT_THAT(complaint(path_), HasSubstr("can't be read again"));
 }

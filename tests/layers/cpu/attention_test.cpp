@@ -14,7 +14,7 @@ namespace {
 
 using namespace nkat::testing;
 
-SequenceLayout layout(const std::vector<std::int64_t>& lengths) {
+PackedSequences layout(const std::vector<std::int64_t>& lengths) {
   return {.lengths = lengths, .angles = {}, .masks = std::vector<at::Tensor>(lengths.size())};
 }
 

@@ -24,24 +24,24 @@ class WidenedProductOf : public ::testing::TestWithParam<Sizes> {
 TEST_P(WidenedProductOf, RowsAndTheTransposedMatrixIsAsGoodAsATen) {
   const at::Tensor w = weight(), x = rows(GetParam().in);
   const at::Tensor exact = at::linear(x.to(at::kDouble), w.to(at::kDouble));
-  const at::Tensor rounded = widened_product(x, w, WidenedProduct::kForward, at::kBFloat16);
+  const at::Tensor rounded = bf16_gemm(x, w, Bf16Gemm::kForward, at::kBFloat16);
   EXPECT_EQ(rounded.scalar_type(), at::kBFloat16);
   EXPECT_TRUE(is_as_good_as(rounded, at::linear(x, w), exact, kValueFactor));
-  EXPECT_TRUE(is_as_good_as(widened_product(x, w, WidenedProduct::kForward, at::kFloat),
+  EXPECT_TRUE(is_as_good_as(bf16_gemm(x, w, Bf16Gemm::kForward, at::kFloat),
                             at::linear(x.to(at::kFloat), w.to(at::kFloat)), exact, kValueFactor));
 }
 
 TEST_P(WidenedProductOf, RowsAndTheMatrixIsAsGoodAsATen) {
   const at::Tensor w = weight(), dy = rows(GetParam().out);
   const at::Tensor exact = at::matmul(dy.to(at::kDouble), w.to(at::kDouble));
-  EXPECT_TRUE(is_as_good_as(widened_product(dy, w, WidenedProduct::kBackward, at::kBFloat16), at::matmul(dy, w), exact,
-                            kValueFactor));
+  EXPECT_TRUE(
+      is_as_good_as(bf16_gemm(dy, w, Bf16Gemm::kBackward, at::kBFloat16), at::matmul(dy, w), exact, kValueFactor));
 }
 
 TEST_P(WidenedProductOf, TheSameBitsOnEveryRun) {
   const at::Tensor w = weight(), x = rows(GetParam().in);
-  const at::Tensor once = widened_product(x, w, WidenedProduct::kForward, at::kFloat);
-  EXPECT_TRUE(at::equal(once, widened_product(x, w, WidenedProduct::kForward, at::kFloat)));
+  const at::Tensor once = bf16_gemm(x, w, Bf16Gemm::kForward, at::kFloat);
+  EXPECT_TRUE(at::equal(once, bf16_gemm(x, w, Bf16Gemm::kForward, at::kFloat)));
 }
 
 // Beyond 1024 terms a sum goes on in another piece; beyond 4 x 512 columns there are several panels.
@@ -54,11 +54,10 @@ INSTANTIATE_TEST_SUITE_P(Sizes, WidenedProductOf,
                                   std::to_string(s.out);
                          });
 
-TEST(WidenedProduct, CarriesWhatIsNotANumberToItsRowAlone) {
+TEST(Bf16Gemm, CarriesWhatIsNotANumberToItsRowAlone) {
   at::Tensor x = at::ones({20, 32}).to(at::kBFloat16);
   x[3][5] = std::nan("");
-  const at::Tensor y =
-      widened_product(x, at::ones({40, 32}).to(at::kBFloat16), WidenedProduct::kForward, at::kBFloat16);
+  const at::Tensor y = bf16_gemm(x, at::ones({40, 32}).to(at::kBFloat16), Bf16Gemm::kForward, at::kBFloat16);
   EXPECT_TRUE(y[3].isnan().all().item<bool>());
   EXPECT_EQ(y.isnan().sum().item<std::int64_t>(), 40);
 }

@@ -1,10 +1,10 @@
 #include "layers/cpu/simd.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace nkat::layers::cpu {
 namespace {
@@ -13,7 +13,7 @@ constexpr float kLowest = -87.3f, kHighest = 88.7f;  // of what is not 0 or infi
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // As the layers call it: in a loop for the widest vectors that the machine has.
-NKAT_VECTORISED void exponentials(const float* x, std::int64_t count, float* out) {
+NKAT_VECTORIZED void exponentials(const float* x, std::int64_t count, float* out) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = exponential(x[i]);
 }
 

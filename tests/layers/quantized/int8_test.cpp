@@ -1,5 +1,7 @@
 #include "layers/quantized/int8.h"
 
+#include <limits>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/isnan.h>
@@ -8,8 +10,6 @@
 #include <ATen/ops/randint.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <limits>
 
 #include "core/error.h"
 #include "layers/quantized/int8_rows.h"
@@ -28,16 +28,16 @@ using ::testing::ThrowsMessage;
 constexpr std::int64_t kColumns = 96, kRows = 1040;  // more rows than one tile of the result holds
 const std::vector<std::int64_t> kTokenCounts = {0, 1, 31, 33};
 
-Int8Matrix quantised(const at::Tensor& w, Int8Terms terms) {
+Int8Matrix quantized(const at::Tensor& w, Int8Passes terms) {
   Int8Matrix matrix = empty_int8_matrix(w.size(0), w.size(1), w.device(), terms);
-  matrix.column_scales.copy_(at::linspace(0.1, 3, w.size(1)));
+  matrix.channel_scales.copy_(at::linspace(0.1, 3, w.size(1)));
   set_rows(matrix, 0, w.narrow(0, 0, 8));
   set_rows(matrix, 8, w.narrow(0, 8, w.size(0) - 8));
   return matrix;
 }
 
 at::Tensor widened(const Int8Matrix& matrix) {
-  return matrix.values.to(at::kDouble) * matrix.scales.to(at::kDouble).unsqueeze(1) * matrix.column_scales;
+  return matrix.values.to(at::kDouble) * matrix.scales.to(at::kDouble).unsqueeze(1) * matrix.channel_scales;
 }
 
 // Rounding x by rows moves an entry by half a step at most: half of max|row| / 127, or 1/254 of that with two terms.
@@ -70,17 +70,17 @@ class Int8MatrixOf : public ::testing::TestWithParam<at::ScalarType> {
 
 TEST_P(Int8MatrixOf, AWeightIsHalfAStepOffAtMost) {
   const at::Tensor w = random({kRows, kColumns});
-  const Int8Matrix matrix = quantised(w, {});
-  const at::Tensor scaled = w.to(at::kDouble) / matrix.column_scales;
+  const Int8Matrix matrix = quantized(w, {});
+  const at::Tensor scaled = w.to(at::kDouble) / matrix.channel_scales;
   const at::Tensor step = std::get<0>(scaled.abs().max(1, true)) / 127;
-  const at::Tensor off = (widened(matrix) / matrix.column_scales - scaled).abs() / step;
+  const at::Tensor off = (widened(matrix) / matrix.channel_scales - scaled).abs() / step;
   EXPECT_LE(off.max().item<double>(), 0.5 + 5 * 127 * 0x1p-24);  // float32 operations, each on at most 127 steps
 }
 
 TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
   const at::Tensor w = random({kRows, kColumns});
   for (const std::int64_t terms : {1, 2}) {
-    const Int8Matrix matrix = quantised(w, {terms, terms});
+    const Int8Matrix matrix = quantized(w, {terms, terms});
     for (const std::int64_t tokens : kTokenCounts) {
       const at::Tensor x = random({tokens, kColumns}), dy = random({tokens, kRows});
       const at::Tensor y = int8_linear(x, matrix), dx = int8_linear_backward(dy, matrix);
@@ -90,21 +90,21 @@ TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
       if (tokens == 0) continue;
       // x meets the column scales before it is rounded, the gradient the row scales.
       const at::Tensor values = matrix.values.to(at::kDouble);
-      expect_within_bound(y, x.to(at::kDouble) * matrix.column_scales, values.t() * matrix.scales, terms);
-      expect_within_bound(dx, dy.to(at::kDouble) * matrix.scales, values * matrix.column_scales, terms);
+      expect_within_bound(y, x.to(at::kDouble) * matrix.channel_scales, values.t() * matrix.scales, terms);
+      expect_within_bound(dx, dy.to(at::kDouble) * matrix.scales, values * matrix.channel_scales, terms);
     }
   }
 }
 
 TEST_P(Int8MatrixOf, AutogradGivesTheTransposedProduct) {
-  const Int8Matrix matrix = quantised(random({kRows, kColumns}), {1, 2});
+  const Int8Matrix matrix = quantized(random({kRows, kColumns}), {1, 2});
   const at::Tensor x = random({33, kColumns}), dy = random({33, kRows});
   const at::Tensor dx = gradient([&](const at::Tensor& at) { return int8_linear(at, matrix); }, x, dy);
   EXPECT_TRUE(at::equal(dx, int8_linear_backward(dy, matrix)));
 }
 
 TEST_P(Int8MatrixOf, KeepsNothingButTheMatrixForBackward) {
-  const Int8Matrix matrix = quantised(random({16, 32}), {});
+  const Int8Matrix matrix = quantized(random({16, 32}), {});
   const std::int64_t before = HeldBytes::now();
   const at::Tensor leaf = random({17, 32}).requires_grad_(true);
   at::Tensor x = leaf * 2;
@@ -113,14 +113,14 @@ TEST_P(Int8MatrixOf, KeepsNothingButTheMatrixForBackward) {
   EXPECT_EQ(HeldBytes::now() - before, static_cast<std::int64_t>(leaf.nbytes() + y.nbytes()));
 }
 
-TEST_P(Int8MatrixOf, ATokenDoesNotDependOnItsNeighbours) {
-  const Int8Matrix matrix = quantised(random({kRows, kColumns}), {2, 2});
+TEST_P(Int8MatrixOf, ATokenDoesNotDependOnItsNeighbors) {
+  const Int8Matrix matrix = quantized(random({kRows, kColumns}), {2, 2});
   const at::Tensor x = random({33, kColumns});
   EXPECT_TRUE(at::equal(int8_linear(x, matrix).narrow(0, 5, 3), int8_linear(x.narrow(0, 5, 3), matrix)));
 }
 
 TEST_P(Int8MatrixOf, BitsDependOnNoNumberOfThreads) {
-  const Int8Matrix matrix = quantised(random({kRows, kColumns}), {2, 1});
+  const Int8Matrix matrix = quantized(random({kRows, kColumns}), {2, 1});
   const at::Tensor x = random({257, kColumns}), dy = random({257, kRows});
   const int threads = at::get_num_threads();
   const at::Tensor y = int8_linear(x, matrix), dx = int8_linear_backward(dy, matrix);
@@ -131,7 +131,7 @@ TEST_P(Int8MatrixOf, BitsDependOnNoNumberOfThreads) {
 }
 
 TEST_P(Int8MatrixOf, NonContiguousInputsGiveTheSame) {
-  const Int8Matrix matrix = quantised(random({kRows, kColumns}), {});
+  const Int8Matrix matrix = quantized(random({kRows, kColumns}), {});
   const at::Tensor x = random({kColumns, 31}).t();
   EXPECT_TRUE(at::equal(int8_linear(x, matrix), int8_linear(x.contiguous(), matrix)));
 }
@@ -147,8 +147,8 @@ TEST_P(Int8MatrixOf, TheLoopsAgreeWithPlainOperations) {
     EXPECT_LE(max_error(steps_of(fast), steps_of(slow)), 1);
     const at::Tensor sums = at::randint(-1000000, 1000000, {fast.values.size(0), 40}, at::kInt);
     at::Tensor y = at::empty({33, 40}, GetParam()), twin = at::empty_like(y);
-    scale_sums_into(sums, fast, factors.narrow(0, 0, 40), y);
-    plain::scale_sums_into(sums, fast, factors.narrow(0, 0, 40), twin);
+    dequantize_into(sums, fast, factors.narrow(0, 0, 40), y);
+    plain::dequantize_into(sums, fast, factors.narrow(0, 0, 40), twin);
     EXPECT_LE(max_error(y, twin), unit_in_the_last_place(GetParam()) * max_abs(twin));
   }
 }
@@ -159,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(Types, Int8MatrixOf, ::testing::Values(at::kFloat, at::
 TEST(Int8Matrix, ZeroRowsGiveZerosAndLargeOnesAreExactAtTheirPeak) {
   at::Tensor w = at::randn({16, 32});
   w[3].zero_();
-  const Int8Matrix matrix = quantised(w, {2, 2});
+  const Int8Matrix matrix = quantized(w, {2, 2});
   at::Tensor x = at::randn({4, 32});
   x[1].zero_();
   x[2] *= 1e30;
@@ -178,8 +178,8 @@ TEST(Int8Matrix, ASecondTermKeepsWhatStandsBesideAnOutlier) {
     const at::Tensor large = x.select(1, 7).to(at::kDouble).unsqueeze(1) * held.select(1, 7);
     return y.to(at::kDouble) - large;
   };
-  const auto cosine = [&](Int8Terms terms) {
-    const Int8Matrix matrix = quantised(w, terms);
+  const auto cosine = [&](Int8Passes terms) {
+    const Int8Matrix matrix = quantized(w, terms);
     const at::Tensor held = widened(matrix);
     const at::Tensor exact = x.to(at::kDouble).mm(held.t());
     return at::cosine_similarity(rest(int8_linear(x, matrix), held).flatten(), rest(exact, held).flatten(), 0)
@@ -190,7 +190,7 @@ TEST(Int8Matrix, ASecondTermKeepsWhatStandsBesideAnOutlier) {
 }
 
 TEST(Int8Matrix, WhatIsNotFiniteShowsInItsRowAndNoOther) {
-  const Int8Matrix matrix = quantised(at::randn({16, 32}), {2, 2});
+  const Int8Matrix matrix = quantized(at::randn({16, 32}), {2, 2});
   for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     at::Tensor x = at::randn({3, 32});
     x[1][4] = value;
@@ -208,7 +208,7 @@ TEST(Int8Matrix, RefusesSidesThatAreNoMultiplesOfEightOrTooLong) {
 }
 
 TEST(Int8Matrix, NamesAWrongInput) {
-  const Int8Matrix matrix = quantised(at::randn({16, 32}), {});
+  const Int8Matrix matrix = quantized(at::randn({16, 32}), {});
   EXPECT_THAT([&] { int8_linear(at::randn({3, 31}), matrix); }, ThrowsMessage<ShapeError>(HasSubstr("(T, K=32)")));
   EXPECT_THAT(
       [&] {

@@ -23,9 +23,9 @@ constexpr std::int64_t kManyRows = 4096, kManyColumns = 2048;  // two tiles in e
 
 at::Tensor scales_of(std::int64_t columns) { return at::linspace(0.1, 3, columns); }
 
-Nf4Matrix quantised(const at::Tensor& w) {
+Nf4Matrix quantized(const at::Tensor& w) {
   Nf4Matrix matrix = empty_nf4_matrix(w.size(0), w.size(1), w.device());
-  matrix.column_scales.copy_(scales_of(w.size(1)));
+  matrix.channel_scales.copy_(scales_of(w.size(1)));
   set_rows(matrix, 0, w.narrow(0, 0, 5));
   set_rows(matrix, 5, w.narrow(0, 5, w.size(0) - 5));
   return matrix;
@@ -50,7 +50,7 @@ at::Tensor nearest_levels(const at::Tensor& w) {
 
 TEST(Nf4Matrix, EveryWeightBecomesTheNearestLevelOfItsBlock) {
   const at::Tensor w = at::randn({kRows, kColumns});
-  const at::Tensor held = widened(quantised(w)), nearest = nearest_levels(w);
+  const at::Tensor held = widened(quantized(w)), nearest = nearest_levels(w);
   EXPECT_LE(max_error(held, nearest), 0x1p-22 * max_abs(nearest));
   // Half the widest gap, between -1 and -0.696, and the rounding of a scale, 2^-8 of it.
   const at::Tensor scaled = w / scales_of(kColumns), off = held / scales_of(kColumns) - scaled;
@@ -59,16 +59,16 @@ TEST(Nf4Matrix, EveryWeightBecomesTheNearestLevelOfItsBlock) {
 
 // As bitsandbytes stores them: level 15 of the even column in the upper half, 7 (zero) of the odd one in the lower.
 TEST(Nf4Matrix, TheEvenColumnTakesTheUpperHalfOfAByte) {
-  const Nf4Matrix matrix = quantised(at::tensor({0.2f, 0.0f}).expand({8, 2}));
+  const Nf4Matrix matrix = quantized(at::tensor({0.2f, 0.0f}).expand({8, 2}));
   EXPECT_EQ(matrix.codes[0][0].item<int>(), 0xf7);
   EXPECT_EQ(matrix.scales[0][0].item<float>(), 2.0f);
 }
 
 TEST(Nf4Matrix, TheLoopsAgreeWithPlainOperations) {
   const at::Tensor w = at::randn({kRows, kColumns});
-  const Nf4Matrix fast = quantised(w);
+  const Nf4Matrix fast = quantized(w);
   Nf4Matrix slow = empty_nf4_matrix(kRows, kColumns, at::kCPU);
-  slow.column_scales.copy_(fast.column_scales);
+  slow.channel_scales.copy_(fast.channel_scales);
   plain::set_rows(slow, 0, w);
   EXPECT_TRUE(at::equal(fast.codes, slow.codes));
   EXPECT_TRUE(at::equal(fast.scales, slow.scales));
@@ -85,7 +85,7 @@ class Nf4Product : public ::testing::TestWithParam<at::ScalarType> {
 
 // Against the weights that are held: no more error than plain ATen makes in the same type.
 TEST_P(Nf4Product, BothDirectionsAreTheProductsWithTheWeightsHeld) {
-  const Nf4Matrix matrix = quantised(at::randn({kRows, kColumns}));
+  const Nf4Matrix matrix = quantized(at::randn({kRows, kColumns}));
   const at::Tensor w = widened(matrix), exact = w.to(at::kDouble), typed = w.to(GetParam());
   for (const std::int64_t tokens : {0, 1, 31, 33}) {
     const at::Tensor x = random({tokens, kColumns}), dy = random({tokens, kRows});
@@ -97,7 +97,7 @@ TEST_P(Nf4Product, BothDirectionsAreTheProductsWithTheWeightsHeld) {
 }
 
 TEST_P(Nf4Product, TilesMeetWithoutASeam) {
-  const Nf4Matrix matrix = quantised(at::randn({kManyRows, kManyColumns}) / 32);
+  const Nf4Matrix matrix = quantized(at::randn({kManyRows, kManyColumns}) / 32);
   const at::Tensor w = widened(matrix), typed = w.to(GetParam());
   const at::Tensor x = random({3, kManyColumns}), dy = random({3, kManyRows});
   EXPECT_TRUE(is_as_good_as(nf4_linear(x, matrix), at::linear(x, typed), x.to(at::kDouble).mm(w.to(at::kDouble).t()),
@@ -107,7 +107,7 @@ TEST_P(Nf4Product, TilesMeetWithoutASeam) {
 }
 
 TEST_P(Nf4Product, AutogradGivesTheTransposedProductAndKeepsNothingElse) {
-  const Nf4Matrix matrix = quantised(at::randn({kRows, kColumns}));
+  const Nf4Matrix matrix = quantized(at::randn({kRows, kColumns}));
   const at::Tensor x = random({33, kColumns}), dy = random({33, kRows});
   const at::Tensor dx = gradient([&](const at::Tensor& at) { return nf4_linear(at, matrix); }, x, dy);
   EXPECT_TRUE(at::equal(dx, nf4_linear_backward(dy, matrix)));
@@ -122,7 +122,7 @@ TEST_P(Nf4Product, AutogradGivesTheTransposedProductAndKeepsNothingElse) {
 // More threads than one divide a product of this size, and BLAS adds in another order with another number of them.
 TEST_P(Nf4Product, BitsAreTheSameOnEveryRunWithTheSameNumberOfThreads) {
   const int threads = at::get_num_threads();
-  const Nf4Matrix matrix = quantised(at::randn({kManyRows, kManyColumns}));
+  const Nf4Matrix matrix = quantized(at::randn({kManyRows, kManyColumns}));
   const at::Tensor x = random({33, kManyColumns}), dy = random({33, kManyRows});
   for (const int count : {1, 2, 3}) {
     at::set_num_threads(count);
@@ -135,10 +135,10 @@ TEST_P(Nf4Product, BitsAreTheSameOnEveryRunWithTheSameNumberOfThreads) {
 TEST(Nf4Matrix, WhatIsHeldAndItsNumbersDependOnNoNumberOfThreads) {
   const int threads = at::get_num_threads();
   const at::Tensor w = at::randn({kManyRows, kManyColumns});
-  const Nf4Matrix matrix = quantised(w);
+  const Nf4Matrix matrix = quantized(w);
   const at::Tensor numbers = widened(matrix);
   at::set_num_threads(1);
-  const Nf4Matrix alone = quantised(w);
+  const Nf4Matrix alone = quantized(w);
   EXPECT_TRUE(at::equal(matrix.codes, alone.codes) && at::equal(matrix.scales, alone.scales));
   EXPECT_TRUE(at::equal(numbers, widened(matrix)));
   at::set_num_threads(threads);
@@ -150,14 +150,14 @@ INSTANTIATE_TEST_SUITE_P(Types, Nf4Product, ::testing::Values(at::kFloat, at::kB
 TEST(Nf4Matrix, BlocksOfZerosStayZeros) {
   at::Tensor w = at::randn({8, 128});
   w.narrow(1, 64, 64).zero_();
-  const at::Tensor held = widened(quantised(w));
+  const at::Tensor held = widened(quantized(w));
   EXPECT_EQ(max_abs(held.narrow(1, 64, 64)), 0);
   EXPECT_TRUE(at::isfinite(held).all().item<bool>());
 }
 
 TEST(Nf4Matrix, RefusesAnOddNumberOfColumnsAndAWrongInput) {
   EXPECT_THAT([] { empty_nf4_matrix(8, 7, at::kCPU); }, ThrowsMessage<ShapeError>(HasSubstr("(8, 7)")));
-  const Nf4Matrix matrix = quantised(at::randn({8, 64}));
+  const Nf4Matrix matrix = quantized(at::randn({8, 64}));
   EXPECT_THAT([&] { nf4_linear(at::randn({3, 31}), matrix); }, ThrowsMessage<ShapeError>(HasSubstr("(T, K=64)")));
 }
 

@@ -8,32 +8,32 @@
 namespace nkat::layers {
 namespace {
 
-TEST(FrozenMatrix, GivesTheProductOfTheFormItHolds) {
+TEST(Weight, GivesTheProductOfTheFormItHolds) {
   const at::Tensor w = at::randn({16, 64}), x = at::randn({5, 64});
   Int8Matrix int8 = empty_int8_matrix(16, 64, at::kCPU, {.input = 2, .gradient = 1});
   Nf4Matrix nf4 = empty_nf4_matrix(16, 64, at::kCPU);
   set_rows(int8, 0, w);
   set_rows(nf4, 0, w);
-  EXPECT_TRUE(at::equal(frozen_linear(x, FrozenMatrix(w)), frozen_linear(x, w)));
-  EXPECT_TRUE(at::equal(frozen_linear(x, FrozenMatrix(int8)), int8_linear(x, int8)));
-  EXPECT_TRUE(at::equal(frozen_linear(x, FrozenMatrix(nf4)), nf4_linear(x, nf4)));
+  EXPECT_TRUE(at::equal(linear(x, Weight(w)), linear(x, w)));
+  EXPECT_TRUE(at::equal(linear(x, Weight(int8)), int8_linear(x, int8)));
+  EXPECT_TRUE(at::equal(linear(x, Weight(nf4)), nf4_linear(x, nf4)));
 }
 
-TEST(FrozenMatrix, KnowsItsSidesAndItsBytesInEveryForm) {
-  const FrozenMatrix dense = at::randn({16, 64});
-  const FrozenMatrix int8 = empty_int8_matrix(16, 64, at::kCPU, {}), nf4 = empty_nf4_matrix(16, 64, at::kCPU);
-  for (const FrozenMatrix& matrix : {dense, int8, nf4}) {
+TEST(Weight, KnowsItsSidesAndItsBytesInEveryForm) {
+  const Weight dense = at::randn({16, 64});
+  const Weight int8 = empty_int8_matrix(16, 64, at::kCPU, {}), nf4 = empty_nf4_matrix(16, 64, at::kCPU);
+  for (const Weight& matrix : {dense, int8, nf4}) {
     EXPECT_EQ(matrix.rows(), 16);
     EXPECT_EQ(matrix.columns(), 64);
   }
   EXPECT_EQ(dense.bytes(), 4u * 16 * 64);
   EXPECT_EQ(int8.bytes(), 16u * (64 + 4) + 4 * 64);
   EXPECT_EQ(nf4.bytes(), 16u * (32 + 4) + 4 * 64);
-  EXPECT_EQ(FrozenMatrix().rows() + FrozenMatrix().columns(), 0);
+  EXPECT_EQ(Weight().rows() + Weight().columns(), 0);
 }
 
-TEST(FrozenMatrix, HasNoNumbersToShowWhenItIsQuantised) {
-  const FrozenMatrix matrix = empty_nf4_matrix(16, 64, at::kCPU);
+TEST(Weight, HasNoNumbersToShowWhenItIsQuantized) {
+  const Weight matrix = empty_nf4_matrix(16, 64, at::kCPU);
   EXPECT_THROW(matrix.dense(), InternalError);
 }
 

@@ -1,9 +1,9 @@
 #include "models/generation/batch_generation.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <algorithm>
 
 #include "core/error.h"
 #include "tests/support/tiny_model.h"
@@ -34,7 +34,7 @@ std::vector<at::Tensor> random_blocks(const Phi3Config& config, at::ScalarType t
 
 Tokens generated_alone(const Decoder& decoder, const std::vector<at::Tensor>& blocks, const Tokens& prompt,
                        std::int64_t count) {
-  CachedSequence sequence(decoder, blocks);
+  SequenceDecoder sequence(decoder, blocks);
   return generate(sequence, prompt, {.max_new_tokens = count}, [](std::int32_t) {}).tokens;
 }
 
@@ -66,16 +66,16 @@ TEST_P(BatchGeneration, WritesTheTokensOfEachPromptAlone) {
 TEST_P(BatchGeneration, LogitsAreAsGoodAsThoseOfTheSequenceAlone) {
   const Decoder exact = tiny_decoder(config_, at::kDouble), decoder = tiny_decoder(config_, at::kFloat);
   const std::vector<Tokens> prompts = mixed_prompts(config_);
-  CachedBatch batch(decoder, {}, {.slots = static_cast<std::int64_t>(prompts.size()), .rows_per_pass = 64});
-  std::vector<CachedBatch::Request> requests;
+  BatchDecoder batch(decoder, {}, {.slots = static_cast<std::int64_t>(prompts.size()), .rows_per_pass = 64});
+  std::vector<BatchDecoder::Request> requests;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     requests.push_back({.slot = static_cast<std::int64_t>(i), .tokens = prompts[i]});
   }
   const at::Tensor logits = batch.next_logits(requests);
   std::vector<at::Tensor> alone, reference;
   for (const Tokens& prompt : prompts) {
-    alone.push_back(CachedSequence(decoder, {}).next_logits(prompt));
-    reference.push_back(CachedSequence(exact, {}).next_logits(prompt));
+    alone.push_back(SequenceDecoder(decoder, {}).next_logits(prompt));
+    reference.push_back(SequenceDecoder(exact, {}).next_logits(prompt));
   }
   EXPECT_TRUE(is_as_good_as(logits, at::stack(alone), at::stack(reference), kValueFactor));
 }
@@ -147,16 +147,16 @@ TEST(BatchGenerationRoom, RefusesAPromptBeforeComputingAny) {
   EXPECT_TRUE(generate_batch(decoder, {}, {}, {}).empty());
 }
 
-TEST(CachedBatch, ASlotThatWasReleasedServesAnotherSequence) {
+TEST(BatchDecoder, ASlotThatWasReleasedServesAnotherSequence) {
   const Phi3Config config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const Tokens first = random_tokens(config, 12), second = random_tokens(config, 4);
-  CachedBatch batch(decoder, {}, {.slots = 2});
+  BatchDecoder batch(decoder, {}, {.slots = 2});
   batch.reserve(1, 20);
   batch.next_logits({{.slot = 1, .tokens = first}});
   batch.release(1);
   const at::Tensor logits = batch.next_logits({{.slot = 1, .tokens = second}}).squeeze(0);
-  EXPECT_TRUE(at::equal(logits, CachedSequence(decoder, {}).next_logits(second)));
+  EXPECT_TRUE(at::equal(logits, SequenceDecoder(decoder, {}).next_logits(second)));
 }
 
 TEST(CacheBytes, AreKeysAndValuesOfAllLayers) {

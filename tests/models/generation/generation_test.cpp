@@ -49,7 +49,7 @@ TEST(Generate, EqualsComputingTheWholeSequenceForEachToken) {
   const Phi3Config config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const Tokens prompt = random_tokens(config, 10);
-  CachedSequence sequence(decoder, {});
+  SequenceDecoder sequence(decoder, {});
   Tokens streamed;
   const Generation generation =
       generate(sequence, prompt, {.max_new_tokens = 20}, [&](std::int32_t token) { streamed.push_back(token); });
@@ -58,7 +58,7 @@ TEST(Generate, EqualsComputingTheWholeSequenceForEachToken) {
 
   Tokens tokens = prompt;  // 30 tokens at the end: over the longrope boundary at 16
   for (const std::int32_t token : generation.tokens) {
-    CachedSequence fresh(decoder, {});
+    SequenceDecoder fresh(decoder, {});
     EXPECT_EQ(fresh.next_logits(tokens).argmax().item<std::int64_t>(), token);
     tokens.push_back(token);
   }
@@ -68,11 +68,11 @@ TEST(Generate, StopsAtAnEndTokenAndDoesNotShowIt) {
   Phi3Config config = tiny_config();
   const Tokens prompt = random_tokens(config, 5);
   const Decoder free_decoder = tiny_decoder(config, at::kFloat);
-  CachedSequence free_sequence(free_decoder, {});
+  SequenceDecoder free_sequence(free_decoder, {});
   const Tokens free_run = generate(free_sequence, prompt, {.max_new_tokens = 8}, [](std::int32_t) {}).tokens;
   config.end_tokens = {free_run[3]};
   const Decoder decoder = tiny_decoder(config, at::kFloat);
-  CachedSequence sequence(decoder, {});
+  SequenceDecoder sequence(decoder, {});
   Tokens shown;
   const Generation generation =
       generate(sequence, prompt, {.max_new_tokens = 8}, [&](std::int32_t token) { shown.push_back(token); });
@@ -85,7 +85,7 @@ TEST(Generate, ASeedGivesTheSameTokensAgain) {
   const Phi3Config config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
   const auto run = [&](std::uint64_t seed) {
-    CachedSequence sequence(decoder, {});
+    SequenceDecoder sequence(decoder, {});
     return generate(sequence, {1, 2, 3}, {.max_new_tokens = 20, .temperature = 1, .seed = seed}, [](std::int32_t) {})
         .tokens;
   };
@@ -96,7 +96,7 @@ TEST(Generate, ASeedGivesTheSameTokensAgain) {
 TEST(Generate, StopsWhereTheModelsPositionsEnd) {
   const Phi3Config config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
-  CachedSequence sequence(decoder, {});
+  SequenceDecoder sequence(decoder, {});
   const Generation generation =
       generate(sequence, random_tokens(config, 60), {.max_new_tokens = 100}, [](std::int32_t) {});
   EXPECT_EQ(generation.stop, StopReason::kContextFull);
@@ -106,7 +106,7 @@ TEST(Generate, StopsWhereTheModelsPositionsEnd) {
 TEST(Generate, RefusesPromptsThatTheModelCannotTake) {
   const Phi3Config config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
-  CachedSequence sequence(decoder, {});
+  SequenceDecoder sequence(decoder, {});
   const auto prompt_with = [&](const Tokens& prompt) { generate(sequence, prompt, {}, [](std::int32_t) {}); };
   EXPECT_THAT([&] { prompt_with({}); }, ThrowsMessage<DataError>(HasSubstr("empty")));
   EXPECT_THAT([&] { prompt_with({1, 50}); }, ThrowsMessage<DataError>(HasSubstr("token 50")));

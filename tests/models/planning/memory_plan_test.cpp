@@ -39,19 +39,19 @@ TEST(MemoryPlan, AGpuHoldsRowsInWholeTiles) {
 // A layer's matrices have 113,246,208 entries, 31,744 rows and 17,408 columns, of which gate_up 50,331,648, 16,384 and
 // 3,072. In 8 bits a byte an entry, 4 a row, 4 a column; in NF4 half a byte an entry, 2 each 32 of them, 4 a column.
 // What is in no matrix of a layer has two bytes an entry.
-TEST(MemoryPlan, AQuantisedBaseTakesWhatItsFormsTake) {
-  const auto bytes = [](BaseKind kind) { return plan_memory(phi35(), {.forms = forms_of(kind)}, 0).weights; };
+TEST(MemoryPlan, AQuantizedBaseTakesWhatItsFormsTake) {
+  const auto bytes = [](BaseFormat kind) { return plan_memory(phi35(), {.forms = formats_of(kind)}, 0).weights; };
   constexpr double kLayers = 32, kEntries = 3821079552, kRest = 2 * (kEntries - kLayers * 113246208);
-  EXPECT_DOUBLE_EQ(bytes(BaseKind::kSafe), 2 * kEntries);
-  EXPECT_DOUBLE_EQ(bytes(BaseKind::kBalanced), kRest + kLayers * (113246208 + 4 * 31744 + 4 * 17408));
+  EXPECT_DOUBLE_EQ(bytes(BaseFormat::kSafe), 2 * kEntries);
+  EXPECT_DOUBLE_EQ(bytes(BaseFormat::kBalanced), kRest + kLayers * (113246208 + 4 * 31744 + 4 * 17408));
   const double in_8_bits = (113246208 - 50331648) + 4 * (31744 - 16384) + 4 * 17408;
-  EXPECT_DOUBLE_EQ(bytes(BaseKind::kAggressive), kRest + kLayers * (in_8_bits + 50331648 / 2 + 2 * 50331648 / 32));
+  EXPECT_DOUBLE_EQ(bytes(BaseFormat::kAggressive), kRest + kLayers * (in_8_bits + 50331648 / 2 + 2 * 50331648 / 32));
 }
 
 TEST(MemoryPlan, AnAggressiveBaseFitsACardOfEightGigabytes) {
   PlanRequest request{.sequence_length = 1024, .budget_bytes = 7.5 * kGiB};
   EXPECT_FALSE(fewest_recomputed_layers(phi35(), request).has_value());
-  request.forms = forms_of(BaseKind::kAggressive);
+  request.forms = formats_of(BaseFormat::kAggressive);
   EXPECT_EQ(fewest_recomputed_layers(phi35(), request), 0);
 }
 

@@ -33,7 +33,7 @@ TEST(TimePlan, TheDenseBaseTakesItsOperationsAtTheBf16Peak) {
   const PlanRequest request{.sequence_length = 512, .packed_tokens = 1024};
   const MicroBatchWork work = micro_batch_work(phi35(), request, 0);
   EXPECT_NEAR(work.bf16_operations, 2 * sample_flops(phi35(), request, 0), 1e-9 * work.bf16_operations);
-  EXPECT_EQ(work.int8_operations + work.int8_back_operations + work.quantisation_bytes, 0);
+  EXPECT_EQ(work.int8_operations + work.int8_back_operations + work.quantization_bytes, 0);
   EXPECT_NEAR(hours_of_5000_steps(request), 20.6, 0.1);
 }
 
@@ -41,7 +41,7 @@ TEST(TimePlan, TheDenseBaseTakesItsOperationsAtTheBf16Peak) {
 TEST(TimePlan, EightBitMatricesTakeTheirOperationsAtTheInt8Peak) {
   PlanRequest request{.sequence_length = 256};
   const MicroBatchWork dense = micro_batch_work(phi35(), request, 0);
-  request.forms = forms_of(BaseKind::kBalanced);
+  request.forms = formats_of(BaseFormat::kBalanced);
   const MicroBatchWork work = micro_batch_work(phi35(), request, 0);
   const double layer = 2.0 * 113246208 * 256;
   EXPECT_DOUBLE_EQ(work.int8_operations, 32 * 2 * layer);
@@ -55,21 +55,21 @@ TEST(TimePlan, EightBitMatricesTakeTheirOperationsAtTheInt8Peak) {
 // A layer's inputs have 17,408 channels, its outputs 31,744. Forward, in two terms, 88 and 50
 // bytes of each entry; back, in one, 34 and 55.
 TEST(TimePlan, RoundingAndScalingTakeTheMemorysTime) {
-  PlanRequest request{.sequence_length = 256, .forms = forms_of(BaseKind::kBalanced)};
+  PlanRequest request{.sequence_length = 256, .forms = formats_of(BaseFormat::kBalanced)};
   const double forward = 88 * 17408 + 50 * 31744, back = 34 * 17408 + 55 * 31744;
-  EXPECT_DOUBLE_EQ(micro_batch_work(phi35(), request, 0).quantisation_bytes, 256 * (32 * forward + 31 * back));
+  EXPECT_DOUBLE_EQ(micro_batch_work(phi35(), request, 0).quantization_bytes, 256 * (32 * forward + 31 * back));
 }
 
 // gate_up's 50,331,648 weights are widened once a pass whatever the tokens, so that packing pays.
 TEST(TimePlan, WideningNf4CostsTheSameForAnyNumberOfTokens) {
   PlanRequest request{.sequence_length = 256};
-  request.forms.gate_up = {.storage = MatrixForm::Storage::kNf4};
+  request.forms.gate_up = {.storage = WeightFormat::Storage::kNf4};
   const MicroBatchWork one = micro_batch_work(phi35(), request, 0);
-  EXPECT_DOUBLE_EQ(one.quantisation_bytes, 39.0 * 50331648 * 63);
+  EXPECT_DOUBLE_EQ(one.quantization_bytes, 39.0 * 50331648 * 63);
   EXPECT_EQ(one.int8_operations, 0);
   const double single = hours_of_5000_steps(request);
   request.packed_tokens = 1024;
-  EXPECT_DOUBLE_EQ(micro_batch_work(phi35(), request, 0).quantisation_bytes, one.quantisation_bytes);
+  EXPECT_DOUBLE_EQ(micro_batch_work(phi35(), request, 0).quantization_bytes, one.quantization_bytes);
   EXPECT_LT(hours_of_5000_steps(request), single);
 }
 

@@ -1,9 +1,9 @@
 #include "models/weights/base_fingerprint.h"
 
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <cstdlib>
+
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "core/files/sha256.h"

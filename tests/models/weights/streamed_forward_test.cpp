@@ -1,8 +1,8 @@
 #include "models/weights/streamed_forward.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "tests/support/gradients.h"
 #include "tests/support/tiny_model.h"
@@ -12,13 +12,13 @@ namespace {
 
 using namespace nkat::testing;
 
-struct Subject {
+struct EvalModel {
   Phi3Config config = tiny_config();
   Weights weights = tiny_weights(config, at::kFloat);
   std::map<std::string, at::Tensor> tensors = tiny_tensors(config);
   std::vector<at::Tensor> blocks = {at::Tensor(), at::eye(8) + 0.2 * at::randn({config.hidden_size / 8, 8, 8})};
 
-  LayerwiseModel layerwise() const {
+  StreamedModel layerwise() const {
     const auto read = [this](const std::string& name, std::size_t first_row, std::span<float> out) {
       const float* values = tensors.at(name).const_data_ptr<float>();
       const auto row_length = static_cast<std::size_t>(tensors.at(name).size(-1));
@@ -34,28 +34,28 @@ PackedBatch batch_of(const std::vector<std::int32_t>& tokens) {
 }
 
 TEST(Layerwise, ComputesWhatTheDecoderComputes) {
-  const Subject subject;
+  const EvalModel subject;
   const Decoder decoder(subject.config, subject.weights);
-  const LayerwiseModel model = subject.layerwise();
+  const StreamedModel model = subject.layerwise();
   std::vector<PackedBatch> batches;  // on both sides of the longrope boundary at 16
   for (const std::int64_t length : {5, 17}) batches.push_back(batch_of(random_tokens(subject.config, length)));
-  const std::vector<at::Tensor> hidden = layerwise_hidden(model, batches);
+  const std::vector<at::Tensor> hidden = streamed_hidden(model, batches);
   ASSERT_EQ(hidden.size(), 2U);
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const at::Tensor expected = decoder.hidden(batches[i], subject.blocks);
     EXPECT_TRUE(at::equal(hidden[i], expected));
     // The head may be cut into pieces of other shapes, whose sums the matrix product may order differently.
-    EXPECT_LT(relative_error(layerwise_logits(model, hidden[i]), decoder.logits(expected)), 1e-6);
+    EXPECT_LT(relative_error(streamed_logits(model, hidden[i]), decoder.logits(expected)), 1e-6);
   }
 }
 
 TEST(Layerwise, ShowsTheInputOfEachMatrixOnce) {
-  const Subject subject;
+  const EvalModel subject;
   std::map<std::string, at::Tensor> inputs;
-  layerwise_hidden(subject.layerwise(), {batch_of(random_tokens(subject.config, 5))},
-                   [&](const std::string& name, const at::Tensor& input) {
-                     EXPECT_TRUE(inputs.emplace(name, input.clone()).second) << name;
-                   });
+  streamed_hidden(subject.layerwise(), {batch_of(random_tokens(subject.config, 5))},
+                  [&](const std::string& name, const at::Tensor& input) {
+                    EXPECT_TRUE(inputs.emplace(name, input.clone()).second) << name;
+                  });
   EXPECT_EQ(inputs.size(), static_cast<std::size_t>(4 * subject.config.num_layers));
   for (const auto& [name, input] : inputs) {
     EXPECT_EQ(input.sizes(), (std::vector<std::int64_t>{5, subject.tensors.at(name).size(1)})) << name;

@@ -1,10 +1,10 @@
 #include "models/weights/weights.h"
 
+#include <limits>
+
 #include <ATen/ops/cosine_similarity.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <limits>
 
 #include "core/error.h"
 #include "tests/support/held_bytes.h"
@@ -69,34 +69,34 @@ TEST(Weights, IgnoresStoredRotaryFrequencies) {
   EXPECT_TRUE(load(config, tensors).head.defined());
 }
 
-TEST(Weights, AQuantisedBaseHoldsItsMatricesInTheirFormAndTheRestAsItIs) {
+TEST(Weights, AQuantizedBaseHoldsItsMatricesInTheirFormAndTheRestAsItIs) {
   const Phi3Config config = tiny_config();
   const Tensors tensors = tiny_tensors(config);
   TemporaryFolder folder;
   folder.write("model.safetensors", serialized(tensors));
-  for (const BaseKind kind : {BaseKind::kBalanced, BaseKind::kAggressive}) {
-    const Weights weights = load_weights(folder.path(), config, {.forms = forms_of(kind)});
+  for (const BaseFormat kind : {BaseFormat::kBalanced, BaseFormat::kAggressive}) {
+    const Weights weights = load_weights(folder.path(), config, {.forms = formats_of(kind)});
     EXPECT_TRUE(at::equal(weights.embedding, tensors.at("model.embed_tokens.weight")));
     EXPECT_TRUE(at::equal(weights.head, tensors.at("lm_head.weight")));
-    const layers::FrozenMatrix& down = weights.layers[1].down;
+    const layers::Weight& down = weights.layers[1].down;
     EXPECT_THROW(down.dense(), InternalError);
     EXPECT_EQ(down.rows(), 32);
     EXPECT_EQ(down.columns(), 40);
     double bytes = 0;
-    for (const auto& shape : layer_matrices(config)) bytes += matrix_bytes(shape, forms_of(kind).of(shape.role), 4);
+    for (const auto& shape : layer_matrices(config)) bytes += matrix_bytes(shape, formats_of(kind).of(shape.role), 4);
     const LayerWeights& layer = weights.layers[1];
     const std::size_t held =
         layer.qkv.bytes() + layer.attention_output.bytes() + layer.gate_up.bytes() + layer.down.bytes();
     EXPECT_EQ(static_cast<double>(held), bytes);
-    const at::Tensor x = at::randn({50, 40}), y = layers::frozen_linear(x, down);
+    const at::Tensor x = at::randn({50, 40}), y = layers::linear(x, down);
     const at::Tensor plain = at::linear(x, tensors.at("model.layers.1.mlp.down_proj.weight"));
     EXPECT_GT(at::cosine_similarity(y.flatten(), plain.flatten(), 0).item<double>(), 0.99);
   }
 }
 
 // A matrix of 24 MiB in float32 is read in two pieces of at most 16, each beside its 8-bit rows, as is the embedding's
-// 1 MiB; read whole it would take 30 MiB beside the quantised model.
-TEST(Weights, AQuantisedBaseIsReadInPiecesAndNeverHeldWhole) {
+// 1 MiB; read whole it would take 30 MiB beside the quantized model.
+TEST(Weights, AQuantizedBaseIsReadInPiecesAndNeverHeldWhole) {
   Phi3Config config = tiny_config();
   config.hidden_size = 512;
   config.head_dim = 128;
@@ -107,17 +107,17 @@ TEST(Weights, AQuantisedBaseIsReadInPiecesAndNeverHeldWhole) {
   for (auto& entry : tensors) entry.second = entry.second.to(at::kBFloat16);
   folder.write("model.safetensors", serialized(tensors));
   tensors.clear();
-  for (const BaseKind kind : {BaseKind::kBalanced, BaseKind::kAggressive}) {
+  for (const BaseFormat kind : {BaseFormat::kBalanced, BaseFormat::kAggressive}) {
     const std::int64_t before = HeldBytes::now();
     HeldBytes::forget_peak();
-    const Weights weights = load_weights(folder.path(), config, {.dtype = at::kBFloat16, .forms = forms_of(kind)});
+    const Weights weights = load_weights(folder.path(), config, {.dtype = at::kBFloat16, .forms = formats_of(kind)});
     const std::int64_t held = HeldBytes::now() - before;
     EXPECT_LE(held, 12 << 20);
     EXPECT_LE(HeldBytes::peak() - before, held + (21 << 20));
   }
 }
 
-TEST(Weights, CountsValuesThatAreNotFiniteInAllPiecesOfAQuantisedBase) {
+TEST(Weights, CountsValuesThatAreNotFiniteInAllPiecesOfAQuantizedBase) {
   Phi3Config config = tiny_config();
   config.num_layers = 1;
   config.hidden_size = 64;
@@ -128,7 +128,7 @@ TEST(Weights, CountsValuesThatAreNotFiniteInAllPiecesOfAQuantisedBase) {
   gate_up[79999].narrow(0, 62, 2).fill_(std::nan(""));
   TemporaryFolder folder;
   folder.write("model.safetensors", serialized(tensors));
-  EXPECT_THAT([&] { load_weights(folder.path(), config, {.forms = forms_of(BaseKind::kBalanced)}); },
+  EXPECT_THAT([&] { load_weights(folder.path(), config, {.forms = formats_of(BaseFormat::kBalanced)}); },
               ThrowsMessage<FormatError>(AllOf(HasSubstr("gate_up_proj"), HasSubstr("holds 3 values"))));
 }
 

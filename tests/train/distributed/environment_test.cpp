@@ -1,9 +1,9 @@
 #include "train/distributed/environment.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 

@@ -1,21 +1,21 @@
 #include "train/distributed/process_group.h"
 
+#include <bit>
+
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
-#include <bit>
-
 #include "tests/train/distributed/rank_threads.h"
-#include "train/distributed/setup.h"
 #include "train/distributed/packed_integers.h"
+#include "train/distributed/setup.h"
 #include "train/step_result.h"
 
 namespace nkat::train {
 namespace {
 
-WindowResult part_of_rank(int rank) {
+StepResult part_of_rank(int rank) {
   at::Generator generator = at::detail::createCPUGenerator(static_cast<std::uint64_t>(rank));
-  WindowResult part;
+  StepResult part;
   part.block_gradients = {at::randn({5, 8, 8}, generator), at::randn({5, 8, 8}, generator)};
   part.loss_sum = 1.0 / (rank + 3);
   part.peak_bytes = rank == 1 ? 1ULL << 40 : 7;
@@ -28,31 +28,31 @@ TEST(RankWords, ComeBackBitByBitFromASumInFloat32) {
       {0, ~0ULL, std::bit_cast<std::uint64_t>(-0.1)},
       {1, 1ULL << 63, std::bit_cast<std::uint64_t>(std::nan(""))},
       {0xFFFF0000FFFF0000ULL, 3, std::bit_cast<std::uint64_t>(5e-324)}};
-  at::Tensor sum = at::zeros({word_floats(3, 3)}, at::kFloat);
+  at::Tensor sum = at::zeros({packed_floats(3, 3)}, at::kFloat);
   for (const int rank : {2, 0, 1}) {
     const at::Tensor message = at::zeros_like(sum);
-    write_words(message, rank, words[static_cast<std::size_t>(rank)]);
+    pack_integers(message, rank, words[static_cast<std::size_t>(rank)]);
     sum.add_(message);
   }
-  EXPECT_EQ(read_words(sum, 3), words);
+  EXPECT_EQ(unpack_integers(sum, 3), words);
 }
 
-TEST(WindowResult, OfThreeRanksIsTheSumAndTheSameOnEach) {
-  std::array<WindowResult, 3> results;
-  on_ranks(3, [&](Ranks& ranks) {
-    WindowResult part = part_of_rank(ranks.rank());
+TEST(StepResult, OfThreeRanksIsTheSumAndTheSameOnEach) {
+  std::array<StepResult, 3> results;
+  on_ranks(3, [&](ProcessGroup& ranks) {
+    StepResult part = part_of_rank(ranks.rank());
     if (ranks.rank() == 2) part.suspects = {4};
-    results[static_cast<std::size_t>(ranks.rank())] = add_up(ranks, std::move(part), 9, 77);
+    results[static_cast<std::size_t>(ranks.rank())] = all_reduce(ranks, std::move(part), 9, 77);
   });
   for (std::size_t layer = 0; layer < 2; ++layer) {
     at::Tensor exact = at::zeros({5, 8, 8}, at::kDouble);
     for (int rank = 0; rank < 3; ++rank) exact.add_(part_of_rank(rank).block_gradients[layer]);
     // Two roundings of sums of at most about 10.
     EXPECT_LT((results[0].block_gradients[layer] - exact).abs().max().item<double>(), 2e-6);
-    for (const WindowResult& other : results)
+    for (const StepResult& other : results)
       EXPECT_TRUE(at::equal(other.block_gradients[layer], results[0].block_gradients[layer]));
   }
-  for (const WindowResult& result : results) {
+  for (const StepResult& result : results) {
     EXPECT_EQ(result.loss_sum, 1.0 / 3 + 1.0 / 4 + 1.0 / 5);
     EXPECT_EQ(result.suspects, (std::vector<std::int64_t>{4}));
     EXPECT_EQ(result.peak_bytes, 1ULL << 40);
@@ -61,12 +61,12 @@ TEST(WindowResult, OfThreeRanksIsTheSumAndTheSameOnEach) {
   }
 }
 
-TEST(WindowResult, CarriesAStopAndWhatIsNotFiniteToAllRanks) {
-  on_ranks(2, [&](Ranks& ranks) {
-    WindowResult part = part_of_rank(ranks.rank());
+TEST(StepResult, CarriesAStopAndWhatIsNotFiniteToAllRanks) {
+  on_ranks(2, [&](ProcessGroup& ranks) {
+    StepResult part = part_of_rank(ranks.rank());
     part.stop = ranks.rank() == 1;
     if (ranks.rank() == 0) part.block_gradients[0].fill_(std::nan(""));
-    const WindowResult all = add_up(ranks, std::move(part), 4, 77);
+    const StepResult all = all_reduce(ranks, std::move(part), 4, 77);
     EXPECT_TRUE(all.stop);
     EXPECT_TRUE(all.block_gradients[0].isnan().all().item<bool>());
     EXPECT_TRUE(all.block_gradients[1].isfinite().all().item<bool>());
@@ -74,20 +74,20 @@ TEST(WindowResult, CarriesAStopAndWhatIsNotFiniteToAllRanks) {
   });
 }
 
-TEST(WindowResult, OfRanksWithDifferentStatesIsRefusedOnEach) {
-  on_ranks(3, [&](Ranks& ranks) {
+TEST(StepResult, OfRanksWithDifferentStatesIsRefusedOnEach) {
+  on_ranks(3, [&](ProcessGroup& ranks) {
     try {
-      add_up(ranks, part_of_rank(ranks.rank()), 4, ranks.rank() == 2 ? 78 : 77);
+      all_reduce(ranks, part_of_rank(ranks.rank()), 4, ranks.rank() == 2 ? 78 : 77);
       ADD_FAILURE() << "rank " << ranks.rank();
-    } catch (const RanksDisagree& error) {
+    } catch (const RankMismatch& error) {
       EXPECT_NE(std::string(error.what()).find("on 1 of 3: rank 2."), std::string::npos) << error.what();
     }
   });
 }
 
-TEST(WindowResult, OfOneProcessStaysAsItIs) {
-  Ranks alone;
-  const WindowResult all = add_up(alone, part_of_rank(1), 4, 0);
+TEST(StepResult, OfOneProcessStaysAsItIs) {
+  ProcessGroup alone;
+  const StepResult all = all_reduce(alone, part_of_rank(1), 4, 0);
   EXPECT_TRUE(at::equal(all.block_gradients[1], part_of_rank(1).block_gradients[1]));
   EXPECT_EQ(all.loss_sum, part_of_rank(1).loss_sum);
 }
@@ -100,14 +100,14 @@ TrainerState state_of(double number, std::int64_t step) {
   return state;
 }
 
-TEST(Ranks, GoOnFromTheStateOfRankZero) {
-  on_ranks(2, [](Ranks& ranks) {
+TEST(ProcessGroup, GoOnFromTheStateOfRankZero) {
+  on_ranks(2, [](ProcessGroup& ranks) {
     TrainerState state = state_of(ranks.rank() == 0 ? -0.0 : 2.0, ranks.rank() == 0 ? 12 : 0);
     if (ranks.rank() == 0) {
       state.optimizer.updates = 11;
       state.pending = StepMetrics{.step = 12, .loss = 0.1, .alpha = {1.0, 2.0}, .gate_force = {0.0, 0.0}};
     }
-    share_state(ranks, state);
+    broadcast_state(ranks, state);
     EXPECT_EQ(state.step, 12);
     EXPECT_EQ(state.optimizer.updates, 11);
     ASSERT_TRUE(state.pending);

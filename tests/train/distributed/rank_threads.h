@@ -1,4 +1,4 @@
-// Ranks as threads of the test, over a key-value store of the test's own, as torchrun keeps one.
+// ProcessGroup as threads of the test, over a key-value store of the test's own, as torchrun keeps one.
 #pragma once
 
 #include <functional>
@@ -33,22 +33,22 @@ class KeyStore {
 };
 
 // Runs work(ranks) on `size` ranks, each with a process group of its own, over Gloo.
-inline void on_ranks(int size, const std::function<void(Ranks&)>& work) {
+inline void on_ranks(int size, const std::function<void(ProcessGroup&)>& work) {
   const KeyStore store;
   std::vector<std::jthread> threads;
   for (int rank = 0; rank < size; ++rank) {
     threads.emplace_back([=, &store, &work] {
-      Ranks ranks({.rank = rank,
-                   .size = size,
-                   .local_rank = rank,
-                   .local_size = size,
-                   .address = "127.0.0.1",
-                   .port = store.port(),
-                   .store_is_there = true},
-                  std::chrono::seconds(30));
+      ProcessGroup ranks({.rank = rank,
+                          .size = size,
+                          .local_rank = rank,
+                          .local_size = size,
+                          .address = "127.0.0.1",
+                          .port = store.port(),
+                          .store_is_there = true},
+                         std::chrono::seconds(30));
       ranks.open_group(at::kCPU);
       work(ranks);
-      ranks.leave_together();
+      ranks.shutdown();
     });
   }
 }

@@ -26,13 +26,13 @@ std::string complaint(const std::function<void()>& work) {
   return "";
 }
 
-TEST(RankRoll, GivesEachStartKeysOfItsOwn) {
+TEST(Rendezvous, GivesEachStartKeysOfItsOwn) {
   const KeyStore store;
   for (int start = 0; start < 3; ++start) {
     std::vector<std::jthread> ranks;
     for (int rank = 0; rank < 3; ++rank) {
       ranks.emplace_back([&, rank] {
-        RankRoll roll(store.connect(), rank, 3, {});
+        Rendezvous roll(store.connect(), rank, 3, {});
         EXPECT_FALSE(roll.store()->check({"late"})) << "of an earlier start";
         roll.post(std::to_string(rank), std::to_string(10 * start + rank));
         EXPECT_EQ(roll.wait_for({"0", "1", "2"}),
@@ -45,39 +45,39 @@ TEST(RankRoll, GivesEachStartKeysOfItsOwn) {
   }
 }
 
-TEST(RankRoll, BeginsWithTheSuccessorOfARankThatDiedWhileJoining) {
+TEST(Rendezvous, BeginsWithTheSuccessorOfARankThatDiedWhileJoining) {
   const KeyStore store;
   const StorePointer look = store.connect();
   set(look, "word/1", "of-a-dead-process");
   std::jthread first([&] {
-    RankRoll roll(store.connect(), 0, 2, {});
+    Rendezvous roll(store.connect(), 0, 2, {});
     EXPECT_EQ(roll.wait_for({"hello"}), std::vector<std::string>{"from the successor"});
     roll.leave();
   });
   wait_until([&] { return look->check({"roll"}); });  // called with the word of the dead
-  RankRoll roll(store.connect(), 1, 2, {});
+  Rendezvous roll(store.connect(), 1, 2, {});
   roll.leave();
   roll.post("hello", "from the successor");
 }
 
-TEST(RankRoll, NamesTheRankThatNeverComes) {
+TEST(Rendezvous, NamesTheRankThatNeverComes) {
   const KeyStore store;
   for (const int rank : {0, 1}) {
     EXPECT_NE(complaint([&] {
-                RankRoll(store.connect(), rank, 4, {.start_seconds = 1});
+                Rendezvous(store.connect(), rank, 4, {.start_seconds = 1});
               }).find(rank == 0 ? "rank 1, 2, 3 of 4: not there" : "rank 2, 3 of 4: not there"),
               std::string::npos);
   }
 }
 
-TEST(RankRoll, NamesARankThatHasEnded) {
+TEST(Rendezvous, NamesARankThatHasEnded) {
   const KeyStore store;
-  std::jthread other([&] { RankRoll(store.connect(), 1, 2, {}); });
-  RankRoll roll(store.connect(), 0, 2, {});
+  std::jthread other([&] { Rendezvous(store.connect(), 1, 2, {}); });
+  Rendezvous roll(store.connect(), 0, 2, {});
   EXPECT_NE(complaint([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has ended"), std::string::npos);
 }
 
-TEST(RankRoll, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
+TEST(Rendezvous, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
   const KeyStore store;
   const StorePointer look = store.connect();
   // Rank 1 answers the roll and then says nothing more, like a process that was killed.
@@ -90,7 +90,7 @@ TEST(RankRoll, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
     set(mine, start + "/beat/1", "0");
     set(mine, start + "/answer/1", "");
   });
-  RankRoll roll(store.connect(), 0, 2, {.silent_seconds = 2});
+  Rendezvous roll(store.connect(), 0, 2, {.silent_seconds = 2});
   const auto started = std::chrono::steady_clock::now();
   EXPECT_NE(complaint([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has given no sign of life for 2 s"),
             std::string::npos);
@@ -98,19 +98,19 @@ TEST(RankRoll, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
 
   const KeyStore other_store;
   std::jthread slow([&] {
-    RankRoll mine(other_store.connect(), 1, 2, {});
+    Rendezvous mine(other_store.connect(), 1, 2, {});
     std::this_thread::sleep_for(std::chrono::seconds(4));  // twice as long as silence is borne
     mine.leave();
     mine.post("late", "");
   });
-  RankRoll patient(other_store.connect(), 0, 2, {.silent_seconds = 2});
+  Rendezvous patient(other_store.connect(), 0, 2, {.silent_seconds = 2});
   EXPECT_EQ(complaint([&] { patient.wait_for({"late"}); }), "");
 }
 
-TEST(RankRoll, RefusesAnotherNumberOfRanks) {
+TEST(Rendezvous, RefusesAnotherNumberOfRanks) {
   const KeyStore store;
-  std::jthread first([&] { complaint([&] { RankRoll(store.connect(), 0, 2, {.start_seconds = 2}); }); });
-  EXPECT_NE(complaint([&] { RankRoll(store.connect(), 1, 3, {.start_seconds = 5}); }).find("WORLD_SIZE: 3 on rank 1"),
+  std::jthread first([&] { complaint([&] { Rendezvous(store.connect(), 0, 2, {.start_seconds = 2}); }); });
+  EXPECT_NE(complaint([&] { Rendezvous(store.connect(), 1, 3, {.start_seconds = 5}); }).find("WORLD_SIZE: 3 on rank 1"),
             std::string::npos);
 }
 

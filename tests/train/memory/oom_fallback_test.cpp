@@ -24,7 +24,7 @@ models::PackedSamples four_samples() {
 
 class MemoryRecoveryTest : public ::testing::Test {
  protected:
-  MemoryRecovery make(std::int64_t layers, std::int64_t samples) {
+  OomFallback make(std::int64_t layers, std::int64_t samples) {
     return {layers,
             {.recomputed_layers = 0, .head_rows = 32, .micro_batch_samples = samples, .batch_samples = batch_samples_},
             monitor_,
@@ -39,9 +39,9 @@ class MemoryRecoveryTest : public ::testing::Test {
 [[noreturn]] void run_out() { TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by the test"); }
 
 TEST_F(MemoryRecoveryTest, RecomputesFirstThenSplitsThenTakesTheHeadInPieces) {
-  MemoryRecovery recovery = make(4, 4);
+  OomFallback recovery = make(4, 4);
   int failures = 4 + 2 + 1;
-  const auto run = [&](const models::PackedSamples&, const MemoryChoices&) -> double {
+  const auto run = [&](const models::PackedSamples&, const MemorySettings&) -> double {
     if (failures-- > 0) run_out();
     return 1.0;
   };
@@ -55,9 +55,9 @@ TEST_F(MemoryRecoveryTest, RecomputesFirstThenSplitsThenTakesTheHeadInPieces) {
 
 TEST_F(MemoryRecoveryTest, SplitsWhatWasPackedBeforeItRecomputes) {
   batch_samples_ = 1;
-  MemoryRecovery recovery = make(1, 32);
+  OomFallback recovery = make(1, 32);
   int failures = 3;
-  const auto run = [&](const models::PackedSamples&, const MemoryChoices&) -> double {
+  const auto run = [&](const models::PackedSamples&, const MemorySettings&) -> double {
     if (failures-- > 0) run_out();
     return 1.0;
   };
@@ -67,11 +67,11 @@ TEST_F(MemoryRecoveryTest, SplitsWhatWasPackedBeforeItRecomputes) {
 }
 
 TEST_F(MemoryRecoveryTest, ASplitMicroBatchCoversEverySampleAndTargetOnce) {
-  MemoryRecovery recovery = make(0, 1);
+  OomFallback recovery = make(0, 1);
   std::vector<std::int64_t> samples, targets;
   const double sum = recovery.run(
       four_samples(),
-      [&](const models::PackedSamples& piece, const MemoryChoices&) {
+      [&](const models::PackedSamples& piece, const MemorySettings&) {
         samples.insert(samples.end(), piece.samples.begin(), piece.samples.end());
         for (std::int64_t i = 0; i < piece.target_count(); ++i) {
           targets.push_back(piece.targets[i].item<std::int64_t>());
@@ -87,10 +87,10 @@ TEST_F(MemoryRecoveryTest, ASplitMicroBatchCoversEverySampleAndTargetOnce) {
 }
 
 TEST_F(MemoryRecoveryTest, SaysWhatWasTriedWhenNothingIsLeft) {
-  MemoryRecovery recovery = make(2, 1);
+  OomFallback recovery = make(2, 1);
   try {
     recovery.run(
-        four_samples(), [](const models::PackedSamples&, const MemoryChoices&) -> double { run_out(); }, [] {});
+        four_samples(), [](const models::PackedSamples&, const MemorySettings&) -> double { run_out(); }, [] {});
     FAIL() << "it ran";
   } catch (const DeviceError& error) {
     EXPECT_THAT(error.what(), HasSubstr("recomputed layers   2 of 2"));
@@ -99,8 +99,8 @@ TEST_F(MemoryRecoveryTest, SaysWhatWasTriedWhenNothingIsLeft) {
 }
 
 TEST_F(MemoryRecoveryTest, LetsOtherErrorsPass) {
-  MemoryRecovery recovery = make(2, 1);
-  const auto run = [](const models::PackedSamples&, const MemoryChoices&) -> double {
+  OomFallback recovery = make(2, 1);
+  const auto run = [](const models::PackedSamples&, const MemorySettings&) -> double {
     TORCH_CHECK(false, "another error");
     return 0;
   };

@@ -7,23 +7,23 @@ namespace {
 
 class CountingAllocatorTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { install_counting_allocator(); }
-  ~CountingAllocatorTest() override { set_counting_allocator_limit(0); }
+  static void SetUpTestSuite() { install_tracking_allocator(); }
+  ~CountingAllocatorTest() override { set_tracking_allocator_limit(0); }
 };
 
 TEST_F(CountingAllocatorTest, CountsWhatTensorsHoldAndRemembersThePeak) {
-  const std::uint64_t before = counting_allocator_figures().current_bytes;
-  reset_counting_allocator_peak();
+  const std::uint64_t before = tracking_allocator_figures().current_bytes;
+  reset_tracking_allocator_peak();
   at::Tensor kept = at::empty({1024}, at::kFloat);
   { const at::Tensor passing = at::empty({4096}, at::kFloat); }
-  EXPECT_EQ(counting_allocator_figures().current_bytes - before, 4096u);
-  EXPECT_EQ(counting_allocator_figures().peak_bytes - before, 4096u + 16384u);
+  EXPECT_EQ(tracking_allocator_figures().current_bytes - before, 4096u);
+  EXPECT_EQ(tracking_allocator_figures().peak_bytes - before, 4096u + 16384u);
   kept.reset();
-  EXPECT_EQ(counting_allocator_figures().current_bytes, before);
+  EXPECT_EQ(tracking_allocator_figures().current_bytes, before);
 }
 
 TEST_F(CountingAllocatorTest, RefusesWhatWouldPassTheLimitAndGoesOnBelowIt) {
-  set_counting_allocator_limit(counting_allocator_figures().current_bytes + 5000);
+  set_tracking_allocator_limit(tracking_allocator_figures().current_bytes + 5000);
   EXPECT_THROW(at::empty({2048}, at::kFloat), c10::OutOfMemoryError);
   EXPECT_NO_THROW(at::empty({1024}, at::kFloat));
 }

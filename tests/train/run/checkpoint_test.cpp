@@ -1,13 +1,12 @@
 #include "train/run/checkpoint.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
+#include <cstring>
+#include <fstream>
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include <cstring>
-#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"
@@ -32,7 +31,7 @@ class CheckpointTest : public ::testing::Test {
   TrainerState state(std::int64_t step) {
     TrainerState state;
     state.step = step;
-    state.adapter = models::make_adapter(tiny_config(), {.weight_std = 0.1, .seed = static_cast<std::uint64_t>(step)});
+    state.adapter = models::init_adapter(tiny_config(), {.weight_std = 0.1, .seed = static_cast<std::uint64_t>(step)});
     state.optimizer = OptimizerState::zeros_for(state.adapter);
     state.optimizer.first_moment.weight.fill_(0.125);
     state.optimizer.updates = step;

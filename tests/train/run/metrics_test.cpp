@@ -1,9 +1,9 @@
 #include "train/run/metrics.h"
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
 
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"

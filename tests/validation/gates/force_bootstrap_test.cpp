@@ -1,8 +1,8 @@
 #include "validation/gates/force_bootstrap.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
+
+#include <gtest/gtest.h>
 
 namespace nkat::validation {
 namespace {

@@ -1,9 +1,9 @@
 #include "validation/gates/force_fit.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 #include "validation/statistics/autocorrelation.h"
@@ -52,7 +52,7 @@ TEST(ForceFit, PenaltyIsThatOfTheStepsAndLayers) {
 
 TEST(ForceFit, CorrelatedNoiseRaisesThePenalty) {
   const ForceFit fit = fit_force(scale_noise(step_with_noise(2000, 0.0, 0.5)), 1);
-  // (1 + r)/(1 - r) is 3 at r = 0.5; differences of neighbours see half of the variance, so that the residuals'
+  // (1 + r)/(1 - r) is 3 at r = 0.5; differences of neighbors see half of the variance, so that the residuals'
   // mean square, clipped, is a little under 2.
   EXPECT_GT(fit.noise_factor, 4.0);
   EXPECT_LT(fit.noise_factor, 6.5);

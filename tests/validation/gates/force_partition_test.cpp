@@ -1,10 +1,10 @@
 #include "validation/gates/force_partition.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 

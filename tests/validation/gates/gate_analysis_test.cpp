@@ -1,12 +1,12 @@
 #include "validation/gates/gate_analysis.h"
 
-#include <gtest/gtest.h>
-#include <sched.h>
-
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <limits>
+#include <sched.h>
+
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "core/random.h"

@@ -1,9 +1,9 @@
 #include "validation/gates/gate_report.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace nkat::validation {
 namespace {

@@ -1,10 +1,10 @@
 // nkat_gate_simulation [SHARE]: prints the table of planted forces as Markdown (mathematics.md 6), measured with SHARE
 // of the runs (1 if absent). Same share, same table.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/parallel.h"

@@ -1,8 +1,8 @@
 #include "validation/gates/gate_verdict.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
+
+#include <gtest/gtest.h>
 
 namespace nkat::validation {
 namespace {

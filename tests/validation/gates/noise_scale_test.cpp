@@ -1,10 +1,10 @@
 #include "validation/gates/noise_scale.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 

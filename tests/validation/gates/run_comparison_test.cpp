@@ -164,7 +164,7 @@ TEST(RunComparison, ARiseThatHasNotOpenedItsGateIsNotInTheSpread) {
   EXPECT_EQ(spread.median, 100.0);
 }
 
-TEST(RunComparison, AControlThatIsAnalysedItselfIsNotInTheSpread) {
+TEST(RunComparison, AControlThatIsAnalyzedItselfIsNotInTheSpread) {
   GateReport main = report({kT});
   const RunComparison comparison = compare_runs(main, records("identity"), {{"seed 1", "none", 1, report({kT})}});
   EXPECT_THAT(comparison.spreads[1].tau, ElementsAre(100));

@@ -1,9 +1,9 @@
 #include "validation/gates/series_analysis.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 

@@ -1,5 +1,8 @@
 #include "validation/geometry/geometry.h"
 
+#include <cmath>
+#include <limits>
+
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/complex.h>
@@ -10,9 +13,6 @@
 #include <ATen/ops/sin.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cmath>
-#include <limits>
 
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"

@@ -1,10 +1,10 @@
 #include "validation/geometry/rotation_metrics.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 #include "layers/cpu/mat8.h"
@@ -12,14 +12,14 @@
 namespace nkat::validation {
 namespace {
 
-using layers::Matrix8;
+using layers::Mat8;
 constexpr double kEpsilon = 0x1p-52;
 
-Block block(const Matrix8& matrix) { return Block(&matrix.at[0][0], 64); }
+Block block(const Mat8& matrix) { return Block(&matrix.at[0][0], 64); }
 
 // exp of it turns the plane (2i, 2i+1) by angles[i].
-Matrix8 skew_of(const std::array<double, 4>& angles) {
-  Matrix8 a = {};
+Mat8 skew_of(const std::array<double, 4>& angles) {
+  Mat8 a = {};
   for (std::size_t i = 0; i < 4; ++i) {
     a.at[2 * i][2 * i + 1] = -angles[i];
     a.at[2 * i + 1][2 * i] = angles[i];
@@ -28,8 +28,8 @@ Matrix8 skew_of(const std::array<double, 4>& angles) {
 }
 
 // The rotation itself, in closed form.
-Matrix8 rotation_by(const std::array<double, 4>& angles) {
-  Matrix8 r = {};
+Mat8 rotation_by(const std::array<double, 4>& angles) {
+  Mat8 r = {};
   for (std::size_t i = 0; i < 4; ++i) {
     r.at[2 * i][2 * i] = r.at[2 * i + 1][2 * i + 1] = std::cos(angles[i]);
     r.at[2 * i + 1][2 * i] = std::sin(angles[i]);
@@ -39,16 +39,16 @@ Matrix8 rotation_by(const std::array<double, 4>& angles) {
 }
 
 // A product of random reflections, so orthogonal; determinant (-1)^count.
-Matrix8 reflections(int count, std::uint64_t seed) {
+Mat8 reflections(int count, std::uint64_t seed) {
   RandomStream random(seed, "test-reflections");
-  Matrix8 q = layers::kIdentity8;
+  Mat8 q = layers::kIdentity8;
   for (int i = 0; i < count; ++i) {
     double v[8], squares = 0;
     for (double& x : v) {
       x = random.normal();
       squares += x * x;
     }
-    Matrix8 h = layers::kIdentity8;
+    Mat8 h = layers::kIdentity8;
     for (std::size_t r = 0; r < 8; ++r)
       for (std::size_t c = 0; c < 8; ++c) h.at[r][c] -= 2 * v[r] * v[c] / squares;
     q = layers::multiply(q, h);
@@ -56,9 +56,7 @@ Matrix8 reflections(int count, std::uint64_t seed) {
   return q;
 }
 
-Matrix8 turned(const Matrix8& q, const Matrix8& a) {
-  return layers::multiply(layers::multiply(q, a), layers::transpose(q));
-}
+Mat8 turned(const Mat8& q, const Mat8& a) { return layers::multiply(layers::multiply(q, a), layers::transpose(q)); }
 
 TEST(RotationAngles, AreThoseOfTheFourPlanes) {
   const auto angles = rotation_angles(block(skew_of({0.5, 3.0, 0.0, 1e-3})));
@@ -82,7 +80,7 @@ TEST(RotationAngles, AreTheSameInAnyBasis) {
 TEST(RotationAngles, FitTheNormOfRandomWeights) {
   RandomStream random(3, "test-weights");
   for (int i = 0; i < 200; ++i) {
-    Matrix8 weight;
+    Mat8 weight;
     for (auto& row : weight.at)
       for (double& entry : row) entry = random.normal();
     double squares = 0;
@@ -92,7 +90,7 @@ TEST(RotationAngles, FitTheNormOfRandomWeights) {
 }
 
 TEST(RotationAngles, IgnoreTheSymmetricPart) {
-  Matrix8 weight = skew_of({0.5, 0.25, 0.125, 0.0});
+  Mat8 weight = skew_of({0.5, 0.25, 0.125, 0.0});
   for (std::size_t i = 0; i < 8; ++i) weight.at[i][i] = 7.0;
   weight.at[0][7] += 3.0;
   weight.at[7][0] += 3.0;
@@ -101,13 +99,13 @@ TEST(RotationAngles, IgnoreTheSymmetricPart) {
 }
 
 TEST(OrthogonalityError, IsZeroForRotationsAndGrowsWithTheScale) {
-  const Matrix8 rotation = rotation_by({0.5, 3.0, 0.0, 1e-3});
+  const Mat8 rotation = rotation_by({0.5, 3.0, 0.0, 1e-3});
   EXPECT_LT(orthogonality_error(block(rotation)), 8 * kEpsilon);  // cos^2 + sin^2 rounds to 1 within two units, 8 times
-  Matrix8 doubled = rotation;
+  Mat8 doubled = rotation;
   for (auto& row : doubled.at)
     for (double& entry : row) entry *= 2;
   EXPECT_NEAR(orthogonality_error(block(doubled)), 3 * std::sqrt(8.0), 1e-14);
-  Matrix8 sheared = layers::kIdentity8;
+  Mat8 sheared = layers::kIdentity8;
   sheared.at[2][5] = 0.5;  // R^T R - I: 0.5 at (2,5) and (5,2), 0.25 at (5,5)
   EXPECT_DOUBLE_EQ(orthogonality_error(block(sheared)), std::sqrt(0.25 + 0.25 + 0.0625));
 }
@@ -120,7 +118,7 @@ TEST(Determinant, TellsRotationsFromReflections) {
 }
 
 TEST(Determinant, IsTheProductOfTheDiagonalOfATriangle) {
-  Matrix8 triangle = {};
+  Mat8 triangle = {};
   for (std::size_t row = 0; row < 8; ++row)
     for (std::size_t column = row; column < 8; ++column) triangle.at[row][column] = row == column ? 2.0 : 0.5;
   EXPECT_DOUBLE_EQ(determinant(block(triangle)), 256.0);

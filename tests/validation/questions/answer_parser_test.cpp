@@ -1,12 +1,12 @@
 #include "validation/questions/answer_parser.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
 #include <vector>
 
-#include "data/synthetic/generator.h"
+#include <gtest/gtest.h>
+
 #include "data/datasets/record.h"
+#include "data/synthetic/generator.h"
 
 namespace nkat::validation {
 namespace {
@@ -140,10 +140,10 @@ TEST(NumberParser, IsUnparsedWithoutAMarkOrWithoutOneNumberBehindIt) {
 }
 
 TEST(NumberParser, TheNumberOfUnmarkedTextIsThatOfItsLastLineWithDigits) {
-  EXPECT_EQ(unmarked_number("3 + 4 = 7\nThe answer is 7.\nThat is all.")->text(), "7");
-  EXPECT_EQ(unmarked_number("答えは１２です")->text(), "12");
-  EXPECT_FALSE(unmarked_number("7\nbetween 3 and 4"));
-  EXPECT_FALSE(unmarked_number("none"));
+  EXPECT_EQ(last_number("3 + 4 = 7\nThe answer is 7.\nThat is all.")->text(), "7");
+  EXPECT_EQ(last_number("答えは１２です")->text(), "12");
+  EXPECT_FALSE(last_number("7\nbetween 3 and 4"));
+  EXPECT_FALSE(last_number("none"));
 }
 
 // Of every split and both languages: what a right answer holds is what is read from it.

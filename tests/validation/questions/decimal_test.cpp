@@ -1,9 +1,9 @@
 #include "validation/questions/decimal.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace nkat::validation {
 namespace {

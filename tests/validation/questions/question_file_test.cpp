@@ -1,10 +1,10 @@
 #include "validation/questions/question_file.h"
 
+#include <set>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <set>
 
 #include "core/error.h"
 #include "data/datasets/record.h"

@@ -1,9 +1,9 @@
 #include "validation/report/checklist.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <algorithm>
 
 #include "tests/validation/report/example_findings.h"
 

@@ -1,7 +1,6 @@
 // What the report says of the runs that a run is compared with: a sentence for each control that is true in every case.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 #include "tests/validation/report/example_findings.h"

@@ -1,10 +1,10 @@
 // The report says of a gain at least what the screen says: every figure that to_text() prints is in the Markdown.
 #include "validation/report/eval_section.h"
 
+#include <regex>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <regex>
 
 #include "validation/report/eval_text.h"
 
@@ -48,7 +48,7 @@ class GainSection : public ::testing::Test {
             .base_confusion = confusion(),
             .base_macro_f1 = next() / 1000};
   }
-  GainReport full() {
+  EvalResults full() {
     return {
         .held_out = loss(),
         .general = loss(),
@@ -64,7 +64,7 @@ class GainSection : public ::testing::Test {
                             .tokens_per_second = 4711.0},
         .ablation = {{.layer = count(), .gate = next() / 1000, .loss_change = estimate()}}};
   }
-  static std::string markdown(const GainReport& gain) {
+  static std::string markdown(const EvalResults& gain) {
     Document document;
     add_gain(document, gain);
     return to_markdown(document, "report.md");
@@ -76,7 +76,7 @@ class GainSection : public ::testing::Test {
 };
 
 TEST_F(GainSection, HoldsEveryFigureOfTheScreen) {
-  const GainReport gain = full();
+  const EvalResults gain = full();
   const std::string screen = to_text(gain);
   const std::string report = markdown(gain);
   const std::regex figure("[0-9][0-9.]+");
@@ -90,7 +90,7 @@ TEST_F(GainSection, HoldsEveryFigureOfTheScreen) {
 }
 
 TEST_F(GainSection, ShowsTheAnswersInAnyFormThatDecideTheReasoningCheck) {
-  GainReport gain;
+  EvalResults gain;
   gain.math = MathFinding{.any_form = {.model = {.right = 3, .questions = 4, .interval = {0.3, 0.95}}}};
   EXPECT_THAT(markdown(gain), HasSubstr("| all, the last number in any form | - | 75.0 % (3 of 4) [30.0, 95.0] |"));
 }

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 namespace nkat::validation {
@@ -37,7 +36,7 @@ PairedAccuracy paired_accuracy() {
 }
 
 TEST(GainJson, PutsTheHeldOutLossAtTheTop) {
-  const auto json = to_json(GainReport{.held_out = bare_loss()});
+  const auto json = to_json(EvalResults{.held_out = bare_loss()});
   EXPECT_EQ(json["tokens"], 40);
   EXPECT_EQ(json["loss"], 2.0);
   EXPECT_EQ(json["interval"], (nlohmann::ordered_json{1.5, 2.5}));
@@ -48,7 +47,7 @@ TEST(GainJson, PutsTheHeldOutLossAtTheTop) {
 }
 
 TEST(GainJson, HoldsBaseChangeAndDivergenceOfAnAdapter) {
-  const auto json = to_json(GainReport{.held_out = paired_loss(), .general = paired_loss()});
+  const auto json = to_json(EvalResults{.held_out = paired_loss(), .general = paired_loss()});
   EXPECT_EQ(json["base"]["loss"], 3.0);
   EXPECT_TRUE(json["base"]["perplexity_interval"].is_null());
   EXPECT_EQ(json["change"]["interval"][1], -0.75);
@@ -57,7 +56,7 @@ TEST(GainJson, HoldsBaseChangeAndDivergenceOfAnAdapter) {
 }
 
 TEST(GainJson, ListsTheAblatedLayers) {
-  const auto json = to_json(GainReport{.ablation = {{.layer = 4, .gate = 0.5, .loss_change = {.value = 0.25}}}});
+  const auto json = to_json(EvalResults{.ablation = {{.layer = 4, .gate = 0.5, .loss_change = {.value = 0.25}}}});
   EXPECT_EQ(json.dump(), R"({"ablation":[{"layer":4,"gate":0.5,"loss_change":0.25,"interval":null}]})");
 }
 
@@ -71,8 +70,8 @@ TEST(GainJson, HoldsAnswersOfBothModels) {
   DecisionScore score{.accuracy = paired_accuracy(), .macro_f1 = 0.7, .base_macro_f1 = 0.4};
   score.confusion[1][kUnparsed] = 6;
   score.base_confusion = score.confusion;
-  const auto json = to_json(GainReport{.decision = DecisionFinding{.generated = {{"ja", score}}},
-                                       .math = MathFinding{.scores = {{"all", paired_accuracy()}}, .unparsed = 2}});
+  const auto json = to_json(EvalResults{.decision = DecisionFinding{.generated = {{"ja", score}}},
+                                        .math = MathFinding{.scores = {{"all", paired_accuracy()}}, .unparsed = 2}});
   EXPECT_EQ(json["decision"]["generated"]["ja"]["confusion"][1][4], 6);
   EXPECT_EQ(json["decision"]["generated"]["ja"]["base"]["macro_f1"], 0.4);
   EXPECT_EQ(json["decision"]["generated"]["ja"]["base"]["accuracy"], 0.5);
@@ -81,14 +80,14 @@ TEST(GainJson, HoldsAnswersOfBothModels) {
 }
 
 TEST(GainText, ShowsSmallDivergencesAndTheSignOfAChange) {
-  const std::string text = to_text(GainReport{.held_out = paired_loss()});
+  const std::string text = to_text(EvalResults{.held_out = paired_loss()});
   EXPECT_THAT(text, HasSubstr("held-out held-out.jsonl: 40 target tokens of 3 samples"));
   EXPECT_THAT(text, HasSubstr("-1.0000 [-1.2500, -0.7500] nats"));
   EXPECT_THAT(text, HasSubstr("0.0001235 [0.0001, 0.0002] nats a token from the base"));
 }
 
 TEST(GainText, LeavesOutWhatWasNotMeasured) {
-  const std::string text = to_text(GainReport{.held_out = bare_loss()});
+  const std::string text = to_text(EvalResults{.held_out = bare_loss()});
   EXPECT_THAT(text, HasSubstr("model         loss 2.0000 [1.5000, 2.5000] nats"));
   for (const char* word : {"base", "change", "KL", "gate", "general"}) EXPECT_THAT(text, Not(HasSubstr(word)));
 }
@@ -96,8 +95,8 @@ TEST(GainText, LeavesOutWhatWasNotMeasured) {
 TEST(GainText, ShowsAnswersOfBothModelsAndTheConfusion) {
   DecisionScore score{.accuracy = paired_accuracy(), .macro_f1 = 0.7};
   score.confusion[2][0] = 61;
-  const std::string text = to_text(GainReport{.decision = DecisionFinding{.generated = {{"all", score}, {"", score}}},
-                                              .math = MathFinding{.scores = {{"ja", paired_accuracy()}}}});
+  const std::string text = to_text(EvalResults{.decision = DecisionFinding{.generated = {{"all", score}, {"", score}}},
+                                               .math = MathFinding{.scores = {{"ja", paired_accuracy()}}}});
   EXPECT_THAT(text, HasSubstr("base 50.0 % (5 of 10) [20.0, 80.0]  with adapter 80.0 % (8 of 10) [50.0, 90.0]"));
   EXPECT_THAT(text, HasSubstr("gained 4, lost 1, McNemar p 0.38"));
   EXPECT_THAT(text, HasSubstr("DENY                  61"));

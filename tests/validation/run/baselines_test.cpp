@@ -27,7 +27,7 @@ class ComparedRuns : public ::testing::Test {
     write_checkpoint(at(name), 6, checkpoint_files(6, lines, {}));
   }
   fs::path at(const std::string& name) const { return folder_.path() / name; }
-  std::vector<ComparedRun> compare(const std::vector<std::string>& names) const {
+  std::vector<BaselineRun> compare(const std::vector<std::string>& names) const {
     std::vector<std::string> folders;
     for (const std::string& name : names) folders.push_back(at(name).string());
     return read_compared_runs(read_run(at("main")), folders, {});
@@ -60,11 +60,11 @@ TEST_F(ComparedRuns, AreReadInTheirOrderWithTheirSeeds) {
   EXPECT_FALSE(runs[1].seed.has_value());
 }
 
-TEST_F(ComparedRuns, RefuseTheAnalysedRunByWhateverPath) {
+TEST_F(ComparedRuns, RefuseTheAnalyzedRunByWhateverPath) {
   fs::create_directory_symlink(at("main"), at("link"));
   fs::create_directory_symlink(at("main") / "checkpoints", at("link-to-checkpoints"));
   for (const char* path : {"main", "main/", "main/../main", "main/checkpoints", "link", "link-to-checkpoints"})
-    EXPECT_THAT(refusal({path}), HasSubstr("found the analysed one")) << path;
+    EXPECT_THAT(refusal({path}), HasSubstr("found the analyzed one")) << path;
 }
 
 TEST_F(ComparedRuns, RefuseARunThatIsGivenTwice) {

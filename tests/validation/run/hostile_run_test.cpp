@@ -1,8 +1,8 @@
 // Folders that are no run, or a damaged one: each is refused with a message that names the file and what is wrong.
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cmath>
 
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"

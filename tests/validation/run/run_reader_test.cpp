@@ -1,10 +1,10 @@
 #include "validation/run/run_reader.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"

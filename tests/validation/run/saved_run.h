@@ -3,14 +3,15 @@
 
 #include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "core/files/file.h"
+#include "data/formats/safetensors.h"
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"
-#include "data/formats/safetensors.h"
 #include "data/run/step_metrics.h"
 
 namespace nkat::testing {

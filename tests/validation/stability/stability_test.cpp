@@ -1,9 +1,9 @@
 #include "validation/stability/stability.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cmath>
 
 #include "core/random.h"
 
@@ -43,7 +43,7 @@ LossFunction falling(double noise, std::uint64_t seed = 0) {
 
 std::vector<std::pair<std::int64_t, std::string>> spikes_of(const StabilityReport& report) {
   std::vector<std::pair<std::int64_t, std::string>> spikes;
-  for (const Spike& spike : report.spikes) spikes.emplace_back(spike.step, spike.what);
+  for (const Outlier& spike : report.spikes) spikes.emplace_back(spike.step, spike.what);
   return spikes;
 }
 
@@ -79,7 +79,7 @@ TEST(Stability, TakesNoNoiseForASpike) {
   EXPECT_LT(found, 200000 * 3e-4);
 }
 
-// Noise that is ten times larger at the start is measured against its neighbours.
+// Noise that is ten times larger at the start is measured against its neighbors.
 TEST(Stability, TakesNoiseThatIsLargerAtTheStartForNoSpike) {
   RandomStream random(2, "test-noise");
   const RunRecords run = run_of(2000, [&](auto step) { return 3 + (step <= 200 ? 0.3 : 0.03) * random.normal(); });

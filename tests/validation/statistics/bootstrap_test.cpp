@@ -1,10 +1,10 @@
 #include "validation/statistics/bootstrap.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <iostream>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 

@@ -1,9 +1,9 @@
 #include "validation/statistics/linear_trend.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 

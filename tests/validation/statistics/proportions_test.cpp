@@ -1,9 +1,9 @@
 #include "validation/statistics/proportions.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace nkat::validation {
 namespace {

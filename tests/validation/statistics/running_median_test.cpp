@@ -1,8 +1,8 @@
 #include "validation/statistics/running_median.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "core/random.h"
 

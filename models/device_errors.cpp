@@ -1,8 +1,8 @@
-#include "models/out_of_memory.h"
-
-#include <c10/util/Exception.h>
+#include "models/device_errors.h"
 
 #include <new>
+
+#include <c10/util/Exception.h>
 
 #include "core/error.h"
 
@@ -17,6 +17,15 @@ bool is_out_of_memory(const std::exception& error) {
     if (text.find(sign) != std::string_view::npos) return true;
   }
   return false;
+}
+
+bool is_device_failure(const std::exception& error) {
+  if (dynamic_cast<const c10::Error*>(&error) == nullptr) return false;
+  const std::string_view text = error.what();
+  for (const char* sign : {"CUDA error", "CUDA driver", "CUBLAS_STATUS", "CUDNN_STATUS", "NCCL"}) {
+    if (text.find(sign) != std::string_view::npos) return true;
+  }
+  return is_out_of_memory(error);
 }
 
 void rethrow_memory_as_device_error(const char* what) {
