@@ -1,0 +1,15 @@
+// The one wording of "expected X, found Y; do Z", for every error about an input.
+//
+//   throw DataError(fmt::format("{}: {}", where, expected("a JSON object", "an array")));
+//   throw ConfigError("--device: " + expected("auto, cpu or cuda:N", "'gpu'"));
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace nkat {
+
+// "expected <wanted>, found <found>" and, where a next step is given, "; <next>".
+std::string expected(std::string_view wanted, std::string_view found, std::string_view next = {});
+
+}  // namespace nkat

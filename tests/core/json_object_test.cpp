@@ -1,0 +1,75 @@
+#include "core/json_object.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/json.h"
+
+namespace nkat {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsNan;
+
+const JsonObject::Json kJson = parse_json(
+    R"({"whole": 7, "large": 18446744073709551615, "half": 0.5, "text": "a", "yes": true, "none": null,
+        "list": [1, null, 2.5], "mixed": [1, "a"], "inner": {"depth": -2}})",
+    "test");
+const JsonObject kObject(kJson, "file.json");
+
+template <class Call>
+std::string message_of(const Call& call) {
+  try {
+    call();
+  } catch (const FormatError& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(JsonObject, ReadsEachTypeOfValue) {
+  EXPECT_EQ(kObject.integer("whole"), 7);
+  EXPECT_EQ(kObject.number("half"), 0.5);
+  EXPECT_EQ(kObject.number("whole"), 7);
+  EXPECT_EQ(kObject.string("text"), "a");
+  EXPECT_TRUE(kObject.boolean("yes"));
+  EXPECT_EQ(kObject.object("inner").integer("depth", -5, 5), -2);
+  EXPECT_EQ(kObject.list("mixed").size(), 2u);
+}
+
+TEST(JsonObject, TakesNullForAbsentAndForNaN) {
+  EXPECT_FALSE(kObject.has("none"));
+  EXPECT_EQ(kObject.optional_integer("none"), std::nullopt);
+  EXPECT_EQ(kObject.optional_string("missing"), std::nullopt);
+  EXPECT_EQ(kObject.optional_number("half"), 0.5);
+  EXPECT_TRUE(std::isnan(kObject.number("none")));
+  EXPECT_THAT(kObject.numbers("list"), ElementsAre(1, IsNan(), 2.5));
+}
+
+TEST(JsonObject, SaysWhereWhichKeyWhatWasExpectedAndFound) {
+  EXPECT_EQ(message_of([] { kObject.integer("text"); }),
+            "file.json: key 'text': expected a whole number of at least 0, found \"a\"");
+  EXPECT_EQ(message_of([] { kObject.integer("whole", 8, 9); }),
+            "file.json: key 'whole': expected a whole number from 8 to 9, found 7");
+  EXPECT_EQ(message_of([] { kObject.string("missing"); }),
+            "file.json: key 'missing': expected a string, found nothing");
+  EXPECT_EQ(message_of([] { kObject.object("inner").boolean("depth"); }),
+            "file.json: inner: key 'depth': expected true or false, found -2");
+  EXPECT_EQ(message_of([] { kObject.fail("whole", "8", "update it"); }),
+            "file.json: key 'whole': expected 8, found 7; update it");
+}
+
+TEST(JsonObject, RefusesWhatTheTypeCanNotHold) {
+  EXPECT_THAT(message_of([] { kObject.integer("large"); }), HasSubstr("found 18446744073709551615"));
+  EXPECT_THAT(message_of([] { kObject.integer("half"); }), HasSubstr("whole number"));
+  EXPECT_THAT(message_of([] { kObject.numbers("mixed"); }), HasSubstr("a list of numbers"));
+  EXPECT_THAT(message_of([] { kObject.number("missing"); }), HasSubstr("a number"));
+  EXPECT_THAT(message_of([] { JsonObject(kJson["list"], "file.json"); }), HasSubstr("a JSON object"));
+}
+
+}  // namespace
+}  // namespace nkat
