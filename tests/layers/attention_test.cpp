@@ -84,8 +84,7 @@ TEST_P(Attention, CachedRowsEqualTheWholeSequence) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Windows, Attention,
-                         ::testing::Values(Window(), Window(1), Window(6), Window(100)),
+INSTANTIATE_TEST_SUITE_P(Windows, Attention, ::testing::Values(Window(), Window(1), Window(6), Window(100)),
                          [](const auto& test) {
                            return test.param ? "Window" + std::to_string(*test.param) : std::string("NoWindow");
                          });

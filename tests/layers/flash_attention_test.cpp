@@ -98,7 +98,7 @@ PackedSequences one_by_one(Window window, const at::TensorOptions& options) {
 
 PackedSequences all_in_one(Window window, const at::TensorOptions& options) {
   PackedSequences layout{.lengths = kLengths, .angles = {}, .masks = {}};
-  layout.flash = flash_samples(kLengths, window, options.device());
+  layout.flash = flash_sequences(kLengths, window, options.device());
   return layout;
 }
 
@@ -137,7 +137,7 @@ TEST(FlashAttentionGpu, IsAsGoodAsOneSampleAtATime) {
   for (const Window window : {Window(), Window(1), Window(6), Window(100)}) {
     PackedSequences packed{.lengths = kLengths, .angles = {}, .masks = {}};
     prepare_attention(packed, window, kHeads, qkv.options());
-    ASSERT_TRUE(packed.flash.starts.defined());
+    ASSERT_TRUE(packed.flash.cu_seqlens.defined());
     const PackedSequences single = one_by_one(window, qkv.options()), host = one_by_one(window, exact_qkv.options());
     const TensorFunction flash = [&](const at::Tensor& x) { return causal_attention(x, packed, kHeads); };
     const TensorFunction plain = [&](const at::Tensor& x) { return causal_attention(x, single, kHeads); };

@@ -7,9 +7,9 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "layers/octonion.h"
+#include "layers/cpu/octonion.h"
 #include "layers/so8_rotation.h"
-#include "layers/triality_maps.h"
+#include "tests/layers/triality_maps.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -208,7 +208,7 @@ TEST_F(TrialityTest, NamesWhatItRefuses) {
     triality_loss(at::zeros({3, 8, 9}));
     FAIL();
   } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "triality_loss: rotation must be (N, 8, 8), found (3, 8, 9)");
+    EXPECT_STREQ(error.what(), "triality_loss: expected rotation (N, 8, 8), found (3, 8, 9)");
   }
 }
 

@@ -1,5 +1,5 @@
-// Device code of the rotary embedding: one CTA a token; a thread turns kWidth neighboring channels of a head's first
-// half with their partners of the second.
+// Device code of the rotary embedding: one CTA per token; a thread rotates kWidth neighboring channels of a head's
+// first half with their partners of the second.
 #pragma once
 
 #include "pack.cuh"
