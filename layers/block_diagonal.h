@@ -1,6 +1,6 @@
 // The adapter's map on the hidden channels, fused with the residual addition:
 //
-//   y = residual + M h,  block b of 8 consecutive channels multiplied by M_b = I + g R_b   (MATHEMATICS.md 2)
+//   y = residual + M h,  block b of 8 consecutive channels multiplied by M_b = I + g R_b   (layers/MATHEMATICS.md 2)
 //   d residual = dy,  dh = Mᵀ dy,  dM_b = Σ_t dy_b h_bᵀ
 //
 // When to use: after down_proj of a layer with an adapter, in place of the residual addition.

@@ -1,5 +1,5 @@
 // Fused linear and cross-entropy of the rows that have a target: logits exist for one chunk of rows at a time and are
-// overwritten by their own gradient, so memory is chunk_rows x V instead of T x V.
+// overwritten by their own gradient, so memory is chunk_rows x V instead of T x V (layers/MATHEMATICS.md 10).
 //
 //   logits = x Wᵀ (dtype of x), in float32: loss_r = logsumexp(logits_r) - logits_r[target_r]
 //   dL/dx = scale (softmax(logits) - onehot) W

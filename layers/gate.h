@@ -1,5 +1,5 @@
 // The matrix that a gate makes of each rotation, M = I + g R with g = σ(α), so that h_out = h + g R h = M h
-// (MATHEMATICS.md 2).
+// (layers/MATHEMATICS.md 2).
 // When to use: once per optimizer step and layer, forward and backward; R and α are constant within a step.
 // g is a double; M has the rotation's dtype, rounded once, never to bfloat16.
 // Shapes: N blocks of 8 channels. Errors: ShapeError, DeviceError.

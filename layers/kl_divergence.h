@@ -1,5 +1,5 @@
 // KL divergence between two models' next-token distributions, row by row, from both hidden states; logits exist for one
-// chunk of rows at a time.
+// chunk of rows at a time (layers/MATHEMATICS.md 10).
 //
 //   p = softmax(x Wᵀ), q = softmax(y Wᵀ);  KL(p||q) = Σ_v p_v (log p_v - log q_v)   in nats
 //

@@ -1,4 +1,4 @@
-// The rotation of each block, R = exp((W - Wᵀ)/2) in SO(8), and its derivative (MATHEMATICS.md 1).
+// The rotation of each block, R = exp((W - Wᵀ)/2) in SO(8), and its derivative (layers/MATHEMATICS.md 1).
 // When to use: once per optimizer step, for every block of every layer; R is constant within a step.
 // Method: Taylor polynomial of degree 18 after scaling to 1-norm <= 1, then squaring, in float64, rounded once; the
 // derivative differentiates the same recurrences (Al-Mohy, Higham 2009). NaN or infinity in gives NaN out.

@@ -1,4 +1,4 @@
-// The triality loss of one layer (MATHEMATICS.md 3). Blocks are read in triples (V, S+, S-) = (3k, 3k+1, 3k+2):
+// The triality loss of one layer (layers/MATHEMATICS.md 3). Blocks form triples (V, S+, S-) = (3k, 3k+1, 3k+2):
 //
 //   L = 1/K Σ_k 1/64 Σ_ij || R_v(e_i e_j) - R_s(e_i) R_c(e_j) ||²,   K = floor(N / 3)
 //

@@ -1,5 +1,5 @@
 // The octonion product as a table, e_i e_j = sign[i][j] e_{index[i][j]} with e_0 = 1, by Cayley-Dickson doubling
-// (MATHEMATICS.md 3): ab = (a0 b0 - conj(b1) a1, b1 a0 + a1 conj(b0)). No LibTorch.
+// (layers/MATHEMATICS.md 3): ab = (a0 b0 - conj(b1) a1, b1 a0 + a1 conj(b0)). No LibTorch.
 #pragma once
 
 #include <array>

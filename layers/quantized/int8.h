@@ -1,4 +1,5 @@
-// y = x Wᵀ with a frozen W in 8 bits, and its derivative, from one copy of W.
+// y = x Wᵀ with a frozen W in 8 bits, and its derivative, from one copy of W
+// (layers/MATHEMATICS.md 11).
 //
 //   W  = diag(s) Q diag(c)          Q int8, s = max |row of W / c| / 127; an entry is off by at most s c / 2
 //   y  = ((x c)_q Qᵀ) s_x s         x is quantized per token

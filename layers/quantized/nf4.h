@@ -1,4 +1,5 @@
-// y = x Wᵀ with a frozen W in four bits (NF4), and its derivative. W is dequantized tile by tile, never as a whole.
+// y = x Wᵀ with a frozen W in four bits (NF4), and its derivative. W is dequantized tile by tile, never as a whole
+// (layers/MATHEMATICS.md 11).
 //
 // NF4 (Dettmers et al., QLoRA, 2023; the 16 levels and the order of a byte's halves are bitsandbytes'): columns are
 // divided by their channel scales (channel_scales.h), a block of 32 neighbors in a row by its largest magnitude, and

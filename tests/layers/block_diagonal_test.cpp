@@ -158,7 +158,7 @@ TEST(BlockDiagonal, RoundsBFloat16Once) {
   EXPECT_TRUE(((y - exact).abs() <= bound).all().item<bool>());
 }
 
-// Rounded to bfloat16, 1 + sigma(-5) and 1 + sigma(-4.5) are the same number (mathematics.md 1).
+// Rounded to bfloat16, 1 + sigma(-5) and 1 + sigma(-4.5) are the same number (layers/MATHEMATICS.md 1).
 TEST(BlockDiagonal, ANearlyShutGateChangesBFloat16Outputs) {
   const at::Tensor residual = at::zeros({64, 64}, at::kBFloat16), h = at::randn({64, 64}).to(at::kBFloat16);
   const at::Tensor identity = at::eye(8).expand({8, 8, 8}).contiguous();
