@@ -23,7 +23,8 @@ constexpr std::int64_t widened_panel_width(std::int64_t columns) {
   return (width + kGrain - 1) / kGrain * kGrain;
 }
 
-// quantized/int8.cpp: columns of the result whose int32 sums exist at once; cache-sized on a CPU, few launches on a GPU.
+// quantized/int8.cpp: columns of the result whose int32 sums exist at once; cache-sized on a CPU, few launches on a
+// GPU.
 constexpr std::int64_t kInt8TileOnCpu = 1024, kInt8TileOnGpu = 4096;
 // quantized/int8.cpp, in float32: depth of one exact product, 1024 x 128 x 128 = 2^24.
 constexpr std::int64_t kInt8FloatDepth = 1024;

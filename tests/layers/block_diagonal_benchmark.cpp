@@ -1,6 +1,6 @@
-// Times the block-diagonal map at the width of Phi-3.5-mini (H = 3072) against ATen's own products, on the CPU or on the
-// first CUDA device, there the row-wise kernels too (row_kernels_benchmark.h), and prints what share of the memory's
-// peak the kernels reach. Called by scripts/gpu_check.
+// Times the block-diagonal map at the width of Phi-3.5-mini (H = 3072) against ATen's own products, on the CPU or on
+// the first CUDA device, there the row-wise kernels too (row_kernels_benchmark.h), and prints what share of the
+// memory's peak the kernels reach. Called by scripts/gpu_check.
 //   layers_benchmark devices | cpu | cuda | cpu-quick      (quick: one call each, to see that it runs)
 #include <cstdio>
 #include <string_view>
