@@ -195,7 +195,7 @@ void create_folders(const fs::path& path) {
 }
 
 FolderLock::FolderLock(const fs::path& folder) {
-  const fs::path path = folder / ".lock";
+  const fs::path path = folder / kFolderLockFile;
   file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!file_) fail_write(path, "creating the lock");
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
