@@ -83,6 +83,11 @@ class SafetensorsFolder {
   std::map<std::string, Located, std::less<>> tensors_;
 };
 
+// The start of a file whose tensors lie as their begin and end say: length and header, padded with spaces to a multiple
+// of 8 bytes, or to `size` bytes in all for a writer that learns the sizes last.
+std::string serialize_safetensors_header(const std::vector<TensorInfo>& tensors,
+                                         const std::map<std::string, std::string>& metadata, std::uint64_t size = 0);
+
 struct TensorToWrite {
   std::string name;
   DType dtype = DType::kF32;
