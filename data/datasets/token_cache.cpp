@@ -99,6 +99,11 @@ void TokenCacheWriter::finish(const std::string& summary) {
   file_.replace_start(std::as_bytes(std::span(header)));
 }
 
+bool is_token_cache(const SafetensorsFile& file) {
+  const auto has = [&](const char* key) { return file.metadata().contains(key); };
+  return file.find(kTokens) != nullptr && has(kVersionKey) && has(kKeyKey) && has(kSummaryKey) && has(kHashKey);
+}
+
 TokenCache::TokenCache(const fs::path& path, std::string_view key) : file_(path) {
   if (const std::string_view version = metadata(file_, kVersionKey); version != kVersion)
     refuse(file_, "version: " + expected(kVersion, version));

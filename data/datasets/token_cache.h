@@ -44,6 +44,9 @@ class TokenCacheWriter {
   std::vector<std::uint64_t> lines_;
 };
 
+// By its tensors and metadata keys; says nothing about its content.
+bool is_token_cache(const SafetensorsFile& file);
+
 class TokenCache {
  public:
   TokenCache(const fs::path& path, std::string_view key);

@@ -7,7 +7,7 @@
 //
 // A value is kept as the bytes that the file has for it, so that copies are exact and memory stays below the file's
 // size. Getters never convert: llama.cpp refuses a u64 where it wants a u32, and so do they. What is missing or of
-// another type is a FormatError with source, key, required and found.
+// another type is a FormatError with source, key, expected and found.
 #pragma once
 
 #include <concepts>
@@ -141,7 +141,7 @@ class GgufMetadata {
   std::unordered_map<std::string, std::size_t> index_;
 };
 
-// Empty if the name can stand in a file, else what is wrong with it.
-std::string complaint_about_name(std::string_view name, std::uint64_t longest);
+// What is wrong with a key or tensor name; empty if nothing is.
+std::string name_error(std::string_view name, std::uint64_t longest);
 
 }  // namespace nkat::gguf
