@@ -47,8 +47,8 @@ struct JsonlPlace {
   std::int64_t line = 0;  // from 1
 };
 
-// Calls visit(text, place) for each line that isn't blank; text is nothing for a line that can't be read, with what is
-// wrong in place of it. Returns when visit returns false.
+// Calls visit(line, place) for each line that isn't blank, also for one that can't be read (line.error). Returns when
+// visit returns false.
 void for_each_line(JsonlReader& reader,
                    const std::function<bool(const JsonlLine& line, const JsonlPlace& place)>& visit);
 
@@ -74,9 +74,9 @@ void parse_lines(JsonlReader& reader, BadRecords& bad, const Parse& parse, const
 struct EncodedRecord {
   const Record& record;
   const JsonlPlace& place;
-  std::int64_t whole_length = 0;       // tokens before truncation
+  std::int64_t whole_length = 0;      // tokens before truncation
   std::vector<std::uint32_t> tokens;  // with label mask (sample_encoder.h), after truncation
-  bool is_sample = false;              // not dropped
+  bool is_sample = false;             // not dropped
 };
 
 // Counts the records of the whole file and hands each good one to `handle`. Throws what the encoder throws.

@@ -11,7 +11,7 @@ namespace {
 constexpr const char *kTokens = "tokens", *kEnds = "ends", *kLines = "lines";
 constexpr const char *kVersionKey = "version", *kKeyKey = "key", *kSummaryKey = "summary", *kHashKey = "sha256";
 constexpr const char* kVersion = "2";
-// The sizes are known last and stand first: the header has room for them.
+// The header comes first but its sizes are known last: it gets a fixed length.
 constexpr std::uint64_t kHeaderBytes = 8 + (16 << 10);
 constexpr std::size_t kBuffer = std::size_t{1} << 20;
 constexpr std::uint64_t kHashStep = std::uint64_t{16} << 20;

@@ -41,7 +41,7 @@ DatasetSummary summary_from(const std::string& text, const std::string& where) {
   return summary;
 }
 
-// One data file whose tokens are wanted.
+// A data file to be tokenized.
 struct Source {
   const fs::path& path;
   const SampleEncoder& encoder;

@@ -18,13 +18,13 @@ inline constexpr std::size_t kLineLimit = std::size_t{16} << 20;
 
 struct JsonlLine {
   std::int64_t number = 0;  // counts from 1, blank lines too
-  std::string_view text;    // valid until the next line is asked for
+  std::string_view text;    // valid until the next call of next()
   std::string error;        // why the text can't be used; empty: it can
 };
 
 class JsonlReader {
  public:
-  // A file that is no text by its first bytes (UTF-16, a JSON list) is a DataError at once.
+  // DataError at once for a file that begins as UTF-16 or as a JSON list.
   explicit JsonlReader(const fs::path& path);
 
   std::optional<JsonlLine> next();  // nothing: the end of the file

@@ -7,7 +7,7 @@
 // Refused with a FormatError that names path, tensor and limit: n above 100,000,000 or beyond the file, JSON that is
 // broken, duplicate keys, unknown fields and types, more than 131,072 tensors, names that are empty, longer than 256
 // bytes or hold control characters, ranks above 8, sizes that overflow or don't match their range, gaps, overlaps and
-// bytes after the last tensor. Values (NaN) are the user's to check.
+// bytes after the last tensor. Values (NaN) are not checked.
 #pragma once
 
 #include <cstddef>

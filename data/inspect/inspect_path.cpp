@@ -34,8 +34,8 @@ constexpr std::uint64_t kLargestModel = 64 << 20;
 
 // ---- GGUF
 
-void require(bool condition, const GgufFile& file, const std::string& complaint) {
-  if (!condition) throw FormatError(fmt::format("{}: {}", file.path().string(), complaint));
+void require(bool condition, const GgufFile& file, const std::string& error) {
+  if (!condition) throw FormatError(fmt::format("{}: {}", file.path().string(), error));
 }
 
 // The lists of the vocabulary have one length, texts are unique (llama.cpp aborts where they are not), ids are in range.

@@ -7,7 +7,7 @@ const DecisionTexts& decision_texts(Language language) {
 }
 
 DecisionCore draw_decision_core(RandomStream& random, Language language, std::size_t label) {
-  const Vocabulary& words = vocabulary(language);
+  const WordLists& words = word_lists(language);
   const auto& domains = decision_texts(language).domains;
   const DecisionDomain& domain = domains[random.below(domains.size())];
   const DecisionCase& chosen = domain.cases[label];

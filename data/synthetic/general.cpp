@@ -10,7 +10,7 @@ namespace {
 
 // People, groups, days and two numbers that belong together.
 Slots draw_slots(RandomStream& random, Language language) {
-  const Vocabulary& words = vocabulary(language);
+  const WordLists& words = word_lists(language);
   const std::size_t day = random.below(words.days.size());
   const std::size_t name = random.below(words.names.size());
   const std::size_t other = (name + 1 + random.below(words.names.size() - 1)) % words.names.size();
