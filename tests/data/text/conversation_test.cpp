@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "data/text/chat_template.h"
+#include "data/text/conversation.h"
 #include "tests/support/mutations.h"
 
 namespace nkat::data {

@@ -1,12 +1,14 @@
-// Conversations that a data file holds in rendered form, parsed back into turns (data/text/chat_template.h).
+#include "data/text/conversation.h"
+
+#include <algorithm>
 #include <array>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "core/utf8.h"
-#include "data/text/chat_template.h"
 
 namespace nkat::data {
 namespace {
@@ -49,6 +51,15 @@ std::size_t content_length(std::string_view text) {
 
 }  // namespace
 
+const char* role_name(Role role) {
+  switch (role) {
+    case Role::kSystem: return "system";
+    case Role::kUser: return "user";
+    case Role::kAssistant: return "assistant";
+  }
+  NKAT_INVARIANT(false);
+}
+
 bool is_rendered_conversation(std::string_view text) {
   drop_leading_space(text);
   if (text.starts_with(kBegin)) text.remove_prefix(kBegin.size());
@@ -70,9 +81,8 @@ std::vector<Turn> parse_rendered_conversation(std::string_view text) {
     if (final_token) continue;
     const std::optional<Role> role = take_tag(text);
     if (!role) {
-      throw FormatError(fmt::format(
-          "rendered conversation: <|system|>, <|user|> or <|assistant|> was expected after turn {}, found other text",
-          turns.size()));
+      throw FormatError(fmt::format("rendered conversation: after turn {}: {}", turns.size(),
+                                    expected("<|system|>, <|user|> or <|assistant|>", "other text")));
     }
     drop_leading_space(text);
     const std::size_t length = content_length(text);
