@@ -7,6 +7,7 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/message.h"
 #include "core/signals.h"
 #include "data/data_command.h"
 #include "data/datasets/data_check.h"
@@ -26,9 +27,9 @@ ExitCode run(const Config& config) {
   install_stop_signals();
   const Tokenizer tokenizer(config.model_path);
   const ChatTemplate chat_template = ChatTemplate::from_model_folder(config.model_path);
-  const SampleEncoder encoder(tokenizer, chat_template,
-                              {config.dataset.max_sequence_length, parse_overlong(config.dataset.overlong),
-                               parse_special_tokens(config.dataset.special_tokens)});
+  const SampleEncoder encoder(
+      tokenizer, chat_template,
+      {config.dataset.max_sequence_length, config.dataset.overlong, config.dataset.special_tokens});
   DataChecker checker(tokenizer, encoder);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   std::int64_t bad = 0;
@@ -47,12 +48,12 @@ ExitCode run(const Config& config) {
     std::cout << dump_json({{"template", chat_template.name()}, {"files", all}}, 2) << std::endl;
   }
   if (!without_target.empty()) {
-    throw DataError(fmt::format("{}: no record leaves a token to learn; an assistant turn or plain text was expected",
-                                fmt::join(without_target, ", ")));
+    throw DataError(fmt::format("{}: {}", fmt::join(without_target, ", "),
+                                expected("an assistant turn or plain text", "no record that leaves a token to learn")));
   }
   if (bad > config.dataset.max_bad_records) {
-    throw DataError(fmt::format("{} bad records, at most {} may be left out (--max-bad-records)", bad,
-                                config.dataset.max_bad_records));
+    throw DataError(expected(fmt::format("at most {} bad records", config.dataset.max_bad_records),
+                             fmt::format("{}", bad), "mend them, or raise --max-bad-records"));
   }
   return ExitCode::kDone;
 }
@@ -67,10 +68,11 @@ Command make_data_check_command() {
       .description = "Reads data files as training would, with the tokenizer and chat template of a model folder.",
       .positional = "data"};
   OptionList& options = *command.options;
-  options.add("data", config->data, {.help = "JSONL files", .value = "FILE", .required = true});
-  options.add("model-path", config->model_path, {.help = "model folder", .value = "DIR", .required = true});
+  options.add("data", config->data, {.help = "JSONL files", .metavar = "FILE", .required = true});
+  options.add("model-path", config->model_path,
+              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
   declare_dataset_options(options, config->dataset);
-  options.add("json", config->json, {.help = "the report as JSON"});
+  options.add("json", config->json, {.help = "print JSON"});
   command.run = [config] { return run(*config); };
   return command;
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
+#include "core/files/atomic_file.h"
 #include "core/signals.h"
 #include "models/device_errors.h"
 #include "validation/report/eval_text.h"
@@ -111,7 +112,7 @@ Command make_validate_command() {
       "measures what the adapter gained and what the base lost.";
   declare_options(*command.options, *config);
   command.positional = "checkpoint-dir";
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config] { return run_validate(*config); };
   return command;
 }

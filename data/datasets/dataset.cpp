@@ -72,8 +72,7 @@ std::int64_t SampleView::target_count() const {
 
 Dataset::Dataset(const DatasetOptions& options, const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
   if (options.files.empty()) throw ConfigError("at least one data file was expected");
-  const EncodingLimits limits{options.max_sequence_length, parse_overlong(options.overlong),
-                              parse_special_tokens(options.special_tokens)};
+  const EncodingLimits limits{options.max_sequence_length, options.overlong, options.special_tokens};
   const SampleEncoder encoder(tokenizer, chat_template, limits);
   std::string identity = encoder.identity();
   for (const std::string& text : options.files) {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "core/files/sha256.h"
 
 namespace nkat::data {

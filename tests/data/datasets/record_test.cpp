@@ -89,7 +89,7 @@ TEST(Record, RefusesEachBadLineByName) {
       {"List", R"(["text"])", "a JSON array, a JSON object was expected"},
       {"Number", "5", "a JSON number"},
       {"Null", "null", "a JSON null"},
-      {"KeyTwice", R"({"text":"a","text":"b"})", "the key 'text' stands twice"},
+      {"KeyTwice", R"({"text":"a","text":"b"})", "duplicate key 'text'"},
       {"Deep", R"({"text":)" + std::string(100, '[') + std::string(100, ']') + "}", "nested deeper"},
       {"LoneSurrogate", R"({"text":"\ud800"})", "not valid JSON"},
       {"NoKeys", "{}", "keys none, one of messages"},

@@ -43,7 +43,7 @@ std::string cut(std::size_t bytes) {
 
 std::vector<Corruption> start_corruptions() {
   return {
-      {"EmptyFile", "", "at byte 0: the letters GGUF: 4 bytes were required, found 0"},
+      {"EmptyFile", "", "at byte 0: the letters GGUF: expected 4 bytes, found 0"},
       {"OtherMagic", RawGguf{.magic = "GGML"}.bytes(), "must begin with GGUF"},
       {"VersionZero", RawGguf{.version = 0}.bytes(), "a little-endian file was required"},
       {"VersionOne", RawGguf{.version = 1}.bytes(), "version 2 or 3 was required, found 1"},
@@ -67,13 +67,13 @@ std::vector<Corruption> metadata_corruptions() {
       {"KeyWithNul", with_pair(raw_pair(std::string("a\0b", 3), 7, "\x01")), "metadata key holds a NUL"},
       {"KeyNotUtf8", with_pair(raw_pair("a\xFF", 7, "\x01")), "metadata key is not UTF-8"},
       {"KeyTooLong", with_pair(raw_pair(std::string(65'536, 'k'), 7, "\x01")), "at most 65535 bytes were required"},
-      {"KeyLengthBeyondFile", with_pair(raw(std::uint64_t{60'000}) + "abc"), "a key: 60000 bytes were required"},
+      {"KeyLengthBeyondFile", with_pair(raw(std::uint64_t{60'000}) + "abc"), "a key: expected 60000 bytes"},
       {"KeyLengthOverflows", with_pair(raw(UINT64_MAX) + "abc"), "at most 65535 bytes were required"},
       {"ValueTypeThirteen", with_pair(raw_pair("k", 13, raw(1))), "value type from 0 to 12 was required, found 13"},
       {"ValueTypeNegative", with_pair(raw_pair("k", 0xFFFFFFFF, raw(1))), "value type from 0 to 12 was required"},
       {"BoolTwo", with_pair(raw_pair("k", 7, "\x02")), "a bool: 0 or 1 was required, found 2"},
       {"BoolInArray", with_pair(raw_pair("k", 9, raw_array(7, 3, "\x01\x01\xFF"))), "0 or 1 was required, found 255"},
-      {"StringBeyondFile", with_pair(raw_pair("k", 8, raw(std::uint64_t{1'000'000}))), "1000000 bytes were required"},
+      {"StringBeyondFile", with_pair(raw_pair("k", 8, raw(std::uint64_t{1'000'000}))), "expected 1000000 bytes"},
       {"StringAboveLimit", with_pair(raw_pair("k", 8, raw(std::uint64_t{1} << 40))), "at most 67108864 bytes"},
       {"StringLengthOverflows", with_pair(raw_pair("k", 8, raw(UINT64_MAX))), "at most 67108864 bytes"},
       {"ArrayOfArrays", with_pair(raw_pair("k", 9, raw_array(9, 1, raw_array(4, 1, raw(1))))), "array of arrays"},
@@ -84,7 +84,7 @@ std::vector<Corruption> metadata_corruptions() {
       {"ArrayCountAllOnes", with_pair(raw_pair("k", 9, raw_array(0, UINT64_MAX, ""))), "needs more"},
       {"ArrayOfStringsBeyondFile",
        with_pair(raw_pair("k", 9, raw_array(8, 2, raw_text("a") + raw(std::uint64_t{9'999})))),
-       "an array's string: 9999 bytes were required"},
+       "an array's string: expected 9999 bytes"},
       {"ArrayOfStringsTooMany", with_pair(raw_pair("k", 9, raw_array(8, 1'000'000, raw_text("a")))), "needs more"},
       {"AlignmentZero", with_alignment(0), "power of two up to 1048576 was required, found 0"},
       {"AlignmentThree", with_alignment(3), "power of two up to 1048576 was required, found 3"},
