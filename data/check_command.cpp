@@ -7,7 +7,6 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/message.h"
 #include "core/signals.h"
 #include "data/data_command.h"
 #include "data/datasets/data_check.h"
@@ -48,12 +47,12 @@ ExitCode run(const Config& config) {
     std::cout << dump_json({{"template", chat_template.name()}, {"files", all}}, 2) << std::endl;
   }
   if (!without_target.empty()) {
-    throw DataError(fmt::format("{}: {}", fmt::join(without_target, ", "),
-                                expected("an assistant turn or plain text", "no record that leaves a token to learn")));
+    throw DataError(fmt::format("{}: no record leaves a token to learn; an assistant turn or plain text was expected",
+                                fmt::join(without_target, ", ")));
   }
   if (bad > config.dataset.max_bad_records) {
-    throw DataError(expected(fmt::format("at most {} bad records", config.dataset.max_bad_records),
-                             fmt::format("{}", bad), "mend them, or raise --max-bad-records"));
+    throw DataError(fmt::format("{} bad records, at most {} may be left out (--max-bad-records)", bad,
+                                config.dataset.max_bad_records));
   }
   return ExitCode::kDone;
 }

@@ -75,7 +75,7 @@ Command make_data_make_command() {
   Command command{.name = "make",
                   .summary = "writes a synthetic data set",
                   .description =
-                      "Writes generated records, one JSON object a line. Equal options give equal bytes; the "
+                      "Writes generated records, one JSON object per line. Equal options give equal bytes; the "
                       "splits share no request, whatever the seeds."};
   OptionList& options = *command.options;
   options.add(

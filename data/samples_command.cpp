@@ -54,7 +54,7 @@ Command make_data_samples_command() {
   Command command{.name = "samples",
                   .summary = "prints the token ids of each record of data files, and which of them are targets",
                   .description =
-                      "One JSON object a line: at (file:line), tokens (ids), targets (positions in tokens, "
+                      "One JSON object per line: at (file:line), tokens (ids), targets (positions in tokens, "
                       "from 0, that are predicted and count in a loss).",
                   .positional = "data"};
   OptionList& options = *command.options;

@@ -188,13 +188,12 @@ ExitCode run_export(ExportOptions options) {
 
 Command make_export_command() {
   auto config = std::make_shared<ExportOptions>();
-  Command command{.name = "export", .summary = "merged model as GGUF or Hugging Face folder"};
+  Command command{.name = "export", .summary = "writes the merged model as a GGUF file or Hugging Face folder"};
   command.description =
       "Folds an adapter into its base in float32 and writes what llama.cpp, Ollama and koboldcpp load (with a "
-      "Modelfile beside it), or a folder for transformers. Before the file gets its name it is opened again, its "
-      "logits "
-      "are compared with backbone + adapter, and the report (export.json) says, layer by layer, how much of the "
-      "adapter's change is in it.";
+      "Modelfile beside it), or a folder for transformers. Before the file is published it is re-read, its logits are "
+      "compared with backbone + adapter, and the report (export.json) says, layer by layer, how much of the adapter's "
+      "change it retains.";
   declare_options(*command.options, *config);
   command.uses_tensors = true;
   command.run = [config] {

@@ -280,12 +280,12 @@ ExitCode run_train(const TrainConfig& config, const OptionList& options) {
 Command make_train_command() {
   auto config = std::make_shared<TrainConfig>();
   Command command{.name = "train",
-                  .summary = "trains an adapter on a frozen Phi-3 model; run again, it goes on where it stopped"};
+                  .summary = "trains an adapter on a frozen Phi-3 model; the same command resumes a run"};
   command.description =
       "Trains one rotation per block of eight channels and one gate per layer. Ctrl-C saves everything; the same "
-      "command goes on from there.\n"
-      "A window is --batch-size x --gradient-accumulation samples; the loss is divided by the target tokens of the "
-      "window.";
+      "command resumes from there.\n"
+      "An optimizer step takes --batch-size x --gradient-accumulation samples; its loss is divided by their target "
+      "tokens.";
   declare_options(*command.options, *config, /*for_plan=*/false);
   command.uses_tensors = true;
   command.run = [config, options = command.options] { return run_train(*config, *options); };

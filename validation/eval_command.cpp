@@ -108,13 +108,14 @@ ExitCode run_eval(const EvalConfig& config) {
 Command make_eval_command() {
   auto config = std::make_shared<EvalConfig>();
   Command command{.name = "eval",
-                  .summary = "what an adapter gains and loses: token loss, right decisions and numbers"};
+                  .summary = "evaluates a model, or an adapter against its base: loss, decisions, math"};
   command.description =
-      "loss: mean in nats over the target tokens of the data, and its exponential, with 95 % intervals (bootstrap over "
-      "samples). With --adapter the bare model is measured on the same tokens: the change is paired by sample, KL is "
-      "how far the adapter moved the predictions.\n"
-      "decision, math: questions answered greedily, many at a time, and read by a parser; what it can't read is wrong. "
-      "With --adapter the bare model answers the same questions (McNemar's test). Intervals: Wilson.";
+      "loss: mean cross-entropy in nats over the target tokens, and perplexity, with 95 % intervals (bootstrap over "
+      "samples). With --adapter the base model is measured on the same tokens: the change is paired by sample, and the "
+      "KL divergence from the base is reported.\n"
+      "decision, math: questions answered by greedy decoding, in batches, and parsed; an answer that can't be parsed "
+      "is "
+      "wrong. With --adapter the base model answers the same questions (McNemar's test). Intervals: Wilson.";
   declare_options(*command.options, *config);
   command.options->add_check([config] { return wrong_combinations(*config); });
   command.uses_tensors = true;

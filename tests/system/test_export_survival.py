@@ -69,6 +69,13 @@ def test_the_base_alone_loses_nothing(nkat, tmp_path):
     assert {one["fate"] for one in report["ffn_down"]} == {"unchanged"} and report["logits"]["base_mean_kl"] is None
 
 
+def test_the_former_names_of_the_limits_still_work(nkat, tmp_path):
+    words = ["export", "--model-path", MODEL, "--output", tmp_path / "model.gguf", "--quantization", "q8_0", "--self-test", "tensors"]
+    done = nkat(*words, "--minimum-survived", "all=0", "--maximum-noise", "all=9")
+    assert done.returncode == 0 and "--minimum-survived is now --min-retention" in done.stderr, done.stderr
+    assert "--maximum-noise is now --max-noise" in done.stderr
+
+
 def test_wrong_limits_are_refused(nkat, tmp_path):
     words = ["export", "--model-path", MODEL, "--output", tmp_path / "model.gguf"]
     for bad in (["--min-retention", "0.5"], ["--max-noise", "q9=3"], ["--self-test", "off", "--min-retention", "all=0"],
