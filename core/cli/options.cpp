@@ -27,7 +27,7 @@ std::string flag_name(std::string key) {
   return key;
 }
 
-std::string quoted(std::string_view text) { return fmt::format("'{}'", text); }
+std::string in_quotes(std::string_view text) { return fmt::format("'{}'", text); }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
   const std::string near = nearest_name(name, candidates);
@@ -37,7 +37,7 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
 // "one of a, b, c", or "" for one of the choices.
 std::string choice_error(const std::string& text, const std::vector<std::string>& choices) {
   if (choices.empty() || std::ranges::find(choices, text) != choices.end()) return "";
-  return expected(fmt::format("one of {}", fmt::join(choices, ", ")), quoted(text), did_you_mean(text, choices));
+  return expected(fmt::format("one of {}", fmt::join(choices, ", ")), in_quotes(text), did_you_mean(text, choices));
 }
 
 std::string choice_metavar(const std::vector<std::string>& choices) {
@@ -165,7 +165,7 @@ void OptionList::add(const std::string& name, bool& field, const OptionInfo& inf
   Option option{.name = name, .type = OptionType::kSwitch, .info = info, .default_text = field ? "true" : "false"};
   option.set = [&field](const std::vector<std::string>& words) -> std::string {
     const std::string word = words.empty() ? "true" : words[0];
-    if (words.size() > 1 || (word != "true" && word != "false")) return expected("true or false", quoted(word));
+    if (words.size() > 1 || (word != "true" && word != "false")) return expected("true or false", in_quotes(word));
     field = word == "true";
     return "";
   };
@@ -196,7 +196,7 @@ void OptionList::apply_preset(const Flags& flags, const Json& file, Errors& erro
   if (found == presets_.end()) {
     std::vector<std::string> known;
     for (const auto& entry : presets_) known.push_back(entry.first);
-    errors.push_back("--preset: " + expected(fmt::format("one of {}", fmt::join(known, ", ")), quoted(preset)));
+    errors.push_back("--preset: " + expected(fmt::format("one of {}", fmt::join(known, ", ")), in_quotes(preset)));
     return;
   }
   for (const auto& [name, value] : found->second.second)

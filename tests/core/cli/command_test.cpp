@@ -22,7 +22,7 @@ struct Config {
 
 struct Outcome {
   int code = 0;
-  std::string output, log;
+  std::string output = "", log = "";
 };
 
 // A program of two commands: "train" with options, "data" with a command of its own.
