@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
+#include "core/enum_names.h"
 #include "models/config.h"
 
 namespace nkat::models {
@@ -16,9 +16,8 @@ enum class BaseFormat {
   kAggressive,  // gate_up in NF4, one scale each 32 weights; the others as balanced
 };
 
-extern const char* const kBaseHelp;  // of the option
-const std::vector<std::string>& base_format_names();
-BaseFormat base_format(const std::string& name);  // InternalError for a name that the options let through
+inline constexpr EnumNames<BaseFormat, 3> kBaseFormatNames = {
+    {{BaseFormat::kSafe, "safe"}, {BaseFormat::kBalanced, "balanced"}, {BaseFormat::kAggressive, "aggressive"}}};
 
 enum class MatrixRole { kQkv, kAttentionOutput, kGateUp, kDown };
 

@@ -34,8 +34,7 @@ models::WeightFormat parse_form(const std::string& text) {
 }
 
 models::LayerFormats parse_base(const std::string& text) {
-  const auto& names = models::base_format_names();
-  if (std::find(names.begin(), names.end(), text) != names.end()) return models::formats_of(models::base_format(text));
+  if (const auto base = value_of(text, models::kBaseFormatNames)) return models::formats_of(*base);
   std::istringstream words(text);
   std::vector<models::WeightFormat> forms;
   for (std::string word; std::getline(words, word, ',');) forms.push_back(parse_form(word));
