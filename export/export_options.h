@@ -1,4 +1,4 @@
-// What `nkat export` is asked for.
+// The options of `nkat export` and `nkat patch`.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace nkat::exporting {
 
 struct ExportOptions {
   std::string model_path;
-  std::string patch;       // "": the whole file is written; else the GGUF file whose tensors are replaced
+  std::string patch;       // the GGUF file whose tensors are replaced; "": a whole file is written
   std::string patch_type;  // of the replaced tensors; "": each keeps its own
   std::string adapter;     // "": the base alone
   std::string output;
@@ -35,5 +35,7 @@ struct ExportOptions {
 };
 
 void declare_options(OptionList& options, ExportOptions& config);
+// Those of `nkat patch`.
+void declare_patch_options(OptionList& options, ExportOptions& config);
 
 }  // namespace nkat::exporting

@@ -1,13 +1,12 @@
 #include "layers/gate.h"
 
-#include <cmath>
-
 #include <ATen/ops/add.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/sum.h>
 
 #include "layers/check.h"
+#include "layers/sigmoid.h"
 
 namespace nkat::layers {
 namespace {
@@ -19,7 +18,7 @@ void check_blocks(std::string_view who, std::string_view name, const at::Tensor&
 
 }  // namespace
 
-double gate(double alpha) { return 1.0 / (1.0 + std::exp(-alpha)); }
+double gate(double alpha) { return sigmoid(alpha); }
 
 double sigmoid_derivative(double gate) { return gate * (1.0 - gate); }
 

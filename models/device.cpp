@@ -6,12 +6,13 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "layers/kernels/device_info.h"
 
 namespace nkat::models {
 namespace {
 
-constexpr int kOldestDriver = 580;  // that CUDA 13.0 runs on
+constexpr int kOldestDriver = 580;  // for CUDA 13.0
 
 std::int64_t cuda_device_count() {
   const auto& hooks = at::detail::getCUDAHooks();
@@ -40,11 +41,10 @@ at::Device resolve_device(const std::string& text, const std::optional<std::stri
     const auto [stop, error] = std::from_chars(text.data() + 5, end, index);
     valid = error == std::errc() && stop == end && index >= 0;
   }
-  if (!valid) throw ConfigError(fmt::format("--device must be auto, cpu or cuda:N, found '{}'", text));
+  if (!valid) throw ConfigError("--device: " + expected("auto, cpu or cuda:N", "'" + text + "'"));
   if (count == 0) {
     throw DeviceError(fmt::format(
-        "--device {}: no CUDA device can be used here (no GPU or driver, or a build without CUDA); use --device cpu",
-        text));
+        "--device {}: no usable CUDA device (no GPU or driver, or a build without CUDA); use --device cpu", text));
   }
   if (index >= count) {
     throw DeviceError(fmt::format("--device {}: this machine has {} CUDA device{}, cuda:0 to cuda:{}", text, count,
@@ -56,7 +56,7 @@ at::Device resolve_device(const std::string& text, const std::optional<std::stri
 at::ScalarType resolve_precision(const std::string& text, at::Device device) {
   if (text == "bf16") return at::kBFloat16;
   if (text == "fp32") return at::kFloat;
-  if (text != "auto") throw ConfigError(fmt::format("--precision must be auto, bf16 or fp32, found '{}'", text));
+  if (text != "auto") throw ConfigError("--precision: " + expected("auto, bf16 or fp32", "'" + text + "'"));
   return device.is_cuda() || processor_has_bf16() ? at::kBFloat16 : at::kFloat;
 }
 

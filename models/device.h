@@ -1,4 +1,4 @@
-// Which device and number type a command computes in, from what its options say.
+// `--device` and `--precision` resolved to a device and a compute type.
 #pragma once
 
 #include <optional>
@@ -10,12 +10,12 @@
 
 namespace nkat::models {
 
-// "auto": the first CUDA device if there is one, else the CPU; "cpu"; "cuda" or "cuda:N".
-// ConfigError for another text; DeviceError if the CUDA device asked for isn't there, or if "auto" finds an NVIDIA driver
-// loaded and no GPU that can be used: training on the CPU instead would take weeks unnoticed.
+// "auto": the first CUDA device if there is one, else the CPU; "cpu"; "cuda" or "cuda:N". ConfigError for another
+// string; DeviceError if the named CUDA device is missing, or if "auto" finds an NVIDIA driver but no usable GPU: training
+// would run on the CPU for weeks unnoticed.
 at::Device resolve_device(const std::string& text, const std::optional<std::string>& driver = nvidia_driver_version());
 
-// "auto": BF16 on a GPU and on a CPU that multiplies it natively, else float32; "bf16"; "fp32". ConfigError otherwise.
+// "auto": BF16 on a GPU and on a CPU with BF16 instructions, else float32; "bf16"; "fp32". ConfigError otherwise.
 at::ScalarType resolve_precision(const std::string& text, at::Device device);
 
 // "bf16" or "fp32", as the option spells it.

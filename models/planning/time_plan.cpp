@@ -23,7 +23,7 @@ struct Matrix {
 
 double linear_operations(const Phi3Config& config) {
   double entries = 0;
-  for (const MatrixShape& matrix : layer_matrices(config)) entries += static_cast<double>(matrix.rows * matrix.columns);
+  for (const TensorSpec& matrix : layer_matrices(config)) entries += static_cast<double>(matrix.matrix().elements());
   return 2 * entries;
 }
 
@@ -91,9 +91,10 @@ MicroBatchWork micro_batch_work(const Phi3Config& config, const PlanRequest& req
   const auto tokens = static_cast<double>(request.micro_batch_tokens());
   const double attention = attention_operations(config, request) * (passes.forward + 2.5 * passes.back);
   MicroBatchWork work{.bf16_operations = tokens * (attention + 2 * head_operations(config))};
-  for (const MatrixShape& shape : layer_matrices(config)) {
+  for (const TensorSpec& tensor : layer_matrices(config)) {
+    const MatrixShape shape = tensor.matrix();
     const Matrix matrix{static_cast<double>(shape.rows), static_cast<double>(shape.columns),
-                        request.forms.of(shape.role)};
+                        request.forms.of(tensor.role)};
     work += matrix_work(matrix, static_cast<double>(request.micro_batch_rows()), passes);
   }
   return work;

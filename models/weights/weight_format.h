@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/config.h"
+#include "models/phi3.h"
 
 namespace nkat::models {
 
@@ -20,8 +20,6 @@ extern const char* const kBaseHelp;  // of the option
 const std::vector<std::string>& base_format_names();
 BaseFormat base_format(const std::string& name);  // InternalError for a name that the options let through
 
-enum class MatrixRole { kQkv, kAttentionOutput, kGateUp, kDown };
-
 struct WeightFormat {
   enum class Storage { kDense, kInt8, kNf4 };
   Storage storage = Storage::kDense;
@@ -32,17 +30,11 @@ struct WeightFormat {
 // A form for each matrix of a layer.
 struct LayerFormats {
   WeightFormat qkv = {}, attention_output = {}, gate_up = {}, down = {};
-  const WeightFormat& of(MatrixRole role) const;
+  const WeightFormat& of(TensorRole role) const;  // of a layer's matrix
 };
 LayerFormats formats_of(BaseFormat kind);
 
-struct MatrixShape {
-  MatrixRole role;
-  std::int64_t rows, columns;
-};
-std::vector<MatrixShape> layer_matrices(const Phi3Config& config);
-
 // Bytes that a matrix takes in a form.
-double matrix_bytes(const MatrixShape& shape, const WeightFormat& form, std::int64_t element_bytes);
+double matrix_bytes(const TensorSpec& matrix, const WeightFormat& form, std::int64_t element_bytes);
 
 }  // namespace nkat::models
