@@ -9,8 +9,8 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
-#include "core/message.h"
 #include "core/files/atomic_file.h"
+#include "core/message.h"
 #include "core/signals.h"
 #include "data/text/chat_template.h"
 #include "data/text/chat_template_source.h"
@@ -33,7 +33,8 @@ std::string checked_name(const ExportOptions& options, const Vocabulary& vocabul
   if (options.name.empty()) return default_name(options.model_path, !options.adapter.empty(), strips);
   if (names_phi3(options.name) == strips) return options.name;
   throw ConfigError(fmt::format(
-      "--name: {}; by the name llama.cpp decides whether white space after role tokens is stripped, as this tokenizer {}",
+      "--name: {}; by the name llama.cpp decides whether white space after role tokens is stripped, as this tokenizer "
+      "{}",
       expected(fmt::format("a name {} \"phi-3\" or \"phi3\"", strips ? "with" : "without"), '"' + options.name + '"'),
       strips ? "does" : "doesn't"));
 }
@@ -68,7 +69,8 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   const QuantizationRecipe recipe = *parse_recipe(report.quantization);
   report.context_length =
       options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
-  gguf::GgufMetadata metadata = make_metadata(options, source, recipe, static_cast<std::uint32_t>(report.context_length));
+  gguf::GgufMetadata metadata =
+      make_metadata(options, source, recipe, static_cast<std::uint32_t>(report.context_length));
   const std::vector<PlannedTensor> plan = plan_tensors(source.config, recipe);
   create_folders(folder_of(options.output));
   if (!options.importance.files.empty()) require_space(options.output, metadata, plan);

@@ -83,10 +83,11 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
 }
 
 void declare_patch_type(OptionList& options, ExportOptions& config) {
-  options.add("patch-type", config.patch_type,
-              {.help = "type of the replaced tensors, where the file's own has no encoder here or keeps too little; empty: "
-                       "each keeps its own",
-               .choices = patch_types()});
+  options.add(
+      "patch-type", config.patch_type,
+      {.help = "type of the replaced tensors, where the file's own has no encoder here or keeps too little; empty: "
+               "each keeps its own",
+       .choices = patch_types()});
 }
 
 void declare_importance(OptionList& options, ImportanceData& importance) {
@@ -166,13 +167,16 @@ void declare_options(OptionList& options, ExportOptions& config) {
 
 void declare_patch_options(OptionList& options, ExportOptions& config) {
   options.add("file", config.patch,
-              {.help = "a quantized phi3 GGUF file of the adapter's base, made by any tool", .value = "BASE.gguf", .required = true});
+              {.help = "a quantized phi3 GGUF file of the adapter's base, made by any tool",
+               .value = "BASE.gguf",
+               .required = true});
   options.add("adapter", config.adapter, {.help = "adapter or checkpoint folder", .value = "DIR", .required = true});
   options.add("output", config.output, {.help = "the GGUF file to write", .value = "FILE", .required = true});
-  options.add("model-path", config.model_path,
-              {.help = "model folder to merge from, which must have the file's norms; without it the file's own weights "
-                       "are merged",
-               .value = "DIR"});
+  options.add(
+      "model-path", config.model_path,
+      {.help = "model folder to merge from, which must have the file's norms; without it the file's own weights "
+               "are merged",
+       .value = "DIR"});
   declare_patch_type(options, config);
   declare_self_test(options, config);
   declare_mismatch_and_json(options, config);

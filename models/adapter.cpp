@@ -24,9 +24,9 @@ data::AdapterConfig fitting_config(const fs::path& folder, const Phi3Config& mod
        {std::tuple{"hidden_size", config.hidden_size, model.hidden_size},
         std::tuple{"num_hidden_layers", config.num_hidden_layers, model.num_layers}}) {
     if (found == wanted) continue;
-    throw ShapeError(fmt::format(
-        "{}: {}: {}", (folder / kAdapterConfigFile).string(), key,
-        expected(fmt::format("the model's {}", wanted), std::to_string(found), "this adapter belongs to another model")));
+    throw ShapeError(fmt::format("{}: {}: {}", (folder / kAdapterConfigFile).string(), key,
+                                 expected(fmt::format("the model's {}", wanted), std::to_string(found),
+                                          "this adapter belongs to another model")));
   }
   return config;
 }
@@ -62,13 +62,12 @@ std::vector<at::Tensor> Adapter::matrices(const at::Tensor& rotations, at::Devic
 
 Adapter init_adapter(const Phi3Config& config, const AdapterInit& init) {
   if (config.hidden_size % 8 != 0) {
-    throw ConfigError(
-        "hidden_size: " + expected("a multiple of 8, as the adapter needs", std::to_string(config.hidden_size)));
+    throw ConfigError("hidden_size: " +
+                      expected("a multiple of 8, as the adapter needs", std::to_string(config.hidden_size)));
   }
   if (init.first_layer >= config.num_layers) {
-    throw ConfigError("--first-adapter-layer: " +
-                      expected(fmt::format("0 to {} for this model", config.num_layers - 1),
-                               std::to_string(init.first_layer)));
+    throw ConfigError("--first-adapter-layer: " + expected(fmt::format("0 to {} for this model", config.num_layers - 1),
+                                                           std::to_string(init.first_layer)));
   }
   Adapter adapter;
   adapter.first_layer = init.first_layer;
@@ -113,9 +112,9 @@ LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
     alphas.push_back(read_tensor(file, tensor_name(layer, "alpha"), {}, path));
   }
   if (file.tensors().size() != 2 * weights.size()) {
-    throw FormatError(fmt::format("{}: {}", path.string(),
-                                  expected(fmt::format("{} tensors", 2 * weights.size()),
-                                           std::to_string(file.tensors().size()))));
+    throw FormatError(
+        fmt::format("{}: {}", path.string(),
+                    expected(fmt::format("{} tensors", 2 * weights.size()), std::to_string(file.tensors().size()))));
   }
   loaded.adapter.weight = at::stack(weights);
   loaded.adapter.alpha = at::stack(alphas);

@@ -86,7 +86,7 @@ class ChatSession {
   }
 
   static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const Phi3Config& config,
-                                             at::Device device) {
+                                                       at::Device device) {
     if (options.adapter.empty()) return {};
     const LoadedAdapter loaded = load_adapter(options.adapter, config);
     require_same_base(loaded, base_sha256(options.model_path), options.adapter);

@@ -34,10 +34,10 @@ struct TensorSpec {
   TensorRole role = TensorRole::kEmbedding;
   TensorKind kind = TensorKind::kEmbedding;
   std::int64_t layer = -1;  // -1: outside the layers
-  std::string name;         // in a Hugging Face checkpoint; of a tied head the embedding's
-  std::string gguf_name;
-  std::vector<std::int64_t> shape;  // (n) or (out, in)
-  bool is_tied = false;             // the head of a tied model: the checkpoint holds the embedding alone
+  std::string name = {};    // in a Hugging Face checkpoint; of a tied head the embedding's
+  std::string gguf_name = {};
+  std::vector<std::int64_t> shape = {};  // (n) or (out, in)
+  bool is_tied = false;                  // the head of a tied model: the checkpoint holds the embedding alone
 
   bool is_layer_matrix() const { return kind == TensorKind::kMatrix && layer >= 0; }
   MatrixShape matrix() const;

@@ -37,7 +37,7 @@ struct ModelText {
 };
 
 gguf::GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& vocabulary, const ModelText& text,
-                                 QuantizationRecipe mix, std::uint32_t context_length);
+                                 QuantizationRecipe recipe, std::uint32_t context_length);
 // nkat.importance.*, if anything was weighed.
 void add_importance(const Importance& importance, gguf::GgufMetadata& metadata);
 void add_provenance(const Provenance& provenance, gguf::GgufMetadata& metadata);

@@ -70,9 +70,9 @@ bool is_planned(const gguf::GgufTensor& found, const PlannedTensor& planned) {
 void require_expressible(const models::Phi3Config& config, const std::string& where) {
   const auto require = [&](bool condition, const std::string& wanted, const std::string& found) {
     if (condition) return;
-    throw FormatError(fmt::format("{}: a phi3 GGUF file: {}", where,
-                                  expected(wanted, found,
-                                           "llama.cpp can't run this model, `--format hf` can still write it")));
+    throw FormatError(
+        fmt::format("{}: a phi3 GGUF file: {}", where,
+                    expected(wanted, found, "llama.cpp can't run this model, `--format hf` can still write it")));
   };
   require(config.num_heads * config.head_dim == config.hidden_size, "num_attention_heads * head_dim = hidden_size",
           fmt::format("{} * {} and {}", config.num_heads, config.head_dim, config.hidden_size));

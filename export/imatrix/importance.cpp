@@ -128,9 +128,9 @@ Importance measure_importance(const ImportanceData& data, const fs::path& model_
       {.files = data.files, .max_sequence_length = data.max_sequence_length, .vocabulary_size = config.vocab_size},
       tokenizer, chat_template);
   ProgressBar progress("importance, layers", static_cast<std::uint64_t>(config.num_layers));
-  const ActivationMoments moments = activation_moments(
-      {.config = config, .weights = weights}, first_tokens(dataset, data.tokens),
-      [&](std::int64_t layer) { progress.update(static_cast<std::uint64_t>(layer) + 1, ""); });
+  const ActivationMoments moments =
+      activation_moments({.config = config, .weights = weights}, first_tokens(dataset, data.tokens),
+                         [&](std::int64_t layer) { progress.update(static_cast<std::uint64_t>(layer) + 1, ""); });
   return {moments.columns, moments.tokens, dataset.summary().sha256};
 }
 

@@ -102,7 +102,8 @@ ExportSource open_source(const ExportOptions& options) {
   AdapterParts adapter = read_adapter(options.adapter, config);
   adapter.provenance.base_sha256 = models::base_sha256(options.model_path);
   check_base(adapter, adapter.provenance.base_sha256, options);
-  return {std::move(config), std::move(adapter.provenance), MergedWeights(std::move(base), std::move(adapter.matrices))};
+  return {std::move(config), std::move(adapter.provenance),
+          MergedWeights(std::move(base), std::move(adapter.matrices))};
 }
 
 }  // namespace nkat::exporting

@@ -9,7 +9,8 @@ namespace nkat::exporting {
 
 MergedWeights::MergedWeights(std::unique_ptr<const models::WeightSource> base, AdapterMatrices matrices)
     : base_(std::move(base)), matrices_(std::move(matrices)) {
-  for (const auto& [tensor, values] : matrices_) NKAT_INVARIANT(values.size() == base_->shape(tensor).rows * kBlockRows);
+  for (const auto& [tensor, values] : matrices_)
+    NKAT_INVARIANT(values.size() == base_->shape(tensor).rows * kBlockRows);
 }
 
 void MergedWeights::read(const std::string& tensor, std::size_t first_row, std::span<float> out) const {

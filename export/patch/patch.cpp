@@ -29,8 +29,7 @@ void require_codecs(const gguf::GgufFile& base, const gguf::GgufTensor& tensor, 
     throw FormatError(who + ", which has no decoder here; merge from the base's own weights with --model-path DIR" +
                       (keeps_type ? " and name the type that replaces it with --patch-type" : ""));
   if (keeps_type)
-    throw FormatError(who +
-                      ", which has no encoder here; name the type that replaces it with --patch-type, q8_0 say");
+    throw FormatError(who + ", which has no encoder here; name the type that replaces it with --patch-type, q8_0 say");
 }
 
 PlannedTensor copied(const gguf::GgufTensor& tensor) {
@@ -82,8 +81,7 @@ std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch&
   for (std::size_t i = 0; i < patch.plan.size(); ++i) {
     const PlannedTensor& planned = patch.plan[i];
     const gguf::GgufTensor& found = written.tensors()[i];
-    if (!is_planned(found, planned))
-      fail(output, fmt::format("tensor '{}' differs from the plan", planned.file.name));
+    if (!is_planned(found, planned)) fail(output, fmt::format("tensor '{}' differs from the plan", planned.file.name));
     if (planned.source) {
       replaced.push_back({.source = *planned.source, .written = planned.source->name, .type = planned.file.type});
     } else {
@@ -140,7 +138,8 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
 }
 
 bool can_decode_all(const Patch& patch) {
-  return std::ranges::all_of(patch.plan, [](const PlannedTensor& one) { return gguf::traits(one.file.type).has_codec; });
+  return std::ranges::all_of(patch.plan,
+                             [](const PlannedTensor& one) { return gguf::traits(one.file.type).has_codec; });
 }
 
 SelfTest self_test_patch(const fs::path& path, const Patch& patch, const SelfTestOptions& options) {

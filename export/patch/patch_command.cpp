@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -88,11 +89,11 @@ std::string report_text(const PatchReport& report) {
   std::string text = report_text(report.report);
   text += fmt::format("\n{} with the adapter merged into these tensors, all others bit for bit:\n", report.base);
   for (const std::string& line : report.replaced) text += fmt::format("  {}\n", line);
-  text +=
-      report.merged_from == kMergedFromFile
-          ? "merged from the file's own weights: their quantization noise stays, and in the same type changes under half a "
-            "step are rounded back; --model-path merges from the base's weights, a finer --patch-type keeps more\n"
-          : "merged from the checkpoint's weights\n";
+  text += report.merged_from == kMergedFromFile
+              ? "merged from the file's own weights: their quantization noise stays, and in the same type changes "
+                "under half a "
+                "step are rounded back; --model-path merges from the base's weights, a finer --patch-type keeps more\n"
+              : "merged from the checkpoint's weights\n";
   if (report.paired_by == "nothing") text += "nothing proves that the adapter belongs to this file\n";
   if (report.importance)
     text += "the file was made with an importance matrix; it applies to the copied tensors, not to the replaced ones\n";
@@ -152,17 +153,26 @@ ExitCode run_patch(ExportOptions options) {
   return ExitCode::kDone;
 }
 
+// The option's value as it would stand behind its flag.
+std::vector<std::string> words_of(const OptionList::Option& option) {
+  nlohmann::ordered_json value;
+  option.save(value);
+  if (value.is_array()) return value.get<std::vector<std::string>>();
+  return {value.is_string() ? value.get<std::string>() : value.dump()};
+}
+
 }  // namespace
 
 Command make_patch_command() {
   auto config = std::make_shared<ExportOptions>();
-  Command command{.name = "patch",
-                  .summary = "an existing GGUF file with an adapter merged in",
-                  .description =
-                      "Replaces the ffn_down tensors that the adapter changes and copies all else bit for bit. The file is "
-                      "paired with the adapter by its norms, which must be those of --model-path or of the base that "
-                      "the adapter names.",
-                  .positional = "file"};
+  Command command{
+      .name = "patch",
+      .summary = "an existing GGUF file with an adapter merged in",
+      .description =
+          "Replaces the ffn_down tensors that the adapter changes and copies all else bit for bit. The file is "
+          "paired with the adapter by its norms, which must be those of --model-path or of the base that "
+          "the adapter names.",
+      .positional = "file"};
   declare_patch_options(*command.options, *config);
   command.computes = true;
   command.run = [config] {
@@ -175,17 +185,17 @@ Command make_patch_command() {
 ExitCode run_patch_flag(const OptionList& given) {
   log::warning("nkat export --patch is now `nkat patch BASE.gguf`");
   const Command patch = make_patch_command();
-  nlohmann::ordered_json values = nlohmann::ordered_json::object();
+  std::map<std::string, std::vector<std::string>> flags;
   std::vector<std::string> complaints;
   for (const OptionList::Option& option : given.options()) {
     if (!option.given) continue;
     const std::string name = option.name == "patch" ? patch.positional : option.name;
     if (std::ranges::find(patch.options->options(), name, &OptionList::Option::name) == patch.options->options().end())
       complaints.push_back(fmt::format("--{} doesn't go with --patch", option.name));
-    option.save(values[name]);
+    flags[name] = words_of(option);
   }
   if (!complaints.empty()) throw ConfigError(fmt::format("{}", fmt::join(complaints, "\n")));
-  patch.options->apply({}, values, "nkat export --patch");
+  patch.options->apply(flags, nlohmann::ordered_json::object(), "");
   return patch.run();
 }
 

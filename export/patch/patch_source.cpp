@@ -34,7 +34,8 @@ std::vector<std::string> norm_names(const models::Phi3Config& config) {
   return names;
 }
 
-void require_float32_norms(const gguf::GgufFile& file, const models::GgufWeights& weights, const models::Phi3Config& config) {
+void require_float32_norms(const gguf::GgufFile& file, const models::GgufWeights& weights,
+                           const models::Phi3Config& config) {
   for (const std::string& name : norm_names(config)) {
     const gguf::GgufTensor& stored = weights.stored(name);
     if (stored.type == gguf::GgmlType::kF32) continue;
@@ -61,8 +62,9 @@ void require_same_sizes(const gguf::GgufFile& file, const models::Phi3Config& fo
   }
 }
 
-void require_same_norms(const gguf::GgufFile& file, const models::GgufWeights& found, const models::WeightSource& wanted,
-                        const ExportOptions& options, const models::Phi3Config& config) {
+void require_same_norms(const gguf::GgufFile& file, const models::GgufWeights& found,
+                        const models::WeightSource& wanted, const ExportOptions& options,
+                        const models::Phi3Config& config) {
   std::vector<float> theirs(static_cast<std::size_t>(config.hidden_size)), ours(theirs.size());
   for (const std::string& name : norm_names(config)) {
     found.read(name, 0, theirs);
@@ -78,8 +80,9 @@ void require_same_norms(const gguf::GgufFile& file, const models::GgufWeights& f
 }
 
 // Why the file isn't proved to be made from the adapter's base; empty if it is.
-std::string doubt_about_base(const gguf::GgufFile& file, const models::GgufWeights& weights, const AdapterParts& adapter,
-                                 const models::Phi3Config& config, const std::string& named_base) {
+std::string doubt_about_base(const gguf::GgufFile& file, const models::GgufWeights& weights,
+                             const AdapterParts& adapter, const models::Phi3Config& config,
+                             const std::string& named_base) {
   if (!named_base.empty() && named_base != adapter.provenance.trained_on)
     return fmt::format("the file names its base in {} as {}, the adapter was trained on {} ({})", kBaseKey, named_base,
                        adapter.provenance.trained_on, adapter.base_name);
@@ -108,15 +111,14 @@ PatchSource from_checkpoint(const gguf::GgufFile& file, const models::GgufWeight
           .paired_by = "norms of the checkpoint"};
 }
 
-PatchSource from_file(const gguf::GgufFile& file, std::unique_ptr<const models::GgufWeights> weights, models::Phi3Config config,
-                      const ExportOptions& options) {
+PatchSource from_file(const gguf::GgufFile& file, std::unique_ptr<const models::GgufWeights> weights,
+                      models::Phi3Config config, const ExportOptions& options) {
   AdapterParts adapter = read_adapter(options.adapter, config);
   const bool names_base = file.metadata().find(kBaseKey) != nullptr;
   adapter.provenance.base_sha256 = names_base ? file.metadata().string(kBaseKey) : "";
   const std::string doubt = doubt_about_base(file, *weights, adapter, config, adapter.provenance.base_sha256);
   if (!doubt.empty() && !options.allow_base_mismatch)
-    throw DataError(
-        fmt::format("{}: {}, or merge anyway with --allow-base-mismatch", options.adapter, doubt));
+    throw DataError(fmt::format("{}: {}, or merge anyway with --allow-base-mismatch", options.adapter, doubt));
   if (!doubt.empty()) warn_of_mismatch(adapter);
   return {.config = std::move(config),
           .provenance = std::move(adapter.provenance),

@@ -79,9 +79,9 @@ std::map<std::string, double> parse_words(const char* option, const std::vector<
     const char* end = word.data() + word.size();
     const auto [stop, error] = std::from_chars(begin, end, value);
     if ((!type && name != kEveryType) || error != std::errc() || stop != end || !std::isfinite(value)) {
-      throw ConfigError(fmt::format("--{}: {}", option,
-                                    expected("TYPE=NUMBER, as q4_K=0.3 or all=0.3", "'" + word + "'",
-                                             "types are those that the report names")));
+      throw ConfigError(fmt::format(
+          "--{}: {}", option,
+          expected("TYPE=NUMBER, as q4_K=0.3 or all=0.3", "'" + word + "'", "types are those that the report names")));
     }
     values[type ? gguf::traits(*type).name : kEveryType] = value;
   }
@@ -128,8 +128,8 @@ RetentionStatus TensorRetention::status() const {
   return std::abs(retained - 1) > kWeakOffset || noise > kWeakNoise ? RetentionStatus::kWeak : RetentionStatus::kKept;
 }
 
-TensorRetention measure_retention(const MergedWeights& weights, const std::string& tensor, const models::WeightSource& written,
-                                 const std::string& written_name) {
+TensorRetention measure_retention(const MergedWeights& weights, const std::string& tensor,
+                                  const models::WeightSource& written, const std::string& written_name) {
   const models::MatrixShape shape = weights.shape(tensor);
   const std::size_t step = rows_per_piece(shape);
   const bool changed = weights.is_changed(tensor);

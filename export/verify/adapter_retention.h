@@ -58,8 +58,8 @@ struct TensorRetention {
 };
 
 // Of any tensor, by its name in the checkpoint; written_name: its name there. The caller sets layer, type and limit.
-TensorRetention measure_retention(const MergedWeights& weights, const std::string& tensor, const models::WeightSource& written,
-                                 const std::string& written_name);
+TensorRetention measure_retention(const MergedWeights& weights, const std::string& tensor,
+                                  const models::WeightSource& written, const std::string& written_name);
 
 // The options that would have accepted all of these: "--minimum-survived q4_0=-2.6 --maximum-noise q4_0=99".
 std::string accepting_options(const std::vector<TensorRetention>& lost);

@@ -71,15 +71,14 @@ Divergence divergence(const at::Tensor& exact, const at::Tensor& found) {
 }  // namespace
 
 LogitComparison compare_logits(const models::Phi3Config& config, const MergedWeights& weights,
-                             const WrittenModel& written, const Prompts& prompts) {
+                               const WrittenModel& written, const Prompts& prompts) {
   const at::NoGradGuard no_grad;
   const bool adapted = !weights.matrices().empty();
   const models::WeightSource& base = weights.base();
   Pass pass(prompts, static_cast<std::uint64_t>(config.num_layers * (adapted ? 3 : 2)));
-  const at::Tensor exact = pass.logits(
-      {.config = config, .weights = base, .adapter = adapter_by_layer(config, weights.matrices())});
-  const Divergence of_file =
-      divergence(exact, pass.logits({.config = written.config, .weights = written.weights}));
+  const at::Tensor exact =
+      pass.logits({.config = config, .weights = base, .adapter = adapter_by_layer(config, weights.matrices())});
+  const Divergence of_file = divergence(exact, pass.logits({.config = written.config, .weights = written.weights}));
   LogitComparison check{.prompts = static_cast<std::int64_t>(prompts.size()),
                         .tokens = exact.size(0),
                         .mean_kl = of_file.kl.mean().item<double>(),

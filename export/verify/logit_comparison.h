@@ -40,7 +40,7 @@ struct WrittenModel {
 };
 
 LogitComparison compare_logits(const models::Phi3Config& config, const MergedWeights& weights,
-                             const WrittenModel& written, const Prompts& prompts);
+                               const WrittenModel& written, const Prompts& prompts);
 
 // A mean KL well above that of sound files whose coarsest weights are of this type; types of as many bits share a bound.
 // In 4 and 5 bits ten times the demo model's (0.1 in q4_0, 0.019 in q5_k_s); more in finer types, where deep models lie

@@ -176,11 +176,11 @@ SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights
 void require_predictions(const SelfTest& test, const std::string& output) {
   if (!test.logits || test.logits->mean_kl <= test.logits->maximum_kl) return;
   const LogitComparison& found = *test.logits;
-  throw CheckError(fmt::format(
-      "{}: mean KL from backbone + adapter: {}; {}, or accept it with --maximum-kl {:.2g}", output,
-      expected(fmt::format("at most {:.3g} nats per token", found.maximum_kl),
-               fmt::format("{:.3g} over {} tokens", found.mean_kl, found.tokens)),
-      kNotPublished, 1.1 * found.mean_kl));
+  throw CheckError(fmt::format("{}: mean KL from backbone + adapter: {}; {}, or accept it with --maximum-kl {:.2g}",
+                               output,
+                               expected(fmt::format("at most {:.3g} nats per token", found.maximum_kl),
+                                        fmt::format("{:.3g} over {} tokens", found.mean_kl, found.tokens)),
+                               kNotPublished, 1.1 * found.mean_kl));
 }
 
 SelfTest as_check(const std::string& output, const std::function<SelfTest()>& test) {

@@ -17,7 +17,7 @@ namespace {
 class BatchScheduler {
  public:
   BatchScheduler(const Decoder& decoder, const std::vector<at::Tensor>& adapter,
-       const std::vector<std::vector<std::int32_t>>& prompts, const BatchGenerationOptions& options)
+                 const std::vector<std::vector<std::int32_t>>& prompts, const BatchGenerationOptions& options)
       : options_(options),
         config_(decoder.config()),
         prompts_(prompts),

@@ -35,7 +35,7 @@ void append_scores(const Decoder& decoder, const std::vector<at::Tensor>& adapte
     return at::tensor(values, at::kLong).to(decoder.device());
   };
   const at::Tensor hidden = decoder.hidden({on_device(pass.tokens), pass.lengths}, adapter);  // (T, H)
-  const at::Tensor rows = hidden.index_select(0, on_device(pass.rows));                      // (R, H)
+  const at::Tensor rows = hidden.index_select(0, on_device(pass.rows));                       // (R, H)
   const at::Tensor losses = layers::cross_entropy(rows, on_device(pass.targets), decoder.head_weight(), {})
                                 .losses.to(at::kCPU, at::kDouble)
                                 .contiguous();

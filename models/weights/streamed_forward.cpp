@@ -97,7 +97,7 @@ at::Tensor streamed_logits(const StreamedModel& model, const at::Tensor& hidden)
     throw_if_stop_requested();
     const at::Tensor piece = rows.narrow(0, 0, std::min(kHeadRows, model.config.vocab_size - first));
     model.weights.read(name, static_cast<std::size_t>(first),
-               {piece.mutable_data_ptr<float>(), static_cast<std::size_t>(piece.numel())});
+                       {piece.mutable_data_ptr<float>(), static_cast<std::size_t>(piece.numel())});
     logits.narrow(1, first, piece.size(0)).copy_(layers::linear(hidden, piece));
   }
   model.weights.release(name);

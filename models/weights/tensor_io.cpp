@@ -48,10 +48,10 @@ std::int64_t count_nonfinite(const at::Tensor& tensor) {
 at::Tensor float32_tensor(const data::SafetensorsFile& file, const data::TensorInfo& info, at::IntArrayRef shape,
                           const fs::path& path) {
   if (info.dtype != data::DType::kF32 || at::IntArrayRef(info.shape) != shape) {
-    throw ShapeError(fmt::format(
-        "{}: tensor '{}': {}", path.string(), info.name,
-        expected(fmt::format("F32 ({})", fmt::join(shape, ", ")),
-                 fmt::format("{} ({})", data::dtype_name(info.dtype), fmt::join(info.shape, ", ")))));
+    throw ShapeError(
+        fmt::format("{}: tensor '{}': {}", path.string(), info.name,
+                    expected(fmt::format("F32 ({})", fmt::join(shape, ", ")),
+                             fmt::format("{} ({})", data::dtype_name(info.dtype), fmt::join(info.shape, ", ")))));
   }
   at::Tensor tensor = at::empty(shape, at::kFloat);
   const auto bytes = file.bytes(info);

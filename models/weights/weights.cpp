@@ -30,8 +30,9 @@ at::ScalarType torch_type(const data::TensorInfo& info) {
 
 void require_all_finite(std::int64_t wrong, const std::string& name, const std::string& where) {
   if (wrong == 0) return;
-  throw FormatError(fmt::format("{}: tensor {} holds {} values that are NaN or infinite; the checkpoint is damaged, download it again",
-                                where, name, wrong));
+  throw FormatError(fmt::format(
+      "{}: tensor {} holds {} values that are NaN or infinite; the checkpoint is damaged, download it again", where,
+      name, wrong));
 }
 
 constexpr std::int64_t kDensePiece = 512 << 20, kQuantizedPiece = 16 << 20;  // bytes of float32
@@ -58,8 +59,9 @@ class Loader {
     const WeightFormat& form = forms_.of(tensor.role);
     switch (form.storage) {
       case WeightFormat::Storage::kInt8:
-        return quantize(tensor.name, layers::empty_int8_matrix(tensor.shape[0], tensor.shape[1], options_.device(),
-                                                        {.input = form.input_terms, .gradient = form.gradient_terms}));
+        return quantize(tensor.name,
+                        layers::empty_int8_matrix(tensor.shape[0], tensor.shape[1], options_.device(),
+                                                  {.input = form.input_terms, .gradient = form.gradient_terms}));
       case WeightFormat::Storage::kNf4:
         return quantize(tensor.name, layers::empty_nf4_matrix(tensor.shape[0], tensor.shape[1], options_.device()));
       default: return load(tensor.name);

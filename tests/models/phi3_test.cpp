@@ -53,7 +53,8 @@ TEST(Phi3Tensors, ATiedHeadIsTheEmbeddingAndNotInTheCheckpoint) {
 TEST(Phi3Tensors, FourMatricesOfALayerAreHeldInAFormat) {
   std::vector<TensorRole> roles;
   for (const TensorSpec& tensor : layer_matrices(phi35())) roles.push_back(tensor.role);
-  EXPECT_EQ(roles, (std::vector{TensorRole::kQkv, TensorRole::kAttentionOutput, TensorRole::kGateUp, TensorRole::kDown}));
+  EXPECT_EQ(roles,
+            (std::vector{TensorRole::kQkv, TensorRole::kAttentionOutput, TensorRole::kGateUp, TensorRole::kDown}));
   EXPECT_FALSE(phi3_tensor(phi35(), TensorRole::kHead).is_layer_matrix());
 }
 

@@ -29,9 +29,9 @@ class GgufExport : public ::testing::Test {
     std::vector<float> values(shape.elements());
     weights_.read(planned.source->name, 0, values);
     std::vector<std::byte> bytes(*gguf::tensor_bytes(planned.file.type, values.size()));
-    gguf::encode_tensor(
-        planned.file.type,
-        {.values = values, .length = static_cast<std::int64_t>(shape.columns), .importance = {}}, bytes);
+    gguf::encode_tensor(planned.file.type,
+                        {.values = values, .length = static_cast<std::int64_t>(shape.columns), .importance = {}},
+                        bytes);
     return bytes;
   }
 
@@ -60,18 +60,18 @@ TEST_F(GgufExport, WritesTheRopeFactorsOfTheConfig) {
   write(QuantizationRecipe::kQ8_0);
   const gguf::GgufFile file(path_);
   const std::vector<float> expected(config_.long_factor.begin(), config_.long_factor.end());
-  EXPECT_TRUE(std::ranges::equal(file.bytes(*file.find("rope_factors_long.weight")), std::as_bytes(std::span(expected))));
+  EXPECT_TRUE(
+      std::ranges::equal(file.bytes(*file.find("rope_factors_long.weight")), std::as_bytes(std::span(expected))));
 }
 
 // Rows of 32 fit 32-blocks and no super-block; the 40 of ffn_down fit neither.
 TEST_F(GgufExport, RowsThatFitNoBlockFallBackAndTheLinesCountThem) {
   const std::vector<PlannedTensor> plan = plan_tensors(config_, QuantizationRecipe::kQ6_K);
-  EXPECT_THAT(fallbacks(plan), ElementsAre("attn_output.weight: q6_K as q8_0, rows of 32 (2)",
-                                           "attn_qkv.weight: q6_K as q8_0, rows of 32 (2)",
-                                           "ffn_down.weight: q6_K as f16, rows of 40 (2)",
-                                           "ffn_up.weight: q6_K as q8_0, rows of 32 (2)",
-                                           "output.weight: q6_K as q8_0, rows of 32 (1)",
-                                           "token_embd.weight: q6_K as q8_0, rows of 32 (1)"));
+  EXPECT_THAT(
+      fallbacks(plan),
+      ElementsAre("attn_output.weight: q6_K as q8_0, rows of 32 (2)", "attn_qkv.weight: q6_K as q8_0, rows of 32 (2)",
+                  "ffn_down.weight: q6_K as f16, rows of 40 (2)", "ffn_up.weight: q6_K as q8_0, rows of 32 (2)",
+                  "output.weight: q6_K as q8_0, rows of 32 (1)", "token_embd.weight: q6_K as q8_0, rows of 32 (1)"));
   EXPECT_THAT(fallbacks(plan_tensors(config_, QuantizationRecipe::kF16)), ElementsAre());
 }
 

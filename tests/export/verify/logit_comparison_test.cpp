@@ -26,8 +26,7 @@ struct EvalModel {
     models::Weights all = tiny_weights(config, at::kDouble);
     all.embedding = of.at("model.embed_tokens.weight").to(at::kDouble);
     all.head = of.at("lm_head.weight").to(at::kDouble);
-    for (std::size_t i = 0; i < all.layers.size(); ++i)
-      all.layers[i].down = of.at(down_projection(i)).to(at::kDouble);
+    for (std::size_t i = 0; i < all.layers.size(); ++i) all.layers[i].down = of.at(down_projection(i)).to(at::kDouble);
     const models::Decoder decoder(config, std::move(all));
     std::vector<at::Tensor> rows, exact;
     for (const at::Tensor& one : adapter) exact.push_back(one.to(at::kDouble));

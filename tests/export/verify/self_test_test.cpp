@@ -92,8 +92,7 @@ TEST_F(SelfTestTest, NamesTheTensorInWhichABitFlipped) {
 
 TEST_F(SelfTestTest, NamesATensorOfAnotherTypeAndAFileThatWasCut) {
   write();
-  EXPECT_THAT(complaint(path_, QuantizationRecipe::kF16),
-              HasSubstr("'token_embd.weight' differs from the plan"));
+  EXPECT_THAT(complaint(path_, QuantizationRecipe::kF16), HasSubstr("'token_embd.weight' differs from the plan"));
   fs::resize_file(path_, fs::file_size(path_) - 40);
   EXPECT_THAT(complaint(path_), HasSubstr("can't be read back"));
 }
