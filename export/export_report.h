@@ -1,5 +1,5 @@
-// The report of an export: export.json beside the file or in the folder, the lines on standard output, and the verdict on
-// lost layers.
+// The report of an export: export.json beside the file or in the folder, the lines on standard output, and the verdict
+// on lost layers.
 #pragma once
 
 #include <functional>

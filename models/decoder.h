@@ -2,10 +2,10 @@
 //
 //   x <- x + o_proj(attention(rope(qkv_proj(rms_norm(x)))))
 //   h  = down_proj(swiglu(gate_up_proj(rms_norm(x))))
-//   x <- x + h, or with the matrix M = I + gate R of an adapter  x + M h
+//   x <- x + h, or with the matrix M = I + gate R of an adapter (layers/MATHEMATICS.md 2)  x + M h
 //
-// Only x and M carry gradients; a layer keeps what the headers in layers/ state and nothing else. Samples are packed end
-// to end without padding, each with positions from 0 and its own choice of short or long rotary factors, so that a
+// Only x and M carry gradients; a layer keeps what the headers in layers/ state and nothing else. Samples are packed
+// end to end without padding, each with positions from 0 and its own choice of short or long rotary factors, so that a
 // sample's result doesn't depend on its neighbors.
 #pragma once
 

@@ -11,8 +11,8 @@
 namespace nkat::models {
 
 // "auto": the first CUDA device if there is one, else the CPU; "cpu"; "cuda" or "cuda:N". ConfigError for another
-// string; DeviceError if the named CUDA device is missing, or if "auto" finds an NVIDIA driver but no usable GPU: training
-// would run on the CPU for weeks unnoticed.
+// string; DeviceError if the named CUDA device is missing, or if "auto" finds an NVIDIA driver but no usable GPU:
+// training would run on the CPU for weeks unnoticed.
 at::Device resolve_device(const std::string& text, const std::optional<std::string>& driver = nvidia_driver_version());
 
 // "auto": BF16 on a GPU and on a CPU with BF16 instructions, else float32; "bf16"; "fp32". ConfigError otherwise.

@@ -35,8 +35,8 @@ struct EvaluationOptions {
 void for_each_pass(const data::Dataset& dataset, at::Device device, const EvaluationOptions& options,
                    const std::function<void(const PackedBatch&)>& visit);
 
-// values (R), one per target of `packed`: appends their sum per sample, in float64, so that a mean doesn't depend on the
-// number of passes.
+// values (R), one per target of `packed`: appends their sum per sample, in float64, so that a mean doesn't depend on
+// the number of passes.
 void append_sample_sums(const PackedBatch& packed, const at::Tensor& values, std::vector<SampleLoss>& samples);
 
 // hidden (T, H) of `packed`: appends the token losses per sample.

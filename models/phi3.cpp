@@ -21,7 +21,7 @@ struct Row {
   Shape (*shape)(const Phi3Config& config);
 };
 
-// A decoder family: what stands below the layers, in each layer, and above them, in forward order.
+// A decoder family: tensors below the layers, of each layer, and above them, in forward order.
 struct Family {
   std::span<const Row> below, layer, above;
 };

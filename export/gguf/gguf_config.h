@@ -1,8 +1,8 @@
 // The config of a phi3 model from the metadata of its GGUF file, for files without a model folder.
 //
 // Accepts files of any maker: optional keys may be missing (llama.cpp's defaults apply); head counts and the
-// feed-forward length may be lists, one value per layer, if all are equal. The longest context is context_length, or the
-// original length if that is longer. Not read: rope.scaling.type and rope.scaling.factor.
+// feed-forward length may be lists, one value per layer, if all are equal. The longest context is context_length, or
+// the original length if that is longer. Not read: rope.scaling.type and rope.scaling.factor.
 //
 // FormatError naming file and key: another architecture, a part of a split file, values of another type (llama.cpp
 // refuses them too), impossible sizes, heads that don't divide, a token table of another length than the embedding,

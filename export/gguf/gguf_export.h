@@ -1,8 +1,9 @@
-// Writes the merged model as a GGUF file, streaming: a piece of at most 16 MiB of one tensor is decoded, merged, encoded
-// and appended at a time. Deterministic. The file is whole or absent, and absent too if `verify` throws (gguf_writer.h).
+// Writes the merged model as a GGUF file, streaming: a piece of at most 16 MiB of one tensor is decoded, merged,
+// encoded and appended at a time. Deterministic. The file is whole or absent, and absent too if `verify` throws
+// (gguf_writer.h).
 //
-// Errors: FormatError naming the tensor whose weights are not finite or don't fit their type; DeviceError for a disk that
-// is too full; Interrupted.
+// Errors: FormatError naming the tensor whose weights are not finite or don't fit their type; DeviceError for a disk
+// that is too full; Interrupted.
 #pragma once
 
 #include <string>
@@ -27,7 +28,8 @@ struct EncodedWeights {
 void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan,
                        const EncodedWeights& from, const gguf::VerifyFile& verify = {});
 
-// One tensor in pieces, encoded as `type`. source: its name in the checkpoint. importance: a weight per column, or empty.
+// One tensor in pieces, encoded as `type`. source: its name in the checkpoint. importance: a weight per column, or
+// empty.
 void produce_encoded(const models::WeightSource& weights, const std::string& source, gguf::GgmlType type,
                      const gguf::AppendBytes& append, std::span<const float> importance = {});
 

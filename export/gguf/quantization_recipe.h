@@ -1,4 +1,4 @@
-// Which type each tensor of a phi3 file gets, as llama-quantize chooses them.
+// Which type each tensor of a phi3 file gets, as llama-quantize chooses them (data/FORMATS.md 4.4).
 //
 //   norms and rope factors     F32, always
 //   f32, f16, bf16, q8_0, q6_k that type everywhere

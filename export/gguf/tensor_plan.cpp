@@ -18,7 +18,7 @@ PlannedTensor rope_factors(const char* name, const std::vector<double>& factors)
   return planned;
 }
 
-// "blk.7.ffn_down.weight" -> "ffn_down.weight": a layer's name without the layer.
+// A layer's tensor without the layer: "ffn_down.weight".
 std::string kind_of(const PlannedTensor& planned) {
   const std::string& name = planned.file.name;
   const bool in_layer = planned.source && planned.source->layer >= 0;

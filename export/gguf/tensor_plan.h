@@ -1,7 +1,8 @@
-// The tensors of a phi3 GGUF file in their order: type, sizes, and where each one's values come from.
+// The tensors of a phi3 GGUF file in their order: type, sizes, and where each one's values come from
+// (data/FORMATS.md 5.4).
 //
-// First the rope factors of a longrope model, then embedding, layers, final norm and output.weight, which is written for
-// tied models too: older loaders ask for it. llama.cpp refuses a file with any further tensor.
+// First the rope factors of a longrope model, then embedding, layers, final norm and output.weight, which is written
+// for tied models too: older loaders ask for it. llama.cpp refuses a file with any further tensor.
 #pragma once
 
 #include <optional>

@@ -18,9 +18,9 @@
 namespace nkat::exporting {
 namespace {
 
-// Second moments E[x_j^2] of the inputs of the matrices, by their names in the checkpoint: those of every layer, and the
-// head, whose input is the hidden state after the final norm (a tied head goes by the embedding's name). Squares are added
-// in float64, token after token, so that neither threads nor batching change them.
+// Second moments E[x_j^2] of the inputs of the matrices, by their names in the checkpoint: those of every layer, and
+// the head, whose input is the hidden state after the final norm (a tied head goes by the embedding's name). Squares
+// are added in float64, token after token, so that neither threads nor batching change them.
 struct ActivationMoments {
   std::int64_t tokens = 0;
   std::map<std::string, std::vector<double>> columns;

@@ -3,16 +3,16 @@
 //   const Importance importance = measure_importance(data, model_folder, config, weights);
 //   encode_tensor(type, {.values = rows, .length = n, .importance = importance.of(tensor)}, out);
 //
-// An error dW in a matrix changes its outputs by dW x, whose expected square, with uncorrelated columns, is the sum over
-// columns of E[x_j^2] dW_j^2. So the weight of column j is E[x_j^2] over the tokens of the text, in the merged model. A
-// (nearly) silent column gets kFloor of the matrix's mean instead: with weights of zero the encoders would store whole
-// blocks as zeros, and another text may use them. The same as llama-imatrix measures and llama-quantize uses; objective:
-// Frantar et al. 2022 (GPTQ).
+// An error dW in a matrix changes its outputs by dW x, whose expected square, with uncorrelated columns, is the sum
+// over columns of E[x_j^2] dW_j^2. So the weight of column j is E[x_j^2] over the tokens of the text, in the merged
+// model. A (nearly) silent column gets kFloor of the matrix's mean instead: with weights of zero the encoders would
+// store whole blocks as zeros, and another text may use them. The same as llama-imatrix measures and llama-quantize
+// uses; objective: Frantar et al. 2022 (GPTQ).
 //
 // Memory, for N tokens: hidden states 4 N hidden_size bytes (384 MiB for Phi-3.5-mini at 32,768), one layer's matrices
-// (452 MiB), and a pass of kTokensOfPass tokens: below 1.5 GiB. Time: a forward pass of the N tokens. Deterministic for a
-// given number of threads. Errors: those of data/datasets/dataset.h; DataError naming a matrix whose activations are not
-// finite; Interrupted.
+// (452 MiB), and a pass of kTokensOfPass tokens: below 1.5 GiB. Time: a forward pass of the N tokens. Deterministic for
+// a given number of threads. Errors: those of data/datasets/dataset.h; DataError naming a matrix whose activations are
+// not finite; Interrupted.
 #pragma once
 
 #include <cstdint>

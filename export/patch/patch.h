@@ -2,8 +2,8 @@
 //
 // Tensors keep their order, and all but those that the adapter changes keep their bytes, with whatever an importance
 // matrix put into them. Metadata keeps its order, values and types, except for the nkat.* keys, which are ours.
-// general.file_type stays too: it names the type of most weights, and ffn_down has a fifth of them. Written as version 3.
-// Memory: pieces of 16 MiB, whatever the file's size.
+// general.file_type stays too: it names the type of most weights, and ffn_down has a fifth of them. Written as version
+// 3. Memory: pieces of 16 MiB, whatever the file's size.
 #pragma once
 
 #include <optional>

@@ -8,8 +8,8 @@ namespace nkat::exporting {
 // Errors: those of patch_source.h and patch.h; ConfigError if the output is the base itself, by whatever name.
 Command make_patch_command();
 
-// `nkat export --patch`, the old spelling: warns, and runs `nkat patch` with the options given to export. ConfigError for
-// one that it doesn't have.
+// `nkat export --patch`, the old spelling: warns, and runs `nkat patch` with the options given to export. ConfigError
+// for one that it doesn't have.
 ExitCode run_patch_flag(const OptionList& given);
 
 }  // namespace nkat::exporting

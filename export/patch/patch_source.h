@@ -5,14 +5,14 @@
 //   without             adapter and file by their sizes and the fingerprint of the norms in the adapter's folder.
 //                       Merged from the file's own weights, decoded.
 //
-// The file's own weights lie on the grid of their type: where the type stays, a change under half a step is rounded back,
-// and the first quantization's noise is in what is merged. A finer --patch-type keeps such changes. Equal norms don't
-// prove equal weights: a fine-tune with frozen norms passes.
+// The file's own weights lie on the grid of their type: where the type stays, a change under half a step is rounded
+// back, and the first quantization's noise is in what is merged. A finer --patch-type keeps such changes. Equal norms
+// don't prove equal weights: a fine-tune with frozen norms passes.
 //
-// Errors: those of phi3_config_from, GgufWeights and the adapter; FormatError for a file that already holds an adapter or
-// whose norms aren't F32; ShapeError for other sizes than the checkpoint's; DataError for norms that differ or prove
-// nothing. --allow-base-mismatch logs the risk instead where the adapter is in doubt; a file that isn't the checkpoint's
-// is refused all the same.
+// Errors: those of phi3_config_from, GgufWeights and the adapter; FormatError for a file that already holds an adapter
+// or whose norms aren't F32; ShapeError for other sizes than the checkpoint's; DataError for norms that differ or prove
+// nothing. --allow-base-mismatch logs the risk instead where the adapter is in doubt; a file that isn't the
+// checkpoint's is refused all the same.
 #pragma once
 
 #include <string>

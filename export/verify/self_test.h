@@ -3,8 +3,8 @@
 // its logits are compared with backbone + adapter (logit_comparison.h). Retention is measured on the way
 // (adapter_retention.h).
 //
-// CheckError (exit 5) names what is wrong; the caller then doesn't publish the file. A change lost to a coarse type is no
-// such error: the file is what was asked for. Throws Interrupted between pieces and layers.
+// CheckError (exit 5) names what is wrong; the caller then doesn't publish the file. A change lost to a coarse type is
+// no such error: the file is what was asked for. Throws Interrupted between pieces and layers.
 #pragma once
 
 #include <functional>
@@ -28,8 +28,8 @@ struct SelfTestOptions {
   std::function<bool(const models::TensorSpec&)> is_weighted = {};  // encoded with an importance?
   bool judges_rounding = true;                                      // false: the base is the file's own decoded weights
 };
-// stored: the types in the file. Unless the options say, the coarsest one bounds how far the predictions may be off. With
-// --self-test full the prompts are rendered and encoded with the template and tokenizer of options.model_path.
+// stored: the types in the file. Unless the options say, the coarsest one bounds how far the predictions may be off.
+// With --self-test full the prompts are rendered and encoded with the template and tokenizer of options.model_path.
 // FormatError for a folder whose tokenizer or template is unknown.
 SelfTestOptions self_test_options(const ExportOptions& options, const models::Phi3Config& config,
                                   const std::vector<gguf::GgmlType>& stored);

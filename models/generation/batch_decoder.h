@@ -4,8 +4,8 @@
 //   at::Tensor logits = batch.next_logits({{.slot = 0, .tokens = a}, {.slot = 3, .tokens = b}});  // (2, V)
 //
 // The rows of all sequences go through the linear layers together, without padding; attention runs per sequence. So a
-// sequence's logits don't depend on its neighbors, except for the rounding of matrix products, which may differ with the
-// number of rows.
+// sequence's logits don't depend on its neighbors, except for the rounding of matrix products, which may differ with
+// the number of rows.
 //
 // A slot takes any token list: the prefix it shares with the slot's last list is reused, the rest computed. When a list
 // grows past original_max_position_embeddings all of it is recomputed with the long factors, since the cached keys were

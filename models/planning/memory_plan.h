@@ -1,6 +1,6 @@
-// How much memory a training run takes, from the model's config alone: arithmetic, no tensors. What is kept for backward
-// is what the headers in layers/ state; tests/models/planning/memory_plan_test.cpp compares it with the bytes that a run
-// holds. Units: bytes, tokens.
+// How much memory a training run takes, from the model's config alone: arithmetic, no tensors. What is kept for
+// backward is what the headers in layers/ state; tests/models/planning/memory_plan_test.cpp compares it with the bytes
+// that a run holds. Units: bytes, tokens.
 #pragma once
 
 #include <algorithm>
@@ -54,8 +54,8 @@ std::optional<std::int64_t> fewest_recomputed_layers(const Phi3Config& config, c
 // none.
 std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& request);
 
-// The most tokens of a packed micro-batch that fit with recomputed_layers: a multiple of 64, at most `most`; 0 if nothing
-// beyond the samples fits.
+// The most tokens of a packed micro-batch that fit with recomputed_layers: a multiple of 64, at most `most`; 0 if
+// nothing beyond the samples fits.
 std::int64_t packable_tokens(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers,
                              std::int64_t most);
 

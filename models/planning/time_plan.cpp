@@ -7,8 +7,8 @@ namespace {
 constexpr double kSlowLayout = 0.38;
 constexpr double kBandwidthShare = 0.85;
 
-// Bytes that the steps of layers/quantized/int8_rows.cpp (plain) read and write for an entry of BF16 input: to float32 6, factors
-// 8, abs and largest 12, divided 8, cleaned 8, rounded 8, stored 5; of a second term 12 + 8 + 8 + 5.
+// Bytes that the steps of layers/quantized/int8_rows.cpp (plain) read and write for an entry of BF16 input: to float32
+// 6, factors 8, abs and largest 12, divided 8, cleaned 8, rounded 8, stored 5; of a second term 12 + 8 + 8 + 5.
 constexpr double kRoundBytes = 55, kSecondTermBytes = 33;
 // For an entry of the result: to float32 8, row scales 8, column scales 8, stored 6; each term's int32 4; the second's
 // sum 12.

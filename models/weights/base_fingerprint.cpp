@@ -24,7 +24,7 @@ constexpr std::size_t kPiece = std::size_t{64} << 20;
 constexpr std::uint64_t kWorthShowing = std::uint64_t{256} << 20;  // about 0.2 s
 constexpr std::size_t kDigits = 64;
 
-// Where the hash of these very files is kept; nothing if there is no cache folder.
+// The cache entry of these files; nothing without a cache folder.
 std::optional<fs::path> cache_file(const SafetensorsFolder& folder) {
   const fs::path cache = cache_folder();
   if (cache.empty()) return std::nullopt;

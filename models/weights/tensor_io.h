@@ -20,8 +20,8 @@ at::Tensor float32_tensor(const data::SafetensorsFile& file, const data::TensorI
 data::TensorToWrite float32_to_write(const std::string& name, const at::Tensor& tensor);
 
 // How many values are NaN or infinite, without a copy: on a CPU by their bits, since LibTorch's sum of bfloat16 widens
-// the whole tensor first, which took twice as long as reading a model. tensor: contiguous, float32, bfloat16, float16 or
-// float64, on any device.
+// the whole tensor first, which took twice as long as reading a model. tensor: contiguous, float32, bfloat16, float16
+// or float64, on any device.
 std::int64_t count_nonfinite(const at::Tensor& tensor);
 
 }  // namespace nkat::models

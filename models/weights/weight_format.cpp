@@ -35,8 +35,8 @@ const WeightFormat& LayerFormats::of(TensorRole role) const {
 }
 
 // Chosen by the cosine of the adapter's gradient to that of the dense base (layers/MEASURED.md): an input rounded in
-// one term loses what stands beside a large channel, a gradient does not; NF4 in more than gate_up, 44 % of the
-// weights, leaves less than 0.95.
+// one pass loses the channels beside a large one, a gradient doesn't; NF4 in more than gate_up (44 % of the weights)
+// leaves less than 0.95.
 LayerFormats formats_of(BaseFormat kind) {
   using Storage = WeightFormat::Storage;
   const WeightFormat int8{.storage = Storage::kInt8, .input_terms = 2, .gradient_terms = 1};

@@ -1,7 +1,7 @@
 // The frozen weights of a Phi-3 model, read tensor by tensor into the type and device they compute in.
 //
-// A tensor's source pages are released once it is converted, so the model is never in memory twice. Matrices above
-// 512 MiB are read in pieces of whole rows, and those held quantized (weight_format.h) in pieces of 16 MiB. Errors: those
+// A tensor's source pages are released once it is converted, so the model is never in memory twice. Matrices above 512
+// MiB are read in pieces of whole rows, and those held quantized (weight_format.h) in pieces of 16 MiB. Errors: those
 // of SafetensorsWeights, before anything is allocated; FormatError for values that are NaN or infinite (their bits are
 // tested); Interrupted.
 #pragma once

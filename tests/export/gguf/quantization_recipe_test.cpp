@@ -25,7 +25,7 @@ std::set<std::int64_t> layers_with(QuantizationRecipe recipe, TensorRole role, G
   return found;
 }
 
-// What llama-quantize gave a phi3 of 32 layers (formats.md 4.4).
+// What llama-quantize gave a phi3 of 32 layers (data/FORMATS.md 4.4).
 const std::set<std::int64_t> kMoreBits = {0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31};
 
 TEST(QuantizationRecipeTest, Q4KMAndQ5KMSpendQ6KOnHalfTheLayers) {
