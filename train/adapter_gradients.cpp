@@ -11,7 +11,7 @@ AdapterGradients::AdapterGradients(const models::Adapter& adapter, at::Device de
     : adapter_(adapter),
       gates_(adapter.gates()),
       rotations_(adapter.rotations()),
-      blocks_(adapter.blocks(rotations_, device)) {
+      blocks_(adapter.matrices(rotations_, device)) {
   for (at::Tensor& block : blocks_) {
     if (block.defined()) block.requires_grad_(true);
   }

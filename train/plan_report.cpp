@@ -1,6 +1,5 @@
 #include "train/plan_report.h"
 
-#include <cmath>
 #include <numbers>
 
 #include <ATen/Parallel.h>
@@ -10,6 +9,7 @@
 #include "core/error.h"
 #include "layers/cpu/bf16_gemm.h"
 #include "layers/quantized/int8.h"
+#include "layers/sigmoid.h"
 
 namespace nkat::train {
 namespace {
@@ -134,7 +134,7 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
   plan.hours = hours_of(model, plan, card);
   const double rates = config.rate_schedule().total();
   plan.alpha_reach = config.control == Control::kFrozenGates ? 0.0 : rates * config.alpha_learning_rate;
-  plan.gate_reach = 1.0 / (1.0 + std::exp(-(config.alpha_init + plan.alpha_reach)));
+  plan.gate_reach = layers::sigmoid(config.alpha_init + plan.alpha_reach);
   plan.angle_reach = config.control == Control::kIdentity ? 0.0 : kAngleOfOnes * rates * config.learning_rate;
   return plan;
 }

@@ -12,7 +12,6 @@
 #include "models/device_errors.h"
 #include "models/model_folder.h"
 #include "models/weights/base_fingerprint.h"
-#include "models/weights/norm_fingerprint.h"
 #include "train/distributed/setup.h"
 #include "train/memory/tracking_allocator.h"
 #include "train/plan_report.h"

@@ -261,7 +261,7 @@ void Trainer::validate(StepMetrics& metrics) {
 }
 
 models::LossReport Trainer::validate_share() {
-  const auto blocks = state_.adapter.blocks(state_.adapter.rotations(), parts_.decoder.device());
+  const auto blocks = state_.adapter.matrices(parts_.decoder.device());
   for (;;) {
     try {
       return models::evaluate_loss(
