@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat::train {
 
@@ -12,7 +13,7 @@ ScheduleKind schedule_kind(const std::string& name) {
   if (name == "cosine") return ScheduleKind::kCosine;
   if (name == "constant") return ScheduleKind::kConstant;
   if (name == "linear") return ScheduleKind::kLinear;
-  throw ConfigError("--schedule: one of cosine, constant, linear was expected, found '" + name + "'");
+  throw ConfigError("--schedule: " + expected("cosine, constant or linear", "'" + name + "'"));
 }
 
 double Schedule::factor(std::int64_t t) const {

@@ -61,14 +61,6 @@ struct TrainConfig {
   std::string resume = "auto";
   std::int64_t rank_timeout = 120;
 
-  // What was asked for before `checkpointing` was resolved; no option, kept in config.json for the next resume.
-  std::string requested_checkpointing = "auto";
-  // Likewise: the validation data by its hash, and the last step that was not validated on it.
-  std::string validation_sha256 = "";
-  std::int64_t validation_since = 0;
-  // Likewise: how many ranks train.
-  std::int64_t ranks = 1;
-
   // Of a resolved config; 0: micro-batches are not packed.
   std::int64_t packed_tokens() const {
     return tokens_per_micro_batch == "none" ? 0 : std::stoll(tokens_per_micro_batch);

@@ -6,6 +6,8 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/json_object.h"
+#include "core/message.h"
 #include "core/version.h"
 #include "data/formats/safetensors.h"
 #include "models/weights/tensor_io.h"
@@ -16,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr std::int64_t kFormatVersion = 1;
 
-// The four moment tensors by name, in one place for reading and writing.
+// The four moment tensors by name, for reading and writing.
 template <class State>
 auto named_moments(State& state) {
   return std::vector{std::pair{"first_moment.weight", &state.first_moment.weight},
@@ -25,7 +27,7 @@ auto named_moments(State& state) {
                      std::pair{"second_moment.alpha", &state.second_moment.alpha}};
 }
 
-// (steps, A) float32: row i from line i+1.
+// (steps, A) float32: row i is from line i+1.
 at::Tensor series(const std::vector<StepMetrics>& lines, std::int64_t count, std::vector<double> StepMetrics::*values) {
   at::Tensor table = at::empty({static_cast<std::int64_t>(lines.size()), count}, at::kFloat);
   float* out = table.data_ptr<float>();
@@ -53,7 +55,7 @@ std::string state_tensors(const TrainerState& state, const std::vector<StepMetri
 std::string state_json(const TrainerState& state, const RunIdentity& identity) {
   Json json = {{"version", kFormatVersion},
                {"step", state.step},
-               {"data_position", state.step * identity.window_samples},
+               {"data_position", state.step * identity.batch_samples},
                {"updates", state.optimizer.updates},
                {"seed", identity.seed},
                {"data_sha256", identity.data_sha256},
@@ -64,7 +66,7 @@ std::string state_json(const TrainerState& state, const RunIdentity& identity) {
   return json.dump(2) + "\n";
 }
 
-// Name to bytes of every file but the manifest.
+// File name to bytes, of every file but the manifest.
 std::map<std::string, std::string> checkpoint_files(const TrainerState& state, const std::vector<StepMetrics>& history,
                                                     const models::Phi3Config& config, const RunIdentity& identity) {
   std::vector<StepMetrics> lines = history;
@@ -87,27 +89,21 @@ void load_moments(const fs::path& path, TrainerState& state) {
 }
 
 void load_state_json(const fs::path& path, LoadedCheckpoint& loaded) {
-  const Json json = parse_json(read_file(path, 16 << 20), path.string());
-  try {
-    if (json.at("version").get<std::int64_t>() != kFormatVersion) {
-      throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it",
-                                    path.string(), kFormatVersion, json.at("version").dump()));
-    }
-    loaded.state.step = json.at("step").get<std::int64_t>();
-    loaded.state.optimizer.updates = json.at("updates").get<std::int64_t>();
-    loaded.identity.seed = json.at("seed").get<std::uint64_t>();
-    loaded.identity.data_sha256 = json.at("data_sha256").get<std::string>();
-    const auto position = json.at("data_position").get<std::int64_t>();
-    loaded.identity.window_samples = loaded.state.step > 0 ? position / loaded.state.step : 0;
-    if (json.contains("pending_metrics"))
-      loaded.state.pending = data::parse_metrics_line(json["pending_metrics"].dump(), path.string());
-  } catch (const nlohmann::json::exception& error) {
-    throw FormatError(fmt::format("{}: {}", path.string(), error.what()));
-  }
+  const Json content = parse_json(read_file(path, 16 << 20), path.string());
+  const JsonObject json(content, path.string());
+  if (json.integer("version") != kFormatVersion)
+    json.fail("version", std::to_string(kFormatVersion), "use the release that wrote it");
+  loaded.state.step = json.integer("step");
+  loaded.state.optimizer.updates = json.integer("updates");
+  loaded.identity.seed = static_cast<std::uint64_t>(json.integer("seed"));
+  loaded.identity.data_sha256 = json.string("data_sha256");
+  const std::int64_t position = json.integer("data_position");
+  loaded.identity.batch_samples = loaded.state.step > 0 ? position / loaded.state.step : 0;
+  if (const Json* pending = json.find("pending_metrics"))
+    loaded.state.pending = data::parse_metrics_line(pending->dump(), path.string());
 }
 
-// Renamed first: who reads the run meanwhile finds a checkpoint whole or not at all. The one name for all takes what a
-// kill left behind along.
+// Renamed first, so that readers never see a partial folder; the fixed name also collects the leftovers of a crash.
 void take_away(const fs::path& folder) {
   const fs::path aside = folder.parent_path() / "removed";
   std::error_code error;
@@ -141,7 +137,9 @@ LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config&
   load_state_json(path / data::kStateJson, loaded);
   if (data::checkpoint_path(path.parent_path(), loaded.state.step) != path) {
     throw FormatError(
-        fmt::format("{}: it holds step {}; folder and content do not match", path.string(), loaded.state.step));
+        fmt::format("{}: {}", path.string(),
+                    expected("the checkpoint of the step that the folder's name says",
+                             fmt::format("step {}", loaded.state.step), "the folder was renamed or mixed up")));
   }
   return loaded;
 }
@@ -184,10 +182,10 @@ void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step)
 }
 
 void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::Phi3Config& config,
-                     const models::BaseFingerprint& identity) {
-  AtomicFolder durable(folder);
-  for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, identity)) durable.write(name, bytes);
-  durable.publish();
+                     const models::BaseFingerprint& base) {
+  AtomicFolder files(folder);
+  for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, base)) files.write(name, bytes);
+  files.publish();
 }
 
 }  // namespace nkat::train

@@ -5,6 +5,8 @@
 #include "core/cli/progress.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/json_object.h"
+#include "core/message.h"
 
 namespace nkat::train {
 namespace {
@@ -35,7 +37,7 @@ RunFolder::~RunFolder() {
   std::error_code ignored;
   if (!created_checkpoints_ || !fs::remove(checkpoints(), ignored)) return;  // it is removed only if it is empty
   if (wrote_config_) fs::remove(path_ / "config.json", ignored);
-  // While it is held: who opened it meanwhile finds the lock taken, or the file gone and makes another one.
+  // Still locked: a process that has opened the file meanwhile is refused, one that comes later makes a new file.
   fs::remove(path_ / ".lock", ignored);
   if (created_) fs::remove(path_, ignored);
 }
@@ -55,36 +57,62 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
   }
   auto json = parse_json(read_file(file, kConfigLimit), file.string());
   if (!json.is_object() || !json.contains(kRunKey) || json[kRunKey] != kRunVersion) {
-    throw ConfigError(
-        fmt::format("{}: '{}': {} was expected; this file was not written by a run, use another --output-dir",
-                    file.string(), kRunKey, kRunVersion));
+    const auto found = json.is_object() ? json.find(kRunKey) : json.end();
+    throw ConfigError(fmt::format("{}: key '{}': {}", file.string(), kRunKey,
+                                  expected(std::to_string(kRunVersion), shown(found == json.end() ? nullptr : &*found),
+                                           "this file was not written by a run, use another --output-dir")));
   }
-  // A start that failed before its first checkpoint binds nobody.
+  // Without a checkpoint there is nothing to resume.
   if (!has_checkpoints) return std::nullopt;
   return json;
 }
 
-void RunFolder::save_config(const TrainConfig& config, const MemorySettings& choices,
-                            const std::vector<std::string>& memory_events) const {
+void RunFolder::save_config(const TrainConfig& config, const RunSettings& settings) const {
   nlohmann::ordered_json json = {{kRunKey, kRunVersion}};
   json.update(to_json(config));
-  json["memory"] = {{"requested_checkpointing", config.requested_checkpointing},
-                    {"recomputed_layers", choices.recomputed_layers},
-                    {"micro_batch_samples", choices.micro_batch_samples},
-                    {"head_rows", choices.head_rows},
-                    {"events", memory_events}};
-  json["ranks"] = config.ranks;
-  json["validation"] = {{"sha256", config.validation_sha256}, {"since_step", config.validation_since}};
+  json["memory"] = {{"requested_checkpointing", settings.requested_checkpointing},
+                    {"recomputed_layers", settings.memory.recomputed_layers},
+                    {"micro_batch_samples", settings.memory.micro_batch_samples},
+                    {"head_rows", settings.memory.head_rows},
+                    {"events", settings.memory_events}};
+  json["ranks"] = settings.ranks;
+  json["validation"] = {{"sha256", settings.validation_sha256}, {"since_step", settings.validation_since}};
   write_file_atomically(path_ / "config.json", json.dump(2) + "\n");
   wrote_config_ = true;
+}
+
+RunSettings read_run_settings(const nlohmann::ordered_json& config, const std::string& where) {
+  RunSettings settings;
+  const JsonObject json(config, where);
+  if (json.has("memory")) {
+    const JsonObject memory = json.object("memory");
+    settings.requested_checkpointing =
+        memory.optional_string("requested_checkpointing").value_or(settings.requested_checkpointing);
+    settings.memory.micro_batch_samples = memory.optional_integer("micro_batch_samples").value_or(JsonObject::kLargest);
+    settings.memory.head_rows = memory.optional_integer("head_rows").value_or(settings.memory.head_rows);
+    if (memory.has("events")) {
+      for (const auto& event : memory.list("events")) {
+        if (!event.is_string()) memory.fail("events", "a list of strings");
+        settings.memory_events.push_back(event.get<std::string>());
+      }
+    }
+  }
+  settings.ranks = json.optional_integer("ranks", 1).value_or(1);
+  if (json.has("validation")) {
+    const JsonObject validation = json.object("validation");
+    settings.validation_sha256 = validation.optional_string("sha256").value_or("");
+    settings.validation_since = validation.optional_integer("since_step").value_or(0);
+  }
+  return settings;
 }
 
 void RunFolder::require_free_space(std::uint64_t bytes) const {
   const std::uint64_t available = free_disk_space(path_);
   if (available >= bytes) return;
-  throw DeviceError(fmt::format(
-      "{}: {} of free disk space are needed for three checkpoints, found {}; free some or choose another --output-dir",
-      path_.string(), format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(available))));
+  throw DeviceError(
+      fmt::format("{}: {}", path_.string(),
+                  expected(format_bytes(static_cast<double>(bytes)) + " of free disk space for three checkpoints",
+                           format_bytes(static_cast<double>(available)), "free some or choose another --output-dir")));
 }
 
 }  // namespace nkat::train
