@@ -23,8 +23,8 @@ namespace nkat::train {
 
 // What a run is bound to: a checkpoint is resumed with the same data, base, seed and batch alone.
 struct RunIdentity {
-  models::BaseFingerprint base;
-  std::string data_sha256;
+  models::BaseFingerprint base = {};
+  std::string data_sha256 = "";
   std::uint64_t seed = 0;
   std::int64_t batch_samples = 0;  // of a global batch; 0: not known
 };

@@ -17,8 +17,8 @@
 namespace nkat::train {
 
 struct RunStart {
-  TrainerState state;
-  std::optional<RunIdentity> identity;  // of the checkpoint that the state comes from
+  TrainerState state = {};
+  std::optional<RunIdentity> identity = std::nullopt;  // of the checkpoint that the state comes from
   std::int64_t saved_step() const { return identity ? state.step : -1; }
 };
 

@@ -25,7 +25,7 @@ namespace nkat::train {
 struct RecordedRun {
   const RunFolder* folder;  // nullptr on all ranks but 0
   const models::Phi3Config& model;
-  RunIdentity identity;
+  RunIdentity identity = {};
   std::int64_t saved_step = -1;  // of the newest checkpoint; -1: none
 };
 
