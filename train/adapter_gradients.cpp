@@ -1,26 +1,17 @@
 #include "train/adapter_gradients.h"
 
 #include "core/error.h"
-#include "core/message.h"
 #include "layers/gate.h"
 #include "layers/so8_rotation.h"
 #include "layers/triality.h"
 
 namespace nkat::train {
 
-Control control_from(const std::string& name) {
-  if (name == "none") return Control::kNone;
-  if (name == "identity") return Control::kIdentity;
-  if (name == "shuffled") return Control::kShuffled;
-  if (name == "frozen-gates") return Control::kFrozenGates;
-  throw ConfigError("--control: " + expected("none, identity, shuffled or frozen-gates", "'" + name + "'"));
-}
-
 AdapterGradients::AdapterGradients(const models::Adapter& adapter, at::Device device)
     : adapter_(adapter),
       gates_(adapter.gates()),
       rotations_(adapter.rotations()),
-      matrices_(adapter.blocks(rotations_, device)) {
+      matrices_(adapter.matrices(rotations_, device)) {
   for (at::Tensor& matrix : matrices_) {
     if (matrix.defined()) matrix.requires_grad_(true);
   }

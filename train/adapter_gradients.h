@@ -5,19 +5,15 @@
 // Shapes: A layers with an adapter, N blocks, L layers of the model.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "models/adapter.h"
 #include "train/optimizer.h"
+#include "train/train_config.h"
 
 namespace nkat::train {
-
-// Control runs: rotations held at I, targets shuffled, gates frozen.
-enum class Control { kNone, kIdentity, kShuffled, kFrozenGates };
-Control control_from(const std::string& name);
 
 // Sum over a step's micro-batches of dL_LM/dM: (N, 8, 8) float32 for each layer with an adapter.
 using AdapterMatrixGradients = std::vector<at::Tensor>;

@@ -1,14 +1,12 @@
 #include "train/train_command.h"
 
 #include "core/cli/log.h"
-#include "core/cli/log_prefix.h"
 #include "core/message.h"
 #include "core/signals.h"
 #include "models/device.h"
 #include "models/device_errors.h"
 #include "models/model_folder.h"
 #include "models/weights/base_fingerprint.h"
-#include "models/weights/norm_fingerprint.h"
 #include "train/memory/tracking_allocator.h"
 #include "train/plan_report.h"
 #include "train/run/fault_injection.h"
@@ -31,9 +29,9 @@ data::DatasetOptions dataset_options(const TrainConfig& config, const std::vecto
 
 void log_dataset(const char* what, const data::DatasetSummary& s) {
   log::info(
-      fmt::format("{}: {} samples, {} tokens, {} targets, longest {}; {} cut, {} dropped as overlong, {} without "
+      fmt::format("{}: {} samples, {} tokens, {} targets, longest {}; {} truncated, {} dropped as overlong, {} without "
                   "target, {} bad lines",
-                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.cut, s.dropped_overlong,
+                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.truncated, s.dropped_overlong,
                   s.dropped_without_target, s.bad_records));
 }
 
@@ -79,7 +77,7 @@ std::unique_ptr<ProcessGroup> init_process_group(const TrainConfig& config) {
 
 // What `auto` stands for, in the options and in the settings, which keep what an earlier start has given up.
 void resolve_memory(TrainConfig& config, MemorySettings& settings, const models::Phi3Config& model, bool on_gpu) {
-  const auto request = plan_request(model, config, config.precision == "bf16" ? 2 : 4, on_gpu);
+  const auto request = plan_request(model, config, config.precision == models::Precision::kBf16 ? 2 : 4, on_gpu);
   settings.recomputed_layers = resolve_recomputed_layers(model, config, request);
   settings.micro_batch_samples = std::clamp<std::int64_t>(settings.micro_batch_samples, 1, config.window_samples());
   settings.head_rows = std::clamp<std::int64_t>(settings.head_rows, 1, MemorySettings().head_rows);
@@ -166,7 +164,7 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
   const at::Device device = models::resolve_device(config.device);
   const at::ScalarType precision = models::resolve_precision(config.precision, device);
   config.device = device.str();
-  config.precision = models::precision_name(precision);
+  config.precision = models::precision_of(precision);
   resolve_memory(config, start.state.settings.memory, model, device.is_cuda());
 
   // The data; nothing is written before they are known to be the run's.
@@ -180,10 +178,9 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
   }
 
   const models::Decoder decoder = models::open_decoder(
-      config.model_path, model,
-      {.dtype = precision, .device = device, .forms = models::formats_of(models::base_format(config.base))});
+      config.model_path, model, {.dtype = precision, .device = device, .forms = models::formats_of(config.base)});
   log::info(fmt::format("{} on {}, {} of {} layers recompute, {} tokens per micro-batch, budget {:.2f} GiB",
-                        config.precision, config.device, start.state.settings.memory.recomputed_layers,
+                        models::precision_name(precision), config.device, start.state.settings.memory.recomputed_layers,
                         model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,
                         config.vram_budget_gib));
   if (start.identity) set_aside_later_checkpoints(folder->checkpoints(), start.state.step);
@@ -209,7 +206,7 @@ Command make_train_command() {
       "A step's global batch is --batch-size x --gradient-accumulation samples; its loss is divided by its target "
       "tokens.";
   declare_options(*command.options, *config, /*for_plan=*/false);
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config, options = command.options] { return run_train(*config, *options); };
   return command;
 }

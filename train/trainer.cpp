@@ -45,7 +45,7 @@ Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state)
     : config_(std::move(config)),
       parts_(std::move(parts)),
       state_(std::move(state)),
-      control_(control_from(config_.control)),
+      control_(config_.control),
       schedule_(config_.rate_schedule()),
       sampler_(parts_.training.size(), static_cast<std::uint64_t>(config_.seed)),
       oom_fallback_(state_.adapter.count(), state_.settings.memory, parts_.monitor,

@@ -40,7 +40,7 @@ double ValidationLoss::operator()(const models::Adapter& adapter, const OnMemory
 
 models::LossReport ValidationLoss::loss_of_share(const models::Adapter& adapter,
                                                  const OnMemoryChange& on_memory_change) {
-  const auto matrices = adapter.blocks(adapter.rotations(), decoder_.device());
+  const auto matrices = adapter.matrices(decoder_.device());
   for (;;) {
     try {
       return models::evaluate_loss(

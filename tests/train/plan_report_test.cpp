@@ -89,7 +89,7 @@ TEST(PlanReport, SaysWhatWouldFit) {
 
 TEST(PlanReport, BoundsHowFarGatesAndAnglesMove) {
   TrainConfig config;
-  config.schedule = "constant";
+  config.schedule = ScheduleKind::kConstant;
   config.warmup_steps = 0;
   config.max_steps = 100;
   config.alpha_learning_rate = config.learning_rate = 0.01;
@@ -102,9 +102,9 @@ TEST(PlanReport, BoundsHowFarGatesAndAnglesMove) {
 
 TEST(PlanReport, WhatAControlFreezesDoesNotMove) {
   TrainConfig config;
-  config.control = "frozen-gates";
+  config.control = Control::kFrozenGates;
   EXPECT_EQ(plan_for(config).alpha_reach, 0.0);
-  config.control = "identity";
+  config.control = Control::kIdentity;
   EXPECT_EQ(plan_for(config).angle_reach, 0.0);
 }
 

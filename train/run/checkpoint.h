@@ -1,10 +1,8 @@
 // Checkpoints of a run: folders checkpoints/step-000050, each complete or absent.
 //
 //   adapter_model.safetensors, adapter_config.json   the adapter after `step` updates (models/adapter.h)
-//   trainer_state.safetensors   Adam's moments (F32); series.alpha and series.gate_force (F32 [step, A], row i is
-//                               line i+1 of the metrics); random_state (U64 [2]: seed and step)
-//   trainer_state.json          version, step, data position, Adam's count, hashes of data and base, pending metrics
-//   manifest.json               size and SHA-256 of each other file; written last
+//   trainer_state.safetensors, trainer_state.json    data/run/trainer_state.h
+//   manifest.json                                    data/run/checkpoint_files.h; written last
 //
 // Written under a temporary name, each file synced, then renamed: a power cut leaves the old state or the new one.
 #pragma once
@@ -15,7 +13,7 @@
 #include <vector>
 
 #include "core/files/file.h"
-#include "data/run/checkpoint_files.h"
+#include "data/run/run_layout.h"
 #include "models/adapter.h"
 #include "train/trainer_state.h"
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "train/trainer_state.h"
 
 namespace nkat::train {

@@ -7,7 +7,6 @@
 #include "core/json.h"
 #include "core/message.h"
 #include "core/version.h"
-#include "train/adapter_gradients.h"
 
 namespace nkat::train {
 namespace {
@@ -16,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 TrainerState fresh_state(const TrainConfig& config, const models::Phi3Config& model) {
   TrainerState state;
-  const bool identity = control_from(config.control) == Control::kIdentity;
+  const bool identity = config.control == Control::kIdentity;
   state.adapter = models::init_adapter(model, {.first_layer = config.first_adapter_layer,
                                                .alpha = config.alpha_init,
                                                .weight_std = identity ? 0.0 : config.weight_init_std,
@@ -35,7 +34,7 @@ std::optional<Json> broadcast_json(ProcessGroup& group, const std::optional<Json
 
 // The settings of the saved run; the options take over what it has resolved.
 RunSettings adopt_run(TrainConfig& config, const Json& saved, const OptionList& options, int ranks) {
-  RunSettings settings = read_run_settings(saved, config.output_dir + "/config.json");
+  RunSettings settings = read_run_settings(saved);
   const std::string requested = config.checkpointing;
   if (requested == settings.requested_checkpointing) config.checkpointing = "auto";  // as resolved then
   adopt_saved_config(config, saved, options);
@@ -45,15 +44,6 @@ RunSettings adopt_run(TrainConfig& config, const Json& saved, const OptionList& 
         fmt::format("resuming with a change: ranks was {} and is now {}; same up to rounding", settings.ranks, ranks));
   }
   return settings;
-}
-
-Json what_must_agree(const TrainConfig& config) {
-  Json json{{"version of nkat", kVersion}};
-  json.update(to_json(config));
-  for (const char* of_a_machine : {"device", "model_path", "train_data", "validation_data", "output_dir",
-                                   "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"})
-    json.erase(of_a_machine);
-  return json;
 }
 
 // "seed: 1 on rank 1, 0 on rank 0", for each rank and each value that differs.
@@ -81,7 +71,7 @@ RunStart find_start(const RunFolder* folder, ProcessGroup& group, TrainConfig& c
   settings.memory.micro_batch_samples = config.window_samples();
   std::optional<LoadedCheckpoint> checkpoint;
   if (saved) {
-    if (config.resume == "never") {
+    if (config.resume == ResumePolicy::kNever) {
       throw ConfigError(fmt::format("{}: {}", config.output_dir,
                                     expected("no run, since --resume never is given", "one",
                                              "use another --output-dir or leave the option out")));
@@ -136,7 +126,8 @@ void require_same_run(const RunStart& start, const RunIdentity& now, const std::
 void require_same_on_all_ranks(ProcessGroup& group, const TrainConfig& config, const RunIdentity& identity,
                                const std::string& validation_sha256) {
   if (group.size() == 1) return;
-  Json mine = what_must_agree(config);
+  Json mine{{"version of nkat", kVersion}};
+  mine.update(shared_options(config));
   mine["training data"] = identity.data_sha256;
   mine["validation data"] = validation_sha256.empty() ? "none" : validation_sha256;
   mine["base model"] = identity.base.base_sha256;

@@ -1,26 +1,23 @@
 #include "train/run/run_folder.h"
 
+#include <limits>
+
 #include <nlohmann/json.hpp>
 
 #include "core/cli/progress.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/json.h"
 #include "core/json_object.h"
 #include "core/message.h"
+#include "data/run/run_config.h"
 
 namespace nkat::train {
 namespace {
 
 constexpr std::uint64_t kConfigLimit = 16 << 20;
-constexpr const char* kRunKey = "nkat_run";
-constexpr int kRunVersion = 1;
-
-bool has_checkpoint(const fs::path& checkpoints) {
-  const auto is_step = [](const fs::directory_entry& entry) {
-    return entry.path().filename().string().starts_with("step-");
-  };
-  return std::any_of(fs::directory_iterator(checkpoints), fs::directory_iterator(), is_step);
-}
+// More than a batch holds.
+constexpr std::int64_t kAllSamples = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
@@ -36,15 +33,15 @@ RunFolder::RunFolder(const fs::path& path) : path_(path), created_(!fs::exists(p
 RunFolder::~RunFolder() {
   std::error_code ignored;
   if (!created_checkpoints_ || !fs::remove(checkpoints(), ignored)) return;  // it is removed only if it is empty
-  if (wrote_config_) fs::remove(path_ / "config.json", ignored);
+  if (wrote_config_) fs::remove(config_file(), ignored);
   // Still locked: a process that has opened the file meanwhile is refused, one that comes later makes a new file.
-  fs::remove(path_ / ".lock", ignored);
+  fs::remove(path_ / kFolderLockFile, ignored);
   if (created_) fs::remove(path_, ignored);
 }
 
 std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
-  const fs::path file = path_ / "config.json";
-  const bool has_checkpoints = has_checkpoint(checkpoints());
+  const fs::path file = config_file();
+  const bool has_checkpoints = !data::saved_steps(checkpoints()).empty();
   const bool has_metrics = fs::exists(metrics()) && fs::file_size(metrics()) > 0;
   if (has_metrics && !has_checkpoints) {
     throw DataError(fmt::format("{}: a run's metrics.jsonl but no checkpoint; restore them or use another --output-dir",
@@ -56,11 +53,12 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
                                 path_.string()));
   }
   auto json = parse_json(read_file(file, kConfigLimit), file.string());
-  if (!json.is_object() || !json.contains(kRunKey) || json[kRunKey] != kRunVersion) {
-    const auto found = json.is_object() ? json.find(kRunKey) : json.end();
-    throw ConfigError(fmt::format("{}: key '{}': {}", file.string(), kRunKey,
-                                  expected(std::to_string(kRunVersion), shown(found == json.end() ? nullptr : &*found),
-                                           "this file was not written by a run, use another --output-dir")));
+  if (data::run_version(json) != data::kRunVersion) {
+    const bool found = json.is_object() && json.contains(data::kRunKey);
+    throw ConfigError(
+        fmt::format("{}: key '{}': {}", file.string(), data::kRunKey,
+                    expected(std::to_string(data::kRunVersion), shown(found ? &json[data::kRunKey] : nullptr),
+                             "this file was not written by a run, use another --output-dir")));
   }
   // Without a checkpoint there is nothing to resume.
   if (!has_checkpoints) return std::nullopt;
@@ -68,41 +66,27 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
 }
 
 void RunFolder::save_config(const TrainConfig& config, const RunSettings& settings) const {
-  nlohmann::ordered_json json = {{kRunKey, kRunVersion}};
-  json.update(to_json(config));
-  json["memory"] = {{"requested_checkpointing", settings.requested_checkpointing},
-                    {"recomputed_layers", settings.memory.recomputed_layers},
-                    {"micro_batch_samples", settings.memory.micro_batch_samples},
-                    {"head_rows", settings.memory.head_rows},
-                    {"events", settings.memory_events}};
-  json["ranks"] = settings.ranks;
-  json["validation"] = {{"sha256", settings.validation_sha256}, {"since_step", settings.validation_since}};
-  write_file_atomically(path_ / "config.json", json.dump(2) + "\n");
+  const data::RunFacts facts{.requested_checkpointing = settings.requested_checkpointing,
+                             .recomputed_layers = settings.memory.recomputed_layers,
+                             .micro_batch_samples = settings.memory.micro_batch_samples,
+                             .head_rows = settings.memory.head_rows,
+                             .memory_events = settings.memory_events,
+                             .ranks = settings.ranks,
+                             .validation_sha256 = settings.validation_sha256,
+                             .validation_since = settings.validation_since};
+  write_file_atomically(config_file(), data::run_config_text(to_json(config), facts));
   wrote_config_ = true;
 }
 
-RunSettings read_run_settings(const nlohmann::ordered_json& config, const std::string& where) {
-  RunSettings settings;
-  const JsonObject json(config, where);
-  if (json.has("memory")) {
-    const JsonObject memory = json.object("memory");
-    settings.requested_checkpointing =
-        memory.optional_string("requested_checkpointing").value_or(settings.requested_checkpointing);
-    settings.memory.micro_batch_samples = memory.optional_integer("micro_batch_samples").value_or(JsonObject::kLargest);
-    settings.memory.head_rows = memory.optional_integer("head_rows").value_or(settings.memory.head_rows);
-    if (memory.has("events")) {
-      for (const auto& event : memory.list("events")) {
-        if (!event.is_string()) memory.fail("events", "a list of strings");
-        settings.memory_events.push_back(event.get<std::string>());
-      }
-    }
-  }
-  settings.ranks = json.optional_integer("ranks", 1).value_or(1);
-  if (json.has("validation")) {
-    const JsonObject validation = json.object("validation");
-    settings.validation_sha256 = validation.optional_string("sha256").value_or("");
-    settings.validation_since = validation.optional_integer("since_step").value_or(0);
-  }
+RunSettings read_run_settings(const nlohmann::ordered_json& config) {
+  data::RunFacts facts = data::run_facts(config);
+  RunSettings settings{.requested_checkpointing = std::move(facts.requested_checkpointing),
+                       .memory_events = std::move(facts.memory_events),
+                       .validation_sha256 = std::move(facts.validation_sha256),
+                       .validation_since = facts.validation_since,
+                       .ranks = facts.ranks};
+  settings.memory.micro_batch_samples = facts.micro_batch_samples.value_or(kAllSamples);
+  settings.memory.head_rows = facts.head_rows.value_or(settings.memory.head_rows);
   return settings;
 }
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "core/files/file.h"
+#include "data/run/run_layout.h"
 #include "train/train_config.h"
 #include "train/trainer_state.h"
 
@@ -22,12 +23,13 @@ class RunFolder {
   // Removes what this process has created if it ends before the first checkpoint.
   ~RunFolder();
 
-  fs::path checkpoints() const { return path_ / "checkpoints"; }
-  fs::path metrics() const { return path_ / "metrics.jsonl"; }
-  fs::path newest_adapter() const { return path_ / "adapter"; }
-  fs::path best_adapter() const { return path_ / "adapter-best"; }
-  fs::path summary() const { return path_ / "summary.json"; }
-  fs::path plot() const { return path_ / "training.png"; }
+  fs::path config_file() const { return path_ / data::kRunConfigFile; }
+  fs::path checkpoints() const { return path_ / data::kCheckpointsFolder; }
+  fs::path metrics() const { return path_ / data::kMetricsFile; }
+  fs::path newest_adapter() const { return path_ / data::kNewestAdapterFolder; }
+  fs::path best_adapter() const { return path_ / data::kBestAdapterFolder; }
+  fs::path summary() const { return path_ / data::kSummaryFile; }
+  fs::path plot() const { return path_ / data::kTrainingPlotFile; }
 
   // config.json of the run in the folder; nothing if this is a new run. ConfigError for a config.json that no run has
   // written (a model's, say), so that it is not overwritten; DataError for a run that lacks config.json or checkpoints.
@@ -46,9 +48,8 @@ class RunFolder {
   std::unique_ptr<FolderLock> lock_;
 };
 
-// The settings in a run's config.json. Keys that older releases did not write keep their defaults, as does
-// memory.recomputed_layers, which the option `checkpointing` holds. FormatError for a value of another type.
-// where: opens the message.
-RunSettings read_run_settings(const nlohmann::ordered_json& config, const std::string& where);
+// The settings in a run's config.json. What older releases did not write keeps its default, as does
+// memory.recomputed_layers, which the option `checkpointing` holds.
+RunSettings read_run_settings(const nlohmann::ordered_json& config);
 
 }  // namespace nkat::train

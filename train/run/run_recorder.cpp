@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/cli/log.h"
+#include "core/files/atomic_file.h"
 #include "core/machine.h"
 #include "models/device_errors.h"
 #include "train/distributed/process_group.h"

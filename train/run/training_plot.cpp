@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "core/plot_page.h"
-#include "layers/gate.h"
+#include "layers/sigmoid.h"
 
 namespace nkat::train {
 namespace {
@@ -38,7 +38,7 @@ void plot_gates(PlotPage& page, const std::vector<StepMetrics>& history, std::in
     const bool named = layers <= 8 || i == 0 || i + 1 == layers;
     curves +=
         fmt::format("{}{} with lines lw 1.5 lc palette frac {:.3f} {}", i == 0 ? "" : ", ",
-                    page.data(points(history, [i](const StepMetrics& m) { return layers::gate(m.alpha[i]); })),
+                    page.data(points(history, [i](const StepMetrics& m) { return layers::sigmoid(m.alpha[i]); })),
                     layers > 1 ? static_cast<double>(i) / static_cast<double>(layers - 1) : 0.0,
                     named ? fmt::format("title 'layer {}'", first_layer + static_cast<std::int64_t>(i)) : "notitle");
   }

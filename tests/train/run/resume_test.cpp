@@ -55,7 +55,7 @@ class FindStartTest : public ::testing::Test {
     RunFolder folder(path_);
     TrainConfig saved = config_;
     saved.checkpointing = "2";
-    RunSettings settings{.requested_checkpointing = "auto",
+    RunSettings settings{.requested_checkpointing = requested_,
                          .memory = {.recomputed_layers = 2, .head_rows = 64, .micro_batch_samples = 4},
                          .memory_events = {"step 2: recomputing 2 of 2 layers"},
                          .validation_sha256 = "old",
@@ -78,6 +78,7 @@ class FindStartTest : public ::testing::Test {
   const TemporaryFolder parent_;
   const fs::path path_ = parent_.path() / "run";
   const RunIdentity identity_{.base = {"model", "base"}, .data_sha256 = "data", .seed = 0, .batch_samples = 32};
+  std::string requested_ = "auto";
   TrainConfig config_;
   OptionList options_;
 };
@@ -105,9 +106,19 @@ TEST_F(FindStartTest, LoadsEverythingThatTheRunHasKept) {
   EXPECT_EQ(settings.validation_since, 1);
 }
 
+TEST_F(FindStartTest, TheSameRequestedCheckpointingKeepsWhatItWasResolvedTo) {
+  requested_ = config_.checkpointing = "full";
+  write_run();
+  EXPECT_EQ(find().state.settings.requested_checkpointing, "full");
+  EXPECT_EQ(config_.checkpointing, "2");
+  config_.checkpointing = "1";  // asked for anew
+  EXPECT_EQ(find().state.settings.requested_checkpointing, "1");
+  EXPECT_EQ(config_.checkpointing, "1");
+}
+
 TEST_F(FindStartTest, RefusesARunThatMustNotBeThere) {
   write_run();
-  config_.resume = "never";
+  config_.resume = ResumePolicy::kNever;
   EXPECT_THROW(find(), ConfigError);
 }
 

@@ -46,7 +46,7 @@ TEST_F(RunFolderTest, BringsBackTheSettingsThatItSaved) {
   const auto json = folder.saved_config();
   ASSERT_TRUE(json);
   EXPECT_EQ((*json)["learning_rate"], 1e-3);
-  const RunSettings settings = read_run_settings(*json, "config.json");
+  const RunSettings settings = read_run_settings(*json);
   EXPECT_EQ(settings.requested_checkpointing, "full");
   EXPECT_EQ(settings.memory.head_rows, 32);
   EXPECT_EQ(settings.memory.micro_batch_samples, 2);
@@ -57,26 +57,11 @@ TEST_F(RunFolderTest, BringsBackTheSettingsThatItSaved) {
 }
 
 TEST_F(RunFolderTest, SettingsThatOlderReleasesDidNotWriteHaveDefaults) {
-  const RunSettings settings = read_run_settings(Json{{"nkat_run", 1}}, "config.json");
+  const RunSettings settings = read_run_settings(Json{{"nkat_run", 1}});
   EXPECT_EQ(settings.requested_checkpointing, "auto");
   EXPECT_EQ(settings.memory.head_rows, MemorySettings().head_rows);
   EXPECT_EQ(settings.ranks, 1);
   EXPECT_TRUE(settings.memory_events.empty());
-}
-
-TEST_F(RunFolderTest, NamesASettingOfAnotherType) {
-  for (const auto& [text, key] : {std::pair{R"({"ranks":"two"})", "ranks"},
-                                  {R"({"memory":{"head_rows":1.5}})", "head_rows"},
-                                  {R"({"memory":{"events":[3]}})", "events"},
-                                  {R"({"validation":{"since_step":-1}})", "since_step"}}) {
-    try {
-      read_run_settings(Json::parse(text), "run/config.json");
-      ADD_FAILURE() << text;
-    } catch (const FormatError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("run/config.json"));
-      EXPECT_THAT(error.what(), HasSubstr(std::string("'") + key + "'"));
-    }
-  }
 }
 
 TEST_F(RunFolderTest, ANewFolderHasNoRun) { EXPECT_FALSE(RunFolder(path_).saved_config()); }
