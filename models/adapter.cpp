@@ -47,7 +47,7 @@ at::Tensor Adapter::rotations() const { return layers::so8_rotation(weight); }
 
 std::vector<double> Adapter::gates() const {
   std::vector<double> gates;
-  for (std::int64_t i = 0; i < count(); ++i) gates.push_back(layers::gate(alpha[i].item<double>()));
+  for (std::int64_t i = 0; i < count(); ++i) gates.push_back(layers::sigmoid(alpha[i].item<double>()));
   return gates;
 }
 

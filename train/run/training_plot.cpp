@@ -23,7 +23,7 @@ void plot_loss(PlotPage& page, const std::vector<StepMetrics>& history) {
   const PlotPoints validation =
       points(history, [](const StepMetrics& m) { return m.validation_loss.value_or(std::nan("")); });
   page << "set title 'Loss'\nset ylabel 'nats per target token'\nset key inside top right\n"
-       << fmt::format("plot {} with lines lw 1.5 lc rgb {} title 'training window'", training, kBlue);
+       << fmt::format("plot {} with lines lw 1.5 lc rgb {} title 'training'", training, kBlue);
   if (!validation.empty())
     page << fmt::format(", {} with linespoints lw 2 pt 7 ps 0.6 lc rgb {} title 'validation'", page.data(validation),
                         kOrange);
