@@ -88,7 +88,7 @@ void declare_options(OptionList& options, ValidateConfig& config) {
   options.add("output-report", config.output_report,
               {.help = "report to write: .md, .html (self-contained) or .json", .value = "FILE"});
   options.add("plot-phase-transition", config.plot_phase_transition,
-              {.help = "plot of the order parameter; the others go to a folder beside the report", .value = "FILE"});
+              {.help = "plot of the transition; default: REPORT-transition.png beside the report", .value = "FILE"});
   options.add("json", config.json, {.help = "print the JSON report instead of the checklist"});
   options.add("minimum-rise", config.gates.minimum_rise,
               {.help = "rise of the force that counts, as a share of its largest level", .minimum = 0, .maximum = 2});

@@ -10,20 +10,16 @@
 #include <string>
 #include <vector>
 
-#include "validation/gates/gate_report.h"
+#include "validation/gates/gate_verdict.h"
 #include "validation/run/run_reader.h"
 
 namespace nkat::validation {
-
-inline constexpr const char* kNoControl = "none";
-inline constexpr const char* kIdentityControl = "identity";
-inline constexpr const char* kFrozenGatesControl = "frozen-gates";
 
 struct BaselineRun {
   std::string name = {};
   std::string control = {};  // kNoControl or the control's name
   std::optional<std::int64_t> seed = std::nullopt;
-  GateReport gates = {};
+  GateResults gates = {};
 };
 
 // Of one layer, or of the sum (layer -1), over RunComparison::spread_runs.
@@ -63,6 +59,6 @@ struct RunComparison {
 // Sets `specific` of main's transitions where identity controls are among the others and main is no control itself:
 // true if it is absent in all of them, null if one of them doesn't decide. ShapeError, naming both runs, if they have
 // other layers.
-RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<BaselineRun> others);
+RunComparison compare_runs(GateResults& main, const RunRecords& main_run, std::vector<BaselineRun> others);
 
 }  // namespace nkat::validation

@@ -121,6 +121,7 @@ QuestionSet<One> read_questions(const std::vector<std::string>& files, const Que
     }
   }
   if (bad > 0) log::warning(fmt::format("{}: {} bad records left out (--max-bad-records)", set.source, bad));
+  if (set.questions.empty() && !limits.at_least_one) return set;
   if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, expected));
   if (passed_over > 0) log::info(fmt::format("{}: {} lines of other tasks passed over", set.source, passed_over));
   return set;

@@ -49,6 +49,12 @@ void require_writable(const OutputPath& output) {
 
 }  // namespace
 
+fs::path plot_folder(const fs::path& report) { return report.parent_path() / (report.stem().string() + "-plots"); }
+
+fs::path default_transition_plot(const fs::path& report) {
+  return report.parent_path() / (report.stem().string() + "-transition.png");
+}
+
 std::string lower_ending(const fs::path& path) {
   std::string ending = path.extension().string();
   for (char& letter : ending) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));

@@ -20,6 +20,10 @@ struct OutputPath {
 void check_output_paths(const std::vector<OutputPath>& outputs, const std::vector<fs::path>& inputs,
                         const std::vector<fs::path>& runs);
 
+// The outputs beside a report: runs/report.md -> runs/report-plots/ and runs/report-transition.png.
+fs::path plot_folder(const fs::path& report);
+fs::path default_transition_plot(const fs::path& report);
+
 // ".html" for "Report.HTML".
 std::string lower_ending(const fs::path& path);
 

@@ -17,6 +17,11 @@
 
 namespace nkat::validation {
 
+// Values of RunSettings::control.
+inline constexpr const char* kNoControl = "none";
+inline constexpr const char* kIdentityControl = "identity";
+inline constexpr const char* kFrozenGatesControl = "frozen-gates";
+
 // Of the run's config.json, as far as it is there.
 struct RunSettings {
   std::optional<std::int64_t> max_steps = std::nullopt;
@@ -27,8 +32,8 @@ struct RunSettings {
   std::int64_t validation_since = 0;
   std::optional<double> alpha_init = std::nullopt;
   std::optional<double> vram_budget_gib = std::nullopt;
-  std::string control = "none";  // none, identity, shuffled, frozen-gates
-  std::string device = "";       // "cpu", "cuda:0"; "" if unknown
+  std::string control = kNoControl;  // none, identity, shuffled, frozen-gates
+  std::string device = "";           // "cpu", "cuda:0"; "" if unknown
   std::string model_path = "";
 };
 

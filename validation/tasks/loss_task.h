@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/datasets/dataset_options.h"
-#include "validation/tasks/task.h"
+#include "validation/tasks/eval_model.h"
 
 namespace nkat::validation {
 
@@ -18,6 +18,6 @@ struct LossTaskOptions {
 
 // Reads the data; errors as data::Dataset. The measurement fills held_out, general and ablation; it throws DataError
 // "file:line" for a sample whose loss is not finite and Interrupted when a stop was asked for.
-Measurement prepare_loss_task(const LossTaskOptions& options, const EvalInputs& text);
+EvalTask prepare_loss_task(const LossTaskOptions& options, const EvalInputs& inputs);
 
 }  // namespace nkat::validation

@@ -58,7 +58,7 @@ inline Findings example_findings() {
   std::ranges::stable_sort(findings.geometry, {}, &GeometryRow::step);
   findings.gates.crossings = {100, 120, std::nullopt};
   findings.gates.max_susceptibility_step = 180;
-  findings.stability = StabilityReport{};
+  findings.stability = StabilityResults{};
   findings.stability->peak_memory_bytes = 1 << 20;
   return findings;
 }
