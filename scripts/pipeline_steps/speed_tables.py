@@ -37,7 +37,7 @@ def speed(measured: dict) -> list:
     tool = f"llama-bench, build {facts['build']}" if "build" in facts else f"the library xllamacpp, context {facts['context']}"
     about = (f"Measured by {tool}, on {facts['device']}, threads: {facts['threads']}; a prompt of {facts['prompt_tokens']} tokens, then an answer of "
              f"{facts['new_tokens']} from an empty cache, llama.cpp's defaults otherwise; {len(first)} repeats, base and exported file in turn.")
-    return [Text(about), Table(["export", "tokens a second of", "base: median (smallest to largest)", "with adapter", "with adapter / base, run by run"], rows)]
+    return [Text(about), Table(["export", "tokens per second of", "base: median (smallest to largest)", "with adapter", "with adapter / base, run by run"], rows)]
 
 
 def results_of(measured: dict, what: str) -> dict[str, dict[str, dict]]:
@@ -77,7 +77,7 @@ def perplexity(measured: dict) -> list:
 
 
 def blocks(measured: dict) -> list:
-    return [Heading("Performance"), *speed(measured), *loss(measured), *perplexity(measured)]
+    return [Heading("Performance", folded=True), *speed(measured), *loss(measured), *perplexity(measured)]
 
 
 def bars_of(entries: dict, numbers_of, label_of) -> dict:
@@ -95,8 +95,8 @@ def panels(measured: dict) -> list:
     for key, what in SPEEDS.items():
         bars = bars_of(runs_of(measured), lambda runs: spread([run[key] for run in runs]), lambda value: f"{value:.4g}")
         if bars:
-            found.append((what, "tokens a second, median and range", bars, None))
+            found.append((what, "tokens per second, median and range", bars, None))
     bars = bars_of(results_of(measured, "loss"), lambda result: (result["loss"],) * 3, lambda value: f"{value:.4f}")
     if bars:
-        found.append(("held-out loss; dashed: adapter in nkat", "nats a target token", bars, measured["nkat"]["result"]["loss"]))
+        found.append(("held-out loss; dashed: adapter in nkat", "nats per target token", bars, measured["nkat"]["result"]["loss"]))
     return found
