@@ -31,7 +31,7 @@ details{border-top:1px solid #ddd;padding:.25rem 0}summary{cursor:pointer}summar
 .bar{display:block;height:.5rem;background:#eee;margin:.125rem 0}.bar span{display:block;height:100%;background:#0072b2}
 @media(max-width:44rem){img{max-width:none;width:40rem}thead{display:none}table,tbody,tr,td{display:block}
 tr{border:1px solid #ddd;border-radius:.25rem;margin:.5rem 0;padding:.25rem 0}
-td{border:0;display:grid;grid-template-columns:8rem 1fr;gap:.5rem}td::before{content:attr(data-column);color:#555}}"""
+td{border:0;display:grid;grid-template-columns:8rem 1fr;gap:.5rem}td:first-child{font-weight:600}td::before{content:attr(data-column);color:#555;font-weight:400}}"""
 
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
 SIGNS = {"pass": ("pass", "✓"), "done": ("pass", "✓"), "fail": ("fail", "✗"), "FAILED": ("fail", "✗"), "NOT WRITTEN": ("fail", "✗"),

@@ -70,7 +70,8 @@ def losses(trained: dict, report: dict) -> list:
             rows.append([what, number(found["base"]["loss"]) + interval(found["base"].get("interval")),
                          number(found["loss"]) + interval(found.get("interval"))])
     note = "" if held_out else " Held-out loss with and without the adapter: not measured, validate had no model or data for it."
-    return [Heading("Loss", folded=True), Table(["nats per target token (95 % interval)", "first, or without adapter", "last or best, or with it"], rows),
+    header = ["nats per target token (95 % interval)", "first, or without adapter", "last or best, or with it"]
+    return [Heading("Loss", folded=True), Table(header, rows),
             Text(f"{summary['steps']} steps; gates open (σ > 0.5) at the end: {summary.get('open_gates', 'not measured')}." + note)]
 
 

@@ -6,8 +6,8 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "core/parallel.h"
-#include "core/sigmoid.h"
 #include "core/signals.h"
+#include "layers/sigmoid.h"
 #include "validation/gates/force_bootstrap.h"
 
 namespace nkat::validation {
@@ -78,7 +78,7 @@ std::vector<GateSeries> gate_series(const RunRecords& run) {
   }
   for (std::size_t t = 0; t < lines; ++t) {
     for (std::size_t l = 0; l < layers; ++l) {
-      all[l + 1].gate[t] = sigmoid(run.metrics[t].alpha.at(l));
+      all[l + 1].gate[t] = layers::sigmoid(run.metrics[t].alpha.at(l));
       all[l + 1].force[t] = run.metrics[t].gate_force.at(l);
       all[0].gate[t] += all[l + 1].gate[t] / static_cast<double>(layers);
       all[0].force[t] += all[l + 1].force[t];

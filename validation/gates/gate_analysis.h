@@ -34,8 +34,8 @@ inline constexpr std::int64_t kFewestSteps = 100;
 inline constexpr double kUnresolvedCorrelation = 0.7;
 
 // layers: number of layers with a gate.
-// smallest_step_seen is (sqrt(3 ln(nL)) + 1.64) sqrt(4 V/n), V the mean of s_t^2 v: the variance of the noise as it acts
-// on a mean, its correlation included.
+// smallest_step_seen is (sqrt(3 ln(nL)) + 1.64) sqrt(4 V/n), V the mean of s_t^2 v: the variance of the noise as it
+// acts on a mean, its correlation included.
 GateFinding analyze_series(const GateSeries& series, std::size_t layers, const GateOptions& options);
 
 }  // namespace nkat::validation

@@ -9,6 +9,8 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/json_object.h"
+#include "core/message.h"
 #include "data/datasets/record.h"
 #include "data/formats/jsonl.h"
 #include "validation/questions/answer_parser.h"
@@ -32,7 +34,7 @@ std::string take_answer(std::vector<data::Turn>& turns) {
 
 Question question_of(data::Record& record, const std::string& where) {
   if (record.turns.empty())
-    throw DataError(fmt::format("{}: the record asks nothing, a turn before the answer was expected", where));
+    throw DataError(fmt::format("{}: {}", where, expected("a message before the answer", "none")));
   return {.where = where, .turns = std::move(record.turns), .language = text_or_empty(record.metadata, "language")};
 }
 
@@ -40,7 +42,7 @@ std::optional<DecisionQuestion> decision_question(std::string_view line, const s
   data::Record record = data::parse_record(line, where);
   if (record.label.empty()) return std::nullopt;
   if (record.kind == data::RecordKind::kText && record.turns.empty()) {
-    throw DataError(fmt::format("{}: plain text with a label, a question and an answer were expected", where));
+    throw DataError(fmt::format("{}: {}", where, expected("a question and an answer", "plain text with a label")));
   }
   const auto label = std::ranges::find(data::kFourClasses, record.label) - data::kFourClasses.begin();
   std::string answer = take_answer(record.turns);
@@ -59,8 +61,8 @@ Decimal result_of(const std::string& answer, const std::string& where) {
 std::optional<MathQuestion> question_of_gsm8k(const Json& object, const std::string& where, const std::string& suffix) {
   for (const char* key : {"question", "answer"}) {
     if (!object[key].is_string() || object[key].get_ref<const std::string&>().empty()) {
-      throw DataError(fmt::format("{}: '{}' is {}, a text was expected", where, key,
-                                  object[key].is_string() ? "empty" : object[key].type_name()));
+      throw DataError(
+          fmt::format("{}: key '{}': {}", where, key, expected("a string that is not empty", shown(&object[key]))));
     }
   }
   std::string question = object["question"].get<std::string>();

@@ -54,6 +54,23 @@ std::string escaped(std::string_view text) {
   return html;
 }
 
+// Escaped, with SHA-256 hashes shortened to 12 characters; the whole hash is the tooltip.
+std::string html_text(std::string_view text) {
+  constexpr std::size_t kHash = 64, kShown = 12;
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string html;
+  while (!text.empty()) {
+    const std::size_t begin = std::min(text.find_first_of(kDigits), text.size());
+    const std::size_t end = std::min(text.find_first_not_of(kDigits, begin), text.size());
+    html += escaped(text.substr(0, begin));
+    const std::string_view run = text.substr(begin, end - begin);
+    html += run.size() == kHash ? fmt::format("<code title=\"{}\">{}</code>", run, run.substr(0, kShown))
+                                : std::string(run);
+    text.remove_prefix(end);
+  }
+  return html;
+}
+
 struct Sign {
   std::string_view status;
   std::string_view css_class;
@@ -64,9 +81,10 @@ constexpr std::array<Sign, 3> kSigns = {
 
 std::string html_cell(const std::string& column, const std::string& cell) {
   const auto* sign = std::ranges::find(kSigns, cell, &Sign::status);
-  if (sign == kSigns.end()) return fmt::format("<td data-column=\"{}\">{}</td>", escaped(column), escaped(cell));
-  return fmt::format("<td data-column=\"{}\" class=\"{}\"><b aria-hidden=\"true\">{}</b> {}</td>", escaped(column),
-                     sign->css_class, sign->symbol, cell);
+  if (sign == kSigns.end())
+    return fmt::format("<td data-column=\"{}\"><span>{}</span></td>", escaped(column), html_text(cell));
+  return fmt::format("<td data-column=\"{}\" class=\"{}\"><span><b aria-hidden=\"true\">{}</b> {}</span></td>",
+                     escaped(column), sign->css_class, sign->symbol, cell);
 }
 
 std::string html_table(const Table& table) {
@@ -104,7 +122,6 @@ h1{font-size:1.5rem;line-height:1.25}h1+p{font-size:1.125rem;border-left:.3rem s
 table{border-collapse:collapse;width:100%;font-size:.875rem;margin:.75rem 0}
 td,th{border:1px solid #ddd;padding:.25rem .5rem;text-align:left;vertical-align:top}th{background:#f3f3f3}
 .pass{color:#005b8f;font-weight:600}.fail{color:#a84400;font-weight:600}.open{color:#666}
-td.pass,td.fail,td.open{white-space:nowrap}
 figure{margin:1rem 0}.picture{overflow-x:auto}img{max-width:100%;height:auto;display:block}
 figcaption{color:#555;font-size:.875rem}
 details{border-top:1px solid #ddd;padding:.25rem 0}summary{cursor:pointer}summary h2{display:inline;font-size:1.125rem}
@@ -112,8 +129,7 @@ details{border-top:1px solid #ddd;padding:.25rem 0}summary{cursor:pointer}summar
   img{max-width:none;width:40rem}thead{display:none}table,tbody,tr,td{display:block}
   tr{border:1px solid #ddd;border-radius:.25rem;margin:.5rem 0;padding:.25rem 0}
   td{border:0;display:grid;grid-template-columns:8rem 1fr;gap:.5rem}
-  td::before{content:attr(data-column);color:#555}
-  td.pass,td.fail,td.open{grid-template-columns:8rem auto 1fr}
+  td:first-child{font-weight:600}td::before{content:attr(data-column);color:#555;font-weight:400}
 }
 )";
 
@@ -126,7 +142,7 @@ class HtmlWriter {
     html_ += heading.folded ? fmt::format("<details><summary>{}</summary>\n", title) : title + "\n";
     fold_is_open_ = fold_is_open_ || heading.folded;
   }
-  void operator()(const Paragraph& paragraph) { html_ += fmt::format("<p>{}</p>\n", escaped(paragraph.text)); }
+  void operator()(const Paragraph& paragraph) { html_ += fmt::format("<p>{}</p>\n", html_text(paragraph.text)); }
   void operator()(const Table& table) { html_ += html_table(table); }
   void operator()(const Image& image) { html_ += html_image(image); }
 

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "core/plot_page.h"
-#include "core/sigmoid.h"
+#include "layers/sigmoid.h"
 
 namespace nkat::validation {
 namespace {
@@ -105,7 +105,7 @@ bool plot_gate_map(const Findings& findings, const fs::path& path) {
   const auto layers = static_cast<std::size_t>(findings.run.layers());
   std::vector<std::vector<double>> cells;
   for (std::size_t i = 0; i < layers; ++i) {
-    const auto gate = [i](const data::StepMetrics& line) { return sigmoid(line.alpha[i]); };
+    const auto gate = [i](const data::StepMetrics& line) { return layers::sigmoid(line.alpha[i]); };
     for (const auto& [step, value] : thinned_series(findings.run.metrics, gate, 400))
       cells.push_back({step, static_cast<double>(findings.run.first_layer) + static_cast<double>(i), value});
   }

@@ -17,8 +17,8 @@ bool plot_phase_transition(const Findings& findings, const fs::path& path);
 inline constexpr std::array kPlotNames = {"gates.png",    "forces.png", "angles.png",
                                           "triality.png", "loss.png",   "memory.png"};
 
-// Draws the others into `folder`, which it creates: gates by layer and step, forces with their levels, angles, triality,
-// loss, memory, as far as the run has them. Returns those that could be drawn.
+// Draws the others into `folder`, which it creates: gates by layer and step, forces with their levels, angles,
+// triality, loss, memory, as far as the run has them. Returns those that could be drawn.
 std::vector<Image> draw_plots(const Findings& findings, const fs::path& folder);
 
 }  // namespace nkat::validation

@@ -1,5 +1,5 @@
-// Where a command may write: checked before anything is measured, so that an hour's result isn't lost for a typing
-// error, and so that no output overwrites what it was made from.
+// Where a command may write: checked before anything is measured, so that a typing error doesn't cost an hour's result
+// and no output overwrites its own input.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// The model under evaluation, with or without an adapter. It is opened once for all tasks of a command, in two steps, so
-// that a mistake in the data shows before any weight is read.
+// The model under evaluation, with or without an adapter. It is opened once for all tasks of a command, in two steps,
+// so that a mistake in the data shows before any weight is read.
 //
 // A task has two steps as well: prepare_..._task reads and checks its data, for which EvalInputs are enough; the
 // EvalTask that it returns runs on the model and fills its part of the results.

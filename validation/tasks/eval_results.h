@@ -1,5 +1,5 @@
-// Results of the evaluation tasks, with and without an adapter on the same samples, and how answers are scored: accuracy
-// with intervals, the paired test, confusion matrix and macro F1.
+// Results of the evaluation tasks, with and without an adapter on the same samples, and how answers are scored:
+// accuracy with intervals, the paired test, confusion matrix and macro F1.
 #pragma once
 
 #include <array>

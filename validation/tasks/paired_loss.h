@@ -1,5 +1,5 @@
-// Losses of one model on the same tokens with its adapter, without it, and with the adapter's gates closed one at a time.
-// They equal those of models::evaluate_loss, bit for bit. Interrupted if a stop was requested.
+// Losses of one model on the same tokens: with its adapter, without it, and with the gates closed one at a time. They
+// equal those of models::evaluate_loss, bit for bit. Interrupted if a stop was requested.
 #pragma once
 
 #include <cstdint>

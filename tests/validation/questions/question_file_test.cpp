@@ -74,11 +74,11 @@ TEST_F(QuestionFile, DamagedMathLinesAreNamedWithTheirPlace) {
       {R"({"question":"q","answer":"7"})", "####"},
       {R"({"question":"q","answer":"#### seven"})", "####"},
       {R"({"question":"q","answer":"#### 7 or 8"})", "####"},
-      {R"({"question":"q","answer":""})", "'answer' is empty"},
-      {R"({"question":"","answer":"#### 7"})", "'question' is empty"},
-      {R"({"question":7,"answer":"#### 7"})", "'question' is number"},
-      {R"({"question":"q","answer":7})", "'answer' is number"},
-      {R"({"question":"q","answer":null})", "'answer' is null"},
+      {R"({"question":"q","answer":""})", "key 'answer': expected a string that is not empty, found \"\""},
+      {R"({"question":"","answer":"#### 7"})", "key 'question': expected a string that is not empty, found \"\""},
+      {R"({"question":7,"answer":"#### 7"})", "key 'question': expected a string that is not empty, found 7"},
+      {R"({"question":"q","answer":7})", "key 'answer': expected a string that is not empty, found 7"},
+      {R"({"question":"q","answer":null})", "key 'answer': expected a string that is not empty, found null"},
       {R"({"question":"q"})", "keys question"},
       {R"({"answer":"#### 7"})", "keys answer"},
       {R"(["q"])", "JSON array"},
@@ -88,7 +88,8 @@ TEST_F(QuestionFile, DamagedMathLinesAreNamedWithTheirPlace) {
       {"{\"question\":\"\xff\",\"answer\":\"#### 7\"}", "UTF-8"},
       {R"({"prompt":"q","completion":"seven"})", "####"},
       {R"({"text":"only text #### 7"})", "####"},
-      {R"({"messages":[{"role":"assistant","content":"#### 7"}]})", "asks nothing"}};
+      {R"({"messages":[{"role":"assistant","content":"#### 7"}]})",
+       "expected a message before the answer, found none"}};
   for (const auto& [line, message] : damaged) {
     const std::string file = write(fmt::format("{}\n{}\n{}\n", kGsm8k, line, kGsm8k));
     EXPECT_THAT([&] { read_math_questions({file}); },

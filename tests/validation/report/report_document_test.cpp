@@ -1,5 +1,7 @@
 #include "validation/report/report_document.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -90,6 +92,47 @@ TEST(Report, OpensWithVerdictAndChecklist) {
   EXPECT_LT(text.find("went through a transition"), text.find("## Checklist"));
   EXPECT_LT(text.find("## Checklist"), text.find("## Gates"));
   EXPECT_THAT(text, HasSubstr("| base language kept | - | <= +0.1 nats | not measured |"));
+}
+
+TEST(Report, ShowsTheGatesBeforeTheChecklistAndFoldsTheTables) {
+  const TemporaryFolder folder;
+  const fs::path image = folder.write("a.png", "PNG");
+  const std::string html = to_html(
+      make_report(checked_findings(), {{image, "transition", ""}, {image, "loss"}, {image, "layers", "Gates"}}), "t");
+  std::vector<std::size_t> places;
+  for (const char* mark : {"went through a transition", "<figcaption>transition<", "<h2>Checklist</h2>",
+                           "<h2>Plots</h2>", "<figcaption>loss<", "<details><summary><h2>Gates</h2></summary>",
+                           "<figcaption>layers<", "</details>", "<details><summary><h2>Geometry</h2></summary>"}) {
+    places.push_back(html.find(mark));
+    EXPECT_NE(places.back(), std::string::npos) << mark;
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(places));
+}
+
+TEST(Report, ClosesEveryFold) {
+  const Document document = {Heading{2, "a", true}, Heading{3, "b"}, Heading{2, "c"}, Heading{2, "d", true}};
+  EXPECT_THAT(to_html(document, "t"),
+              HasSubstr("<details><summary><h2>a</h2></summary>\n<h3>b</h3>\n</details>\n<h2>c</h2>\n"
+                        "<details><summary><h2>d</h2></summary>\n</details>\n</body>"));
+}
+
+TEST(Report, GivesAStatusASignAColorAndItsColumnsName) {
+  const std::string html =
+      to_html({Table{{"what", "status"}, {{"x", "pass"}, {"y", "fail"}, {"z", "not measured"}}}}, "t");
+  EXPECT_THAT(
+      html,
+      HasSubstr("<td data-column=\"status\" class=\"pass\"><span><b aria-hidden=\"true\">\u2713</b> pass</span>"));
+  EXPECT_THAT(html, HasSubstr("class=\"fail\"><span><b aria-hidden=\"true\">\u2717</b> fail</span>"));
+  EXPECT_THAT(html, HasSubstr("class=\"open\"><span><b aria-hidden=\"true\">\u2013</b> not measured</span>"));
+  EXPECT_THAT(html, HasSubstr("<td data-column=\"what\"><span>x</span></td>"));
+}
+
+TEST(Report, ShortensHashesInHtmlAlone) {
+  const std::string hash(64, 'a');
+  const Document document = {Paragraph{"hash " + hash + " of <x>, not " + hash + "a"}};
+  EXPECT_THAT(to_html(document, "t"), HasSubstr("<p>hash <code title=\"" + hash +
+                                                "\">aaaaaaaaaaaa</code> of &lt;x&gt;, not " + hash + "a</p>"));
+  EXPECT_THAT(to_markdown(document, "r.md"), HasSubstr(hash + " of"));
 }
 
 TEST(Report, EscapesWhatHtmlAndTablesWouldRead) {
