@@ -8,8 +8,8 @@
 // segment length: a start of the last segment is kept only while it is the best one for some level, so that the work
 // grows little faster than the series (0.2 ms for 2,000 values, 7 ms for 50,000). With a spacing above 1, change points
 // are searched on multiples of it and then moved, first to last, to the best place between their neighbors. That is
-// much faster, for the many replicates of a bootstrap, but a step of many standard deviations between two grid points can
-// leave a second, small change beside it. Same change points on every machine with IEEE doubles, up to ties.
+// much faster, for the many replicates of a bootstrap, but a step of many standard deviations between two grid points
+// can leave a second, small change beside it. Same change points on every machine with IEEE doubles, up to ties.
 #pragma once
 
 #include <cstddef>

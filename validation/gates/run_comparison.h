@@ -1,9 +1,10 @@
-// Several runs side by side: the spread of tau over seeds, and controls, in which the effect should be absent.
+// A run compared with others: the spread of tau over seeds, and controls (ablations), in which the effect should be
+// absent.
 //
-// The effect is a transition. The gates of a frozen-gates control can't open, so that it can't have one: with it, rises
-// of the force (findings with a tau) are compared. A control decides nothing about a layer that is unresolved there,
-// and, where it shows no effect, nothing while it is unfinished or if it ends before the layer's gate opened here (with
-// frozen gates: before tau).
+// The effect is a transition. The gates of a frozen-gates control can't open, so rises of the force (findings with a
+// tau) are compared there instead. A control decides nothing about a layer that is unresolved there; and, if it shows no
+// effect, nothing while it is unfinished or if it ends before the layer's gate opened here (with frozen gates: before
+// tau).
 #pragma once
 
 #include <optional>
@@ -25,9 +26,9 @@ struct BaselineRun {
 // Of one layer, or of the sum (layer -1), over RunComparison::spread_runs.
 struct TauSpread {
   std::int64_t layer = -1;
-  std::vector<std::optional<std::int64_t>> tau = {};  // one a run: of its transition, if it is one
+  std::vector<std::optional<std::int64_t>> tau = {};  // one per run: of its transition, if it has one
   std::int64_t transitions = 0;
-  double median = 0.0;  // of the tau there are; 0 without any
+  double median = 0.0;  // 0 without any tau
   double range = 0.0;   // largest - smallest
 };
 

@@ -6,8 +6,8 @@
 //             marked number (answer_parser.h).
 //   both      `language` and, for math, `kind` are taken from the keys of these names
 //
-// Lines of the other task (a math question has no label, a record with another `task` or a label is none) are passed
-// over and counted in the log. Everything else that can't be asked is a bad record: up to bad_records of them are named
+// Lines of the other task (a math question has no label; a record with a label or another `task` is none) are skipped
+// and counted in the log. Everything else that can't be asked is a bad record: up to bad_records of them are named
 // in the log and left out, the next is a DataError "file:line: what, what was expected"; files without any question are
 // a DataError.
 #pragma once

@@ -191,7 +191,7 @@ Check convergence(const Findings& findings, double limit, const Commands& comman
           .interval = convergence.slope.interval,
           .threshold = threshold,
           .status = passed(convergence.converged),
-          .note = fmt::format("nats a step over the last {} steps: {:.2g} % of the loss", convergence.steps,
+          .note = fmt::format("nats per step over the last {} steps: {:.2g} % of the loss", convergence.steps,
                               100 * convergence.relative_change)};
 }
 

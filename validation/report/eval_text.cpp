@@ -73,14 +73,15 @@ std::string loss_finding_text(const char* what, const LossFinding& finding) {
   text += loss_text(finding.base_loss ? "with adapter" : "model", finding.loss, finding.perplexity);
   if (finding.change) text += fmt::format("  {:<14}{} nats\n", "change", estimate_text(*finding.change, kChangeFormat));
   if (finding.divergence) {
-    text += fmt::format("  {:<14}{} nats a token from the base\n", "KL",
+    text += fmt::format("  {:<14}{} nats per token from the base\n", "KL",
                         estimate_text(*finding.divergence, kDivergenceFormat));
   }
   return text;
 }
 
 std::string ablation_text(const std::vector<LayerAblation>& ablation) {
-  std::string text = "one gate shut: held-out loss in nats, less that of the whole adapter (above 0: the gate helps)\n";
+  std::string text =
+      "one gate closed: held-out loss in nats, minus that of the whole adapter (above 0: the gate helps)\n";
   for (const LayerAblation& one : ablation) {
     text += fmt::format("  layer {:<3} gate {:.4f}  {}\n", one.layer, one.gate,
                         estimate_text(one.loss_change, kChangeFormat));
@@ -127,7 +128,7 @@ std::string math_text(const MathFinding& finding) {
     text += fmt::format("  base's {}\n", unparsed_text(finding.base_unparsed, finding.base_unmarked_right));
   text += fmt::format("  {}\nwith these counted as right\n", unparsed_text(finding.unparsed, finding.unmarked_right)) +
           paired_text("all", finding.any_form);
-  return text + fmt::format("  {:.0f} new tokens a second\n", finding.tokens_per_second);
+  return text + fmt::format("  {:.0f} new tokens per second\n", finding.tokens_per_second);
 }
 
 // In a report.
@@ -209,16 +210,16 @@ void add_math(Document& document, const MathFinding& math) {
   text.front() = 'A';
   if (math.any_form.base)
     text += fmt::format("; the base's {}", unparsed_text(math.base_unparsed, math.base_unmarked_right));
-  document.push_back(Paragraph{fmt::format("{}. {:.0f} new tokens a second.", text, math.tokens_per_second)});
+  document.push_back(Paragraph{fmt::format("{}. {:.0f} new tokens per second.", text, math.tokens_per_second)});
 }
 
 void add_ablation(Document& document, const std::vector<LayerAblation>& ablation) {
-  Table table{{"layer", "gate", "change of the held-out loss when shut"}, {}};
+  Table table{{"layer", "gate", "change of the held-out loss when closed"}, {}};
   for (const LayerAblation& layer : ablation)
     table.rows.push_back({fmt::format("{}", layer.layer), fmt::format("{:.4f}", layer.gate),
                           estimate_text(layer.loss_change, kChangeFormat)});
   document.push_back(
-      Paragraph{"Which gates carry the gain: the held-out loss in nats with one gate shut, less that of the whole "
+      Paragraph{"Which gates carry the gain: the held-out loss in nats with one gate closed, minus that of the whole "
                 "adapter (above 0: the gate helps):"});
   document.push_back(std::move(table));
 }

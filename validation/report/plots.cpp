@@ -197,7 +197,7 @@ bool plot_memory(const Findings& findings, const fs::path& path) {
   const std::string memory = page.data(thinned_series(
       findings.run.metrics, [unit](const auto& line) { return static_cast<double>(line.memory_bytes) / unit; }));
   page << kStepAxis
-       << fmt::format("set title 'Memory'\nset ylabel 'peak of a step, {}'\nset yrange [0:*]\nset key bottom right\n",
+       << fmt::format("set title 'Memory'\nset ylabel 'peak per step, {}'\nset yrange [0:*]\nset key bottom right\n",
                       small ? "MiB" : "GiB")
        << fmt::format("plot {} with lines lw 2 lc rgb {} title 'peak'", memory, kPink);
   if (findings.run.settings.vram_budget_gib && !small)

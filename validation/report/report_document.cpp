@@ -222,13 +222,13 @@ void add_stability(Document& document, const StabilityResults& report) {
                                          report.skipped.front().second));
   add("divergence", report.diverged_at ? fmt::format("from step {}", *report.diverged_at) : "none");
   if (report.convergence)
-    add("slope over the last fifth, nats a step",
+    add("slope over the last fifth, nats per step",
         with_interval(report.convergence->slope.value, report.convergence->slope.interval));
   if (report.overfitting) {
     const Overfitting& found = *report.overfitting;
     add("validation loss, lowest and last", fmt::format("{} at step {}, {}", number(found.validation_lowest),
                                                         found.lowest_step, number(found.validation_last)));
-    add("trend of validation less training loss, nats a step",
+    add("trend of validation minus training loss, nats per step",
         found.gap_trend ? with_interval(found.gap_trend->value, found.gap_trend->interval) : "-");
     add("validation turns at", found.turn_step ? fmt::format("step {}", *found.turn_step) : "no step");
   }
@@ -236,7 +236,7 @@ void add_stability(Document& document, const StabilityResults& report) {
   add("time of the steps so far; for all steps",
       fmt::format("{}; {}", format_duration(3600 * report.hours), format_duration(3600 * report.hours_planned)));
   for (const SpeedPhase& phase : report.phases)
-    add(fmt::format("tokens a second, {} (steps {} to {})", phase.name, phase.from, phase.to),
+    add(fmt::format("tokens per second, {} (steps {} to {})", phase.name, phase.from, phase.to),
         fmt::format("{:.0f}", phase.tokens_per_second));
   document.push_back(std::move(table));
 }

@@ -9,8 +9,8 @@
 
 namespace nkat::validation {
 
-// FormatError with file and line for a line that is damaged, out of order, of another number of layers, or whose alpha is
-// not finite; a force may be null in a skipped step only.
+// FormatError with file and line for a line that is damaged, out of order, of another number of layers, or whose alpha
+// is not finite; a force may be null in a skipped step only.
 std::vector<data::StepMetrics> read_metrics_file(const fs::path& path);
 
 }  // namespace nkat::validation

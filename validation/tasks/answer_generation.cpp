@@ -47,7 +47,7 @@ Answers answer_prompts(const EvalModel& model, const std::vector<at::Tensor>& bl
   const auto show = [&](const models::BatchProgress& progress) {
     const double rate = static_cast<double>(progress.new_tokens) / seconds_since(start);
     bar.update(static_cast<std::uint64_t>(progress.finished),
-               fmt::format("{} tokens, {:.0f} a second", progress.new_tokens, rate));
+               fmt::format("{} tokens, {:.0f} per second", progress.new_tokens, rate));
   };
   const std::vector<models::Generation> generations =
       models::generate_batch(model.decoder, blocks, prompts,

@@ -18,7 +18,7 @@ TEST(EvalText, ShowsSmallDivergencesAndTheSignOfAChange) {
   const std::string text = to_text(EvalResults{.held_out = paired_loss()});
   EXPECT_THAT(text, HasSubstr("held-out held-out.jsonl: 40 target tokens of 3 samples"));
   EXPECT_THAT(text, HasSubstr("-1.0000 [-1.2500, -0.7500] nats"));
-  EXPECT_THAT(text, HasSubstr("0.0001235 [0.0001, 0.0002] nats a token from the base"));
+  EXPECT_THAT(text, HasSubstr("0.0001235 [0.0001, 0.0002] nats per token from the base"));
 }
 
 TEST(EvalText, LeavesOutWhatWasNotMeasured) {
