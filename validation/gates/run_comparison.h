@@ -2,7 +2,7 @@
 // absent.
 //
 // The effect is a transition. The gates of a frozen-gates control can't open, so rises of the force (findings with a
-// tau) are compared there instead. A control decides nothing about a layer that is unresolved there; and, if it shows no
+// tau) are compared there instead. A control decides nothing about a layer that is unresolved there; and, without the
 // effect, nothing while it is unfinished or if it ends before the layer's gate opened here (with frozen gates: before
 // tau).
 #pragma once
