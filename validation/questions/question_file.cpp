@@ -99,7 +99,7 @@ void leave_out(const char* complaint, std::int64_t count, std::int64_t allowed) 
 // parse: (line, where) -> a question, or nothing for a line of another task
 template <class One, class Parse>
 QuestionSet<One> read_questions(const std::vector<std::string>& files, const QuestionLimits& limits, const Parse& parse,
-                                const char* expected) {
+                                const char* hint) {
   QuestionSet<One> set{.source = fmt::format("{}", fmt::join(files, ", ")), .questions = {}};
   const auto full = [&] {
     return limits.questions > 0 && static_cast<std::int64_t>(set.questions.size()) >= limits.questions;
@@ -124,7 +124,7 @@ QuestionSet<One> read_questions(const std::vector<std::string>& files, const Que
   }
   if (bad > 0) log::warning(fmt::format("{}: {} bad records left out (--max-bad-records)", set.source, bad));
   if (set.questions.empty() && !limits.at_least_one) return set;
-  if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, expected));
+  if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, hint));
   if (passed_over > 0) log::info(fmt::format("{}: {} lines of other tasks passed over", set.source, passed_over));
   return set;
 }

@@ -10,7 +10,6 @@
 #include "data/datasets/record.h"
 #include "tests/support/temporary_folder.h"
 #include "validation/questions/generated_questions.h"
-#include "validation/tasks/label_continuations.h"
 
 namespace nkat::validation {
 namespace {
@@ -128,6 +127,12 @@ TEST_F(QuestionFile, AFileWithoutQuestionsOfTheTaskIsRefused) {
               ThrowsMessage<DataError>(HasSubstr("plain text")));
 }
 
+TEST_F(QuestionFile, AFileWithoutQuestionsOfTheTaskMayBeAllowed) {
+  const QuestionLimits limits{.at_least_one = false};
+  EXPECT_TRUE(read_decision_questions({write(kMath)}, limits).questions.empty());
+  EXPECT_EQ(read_decision_questions({write(kDecision)}, limits).questions.size(), 1u);
+}
+
 TEST(GeneratedQuestions, AreOfBothLanguagesAndAllLabelsAndWithoutTheirAnswers) {
   std::set<std::string> languages, kinds;
   std::array<int, 4> labels = {};
@@ -143,31 +148,6 @@ TEST(GeneratedQuestions, AreOfBothLanguagesAndAllLabelsAndWithoutTheirAnswers) {
   EXPECT_THAT(languages, ElementsAre("en", "ja"));
   EXPECT_THAT(kinds, ElementsAre("arithmetic", "geometry"));
   EXPECT_THAT(labels, ElementsAre(50, 50, 50, 50));
-}
-
-DecisionQuestion question_with(const std::string& answer, std::string_view label) {
-  const auto index = std::ranges::find(data::kFourClasses, label) - data::kFourClasses.begin();
-  return {.question = {.where = "test", .turns = {{data::Role::kUser, "May I?"}}},
-          .answer = answer,
-          .label = static_cast<std::size_t>(index)};
-}
-
-TEST(LabelContinuations, EndWithEachLabelInTheRecordsOwnForm) {
-  EXPECT_THAT(label_continuations(question_with("Decision: DENY\nReason: no", "DENY")),
-              ElementsAre("Decision: ALLOW", "Decision: ESCALATION", "Decision: DENY", "Decision: REFUSE"));
-  EXPECT_THAT(label_continuations(question_with("# 思考ステップ\nDENYかALLOWか\n# 最終回答\nDENYです", "DENY")),
-              ElementsAre("# 思考ステップ\nALLOWかALLOWか\n# 最終回答\nALLOW",
-                          "# 思考ステップ\nESCALATIONかALLOWか\n# 最終回答\nESCALATION",
-                          "# 思考ステップ\nDENYかALLOWか\n# 最終回答\nDENY",
-                          "# 思考ステップ\nREFUSEかALLOWか\n# 最終回答\nREFUSE"));
-}
-
-TEST(LabelContinuations, AreTheBareWordsWhereTheAnswerDoesNotNameTheLabel) {
-  for (const char* answer : {"", "It is not permitted.", "Decision: ALLOW", "DENY or REFUSE"}) {
-    EXPECT_THAT(label_continuations(question_with(answer, "DENY")),
-                ElementsAre("ALLOW", "ESCALATION", "DENY", "REFUSE"))
-        << answer;
-  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "validation/report/checklist.h"
 #include "validation/report/findings.h"
 
 namespace nkat::validation::testing {
@@ -60,6 +61,12 @@ inline Findings example_findings() {
   findings.gates.max_susceptibility_step = 180;
   findings.stability = StabilityResults{};
   findings.stability->peak_memory_bytes = 1 << 20;
+  return findings;
+}
+
+inline Findings checked_findings() {
+  Findings findings = example_findings();
+  findings.checks = make_checklist(findings, {});
   return findings;
 }
 
