@@ -101,7 +101,7 @@ def test_without_llama_cpp_nothing_is_measured_and_the_page_says_so(copied, run)
     assert "speed: not measured: pip install xllamacpp" in done.stderr
     text = page(copied)
     assert "Speed: not measured: pip install xllamacpp" in text and "Loss on target tokens: not measured: pip install xllamacpp" in text
-    assert "tokens a second of" not in text and "f32 in llama.cpp" not in text
+    assert "tokens per second of" not in text and "f32 in llama.cpp" not in text
     assert "nkat eval, before export" in text and "No plot" in text
 
 

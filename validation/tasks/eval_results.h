@@ -1,4 +1,5 @@
-// What an adapter gained and lost against its base, on the same samples.
+// Results of the evaluation tasks, with and without an adapter on the same samples, and how answers are scored:
+// accuracy with intervals, the paired test, confusion matrix and macro F1.
 #pragma once
 
 #include <array>
@@ -17,7 +18,7 @@ struct LossFinding {
   std::string file = {};
   std::int64_t samples = 0;
   std::int64_t tokens = 0;  // targets
-  Estimate loss = {};       // of the model as it was asked for: with the adapter if there is one, nats per target token
+  Estimate loss = {};       // with the adapter if there is one, nats per target token
   Estimate perplexity = {};
   // With an adapter only.
   std::optional<Estimate> base_loss = std::nullopt;
@@ -62,15 +63,14 @@ struct DecisionFinding {
 
 struct MathFinding {
   std::string file = {};
-  std::map<std::string, PairedAccuracy> scores =
-      {};                     // "all", and by language, by kind ("arithmetic", "geometry") where known
+  // "all", and by language and kind ("arithmetic", "geometry") where known.
+  std::map<std::string, PairedAccuracy> scores = {};
   std::int64_t unparsed = 0;  // answers without a number that could be read
   std::int64_t base_unparsed = 0;
-  // Of the unparsed answers, those whose last number would have been right: a gain in form, not in reasoning. Never in
-  // `scores`.
+  // Unparsed answers whose last number is right: a gain in form, not in reasoning. Never counted in `scores`.
   std::int64_t unmarked_right = 0;
   std::int64_t base_unmarked_right = 0;
-  // All questions, with these counted as right: a gain that holds here too isn't one of form alone.
+  // All questions, with these counted as right: a gain that holds here too isn't one in form alone.
   PairedAccuracy any_form = {};
   double tokens_per_second = 0.0;  // new tokens of all answers over the time of their generation
 };
@@ -78,8 +78,8 @@ struct MathFinding {
 struct LayerAblation {
   std::int64_t layer = 0;
   double gate = 0.0;
-  Estimate loss_change =
-      {};  // held-out loss with this layer's gate shut, less that of the whole adapter; paired by sample
+  // Held-out loss with this layer's gate closed, minus that of the whole adapter; paired by sample.
+  Estimate loss_change = {};
 };
 
 struct EvalResults {
@@ -91,5 +91,29 @@ struct EvalResults {
   std::optional<MathFinding> math = std::nullopt;
   std::vector<LayerAblation> ablation = {};
 };
+
+// right, base_right: one per question, in the same order; base_right is empty without a base. At least one question.
+PairedAccuracy paired_accuracy(const std::vector<bool>& right, const std::vector<bool>& base_right);
+
+// labels: 0 to 3; given: 0 to 3 or kUnparsed, one per question.
+Confusion confusion_of(const std::vector<std::size_t>& labels, const std::vector<std::size_t>& given);
+
+// The mean over the classes that occur, as a label or as an answer, of F1 = 2 TP / (2 TP + FP + FN); an unparsed answer
+// is a miss of its class and a hit of none. 0 for no questions.
+double macro_f1(const Confusion& confusion);
+
+// Which questions make up a score: "all", each language ("" for those that name none), and each kind that is named. A
+// question counts once in each group, also where its language and kind are one word or "all".
+std::map<std::string, std::vector<std::size_t>> groups_of(const std::vector<std::string>& languages,
+                                                          const std::vector<std::string>& kinds);
+
+// The values at these indices; none of an empty list.
+template <class Value>
+std::vector<Value> selected(const std::vector<Value>& values, const std::vector<std::size_t>& indices) {
+  std::vector<Value> chosen;
+  if (values.empty()) return chosen;
+  for (const std::size_t index : indices) chosen.push_back(values[index]);
+  return chosen;
+}
 
 }  // namespace nkat::validation

@@ -1,4 +1,4 @@
-#include "validation/gates/force_partition.h"
+#include "validation/gates/change_points.h"
 
 #include <algorithm>
 #include <cmath>
@@ -42,19 +42,19 @@ double cost(const Sample& sample, const std::vector<std::size_t>& starts, double
 }
 
 // Every last change is tried for every end: cubic in n.
-double least_cost(const Sample& sample, const PartitionRule& rule) {
+double least_cost(const Sample& sample, const SegmentationRule& rule) {
   const std::size_t n = sample.values.size();
   std::vector<double> least(n + 1, std::numeric_limits<double>::infinity());
   for (std::size_t end = 1; end <= n; ++end) {
     least[end] = cost(sample, 0, end);
-    for (std::size_t start = rule.shortest_piece; start + rule.shortest_piece <= end; ++start)
+    for (std::size_t start = rule.min_length; start + rule.min_length <= end; ++start)
       least[end] = std::min(least[end], least[start] + cost(sample, start, end) + rule.penalty);
   }
   return least[n];
 }
 
 // Every one of the 2^(n-1) partitions.
-double least_cost_of_all(const Sample& sample, const PartitionRule& rule) {
+double least_cost_of_all(const Sample& sample, const SegmentationRule& rule) {
   const std::size_t n = sample.values.size();
   double least = std::numeric_limits<double>::infinity();
   for (std::size_t mask = 0; mask < (std::size_t{1} << (n - 1)); ++mask) {
@@ -64,7 +64,7 @@ double least_cost_of_all(const Sample& sample, const PartitionRule& rule) {
     }
     bool allowed = true;
     for (std::size_t k = 0; k < starts.size() && starts.size() > 1; ++k)
-      allowed = allowed && (k + 1 < starts.size() ? starts[k + 1] : n) - starts[k] >= rule.shortest_piece;
+      allowed = allowed && (k + 1 < starts.size() ? starts[k + 1] : n) - starts[k] >= rule.min_length;
     if (allowed) least = std::min(least, cost(sample, starts, rule.penalty));
   }
   return least;
@@ -85,44 +85,44 @@ Sample random_sample(std::size_t n, std::uint64_t number) {
 // Costs are sums of at most 200 terms of at most 1e4; rounding moves them by less than 1e-9.
 constexpr double kRounding = 1e-9;
 
-TEST(ForcePartition, IsTheBestOfAllPartitions) {
+TEST(ChangePoints, IsTheBestOfAllPartitions) {
   for (std::uint64_t number = 0; number < 60; ++number) {
     const Sample sample = random_sample(1 + number % 12, number);
-    for (const PartitionRule rule : {PartitionRule{0.5, 1}, {2.0, 2}, {6.0, 3}, {0.0, 1}}) {
-      const auto starts = partition(sample.series(), rule);
+    for (const SegmentationRule rule : {SegmentationRule{0.5, 1}, {2.0, 2}, {6.0, 3}, {0.0, 1}}) {
+      const auto starts = segment_starts(sample.series(), rule);
       EXPECT_NEAR(cost(sample, starts, rule.penalty), least_cost_of_all(sample, rule), kRounding) << number;
     }
   }
 }
 
-TEST(ForcePartition, EqualsTheSearchOverEveryChange) {
+TEST(ChangePoints, EqualsTheSearchOverEveryChange) {
   for (std::uint64_t number = 0; number < 40; ++number) {
     const Sample sample = random_sample(60 + 3 * number, 100 + number);
-    for (const PartitionRule rule : {PartitionRule{1.0, 1}, {5.0, 4}, {20.0, 10}, {100.0, 10}}) {
-      const auto starts = partition(sample.series(), rule);
+    for (const SegmentationRule rule : {SegmentationRule{1.0, 1}, {5.0, 4}, {20.0, 10}, {100.0, 10}}) {
+      const auto starts = segment_starts(sample.series(), rule);
       ASSERT_NEAR(cost(sample, starts, rule.penalty), least_cost(sample, rule), kRounding) << number;
       ASSERT_EQ(starts.front(), 0u);
       for (std::size_t k = 0; k < starts.size() && starts.size() > 1; ++k)
-        ASSERT_GE((k + 1 < starts.size() ? starts[k + 1] : sample.values.size()) - starts[k], rule.shortest_piece);
+        ASSERT_GE((k + 1 < starts.size() ? starts[k + 1] : sample.values.size()) - starts[k], rule.min_length);
     }
   }
 }
 
-TEST(ForcePartition, FindsStepsWithoutNoise) {
+TEST(ChangePoints, FindsStepsWithoutNoise) {
   Sample sample{std::vector<double>(100, 1.0), std::vector<double>(100, 0.1)};
   std::fill(sample.values.begin() + 33, sample.values.end(), -1.0);
   std::fill(sample.values.begin() + 70, sample.values.end(), 2.0);
-  EXPECT_EQ(partition(sample.series(), {10.0, 10}), (std::vector<std::size_t>{0, 33, 70}));
+  EXPECT_EQ(segment_starts(sample.series(), {10.0, 10}), (std::vector<std::size_t>{0, 33, 70}));
 }
 
-TEST(ForcePartition, LeavesEqualValuesInOnePiece) {
+TEST(ChangePoints, LeavesEqualValuesInOneSegment) {
   const Sample sample{std::vector<double>(500, 0.3), std::vector<double>(500, 1.0)};
-  EXPECT_EQ(partition(sample.series(), {1.0, 10}), std::vector<std::size_t>{0});
+  EXPECT_EQ(segment_starts(sample.series(), {1.0, 10}), std::vector<std::size_t>{0});
 }
 
-TEST(ForcePartition, LeavesASeriesThatIsTooShortForTwoPiecesWhole) {
+TEST(ChangePoints, LeavesASeriesThatIsTooShortForTwoSegmentsWhole) {
   const Sample sample{{0.0, 100.0, 200.0}, {1.0, 1.0, 1.0}};
-  EXPECT_EQ(partition(sample.series(), {0.1, 2}), std::vector<std::size_t>{0});
+  EXPECT_EQ(segment_starts(sample.series(), {0.1, 2}), std::vector<std::size_t>{0});
 }
 
 Sample long_sample(std::size_t n, double height) {
@@ -132,17 +132,17 @@ Sample long_sample(std::size_t n, double height) {
   return sample;
 }
 
-TEST(ForcePartition, FindsTheStepsOfALongSeries) {
+TEST(ChangePoints, FindsTheStepsOfALongSeries) {
   // 20 standard deviations high, so that the best place is theirs but for a chance of 1e-20.
-  EXPECT_EQ(partition(long_sample(7500, 20.0).series(), {30.0, 75}), (std::vector<std::size_t>{0, 2003, 5001}));
+  EXPECT_EQ(segment_starts(long_sample(7500, 20.0).series(), {30.0, 75}), (std::vector<std::size_t>{0, 2003, 5001}));
 }
 
-TEST(ForcePartition, MovesChangesFromTheGridToTheirBestPlaces) {
+TEST(ChangePoints, MovesChangesFromTheGridToTheirBestPlaces) {
   const WeightedSeries series = long_sample(7500, 2.0).series();
-  const auto exact = partition(series, {30.0, 75});
+  const auto exact = segment_starts(series, {30.0, 75});
   ASSERT_EQ(exact.size(), 3u);
   EXPECT_NE(exact[1] % 7, 0u);
-  EXPECT_EQ(partition(series, {30.0, 75, 7}), exact);
+  EXPECT_EQ(segment_starts(series, {30.0, 75, 7}), exact);
 }
 
 TEST(WeightedSeries, GivesWeightedMeansInTheForcesUnits) {
@@ -161,7 +161,7 @@ TEST(WeightedSeries, LosesNothingToALargeMean) {
   for (std::size_t i = 400; i < 1000; ++i) small.values[i] += 2e-5;
   Sample large = small;
   for (double& value : large.values) value += 1000.0;
-  EXPECT_EQ(partition(small.series(), {3000.0, 10}), partition(large.series(), {3000.0, 10}));
+  EXPECT_EQ(segment_starts(small.series(), {3000.0, 10}), segment_starts(large.series(), {3000.0, 10}));
 }
 
 }  // namespace

@@ -1,23 +1,25 @@
-#include "validation/gates/force_partition.h"
+#include "validation/gates/change_points.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "core/error.h"
+
 namespace nkat::validation {
 namespace {
 
-// A start of the last piece. With level m for the values up to t, the best that can be had from it is, but for terms
-// that all starts share, score - 2 m moment + m^2 weight.
+// A candidate start of the last segment. With level m for the values up to t, its best score is, apart from terms
+// common to all starts, score - 2 m moment + m^2 weight.
 struct Start {
   std::size_t index = 0;
-  double score = 0.0;  // gain less penalties of the best partition before the start
+  double score = 0.0;  // reduction less penalties of the best partition before the start
   double weight = 0.0;
   double moment = 0.0;
 };
 
-// For each level, the start that is best for it. As the shared terms change with t but the order of the starts doesn't,
-// a start that is best nowhere never will be.
+// The best start for each level. The common terms change with t, the order of the starts doesn't: a start that is best
+// for no level never will be.
 class Envelope {
  public:
   Envelope(double lowest, double highest) : lowest_(lowest), highest_(highest) {}
@@ -83,8 +85,8 @@ class Envelope {
   std::vector<Stretch> next_ = {};
 };
 
-// Optimal partition whose changes lie on `places`, which start with 0 and end with the series' size.
-std::vector<std::size_t> search(const WeightedSeries& series, const PartitionRule& rule,
+// Optimal partition with change points on `places`, which begin with 0 and end with the series' size.
+std::vector<std::size_t> search(const WeightedSeries& series, const SegmentationRule& rule,
                                 const std::vector<std::size_t>& places) {
   const std::vector<double>& weights = series.weights();
   const std::vector<double>& moments = series.moments();
@@ -95,10 +97,10 @@ std::vector<std::size_t> search(const WeightedSeries& series, const PartitionRul
   std::size_t next_start = 1;
   for (std::size_t end = 1; end < places.size(); ++end) {
     const std::size_t place = places[end];
-    for (; next_start < end && places[next_start] + rule.shortest_piece <= place; ++next_start) {
+    for (; next_start < end && places[next_start] + rule.min_length <= place; ++next_start) {
       const std::size_t start = places[next_start];
-      // Too close to the beginning to be the end of a piece.
-      if (start < rule.shortest_piece) continue;
+      // The segment before it would be too short.
+      if (start < rule.min_length) continue;
       envelope.add({next_start, score[next_start], weights[start], moments[start]});
     }
     const Start best = envelope.best(weights[place], moments[place]);
@@ -111,15 +113,15 @@ std::vector<std::size_t> search(const WeightedSeries& series, const PartitionRul
   return starts;
 }
 
-void move_to_best_place(const WeightedSeries& series, std::size_t shortest_piece, std::vector<std::size_t>& starts) {
+void move_to_best_place(const WeightedSeries& series, std::size_t min_length, std::vector<std::size_t>& starts) {
   for (std::size_t k = 1; k < starts.size(); ++k) {
     const std::size_t begin = starts[k - 1];
     const std::size_t end = k + 1 < starts.size() ? starts[k + 1] : series.size();
     double most = -std::numeric_limits<double>::infinity();
-    for (std::size_t place = begin + shortest_piece; place + shortest_piece <= end; ++place) {
-      const double gain = series.gain(begin, place) + series.gain(place, end);
-      if (gain <= most) continue;
-      most = gain;
+    for (std::size_t place = begin + min_length; place + min_length <= end; ++place) {
+      const double reduction = series.reduction(begin, place) + series.reduction(place, end);
+      if (reduction <= most) continue;
+      most = reduction;
       starts[k] = place;
     }
   }
@@ -127,13 +129,42 @@ void move_to_best_place(const WeightedSeries& series, std::size_t shortest_piece
 
 }  // namespace
 
-std::vector<std::size_t> partition(const WeightedSeries& series, const PartitionRule& rule) {
+WeightedSeries::WeightedSeries(std::span<const double> values, std::span<const double> scale)
+    : weights_(values.size() + 1), moments_(values.size() + 1) {
+  NKAT_INVARIANT(!values.empty() && values.size() == scale.size());
+  center_ = values[values.size() / 2];
+  unit_ = *std::ranges::max_element(scale);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double value = (values[i] - center_) / unit_;
+    const double ratio = unit_ / scale[i];
+    const double weight = ratio * ratio;
+    weights_[i + 1] = weights_[i] + weight;
+    moments_[i + 1] = moments_[i] + weight * value;
+    lowest_ = std::min(lowest_, value);
+    highest_ = std::max(highest_, value);
+  }
+}
+
+double WeightedSeries::mean(std::size_t begin, std::size_t end) const {
+  return center_ + unit_ * (moments_[end] - moments_[begin]) / (weights_[end] - weights_[begin]);
+}
+
+double WeightedSeries::weight(std::size_t begin, std::size_t end) const {
+  return (weights_[end] - weights_[begin]) / (unit_ * unit_);
+}
+
+double WeightedSeries::reduction(std::size_t begin, std::size_t end) const {
+  const double moment = moments_[end] - moments_[begin];
+  return moment * moment / (weights_[end] - weights_[begin]);
+}
+
+std::vector<std::size_t> segment_starts(const WeightedSeries& series, const SegmentationRule& rule) {
   const std::size_t n = series.size();
   std::vector<std::size_t> places;
   for (std::size_t place = 0; place < n; place += rule.spacing) places.push_back(place);
   places.push_back(n);
   std::vector<std::size_t> starts = search(series, rule, places);
-  if (rule.spacing > 1) move_to_best_place(series, rule.shortest_piece, starts);
+  if (rule.spacing > 1) move_to_best_place(series, rule.min_length, starts);
   return starts;
 }
 

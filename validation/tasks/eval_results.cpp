@@ -1,4 +1,4 @@
-#include "validation/tasks/scores.h"
+#include "validation/tasks/eval_results.h"
 
 #include <algorithm>
 #include <set>
