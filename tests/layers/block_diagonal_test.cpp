@@ -9,6 +9,7 @@
 #include "layers/kernels/block_diagonal.h"
 #include "layers/so8_rotation.h"
 #include "tests/support/cuda.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -260,12 +261,7 @@ TEST(BlockRotationGpu, TakesAViewThatStartsBetweenTwoBlocks) {
 }
 
 std::string complaint(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
-  try {
-    add_block_diagonal(residual, h, blocks);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return nkat::testing::message_of([&] { add_block_diagonal(residual, h, blocks); });
 }
 
 // With kernels the device guard refuses, without them the stub library; neither ends the process.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_export.h"
 
@@ -31,12 +32,7 @@ class SelfTestTest : public ::testing::Test {
   }
   SelfTest test() const { return test(path_); }
   std::string complaint(const fs::path& path, QuantizationRecipe mix = QuantizationRecipe::kQ8_0) const {
-    try {
-      require_predictions(test(path, mix), options_.output);
-    } catch (const CheckError& error) {
-      return error.what();
-    }
-    return "";
+    return nkat::testing::message_of<CheckError>([&] { require_predictions(test(path, mix), options_.output); });
   }
   // Of the tensor's first number or block scale the highest bit of the exponent: a factor of 2^16 or more, or no
   // number.

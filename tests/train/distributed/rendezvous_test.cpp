@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/train/distributed/rank_threads.h"
 
 namespace nkat::train {
 namespace {
+
+using nkat::testing::message_of;
 
 void wait_until(const std::function<bool()>& there) {
   while (!there()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -14,16 +17,6 @@ void wait_until(const std::function<bool()>& there) {
 
 void set(const StorePointer& store, const std::string& key, const std::string& text) {
   store->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
-}
-
-// What an error of work() says; empty without one.
-std::string complaint(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST(Rendezvous, GivesEachStartKeysOfItsOwn) {
@@ -63,7 +56,7 @@ TEST(Rendezvous, BeginsWithTheSuccessorOfARankThatDiedWhileJoining) {
 TEST(Rendezvous, NamesTheRankThatNeverComes) {
   const KeyStore store;
   for (const int rank : {0, 1}) {
-    EXPECT_NE(complaint([&] {
+    EXPECT_NE(message_of([&] {
                 Rendezvous(store.connect(), rank, 4, {.start_seconds = 1});
               }).find(rank == 0 ? "rank 1, 2, 3 of 4: not there" : "rank 2, 3 of 4: not there"),
               std::string::npos);
@@ -74,7 +67,7 @@ TEST(Rendezvous, NamesARankThatHasEnded) {
   const KeyStore store;
   std::jthread other([&] { Rendezvous(store.connect(), 1, 2, {}); });
   Rendezvous roll(store.connect(), 0, 2, {});
-  EXPECT_NE(complaint([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has ended"), std::string::npos);
+  EXPECT_NE(message_of([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has ended"), std::string::npos);
 }
 
 TEST(Rendezvous, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
@@ -92,7 +85,7 @@ TEST(Rendezvous, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
   });
   Rendezvous roll(store.connect(), 0, 2, {.silent_seconds = 2});
   const auto started = std::chrono::steady_clock::now();
-  EXPECT_NE(complaint([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has given no sign of life for 2 s"),
+  EXPECT_NE(message_of([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has given no sign of life for 2 s"),
             std::string::npos);
   EXPECT_GE(std::chrono::steady_clock::now() - started, std::chrono::seconds(2));
 
@@ -104,14 +97,15 @@ TEST(Rendezvous, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
     mine.post("late", "");
   });
   Rendezvous patient(other_store.connect(), 0, 2, {.silent_seconds = 2});
-  EXPECT_EQ(complaint([&] { patient.wait_for({"late"}); }), "");
+  EXPECT_EQ(message_of([&] { patient.wait_for({"late"}); }), "");
 }
 
 TEST(Rendezvous, RefusesAnotherNumberOfRanks) {
   const KeyStore store;
-  std::jthread first([&] { complaint([&] { Rendezvous(store.connect(), 0, 2, {.start_seconds = 2}); }); });
-  EXPECT_NE(complaint([&] { Rendezvous(store.connect(), 1, 3, {.start_seconds = 5}); }).find("WORLD_SIZE: 3 on rank 1"),
-            std::string::npos);
+  std::jthread first([&] { message_of([&] { Rendezvous(store.connect(), 0, 2, {.start_seconds = 2}); }); });
+  EXPECT_NE(
+      message_of([&] { Rendezvous(store.connect(), 1, 3, {.start_seconds = 5}); }).find("WORLD_SIZE: 3 on rank 1"),
+      std::string::npos);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "train/memory/tracking_allocator.h"
 
 namespace nkat::train {
@@ -88,14 +89,12 @@ TEST_F(MemoryRecoveryTest, ASplitMicroBatchCoversEverySampleAndTargetOnce) {
 
 TEST_F(MemoryRecoveryTest, SaysWhatWasTriedWhenNothingIsLeft) {
   OomFallback recovery = make(2, 1);
-  try {
+  const std::string message = nkat::testing::message_of<DeviceError>([&] {
     recovery.run(
         four_samples(), [](const models::PackedSamples&, const MemorySettings&) -> double { run_out(); }, [] {});
-    FAIL() << "it ran";
-  } catch (const DeviceError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("recomputed layers   2 of 2"));
-    EXPECT_THAT(error.what(), HasSubstr("--max-sequence-length"));
-  }
+  });
+  EXPECT_THAT(message, HasSubstr("recomputed layers   2 of 2"));
+  EXPECT_THAT(message, HasSubstr("--max-sequence-length"));
 }
 
 TEST_F(MemoryRecoveryTest, LetsOtherErrorsPass) {
