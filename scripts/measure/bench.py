@@ -24,7 +24,6 @@ import sys
 
 import torch
 import transformers
-
 from bench_parts import auto_plan, growth, limit, measure, peers, plots, startup
 from bench_parts.random_model import SMALL, sized
 

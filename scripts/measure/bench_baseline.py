@@ -5,9 +5,10 @@
   command  scripts/measure/bench_baseline.py METHOD MODEL TOKENS.json --batch N [N ...] --steps N     (METHOD: adapter, lora, oft)
            ... --device cuda:0 --budget-gib 11.5      on a GPU, with no more of its memory than that
 
-Prints a line of JSON for each size of batch. TOKENS.json holds windows of samples, [[[ids], ...], ...]; a step is one window in padded batches, sorted by length, and
-one AdamW update; before them, one on the first samples warms up. adapter: the rotations and gates of `nkat train` as forward hooks; lora: PEFT LoRA of rank 8 on
-down_proj; oft: PEFT OFT in blocks of 8 on down_proj. The base is frozen and in BF16, loss on every token but the first.
+Prints a line of JSON for each size of batch. TOKENS.json holds global batches of samples, [[[ids], ...], ...]; a step is one global
+batch in padded micro-batches, sorted by length, and one AdamW update; a step on the first samples warms up. adapter: the rotations
+and gates of `nkat train` as forward hooks; lora: PEFT LoRA of rank 8 on down_proj; oft: PEFT OFT in blocks of 8 on down_proj. The
+base is frozen and in BF16, the loss is on every token but the first.
 """
 import argparse
 import json
@@ -140,7 +141,7 @@ def main():
         if number > 0:
             forget_peak(options.device)
         try:
-            found = timed(lambda window: train_window(model, parameters, optimizer, window, batch), windows, options)
+            found = timed(lambda window, batch=batch: train_window(model, parameters, optimizer, window, batch), windows, options)
         except torch.OutOfMemoryError as error:
             optimizer.zero_grad(set_to_none=True)
             found = {"failed": str(error).splitlines()[0]}

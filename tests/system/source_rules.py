@@ -19,7 +19,9 @@ MAY_INCLUDE = {
 SOURCES = (".h", ".cpp", ".cu", ".cuh")
 TENSOR_HEADERS = re.compile(r'#include [<"]((?:ATen|torch|c10)/[^>"]+)')
 CUDA_HEADERS = re.compile(r"#include <((?:cuda|c10/cuda|ATen/cuda)[^>]+)")
-POSIX_HEADERS = re.compile(r"#include <((?:sys/|net/|netinet/|arpa/)\w+\.h|(?:unistd|fcntl|poll|sched|signal|dirent|dlfcn|pthread|pwd|spawn|termios)\.h)>")
+POSIX_HEADERS = re.compile(
+    r"#include <((?:sys/|net/|netinet/|arpa/)\w+\.h|(?:unistd|fcntl|poll|sched|signal|dirent|dlfcn|pthread|pwd|spawn|termios)\.h)>"
+)
 MOST_SOURCES, MOST_LINES = 30, 400
 # What programs and scripts write is named in their help and is no document of the tree.
 WRITTEN = {"report.md", "summary.md", "bench.md", "bench_export.md", "base_gradients.md", "gpu_check.md", "plan_accuracy.md"}
@@ -28,7 +30,9 @@ WRITTEN = {"report.md", "summary.md", "bench.md", "bench_export.md", "base_gradi
 def files(root):
     """Every file of the tree but what builds, set-up and runs leave."""
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in (".git", ".venv", ".deps", "runs", "__pycache__") and not re.match(r"build\b|\..*_cache", name))
+        folders[:] = sorted(
+            name for name in folders if name not in (".git", ".venv", ".deps", "runs", "__pycache__") and not re.match(r"build\b|\..*_cache", name)
+        )
         yield from (pathlib.Path(folder) / name for name in sorted(names))
 
 
@@ -62,7 +66,9 @@ def cuda_outside_kernels(root):
 
 
 def posix_outside_core(root):
-    return matches(root, [path for path in [*library_sources(root), *root.glob("main.cpp")] if path.relative_to(root).parts[0] != "core"], POSIX_HEADERS)
+    return matches(
+        root, [path for path in [*library_sources(root), *root.glob("main.cpp")] if path.relative_to(root).parts[0] != "core"], POSIX_HEADERS
+    )
 
 
 def unguarded_headers(root):
@@ -151,7 +157,9 @@ def headless_scripts(root):
             purpose = head.split("\n")[1]
             wrong += [f"{name}: no purpose"] * (len(purpose) < 20 or not purpose.startswith(("# ", '"""')))
             wrong += [f"{name}: no {word}" for word in ("cost", "command") if not re.search(rf"^#?\s+{word} ", head, re.M)]
-            wrong += [f"{name}: its command does not name it"] * (not re.search(rf"^#?\s+command .*{re.escape(name)}\b|^#?\s+{re.escape(name)}\b", head, re.M))
+            wrong += [f"{name}: its command does not name it"] * (
+                not re.search(rf"^#?\s+command .*{re.escape(name)}\b|^#?\s+{re.escape(name)}\b", head, re.M)
+            )
         elif path.suffix == ".py" and head.strip() and not head.startswith('"""'):
             wrong.append(f"{name}: no purpose")
     return wrong
