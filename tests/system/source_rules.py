@@ -95,7 +95,8 @@ def listed_sources(root):
 
 def unbuilt_sources(root):
     listed = listed_sources(root)
-    return [str(path.relative_to(root)) for path in [*sources(root, ".cpp", ".cu"), *root.glob("*.cpp")] if path not in listed]
+    built = [path for path in [*sources(root, ".cpp", ".cu"), *root.glob("*.cpp")] if "fixtures" not in path.parts]
+    return [str(path.relative_to(root)) for path in built if path not in listed]
 
 
 def crowded_folders(root):
