@@ -12,7 +12,7 @@ namespace {
 
 // The 8 channels of a block as one vector of the compiler's; passed by reference, so that no calling convention is
 // asked.
-template <typename Sum>
+template <std::floating_point Sum>
 struct LanesOf {
   typedef Sum type __attribute__((vector_size(8 * sizeof(Sum))));
 };
