@@ -3,7 +3,7 @@
 # (below 1: ours is faster) by type and instructions.
 #   cost     two minutes, 200 MiB of memory
 #   command  .venv/bin/python scripts/measure/bench_quantize.py [avx2|plain ...]
-# Without xllamacpp, whose libggml is measured, it says so and ends well.
+# Without xllamacpp, whose libggml is measured, it says so and exits with 0.
 import os
 import pathlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Training beside transformers and PEFT: one window of 32 samples of 120 to 260 tokens, random model, hidden 768, 8 layers."""
+"""Training beside transformers and PEFT: one global batch of 32 samples of 120 to 260 tokens, random model, hidden 768, 8 layers."""
 import importlib.util
 import json
 import statistics
@@ -71,7 +71,7 @@ def run(work, settings):
     rows = {name: summary(turns[name], turns[REFERENCE]) if name in turns else None for name in CONTENDERS}
     bars = [(name.replace("transformers + ", ""), row["speed"]["median"], *row["speed"]["range"]) for name, row in rows.items() if row]
     return (
-        {"window_tokens": tokens, "rows": rows, "turns": turns},
+        {"global_batch_tokens": tokens, "rows": rows, "turns": turns},
         table(rows),
         [Bars("training speed", "tokens/s over transformers at batch 1", bars, 1.0)],
     )

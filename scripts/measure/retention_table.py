@@ -4,7 +4,7 @@
 Trains 12 steps on the demo, scales the adapter's gates by 1, 0.1 and 0.01, exports each in ten quantizations, and
 prints of the reports the mean over the layers, and how many layers are lost at the usual limits.
   cost     about a minute on 2 cores, 500 MiB of memory
-  command  .venv/bin/python scripts/measure/survival_table.py      (needs build/nkat: scripts/build)
+  command  .venv/bin/python scripts/measure/retention_table.py      (needs build/nkat: scripts/build)
 """
 import json
 import math
