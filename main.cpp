@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
                                nkat::models::make_generate_command(),
                                nkat::exporting::make_export_command(),
                                nkat::data::make_data_command(),
-                               nkat::gguf::make_inspect_command(),
+                               nkat::data::make_inspect_command(),
                            },
                            argc, argv);
 }

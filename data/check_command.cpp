@@ -11,6 +11,7 @@
 #include "data/data_command.h"
 #include "data/datasets/data_check.h"
 #include "data/datasets/dataset_options.h"
+#include "data/datasets/jsonl_pass.h"
 
 namespace nkat::data {
 namespace {
@@ -47,12 +48,11 @@ ExitCode run(const Config& config) {
     std::cout << dump_json({{"template", chat_template.name()}, {"files", all}}, 2) << std::endl;
   }
   if (!without_target.empty()) {
-    throw DataError(fmt::format("{}: no record leaves a token to learn; an assistant turn or plain text was expected",
+    throw DataError(fmt::format("{}: no record leaves a token to learn; give it an assistant turn or plain text",
                                 fmt::join(without_target, ", ")));
   }
   if (bad > config.dataset.max_bad_records) {
-    throw DataError(fmt::format("{} bad records, at most {} may be left out (--max-bad-records)", bad,
-                                config.dataset.max_bad_records));
+    refuse_bad_records(bad, config.dataset.max_bad_records, /*messages=*/{});
   }
   return ExitCode::kDone;
 }

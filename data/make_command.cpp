@@ -60,7 +60,7 @@ Command make_data_make_command() {
   Command command{.name = "make",
                   .summary = "writes a synthetic data set",
                   .description =
-                      "Writes generated records, one JSON object a line. Equal options give equal bytes; the "
+                      "Writes generated records, one JSON object per line. Equal options give equal bytes; the "
                       "splits share no request, whatever the seeds."};
   OptionList& options = *command.options;
   options.add(
@@ -71,7 +71,7 @@ Command make_data_make_command() {
   options.add("language", config->language,
               {.help = "English, Japanese, or both in turn", .choices = {"en", "ja", "both"}});
   options.add("count", config->count, {.help = "records to write", .value = "N", .minimum = 1, .maximum = 10'000'000});
-  options.add("seed", config->seed, {.help = "another seed gives other records", .value = "N", .minimum = 0});
+  options.add("seed", config->seed, {.help = "random seed", .value = "N", .minimum = 0});
   options.add("split", config->split, {.help = "which requests may occur", .choices = {"train", "validation", "test"}});
   options.add("output", config->output, {.help = "file to write; - is stdout", .value = "FILE"});
   command.run = [config] { return make(*config); };

@@ -50,11 +50,11 @@ Adapter init_adapter(const Phi3Config& config, const AdapterInit& start);
 using data::BaseFingerprint;
 // File name to bytes: the two files of an adapter folder.
 std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const Phi3Config& config,
-                                                     const BaseFingerprint& identity);
+                                                     const BaseFingerprint& base);
 
 struct LoadedAdapter {
   Adapter adapter;
-  BaseFingerprint identity;
+  BaseFingerprint base;
 };
 // Checks type, version, sizes and that every number is finite; throws FormatError or ShapeError naming the file, and
 // DataError if a file is missing.

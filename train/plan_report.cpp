@@ -9,7 +9,7 @@
 #include "core/cli/progress.h"
 #include "core/error.h"
 #include "layers/cpu/bf16_gemm.h"
-#include "layers/quantized/int8_gemm.h"
+#include "layers/quantized/int8.h"
 
 namespace nkat::train {
 namespace {

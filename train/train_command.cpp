@@ -7,6 +7,7 @@
 #include "core/cli/progress.h"
 #include "core/machine.h"
 #include "core/signals.h"
+#include "data/run/run_config.h"
 #include "models/device.h"
 #include "models/device_errors.h"
 #include "models/model_folder.h"
@@ -36,7 +37,7 @@ void log_dataset(const char* what, const data::DatasetSummary& s) {
   log::info(
       fmt::format("{}: {} samples, {} tokens, {} targets, longest {}; {} cut, {} dropped as overlong, {} without "
                   "target, {} bad lines",
-                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.cut, s.dropped_overlong,
+                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.truncated, s.dropped_overlong,
                   s.dropped_without_target, s.bad_records));
 }
 
@@ -117,25 +118,18 @@ MemorySettings resolve_memory(TrainConfig& config, const SavedConfig& saved, con
                          .batch_samples = config.batch_size};
   config.tokens_per_micro_batch = request.packed_tokens > 0 ? std::to_string(request.packed_tokens) : "none";
   config.checkpointing = std::to_string(choices.recomputed_layers);
-  const auto keep = [&](const char* key, std::int64_t& field) {
-    const nlohmann::ordered_json::json_pointer pointer(key);
-    if (!saved || !saved->contains(pointer) || !(*saved)[pointer].is_number_integer()) return;
-    field = std::clamp<std::int64_t>((*saved)[pointer].get<std::int64_t>(), 1, field);
+  const data::RunFacts before = saved ? data::run_facts(*saved) : data::RunFacts{};
+  const auto keep = [](const std::optional<std::int64_t>& value, std::int64_t& field) {
+    if (value) field = std::clamp<std::int64_t>(*value, 1, field);
   };
-  keep("/memory/micro_batch_samples", choices.micro_batch_samples);
-  keep("/memory/head_rows", choices.head_rows);
+  keep(before.micro_batch_samples, choices.micro_batch_samples);
+  keep(before.head_rows, choices.head_rows);
   return choices;
 }
 
 // What the memory monitor changed before this start.
 std::vector<std::string> saved_memory_events(const SavedConfig& saved) {
-  const nlohmann::ordered_json::json_pointer pointer("/memory/events");
-  std::vector<std::string> events;
-  if (!saved || !saved->contains(pointer)) return events;
-  for (const auto& event : (*saved)[pointer]) {
-    if (event.is_string()) events.push_back(event.get<std::string>());
-  }
-  return events;
+  return saved ? data::run_facts(*saved).memory_events : std::vector<std::string>{};
 }
 
 TrainerState fresh_state(const TrainConfig& config, const models::Phi3Config& model) {

@@ -7,6 +7,7 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "data/run/run_config.h"
 #include "models/weights/weight_format.h"
 
 namespace nkat::train {
@@ -170,26 +171,20 @@ void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved
     const bool unchanged = field == "auto" || field == unless_changed_from;
     if (unchanged && saved.contains(key) && saved[key].is_string()) field = saved[key].get<std::string>();
   };
-  std::string requested = "auto";
-  const nlohmann::ordered_json::json_pointer requested_key("/memory/requested_checkpointing");
-  if (saved.contains(requested_key) && saved[requested_key].is_string()) {
-    requested = saved[requested_key].get<std::string>();
-  }
+  const data::RunFacts before = data::run_facts(saved);
   config.requested_checkpointing = config.checkpointing;
-  const nlohmann::ordered_json::json_pointer data_key("/validation/sha256"), since_key("/validation/since_step");
-  if (saved.contains(data_key) && saved[data_key].is_string()) config.validation_sha256 = saved[data_key];
-  if (saved.contains(since_key) && saved[since_key].is_number_integer()) config.validation_since = saved[since_key];
+  config.validation_sha256 = before.validation_sha256;
+  config.validation_since = before.validation_since;
   keep("device", config.device, "auto");
   keep("precision", config.precision, "auto");
-  keep("checkpointing", config.checkpointing, requested);
+  keep("checkpointing", config.checkpointing, before.requested_checkpointing);
   keep("tokens_per_micro_batch", config.tokens_per_micro_batch, "auto");
   if (!options.given("vram-budget-gib") && saved.contains("vram_budget_gib") && saved["vram_budget_gib"].is_number()) {
     config.vram_budget_gib = saved["vram_budget_gib"].get<double>();
   }
-  const bool counted = saved.contains("ranks") && saved["ranks"].is_number_integer();
-  if (const std::int64_t ranks = counted ? saved["ranks"].get<std::int64_t>() : 1; ranks != config.ranks)
-    log::info(
-        fmt::format("resuming with a change: ranks was {} and is now {}; same up to rounding", ranks, config.ranks));
+  if (before.ranks != config.ranks)
+    log::info(fmt::format("resuming with a change: ranks was {} and is now {}; same up to rounding", before.ranks,
+                          config.ranks));
   std::vector<std::string> differences;
   const nlohmann::ordered_json now = to_json(config);
   for (const auto& [key, value] : now.items()) {

@@ -97,17 +97,20 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   sync_folder(path.parent_path());
 }
 
-AtomicFile::AtomicFile(const fs::path& path, std::uint64_t size)
-    : final_(path), temporary_(temporary_sibling(path)), size_(size) {
+AtomicFile::AtomicFile(const fs::path& path) : final_(path), temporary_(temporary_sibling(path)) {
   remove_temporaries_of_dead_processes(path);
+  file_ = FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file_) fail_write(temporary_, "creating the file");
+}
+
+AtomicFile::AtomicFile(const fs::path& path, std::uint64_t size) : AtomicFile(path) {
+  size_ = size;
   const std::uint64_t free = free_disk_space(temporary_.parent_path());
   if (free < size) {
     throw DeviceError(
         fmt::format("{}: {} bytes of disk space are required, {} are free; free some, or choose another folder",
                     path.string(), size, free));
   }
-  file_ = FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!file_) fail_write(temporary_, "creating the file");
 }
 
 AtomicFile::~AtomicFile() {
@@ -119,8 +122,15 @@ void AtomicFile::append(std::span<const std::byte> bytes) {
   written_ += bytes.size();
 }
 
+void AtomicFile::replace_start(std::span<const std::byte> bytes) {
+  NKAT_INVARIANT(bytes.size() <= written_);
+  if (::lseek(file_.get(), 0, SEEK_SET) < 0) fail_write(temporary_, "seeking");
+  write_all(file_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
+  if (::lseek(file_.get(), 0, SEEK_END) < 0) fail_write(temporary_, "seeking");
+}
+
 void AtomicFile::publish() {
-  NKAT_INVARIANT(written_ == size_ && !published_);
+  NKAT_INVARIANT(written_ == size_.value_or(written_) && !published_);
   if (::fsync(file_.get()) != 0) fail_write(temporary_, "fsync");
   if (::rename(temporary_.c_str(), final_.c_str()) != 0) fail_write(final_, "renaming into place");
   published_ = true;
@@ -195,7 +205,7 @@ void create_folders(const fs::path& path) {
 }
 
 FolderLock::FolderLock(const fs::path& folder) {
-  const fs::path path = folder / ".lock";
+  const fs::path path = folder / kFolderLockFile;
   file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!file_) fail_write(path, "creating the lock");
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {

@@ -100,6 +100,8 @@ std::uint64_t free_disk_space(const fs::path& path);
 // Creates the folder and its parents; DeviceError if that can't be.
 void create_folders(const fs::path& path);
 
+inline constexpr const char* kFolderLockFile = ".lock";
+
 // Holds a folder for this process until destroyed; a second holder gets a DeviceError that names the first one.
 class FolderLock {
  public:

@@ -4,9 +4,9 @@
 
 #include "core/json.h"
 #include "core/signals.h"
-#include "data/inspect/inspection.h"
+#include "data/inspect/inspect_path.h"
 
-namespace nkat::gguf {
+namespace nkat::data {
 namespace {
 
 struct Config {
@@ -40,4 +40,4 @@ Command make_inspect_command() {
   return command;
 }
 
-}  // namespace nkat::gguf
+}  // namespace nkat::data

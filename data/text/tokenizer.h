@@ -47,7 +47,7 @@ class Tokenizer {
 
   // One more than the largest id that has a text.
   std::int64_t vocabulary_size() const;
-  // Of everything that decides ids.
+  // Hash of everything that decides ids.
   const std::string& sha256() const;
 
  private:

@@ -38,7 +38,7 @@ const WeightFormat& LayerFormats::of(MatrixRole role) const {
 // weights, leaves less than 0.95.
 LayerFormats formats_of(BaseFormat kind) {
   using Storage = WeightFormat::Storage;
-  const WeightFormat int8{.storage = Storage::kInt8, .input_terms = 2, .gradient_terms = 1};
+  const WeightFormat int8{.storage = Storage::kInt8, .input_passes = 2, .gradient_passes = 1};
   switch (kind) {
     case BaseFormat::kBalanced: return {int8, int8, int8, int8};
     case BaseFormat::kAggressive: return {int8, int8, {.storage = Storage::kNf4}, int8};

@@ -25,8 +25,8 @@ enum class MatrixRole { kQkv, kAttentionOutput, kGateUp, kDown };
 struct WeightFormat {
   enum class Storage { kDense, kInt8, kNf4 };
   Storage storage = Storage::kDense;
-  std::int64_t input_terms = 1;     // 8-bit terms of a product's input; of kInt8
-  std::int64_t gradient_terms = 1;  // and of the gradient on its way back
+  std::int64_t input_passes = 1;     // 8-bit passes over a product's input; of kInt8
+  std::int64_t gradient_passes = 1;  // and over its gradient
 };
 
 // A form for each matrix of a layer.

@@ -28,7 +28,7 @@ models::WeightFormat parse_form(const std::string& text) {
   if (text == "dense") return {};
   if (text == "nf4") return {.storage = Storage::kNf4};
   if (text.size() == 8 && text.starts_with("int8.")) {
-    return {.storage = Storage::kInt8, .input_terms = text[5] - '0', .gradient_terms = text[7] - '0'};
+    return {.storage = Storage::kInt8, .input_passes = text[5] - '0', .gradient_passes = text[7] - '0'};
   }
   throw std::runtime_error("a form must be dense, nf4 or int8.N.N, found " + text);
 }

@@ -123,7 +123,7 @@ def test_phi_4_minis_kind_of_tokenizer_is_refused_by_name(nkat, tmp_path):
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|endoftext|>"}))
     done = nkat("export", "--model-path", folder, "--output", tmp_path / "model.gguf")
     assert done.returncode == 3 and not (tmp_path / "model.gguf").exists()
-    assert "tokenizer.model was expected" in done.stderr and "Phi-4 and GPT-2 kinds are not supported" in done.stderr
+    assert "expected a sentencepiece tokenizer.model" in done.stderr and "Phi-4 and GPT-2 kinds are not supported" in done.stderr
 
 
 def test_a_token_that_stands_twice_is_refused_by_name(nkat, tmp_path):

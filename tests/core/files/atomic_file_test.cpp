@@ -71,6 +71,20 @@ std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
+TEST_F(DurableFileTest, StreamsAFileOfUnknownSizeWhoseStartIsKnownLast) {
+  const fs::path path = folder_.path() / "a";
+  AtomicFile file(path);
+  file.append(as_bytes("????"));
+  file.append(as_bytes("body"));
+  file.replace_start(as_bytes("head"));
+  file.append(as_bytes("end"));
+  EXPECT_THROW(file.replace_start(as_bytes("longer than all")), InternalError);
+  EXPECT_FALSE(fs::exists(path));
+  file.publish();
+  EXPECT_EQ(read_file(path, 20), "headbodyend");
+  EXPECT_THAT(names(), UnorderedElementsAre("a"));
+}
+
 TEST_F(DurableFileTest, StreamsAFileWholeOrNotAtAll) {
   const fs::path path = folder_.write("a", "old");
   {
