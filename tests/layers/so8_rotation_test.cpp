@@ -189,10 +189,6 @@ TEST(So8RotationGpu, SpreadsWhatIsNotFiniteInItsOwnMatrixOnly) {
   EXPECT_TRUE(at::equal(rotation[4], at::eye(8)));
 }
 
-std::string message_of(const std::function<void()>& call) {
-  return nkat::testing::message_of([&] { call(); });
-}
-
 TEST(So8Rotation, NamesWhatItRefuses) {
   EXPECT_EQ(message_of([] {
               so8_rotation(at::zeros({3, 7}));

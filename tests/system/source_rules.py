@@ -143,7 +143,9 @@ def missing_citations(root):
             continue
         prose = prose_of(path)
         for name in {*document.findall(prose), *file.findall(prose)}:
-            if pathlib.PurePath(name).name not in WRITTEN and not any((folder / name).exists() for folder in (root, path.parent)):
+            if pathlib.PurePath(name).name in WRITTEN or re.match(r"x[._]", pathlib.PurePath(name).name) or name.startswith("docs/"):
+                continue  # `x` stands for any name; a folder docs/ is another project's
+            if not any((folder / name).exists() for folder in (root, path.parent)):
                 wrong.append(f"{path.relative_to(root)} cites {name}")
     return sorted(wrong)
 
