@@ -14,8 +14,17 @@ import training
 def run(nkat, tmp_path_factory):
     """A run of 150 steps in which gates open; a few seconds."""
     folder = tmp_path_factory.mktemp("validate") / "run"
-    done = nkat("train", *training.options(folder, max_steps=150, checkpoint_every=50, validate_every=50, learning_rate=5e-2,
-                                           validation_data=training.first_lines(training.DEMO / "validation.jsonl", folder.parent / "held-out.jsonl", 20)))
+    done = nkat(
+        "train",
+        *training.options(
+            folder,
+            max_steps=150,
+            checkpoint_every=50,
+            validate_every=50,
+            learning_rate=5e-2,
+            validation_data=training.first_lines(training.DEMO / "validation.jsonl", folder.parent / "held-out.jsonl", 20),
+        ),
+    )
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -1,9 +1,9 @@
-#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../.venv/bin/python" "$0" "$@"'
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../../.venv/bin/python" "$0" "$@"'
 """Measures a GGUF file in llama.cpp (PyPI's xllamacpp): tokens a second, or the loss on given tokens. Prints JSON.
 
   cost     seconds for the demo's files; a pass over the samples, or one prompt and one answer, for others
-  command  scripts/llama_measure speed FILE.gguf --context 4096 --prompt-tokens 512 --new-tokens 128
-  command  scripts/llama_measure loss FILE.gguf --context 4096 --samples SAMPLES.jsonl
+  command  scripts/measure/llama_file.py speed FILE.gguf --context 4096 --prompt-tokens 512 --new-tokens 128
+  command  scripts/measure/llama_file.py loss FILE.gguf --context 4096 --samples SAMPLES.jsonl
 
 speed: llama.cpp's defaults (F16 cache, batches of 2048) but for threads and context. As in llama-bench the prompt is random
 tokens, the answer begins in an empty cache, one token a step, and each comes after a run that isn't counted.
@@ -15,9 +15,11 @@ it is no longer than the model's original one.
 
 import argparse
 import json
+import pathlib
 import sys
 
-from pipeline_steps import llama_library
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from pipeline_steps import llama_library  # noqa: E402
 
 
 def main() -> None:

@@ -1,11 +1,12 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../../.venv/bin/python" "$0" "$@"'
 """How much of one trained adapter is left in each quantization: the table of export/MEASURED.md, as Markdown.
 
 Trains 12 steps on the demo, scales the adapter's gates by 1, 0.1 and 0.01, exports each in ten quantizations, and
 prints of the reports the mean over the layers, and how many layers are lost at the usual limits.
   cost     about a minute on 2 cores, 500 MiB of memory
-  command  .venv/bin/python scripts/measure/survival_table.py      (needs build/nkat: scripts/build)
+  command  scripts/measure/retention_table.py      (needs build/nkat: scripts/build)
 """
+import argparse
 import json
 import math
 import pathlib
@@ -67,6 +68,7 @@ def cell(report):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         trained = train(folder)
