@@ -1,7 +1,7 @@
 // Checkpoints of a run: a folder checkpoints/step-000050 that is there whole or not at all, and says so itself.
 //
 //   adapter_model.safetensors, adapter_config.json        the adapter after `step` updates (models/adapter.h)
-//   trainer_state.safetensors, trainer_state.json         data/run/trainer_state.h
+//   trainer_state.safetensors, trainer_state.json         data/run/checkpoint_files.h
 //   manifest.json                                         data/run/checkpoint_files.h; written last
 //
 // Written to a temporary name, each file fsynced, then renamed: after a power cut there is the old state or the new
