@@ -10,19 +10,6 @@
 
 namespace nkat::data {
 
-Overlong parse_overlong(const std::string& name) {
-  if (name == "cut") return Overlong::kCut;
-  if (name == "drop") return Overlong::kDrop;
-  if (name == "error") return Overlong::kError;
-  throw ConfigError(fmt::format("--overlong: {}", expected("cut, drop or error", fmt::format("'{}'", name))));
-}
-
-AddedTokens parse_special_tokens(const std::string& name) {
-  if (name == "text") return AddedTokens::kText;
-  if (name == "control") return AddedTokens::kControl;
-  throw ConfigError(fmt::format("--data-special-tokens: {}", expected("text or control", fmt::format("'{}'", name))));
-}
-
 std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
   std::vector<std::uint32_t> tokens;
   if (record.turns.empty()) {

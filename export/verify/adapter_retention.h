@@ -30,7 +30,7 @@ class RetentionLimits {
   RetentionLimits() = default;
   // Words TYPE=VALUE, where TYPE is ggml's name of a type ("q4_K", capitals don't matter) or "all", which a type's own
   // word goes before. ConfigError for any other word.
-  RetentionLimits(const std::vector<std::string>& minimum_survived, const std::vector<std::string>& maximum_noise);
+  RetentionLimits(const std::vector<std::string>& min_retention, const std::vector<std::string>& max_noise);
 
   RetentionLimit of(const std::string& type) const;
 
@@ -61,8 +61,7 @@ struct TensorRetention {
 TensorRetention measure_survival(const MergedWeights& weights, const std::string& tensor, const WeightSource& written,
                                  const std::string& written_name);
 
-// The options with which all of these would have been accepted: "--minimum-survived q4_0=-2.6 --maximum-noise
-// q4_0=99".
+// The options with which all of these would have been accepted: "--min-retention q4_0=-2.6 --max-noise q4_0=99".
 std::string accepting_options(const std::vector<TensorRetention>& lost);
 
 }  // namespace nkat::exporting

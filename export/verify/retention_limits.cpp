@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "data/quantize/ggml_type.h"
 #include "export/verify/adapter_retention.h"
 
@@ -24,8 +25,8 @@ std::map<std::string, double> parse_words(const char* option, const std::vector<
     const auto [stop, error] = std::from_chars(begin, end, value);
     if ((!type && name != kEveryType) || error != std::errc() || stop != end || !std::isfinite(value)) {
       throw ConfigError(fmt::format(
-          "--{}: TYPE=NUMBER was expected, as q4_K=0.3 or all=0.3, found '{}'; types are those that the report names",
-          option, word));
+          "--{}: {}", option,
+          expected("TYPE=NUMBER, as q4_K=0.3 or all=0.3", fmt::format("'{}'", word), "the report names the types")));
     }
     values[type ? gguf::traits(*type).name : kEveryType] = value;
   }
@@ -54,10 +55,10 @@ std::string words(const char* option, const std::map<std::string, double>& value
 
 }  // namespace
 
-RetentionLimits::RetentionLimits(const std::vector<std::string>& minimum_survived,
-                                 const std::vector<std::string>& maximum_noise)
-    : minimum_survived_(parse_words("minimum-survived", minimum_survived)),
-      maximum_noise_(parse_words("maximum-noise", maximum_noise)) {}
+RetentionLimits::RetentionLimits(const std::vector<std::string>& min_retention,
+                                 const std::vector<std::string>& max_noise)
+    : minimum_survived_(parse_words("min-retention", min_retention)),
+      maximum_noise_(parse_words("max-noise", max_noise)) {}
 
 RetentionLimit RetentionLimits::of(const std::string& type) const {
   const RetentionLimit usual;
@@ -79,7 +80,7 @@ std::string accepting_options(const std::vector<TensorRetention>& lost) {
   }
   for (auto& [type, value] : survived) value = rounded(value, [](double x) { return std::floor(x); });
   for (auto& [type, value] : noise) value = rounded(value, [](double x) { return std::ceil(x); });
-  const std::string text = words("minimum-survived", survived) + words("maximum-noise", noise);
+  const std::string text = words("min-retention", survived) + words("max-noise", noise);
   return text.empty() ? text : text.substr(1);
 }
 

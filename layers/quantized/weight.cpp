@@ -41,7 +41,7 @@ const at::Tensor& Weight::dense() const {
 }
 
 at::Tensor linear(const at::Tensor& x, const Weight& weight) {
-  return std::visit(Overloaded{[&](const at::Tensor& w) { return linear(x, w); },
+  return std::visit(Overloaded{[&](const at::Tensor& w) { return layers::linear(x, w); },
                                [&](const Int8Matrix& w) { return int8_linear(x, w); },
                                [&](const Nf4Matrix& w) { return nf4_linear(x, w); }},
                     weight.form());

@@ -59,8 +59,9 @@ class Loader {
     const WeightFormat& form = forms_.of(role);
     switch (form.storage) {
       case WeightFormat::Storage::kInt8:
-        return quantize(name, layers::empty_int8_matrix(shape[0], shape[1], options_.device(),
-                                                        {.input = form.input_terms, .gradient = form.gradient_terms}));
+        return quantize(name,
+                        layers::empty_int8_matrix(shape[0], shape[1], options_.device(),
+                                                  {.input = form.input_passes, .gradient = form.gradient_passes}));
       case WeightFormat::Storage::kNf4:
         return quantize(name, layers::empty_nf4_matrix(shape[0], shape[1], options_.device()));
       default: return load(name);

@@ -19,7 +19,7 @@ TEST_P(Linear, KeepsNothingButTheWeightForBackward) {
   const at::Tensor weight = at::randn({48, 32}).to(GetParam());
   const at::Tensor leaf = at::randn({17, 32}).to(GetParam()).requires_grad_(true);
   at::Tensor x = leaf * 2;  // not a leaf, so that nothing but the linear could hold it
-  const at::Tensor y = linear(x, weight);
+  const at::Tensor y = layers::linear(x, weight);
   x.reset();
   const auto tensors = static_cast<std::int64_t>(weight.nbytes() + leaf.nbytes() + y.nbytes());
   EXPECT_EQ(HeldBytes::now() - before, tensors);
@@ -28,7 +28,7 @@ TEST_P(Linear, KeepsNothingButTheWeightForBackward) {
 TEST_P(Linear, BackwardMakesNoGradientForTheWeight) {
   const at::Tensor weight = at::randn({48, 32}).to(GetParam());
   const at::Tensor leaf = at::randn({17, 32}).to(GetParam()).requires_grad_(true);
-  linear(leaf, weight).sum().backward();
+  layers::linear(leaf, weight).sum().backward();
   EXPECT_TRUE(leaf.grad().defined());
   EXPECT_FALSE(weight.grad().defined());
 }
@@ -40,9 +40,10 @@ TEST_P(Linear, ValuesAndGradientAreAsGoodAsATen) {
   for (const std::int64_t rows : {0, 1, 15, 16, 33}) {
     const at::Tensor x = at::randn({rows, 40}).to(GetParam()), direction = at::randn({rows, 48}).to(GetParam());
     const at::Tensor exact = at::linear(x.to(at::kDouble), weight.to(at::kDouble));
-    EXPECT_TRUE(is_as_good_as(linear(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
+    EXPECT_TRUE(is_as_good_as(layers::linear(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
     EXPECT_TRUE(is_as_good_as(linear_fp32_out(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
-    const at::Tensor ours = gradient([&](const at::Tensor& input) { return linear(input, weight); }, x, direction);
+    const at::Tensor ours =
+        gradient([&](const at::Tensor& input) { return layers::linear(input, weight); }, x, direction);
     EXPECT_TRUE(is_as_good_as(ours, at::matmul(direction, weight),
                               at::matmul(direction.to(at::kDouble), weight.to(at::kDouble)), kGradientFactor))
         << rows;
@@ -54,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(Types, Linear, ::testing::Values(at::kFloat, at::kBFloa
 
 TEST(Linear, RefusesAWeightThatWantsAGradient) {
   const at::Tensor weight = at::randn({4, 4}).requires_grad_(true);
-  EXPECT_THROW(linear(at::randn({2, 4}), weight), InternalError);
+  EXPECT_THROW(layers::linear(at::randn({2, 4}), weight), InternalError);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
+#include "core/json.h"
 #include "core/version.h"
 #include "data/formats/safetensors.h"
 #include "data/run/checkpoint_files.h"

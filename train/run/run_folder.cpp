@@ -4,6 +4,7 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/json.h"
 #include "core/json_object.h"
 #include "core/message.h"
@@ -60,17 +61,18 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
   return json;
 }
 
-void RunFolder::save_config(const TrainConfig& config, const MemorySettings& choices,
+void RunFolder::save_config(const TrainConfig& config, const ResumeRecord& record, const MemorySettings& choices,
                             const std::vector<std::string>& memory_events) const {
-  const data::RunFacts facts{.requested_checkpointing = config.requested_checkpointing,
-                             .recomputed_layers = choices.recomputed_layers,
-                             .micro_batch_samples = choices.micro_batch_samples,
-                             .head_rows = choices.head_rows,
-                             .memory_events = memory_events,
-                             .ranks = config.ranks,
-                             .validation_sha256 = config.validation_sha256,
-                             .validation_since = config.validation_since};
-  write_file_atomically(config_file(), data::run_config_text(to_json(config), facts));
+  nlohmann::ordered_json json = {{kRunKey, kRunVersion}};
+  json.update(to_json(config));
+  json["memory"] = {{"requested_checkpointing", record.requested_checkpointing},
+                    {"recomputed_layers", choices.recomputed_layers},
+                    {"micro_batch_samples", choices.micro_batch_samples},
+                    {"head_rows", choices.head_rows},
+                    {"events", memory_events}};
+  json["ranks"] = record.ranks;
+  json["validation"] = {{"sha256", record.validation_sha256}, {"since_step", record.validation_since}};
+  write_file_atomically(path_ / "config.json", json.dump(2) + "\n");
   wrote_config_ = true;
 }
 

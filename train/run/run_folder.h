@@ -38,7 +38,7 @@ class RunFolder {
   // checkpoints, a DataError.
   std::optional<nlohmann::ordered_json> saved_config() const;
   // Writes config.json: the options with every `auto` resolved, and how memory is spent by now.
-  void save_config(const TrainConfig& config, const MemorySettings& choices,
+  void save_config(const TrainConfig& config, const ResumeRecord& record, const MemorySettings& choices,
                    const std::vector<std::string>& memory_events) const;
 
   // Refuses to go on when fewer than `bytes` are free (DeviceError).

@@ -116,10 +116,10 @@ std::string tensor(const std::string& fields) { return R"({"a":{)" + fields + "}
 std::vector<Corruption> corruptions() {
   const std::string f32 = R"("dtype":"F32","shape":[2],"data_offsets":[0,8])";
   std::vector<Corruption> all = {
-      {"EmptyFile", "", "the header's length: 8 bytes were required, found 0"},
-      {"SevenBytes", "1234567", "the header's length: 8 bytes were required, found 7"},
+      {"EmptyFile", "", "the header's length: expected 8 bytes, found 0"},
+      {"SevenBytes", "1234567", "the header's length: expected 8 bytes, found 7"},
       {"HeaderLongerThanFile", with_length(100, "{}"),
-       "at byte 8: the header: 100 bytes were required, found 2; the file is cut"},
+       "at byte 8: the header: expected 100 bytes, found 2; the file is cut"},
       {"HeaderAboveLimit", with_length(100'000'001, "{}"), "the header: expected at most 100000000 bytes"},
       {"HeaderLengthOverflows", with_length(~std::uint64_t{0}, "{}"), "the header: expected at most 100000000 bytes"},
       {"EmptyHeader", with_length(0, ""), "not valid JSON"},
@@ -169,7 +169,7 @@ std::vector<Corruption> corruptions() {
        "integers >= 0"},
       {"ManyDimensions",
        file_of(tensor(R"("dtype":"U8","data_offsets":[0,8],"shape":[1)" + many(",1", 2'000'000) + "]"), 8),
-       "more than 48 MiB"},
+       "values that fit in 48 MiB"},
       {"MetadataTwice", file_of(R"({"__metadata__":{},"__metadata__":{}})", 0), "duplicate __metadata__"},
       {"MetadataHoldsNumber", file_of(R"({"__metadata__":{"a":1}})", 0),
        "__metadata__: key 'a': expected a string, found number"},

@@ -14,9 +14,9 @@ TEST(Weight, GivesTheProductOfTheFormItHolds) {
   Nf4Matrix nf4 = empty_nf4_matrix(16, 64, at::kCPU);
   set_rows(int8, 0, w);
   set_rows(nf4, 0, w);
-  EXPECT_TRUE(at::equal(linear(x, Weight(w)), linear(x, w)));
-  EXPECT_TRUE(at::equal(linear(x, Weight(int8)), int8_linear(x, int8)));
-  EXPECT_TRUE(at::equal(linear(x, Weight(nf4)), nf4_linear(x, nf4)));
+  EXPECT_TRUE(at::equal(layers::linear(x, Weight(w)), layers::linear(x, w)));
+  EXPECT_TRUE(at::equal(layers::linear(x, Weight(int8)), int8_linear(x, int8)));
+  EXPECT_TRUE(at::equal(layers::linear(x, Weight(nf4)), nf4_linear(x, nf4)));
 }
 
 TEST(Weight, KnowsItsSidesAndItsBytesInEveryForm) {

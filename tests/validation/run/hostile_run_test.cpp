@@ -92,7 +92,7 @@ TEST_F(HostileRunTest, RefusesMetricsThatAreALoop) {
 TEST_F(HostileRunTest, RefusesMetricsThatAreAFolder) {
   fs::remove(run_ / "metrics.jsonl");
   fs::create_directories(run_ / "metrics.jsonl");
-  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl: a file was required, found a folder"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl: expected a file, found a folder"));
 }
 
 TEST_F(HostileRunTest, RefusesACheckpointsFolderThatIsAFile) {

@@ -1,5 +1,5 @@
-// Precompiled for the modules with tensors: the tensor, the operators that several files call, and the usual standard
-// headers. Without autograd's headers and ATen.h, which would cost every file three seconds.
+// Precompiled header of the modules with tensors: the tensor, operators that several files call, common standard
+// headers. Not autograd's headers nor ATen.h, which would cost every file three seconds.
 #pragma once
 
 #include <algorithm>

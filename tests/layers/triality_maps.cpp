@@ -1,8 +1,8 @@
-#include "layers/triality_maps.h"
+#include "tests/layers/triality_maps.h"
 
 #include <vector>
 
-#include "layers/octonion.h"
+#include "layers/cpu/octonion.h"
 
 namespace nkat::layers {
 namespace {

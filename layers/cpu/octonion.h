@@ -1,5 +1,5 @@
-// The octonion product by its table: e_i e_j = sign[i][j] e_{index[i][j]}, made by the Cayley-Dickson doubling of
-// mathematics.md 3, ab = (a0 b0 - conj(b1) a1, b1 a0 + a1 conj(b0)). e_0 = 1. No LibTorch.
+// The octonion product as a table, e_i e_j = sign[i][j] e_{index[i][j]} with e_0 = 1, by Cayley-Dickson doubling
+// (layers/MATHEMATICS.md 3): ab = (a0 b0 - conj(b1) a1, b1 a0 + a1 conj(b0)). No LibTorch.
 #pragma once
 
 #include <array>
@@ -51,7 +51,7 @@ constexpr OctonionTable make_octonion_table() {
 
 inline constexpr OctonionTable kOctonions = make_octonion_table();
 
-// The matrix of y -> x y, x given by its 8 coordinates.
+// The matrix of y -> x y for the 8 coordinates of x.
 NKAT_INLINED Mat8 left_multiplication(const double (&x)[8]) {
   Mat8 out = {};
   for (std::size_t p = 0; p < 8; ++p)

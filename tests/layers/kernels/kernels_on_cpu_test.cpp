@@ -4,11 +4,7 @@
 #include <ATen/ops/linalg_matrix_norm.h>
 #include <gtest/gtest.h>
 
-#include "layers/cpu/block_diagonal.h"
-#include "layers/cpu/cross_entropy.h"
-#include "layers/cpu/rms_norm.h"
-#include "layers/cpu/rope.h"
-#include "layers/cpu/swiglu.h"
+#include "layers/cpu/loops.h"
 #include "layers/kernels/device/block_diagonal.cuh"
 #include "layers/kernels/device/cross_entropy.cuh"
 #include "layers/kernels/device/rms_norm.cuh"
@@ -239,7 +235,7 @@ TEST(KernelsOnCpu, RotationSpreadsWhatIsNotFiniteInItsOwnMatrixOnly) {
 }
 
 template <typename Scalar, int kWarps>
-void check_block_rotation(at::ScalarType type, std::int64_t tokens, std::int64_t blocks) {
+void check_block_diagonal(at::ScalarType type, std::int64_t tokens, std::int64_t blocks) {
   using Value = SumOf<Scalar>;
   const at::Tensor residual = normal({tokens, 8 * blocks}, type), h = normal({tokens, 8 * blocks}, type);
   const at::Tensor dy = normal({tokens, 8 * blocks}, type);
@@ -261,7 +257,7 @@ void check_block_rotation(at::ScalarType type, std::int64_t tokens, std::int64_t
     const at::Tensor out = at::empty_like(of(h)), h_gradient = at::empty_like(out), sums = at::empty_like(of(m));
     cpu::add_block_diagonal(of(residual), of(h), of(m), out);
     cpu::block_diagonal_backward(
-        {.gradient = of(dy), .h = of(h), .blocks = of(m), .h_gradient = h_gradient, .blocks_gradient = sums});
+        {.gradient = of(dy), .h = of(h), .matrices = of(m), .h_gradient = h_gradient, .matrices_gradient = sums});
     return std::array<at::Tensor, 3>{out, h_gradient, sums};
   };
   const auto same = twin([](const at::Tensor&x) { return x; }), exact = twin(wide);
@@ -270,12 +266,12 @@ void check_block_rotation(at::ScalarType type, std::int64_t tokens, std::int64_t
   EXPECT_TRUE(is_as_good_as(dm, same[2], exact[2], kGradientFactor)) << type;
 }
 
-TEST(KernelsOnCpu, BlockRotationIsAsGoodAsItsTwin) {
+TEST(KernelsOnCpu, BlockDiagonalIsAsGoodAsItsTwin) {
   at::manual_seed(6);
   for (const std::int64_t tokens : {1, 33, 130}) {
-    check_block_rotation<float, 4>(at::kFloat, tokens, 33);
-    check_block_rotation<__nv_bfloat16, 4>(at::kBFloat16, tokens, 3);
-    check_block_rotation<double, 2>(at::kDouble, tokens, 5);
+    check_block_diagonal<float, 4>(at::kFloat, tokens, 33);
+    check_block_diagonal<__nv_bfloat16, 4>(at::kBFloat16, tokens, 3);
+    check_block_diagonal<double, 2>(at::kDouble, tokens, 5);
   }
 }
 

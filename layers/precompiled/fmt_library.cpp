@@ -1,5 +1,5 @@
-// The functions of LibTorch's fmt, compiled once: header-only, every file with tensors would compile them anew. As
-// fmt's own src/format.cc, for what this program calls.
+// LibTorch's fmt as a compiled library: header-only, every file with tensors would compile it again. As fmt's own
+// src/format.cc, for the functions that this program calls.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -1,6 +1,6 @@
-// The triality maps of so(8): for A_v skew there is one pair with A_v(x y) = A_s(x) y + x A_c(y) for all octonions, and
-// A_s = tau_s A_v, A_c = tau_c A_v are linear in the 28 coordinates A[p][q], p < q (mathematics.md 3). No LibTorch.
-// When to use: to build or to check triality triples, in tests and in the validator's geometry.
+// The triality maps of so(8), to build and check triality triples in tests: for A_v skew there is one pair with
+// A_v(x y) = A_s(x) y + x A_c(y) for all octonions, and A_s = tau_s A_v, A_c = tau_c A_v are linear in the 28
+// coordinates A[p][q], p < q (layers/MATHEMATICS.md 3).
 #pragma once
 
 #include <array>
