@@ -37,22 +37,6 @@ void add_text_complaints(const ExportOptions& config, std::vector<std::string>& 
   }
 }
 
-std::vector<std::string> complaints_about_patch(const ExportOptions& config, const OptionList& options) {
-  std::vector<std::string> complaints;
-  if (config.adapter.empty()) complaints.push_back("--patch needs --adapter, whose layers' ffn_down it replaces");
-  for (const char* name : {"format", "quantization", "context-length", "max-shard-mib", "name", "importance",
-                           "importance-tokens", "max-sequence-length"}) {
-    if (!options.given(name)) continue;
-    complaints.push_back(fmt::format(
-        "--{} doesn't go with --patch: but for the replaced tensors (their type: --patch-type) the file stays "
-        "as it is",
-        name));
-  }
-  add_text_complaints(config, complaints);
-  add_self_test_complaints(config, options, complaints);
-  return complaints;
-}
-
 // Of types that can be encoded.
 std::vector<std::string> patch_types() {
   std::vector<std::string> names;
@@ -67,10 +51,10 @@ std::vector<std::string> patch_types() {
 }
 
 std::vector<std::string> complaints_about(const ExportOptions& config, const OptionList& options) {
-  if (config.is_patch()) return complaints_about_patch(config, options);
+  if (config.is_patch()) return {};  // the rules are those of `nkat patch`
   std::vector<std::string> complaints;
   if (config.model_path.empty()) complaints.push_back("--model-path is required (model folder in Hugging Face format)");
-  if (options.given("patch")) complaints.push_back("--patch: " + expected("the name of a GGUF file", "nothing"));
+  if (options.given("patch")) complaints.push_back("--patch: " + expected("a GGUF file", "nothing"));
   if (options.given("patch-type")) complaints.push_back("--patch-type belongs to --patch");
   const std::string quantization = config.resolved_quantization();
   const bool folder = config.format == ExportFormat::kHf;
@@ -98,16 +82,12 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
   return complaints;
 }
 
-void declare_patch(OptionList& options, ExportOptions& config) {
-  options.add("patch", config.patch,
-              {.help = "quantized phi3 GGUF file of the adapter's base: only the ffn_down tensors that the adapter "
-                       "changes are replaced, everything else is copied bit for bit. Its norms must be those of "
-                       "--model-path, or of the base that the adapter names",
-               .metavar = "BASE.gguf"});
-  options.add("patch-type", config.patch_type,
-              {.help = "type of the replaced tensors, where the file's own can't be encoded or keeps too little of the "
-                       "adapter; empty: each keeps its own",
-               .choices = patch_types()});
+void declare_patch_type(OptionList& options, ExportOptions& config) {
+  options.add(
+      "patch-type", config.patch_type,
+      {.help = "type of the replaced tensors, where the file's own has no encoder here or keeps too little; empty: "
+               "each keeps its own",
+       .choices = patch_types()});
 }
 
 void declare_importance(OptionList& options, ImportanceData& importance) {
@@ -133,7 +113,7 @@ void declare_self_test(OptionList& options, ExportOptions& config) {
   options.add("min-retention", config.min_retention,
               {.help = fmt::format("smallest fraction of a layer's change that the file must retain, by stored type "
                                    "(q4_K=0.3) or for all, by default all={}. A layer below it is lost: exit code 5",
-                                   RetentionLimit{}.minimum_survived),
+                                   RetentionLimit{}.minimum_retained),
                .metavar = "TYPE=FRACTION",
                .alias = "minimum-survived"});
   options.add("max-noise", config.max_noise,
@@ -150,6 +130,14 @@ void declare_self_test(OptionList& options, ExportOptions& config) {
        .minimum = 0});
 }
 
+void declare_mismatch_and_json(OptionList& options, ExportOptions& config) {
+  options.add(
+      "allow-base-mismatch", config.allow_base_mismatch,
+      {.help = "merge into a base that the adapter was not trained on: its rotations then act on other features, "
+               "and nobody has measured the result"});
+  options.add("json", config.json, {.help = "print the report as JSON"});
+}
+
 }  // namespace
 
 std::string ExportOptions::resolved_quantization() const {
@@ -158,16 +146,13 @@ std::string ExportOptions::resolved_quantization() const {
 }
 
 void declare_options(OptionList& options, ExportOptions& config) {
-  options.add(
-      "model-path", config.model_path,
-      {.help = "model folder in Hugging Face format; required except with --patch, which without it merges from "
-               "the file's own weights",
-       .metavar = "DIR"});
+  options.add("model-path", config.model_path, {.help = "model folder in Hugging Face format", .metavar = "DIR"});
   options.add("adapter", config.adapter,
               {.help = "adapter or checkpoint folder; without it the base alone is exported", .metavar = "DIR"});
   options.add("output", config.output,
-              {.help = "GGUF file, or with --format hf folder, to write", .metavar = "PATH", .required = true});
-  declare_patch(options, config);
+              {.help = "the GGUF file, or with --format hf the folder, to write", .metavar = "PATH", .required = true});
+  options.add("patch", config.patch, {.help = "the old spelling of `nkat patch BASE.gguf`", .metavar = "BASE.gguf"});
+  declare_patch_type(options, config);
   options.add("format", config.format, kExportFormatNames, {.help = "output format"});
   std::vector<std::string> quantizations = recipe_names();
   quantizations.insert(quantizations.begin(), "auto");
@@ -189,11 +174,31 @@ void declare_options(OptionList& options, ExportOptions& config) {
                .metavar = "TEXT"});
   declare_importance(options, config.importance);
   declare_self_test(options, config);
-  options.add("allow-base-mismatch", config.allow_base_mismatch,
-              {.help = "merge into a base that the adapter was not trained on: its rotations then act on other "
-                       "features, and the result is unmeasured"});
-  options.add("json", config.json, {.help = "print the report as JSON"});
+  declare_mismatch_and_json(options, config);
   options.add_check([&options, &config] { return complaints_about(config, options); });
+}
+
+void declare_patch_options(OptionList& options, ExportOptions& config) {
+  options.add("file", config.patch,
+              {.help = "a quantized phi3 GGUF file of the adapter's base, made by any tool",
+               .metavar = "BASE.gguf",
+               .required = true});
+  options.add("adapter", config.adapter, {.help = "adapter or checkpoint folder", .metavar = "DIR", .required = true});
+  options.add("output", config.output, {.help = "the GGUF file to write", .metavar = "FILE", .required = true});
+  options.add(
+      "model-path", config.model_path,
+      {.help = "model folder to merge from, which must have the file's norms; without it the file's own weights "
+               "are merged",
+       .metavar = "DIR"});
+  declare_patch_type(options, config);
+  declare_self_test(options, config);
+  declare_mismatch_and_json(options, config);
+  options.add_check([&options, &config] {
+    std::vector<std::string> complaints;
+    add_text_complaints(config, complaints);
+    add_self_test_complaints(config, options, complaints);
+    return complaints;
+  });
 }
 
 }  // namespace nkat::exporting

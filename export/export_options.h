@@ -1,4 +1,4 @@
-// The options of `nkat export`.
+// The options of `nkat export` and `nkat patch`.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ inline constexpr EnumNames<SelfTestScope, 3> kSelfTestNames = {
 
 struct ExportOptions {
   std::string model_path;
-  std::string patch;       // "": the whole file is written; else the GGUF file whose tensors are replaced
+  std::string patch;       // the GGUF file whose tensors are replaced; "": a whole file is written
   std::string patch_type;  // of the replaced tensors; "": each keeps its own
   std::string adapter;     // "": the base alone
   std::string output;
@@ -43,5 +43,7 @@ struct ExportOptions {
 };
 
 void declare_options(OptionList& options, ExportOptions& config);
+// Those of `nkat patch`.
+void declare_patch_options(OptionList& options, ExportOptions& config);
 
 }  // namespace nkat::exporting

@@ -12,7 +12,7 @@
 namespace nkat::models {
 namespace {
 
-constexpr int kOldestDriver = 580;  // that CUDA 13.0 runs on
+constexpr int kOldestDriver = 580;  // for CUDA 13.0
 
 std::int64_t cuda_device_count() {
   const auto& hooks = at::detail::getCUDAHooks();
@@ -68,8 +68,7 @@ at::Device resolve_device(const std::string& text, const std::optional<std::stri
 
   if (count == 0) {
     throw DeviceError(fmt::format(
-        "--device {}: no CUDA device can be used here (no GPU or driver, or a build without CUDA); use --device cpu",
-        text));
+        "--device {}: no usable CUDA device (no GPU or driver, or a build without CUDA); use --device cpu", text));
   }
   const at::Device device = *named_device(text);
   if (device.index() >= count) {

@@ -36,15 +36,15 @@ struct GenerateConfig {
   BaseFormat base = BaseFormat::kSafe;
 };
 
-// Everything that answers: model, tokenizer, and the cached sequence that a chat goes on with.
-class Speaker {
+// Model, tokenizer and the cached sequence that a chat extends.
+class ChatSession {
  public:
-  explicit Speaker(const GenerateConfig& options)
+  explicit ChatSession(const GenerateConfig& options)
       : options_(options),
         tokenizer_(options.model_path),
         model_config_(read_phi3_config(options.model_path)),
         decoder_(load(options, model_config_)),
-        sequence_(decoder_, load_blocks(options, model_config_, decoder_.device())) {
+        sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {
     if (!options.raw) template_ = data::ChatTemplate::from_model_folder(options.model_path);
   }
 
@@ -59,7 +59,7 @@ class Speaker {
     Generation generation;
     std::string text;
   };
-  // Hands each piece of text to `show` as soon as its characters are whole.
+  // Calls `show` with each piece of text as soon as its characters are complete.
   Answer answer(const std::vector<std::int32_t>& prompt, const std::function<void(const std::string&)>& show) {
     data::StreamingDecoder decoder(tokenizer_);
     Answer answer;
@@ -84,12 +84,12 @@ class Speaker {
         {.dtype = resolve_precision(options.precision, device), .device = device, .forms = formats_of(options.base)});
   }
 
-  static std::vector<at::Tensor> load_blocks(const GenerateConfig& options, const Phi3Config& config,
-                                             at::Device device) {
+  static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const Phi3Config& config,
+                                                       at::Device device) {
     if (options.adapter.empty()) return {};
     const LoadedAdapter loaded = load_adapter(options.adapter, config);
     require_same_base(loaded, base_sha256(options.model_path), options.adapter);
-    return loaded.adapter.blocks(loaded.adapter.rotations(), device);
+    return loaded.adapter.matrices(device);
   }
 
   const GenerateConfig& options_;
@@ -104,22 +104,22 @@ void show_on_stdout(const std::string& piece) { std::cout << piece << std::flush
 
 ExitCode exit_code(StopReason stop) { return stop == StopReason::kSignal ? ExitCode::kInterrupted : ExitCode::kDone; }
 
-ExitCode answer_prompt(Speaker& speaker, const GenerateConfig& options) {
+ExitCode answer_prompt(ChatSession& session, const GenerateConfig& options) {
   const std::vector<std::int32_t> prompt =
-      options.raw ? speaker.encode_raw(options.prompt)
-                  : speaker.encode_chat({{.role = data::Role::kUser, .content = options.prompt}});
+      options.raw ? session.encode_raw(options.prompt)
+                  : session.encode_chat({{.role = data::Role::kUser, .content = options.prompt}});
   if (options.json) {
-    const auto [generation, text] = speaker.answer(prompt, [](const std::string&) {});
+    const auto [generation, text] = session.answer(prompt, [](const std::string&) {});
     std::cout << nlohmann::ordered_json{{"tokens", generation.tokens}, {"text", text}}.dump() << "\n";
     return exit_code(generation.stop);
   }
-  const auto [generation, text] = speaker.answer(prompt, show_on_stdout);
+  const auto [generation, text] = session.answer(prompt, show_on_stdout);
   std::cout << "\n";
   return exit_code(generation.stop);
 }
 
-// One line is one user turn; the end of input ends the chat.
-ExitCode chat(Speaker& speaker) {
+// Each line is a user turn; end of input ends the chat.
+ExitCode chat(ChatSession& session) {
   std::ios::sync_with_stdio(false);  // so that in_avail() knows what is buffered
   std::vector<data::Turn> turns;
   while (true) {
@@ -129,7 +129,7 @@ ExitCode chat(Speaker& speaker) {
     if (!std::getline(std::cin, line)) return ExitCode::kDone;
     if (line.empty()) continue;
     turns.push_back({.role = data::Role::kUser, .content = line});
-    const auto [generation, text] = speaker.answer(speaker.encode_chat(turns), show_on_stdout);
+    const auto [generation, text] = session.answer(session.encode_chat(turns), show_on_stdout);
     std::cout << "\n" << std::flush;
     if (generation.stop == StopReason::kSignal) return ExitCode::kInterrupted;
     turns.push_back({.role = data::Role::kAssistant, .content = text});
@@ -172,8 +172,8 @@ Command make_generate_command() {
   command.run = [config, options = command.options] {
     install_stop_signals();
     try {
-      Speaker speaker(*config);
-      return options->given("prompt") ? answer_prompt(speaker, *config) : chat(speaker);
+      ChatSession session(*config);
+      return options->given("prompt") ? answer_prompt(session, *config) : chat(session);
     } catch (...) {
       rethrow_memory_as_device_error("nkat generate");
     }

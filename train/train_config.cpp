@@ -169,17 +169,15 @@ void read_saved(const Json& saved, const char* pointer, Value& value) {
   }
 }
 
-// Values that were `auto`, or that are what was asked for then, keep what they were resolved to.
-void keep_resolved(TrainConfig& config, const std::string& requested_checkpointing, const Json& saved,
-                   const OptionList& options) {
+// Values that are `auto` keep what they were resolved to.
+void keep_resolved(TrainConfig& config, const Json& saved, const OptionList& options) {
   if (config.device == "auto") read_saved(saved, "/device", config.device);
   if (config.precision == models::Precision::kAuto) {
     std::string name;
     read_saved(saved, "/precision", name);
     config.precision = value_of(name, models::kPrecisionNames).value_or(config.precision);
   }
-  if (config.checkpointing == "auto" || config.checkpointing == requested_checkpointing)
-    read_saved(saved, "/checkpointing", config.checkpointing);
+  if (config.checkpointing == "auto") read_saved(saved, "/checkpointing", config.checkpointing);
   if (config.tokens_per_micro_batch == "auto")
     read_saved(saved, "/tokens_per_micro_batch", config.tokens_per_micro_batch);
   if (!options.given("vram-budget-gib")) read_saved(saved, "/vram_budget_gib", config.vram_budget_gib);
@@ -244,19 +242,8 @@ void limit_default_length(TrainConfig& config, std::int64_t model_positions, con
   log::info(fmt::format("--max-sequence-length: {}, all that this model can address", model_positions));
 }
 
-void adopt_saved_config(TrainConfig& config, ResumeRecord& record, const Json& saved, const OptionList& options) {
-  std::string requested = "auto";
-  read_saved(saved, "/memory/requested_checkpointing", requested);
-  record.requested_checkpointing = config.checkpointing;
-  read_saved(saved, "/validation/sha256", record.validation_sha256);
-  read_saved(saved, "/validation/since_step", record.validation_since);
-  keep_resolved(config, requested, saved, options);
-  std::int64_t ranks = 1;
-  read_saved(saved, "/ranks", ranks);
-  if (ranks != record.ranks) {
-    log::info(
-        fmt::format("resuming with a change: ranks was {} and is now {}; same up to rounding", ranks, record.ranks));
-  }
+void adopt_saved_config(TrainConfig& config, const Json& saved, const OptionList& options) {
+  keep_resolved(config, saved, options);
   const std::vector<std::string> changes =
       with_options(config, [&](const OptionList& now) { return forbidden_changes(config, saved, now); });
   if (changes.empty()) return;

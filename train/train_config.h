@@ -19,7 +19,7 @@ namespace nkat::train {
 enum class Control {
   kNone,
   kIdentity,     // the rotations stay at I
-  kShuffled,     // the targets of each sample are permuted
+  kShuffled,     // the targets of a global batch are permuted
   kFrozenGates,  // the gates stay as they are
 };
 inline constexpr EnumNames<Control, 4> kControlNames = {{{Control::kNone, "none"},
@@ -86,14 +86,6 @@ struct TrainConfig {
   Schedule rate_schedule() const { return {schedule, warmup_steps, max_steps, min_rate_ratio}; }
 };
 
-// What config.json keeps beside the options, for the next resume.
-struct ResumeRecord {
-  std::string requested_checkpointing = "auto";  // --checkpointing before it was resolved to a number
-  std::string validation_sha256 = "";            // of the validation data; "": none so far
-  std::int64_t validation_since = 0;             // the last step that was not validated on this data
-  std::int64_t ranks = 1;
-};
-
 // for_plan: a plan needs neither data nor an output folder.
 void declare_options(OptionList& options, TrainConfig& config, bool for_plan);
 
@@ -105,10 +97,9 @@ nlohmann::ordered_json shared_options(const TrainConfig& config);
 // Lowers a default --max-sequence-length that the model can't address, and logs it.
 void limit_default_length(TrainConfig& config, std::int64_t model_positions, const OptionList& options);
 
-// Continues a run that was started with `saved`: values that were `auto` keep what they were resolved to, and `record`
-// takes over what the run has kept. ConfigError for a difference that would change the run, with option, old and new
-// value; a difference that is allowed is logged. `options`: which ones were given this time.
-void adopt_saved_config(TrainConfig& config, ResumeRecord& record, const nlohmann::ordered_json& saved,
-                        const OptionList& options);
+// Continues a run that was started with `saved`: values that are `auto` take what they were resolved to. ConfigError for
+// a difference that would change the run, with option, old and new value; a difference that is allowed is logged.
+// `options`: which ones were given this time.
+void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved, const OptionList& options);
 
 }  // namespace nkat::train

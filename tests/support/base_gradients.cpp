@@ -55,7 +55,7 @@ Gradients measure(const models::Decoder& decoder, const models::Adapter& adapter
   for (std::int64_t i = 0; i < data.size(); i += 8) {
     std::vector<std::int64_t> indices;
     for (std::int64_t k = i; k < std::min(i + 8, data.size()); ++k) indices.push_back(k);
-    out.loss += train::run_micro_batch(decoder, step.blocks(), models::pack_samples(data, indices),
+    out.loss += train::run_micro_batch(decoder, step.matrices(), models::pack_samples(data, indices),
                                        1.0 / static_cast<double>(targets), {});
   }
   out.loss /= static_cast<double>(targets);

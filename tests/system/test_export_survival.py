@@ -35,7 +35,7 @@ def test_a_nearly_shut_gate_is_lost_in_q4_and_kept_in_f32(nkat, tmp_path):
     words = ["export", "--model-path", MODEL, "--adapter", adapter, "--output", tmp_path / "model.gguf", "--quantization"]
     lost = nkat(*words, "q4_0")
     assert lost.returncode == 5 and "LOST in layers 0, 1, 2, 3, 4, 5" in lost.stdout
-    assert "lost in layers 0, 1, 2, 3, 4, 5" in lost.stderr and "is in place" in lost.stderr
+    assert "lost in layers 0, 1, 2, 3, 4, 5" in lost.stderr and "was published as asked" in lost.stderr
     assert json.loads((tmp_path / "export.json").read_text())["lost_layers"] == list(range(LAYERS))
     assert (tmp_path / "model.gguf").read_bytes().startswith(b"GGUF")
     # The options that the message names accept exactly this.
@@ -45,7 +45,7 @@ def test_a_nearly_shut_gate_is_lost_in_q4_and_kept_in_f32(nkat, tmp_path):
     kept = nkat(*words, "f32")
     assert kept.returncode == 0 and "LOST" not in kept.stdout
     folder = nkat(*words[:6], tmp_path / "hf", "--format", "hf", "--quantization", "bf16")
-    assert folder.returncode == 5 and "the folder was written as asked" in folder.stderr
+    assert folder.returncode == 5 and "folder was published as asked" in folder.stderr
     assert (tmp_path / "hf" / "model.safetensors").exists()
     off = nkat(*words, "q4_0", "--self-test", "off")
     assert off.returncode == 0 and json.loads((tmp_path / "export.json").read_text())["ffn_down"] == []

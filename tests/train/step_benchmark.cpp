@@ -163,11 +163,11 @@ nlohmann::ordered_json time_step(const Settings& settings) {
   auto state = train::OptimizerState::zeros_for(adapter);
 
   std::vector<std::pair<std::string, std::function<void()>>> contenders = {
-      {"with_blocks", [&] { train::run_micro_batch(decoder, step.blocks(), packed, scale, {}); }},
+      {"with_blocks", [&] { train::run_micro_batch(decoder, step.matrices(), packed, scale, {}); }},
       {"without_blocks", [&] { run_without_blocks(decoder, packed, scale); }},
       {"once_a_step", [&] {
          train::AdapterGradients fresh(adapter, device);
-         for (const at::Tensor& blocks : fresh.blocks()) blocks.mutable_grad() = at::ones_like(blocks);
+         for (const at::Tensor& blocks : fresh.matrices()) blocks.mutable_grad() = at::ones_like(blocks);
          auto [gradient, force] = fresh.backward(fresh.collect_gradients(), 0.1, train::Control::kNone);
          train::clip_by_global_norm(gradient, 1.0);
          train::adamw_update(adapter, gradient, state, {1e-3, 5e-3}, 1e-12);

@@ -24,7 +24,6 @@ class TrainConfigTest : public ::testing::Test {
     options_.apply(flags, Json::object(), "");
   }
   TrainConfig config_;
-  ResumeRecord record_;
   OptionList options_;
 };
 
@@ -51,7 +50,7 @@ TEST_F(TrainConfigTest, ResumingKeepsWhatAutoWasResolvedTo) {
   saved["precision"] = "fp32";
   saved["device"] = "cpu";
   saved["checkpointing"] = "3";
-  adopt_saved_config(config_, record_, saved, options_);
+  adopt_saved_config(config_, saved, options_);
   EXPECT_EQ(config_.precision, models::Precision::kFp32);
   EXPECT_EQ(config_.device, "cpu");
   EXPECT_EQ(config_.checkpointing, "3");
@@ -62,7 +61,7 @@ TEST_F(TrainConfigTest, ResumingWithAnotherRateNamesIt) {
   Json saved = to_json(config_);
   saved["learning_rate"] = 0.02;
   try {
-    adopt_saved_config(config_, record_, saved, options_);
+    adopt_saved_config(config_, saved, options_);
     FAIL() << "adopted";
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), HasSubstr("learning_rate was 0.02 and is now 0.01"));
@@ -76,7 +75,7 @@ TEST_F(TrainConfigTest, ResumingMayChangeStepsAndMachineOptions) {
   before.checkpoint_every = 50;
   before.vram_budget_gib = 11.5;
   before.checkpointing = "0";
-  EXPECT_NO_THROW(adopt_saved_config(config_, record_, to_json(before), options_));
+  EXPECT_NO_THROW(adopt_saved_config(config_, to_json(before), options_));
   EXPECT_EQ(config_.max_steps, 10);
   EXPECT_EQ(config_.vram_budget_gib, 3);
 }
@@ -86,20 +85,7 @@ TEST_F(TrainConfigTest, ResumingMayMoveFilesWhoseContentIsComparedByHash) {
   Json saved = to_json(config_);
   saved["model_path"] = "elsewhere/model";
   saved["train_data"] = {"elsewhere/a.jsonl"};
-  EXPECT_NO_THROW(adopt_saved_config(config_, record_, saved, options_));
-}
-
-TEST_F(TrainConfigTest, ResumingTakesOverWhatTheRunHasKept) {
-  apply({{"checkpointing", {"full"}}});
-  Json saved = to_json(config_);
-  saved["checkpointing"] = "4";
-  saved["memory"] = {{"requested_checkpointing", "full"}};
-  saved["validation"] = {{"sha256", "ab"}, {"since_step", 7}};
-  adopt_saved_config(config_, record_, saved, options_);
-  EXPECT_EQ(config_.checkpointing, "4");
-  EXPECT_EQ(record_.requested_checkpointing, "full");
-  EXPECT_EQ(record_.validation_sha256, "ab");
-  EXPECT_EQ(record_.validation_since, 7);
+  EXPECT_NO_THROW(adopt_saved_config(config_, saved, options_));
 }
 
 // Each fixed option decides what is trained: a saved value that differs must be refused, a missing one, too.
@@ -117,7 +103,7 @@ TEST_F(TrainConfigTest, EveryOptionKnowsWhetherItMayChangeOnResume) {
     without.erase(key);
     const bool may_change = changeable.contains(key);
     TrainConfig config = config_;
-    const auto adopt = [&](const Json& saved) { adopt_saved_config(config, record_, saved, options_); };
+    const auto adopt = [&](const Json& saved) { adopt_saved_config(config, saved, options_); };
     if (may_change) {
       EXPECT_NO_THROW(adopt(other)) << key;
       EXPECT_NO_THROW(adopt(without)) << key;

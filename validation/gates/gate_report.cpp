@@ -1,11 +1,12 @@
 #include "validation/gates/gate_report.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "layers/sigmoid.h"
 
 namespace nkat::validation {
 
-double gate_of(double alpha) { return 1.0 / (1.0 + std::exp(-alpha)); }
+double gate_of(double alpha) { return layers::sigmoid(alpha); }
 
 const char* verdict_name(Verdict verdict) {
   switch (verdict) {

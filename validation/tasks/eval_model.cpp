@@ -19,9 +19,8 @@ EvalInputs open_subject_text(const EvalModelOptions& options) {
 EvalModel open_subject(EvalInputs text) {
   std::vector<at::Tensor> blocks;
   if (text.has_adapter()) {
-    const models::Adapter& adapter = text.adapter.adapter;
     models::require_same_base(text.adapter, models::base_sha256(text.options.model_path), text.options.adapter);
-    blocks = adapter.blocks(adapter.rotations(), text.device);
+    blocks = text.adapter.adapter.matrices(text.device);
   }
   models::Decoder decoder = models::open_decoder(
       text.options.model_path, text.config,

@@ -1,4 +1,4 @@
-#include "export/gguf/phi3_tensors.h"
+#include "export/gguf/tensor_plan.h"
 
 #include <algorithm>
 
@@ -25,34 +25,38 @@ models::Phi3Config phi35() {
   return config;
 }
 
-const Phi3Tensor* find(const std::vector<Phi3Tensor>& tensors, const std::string& name) {
-  const auto found = std::ranges::find(tensors, name, &Phi3Tensor::name);
-  return found == tensors.end() ? nullptr : &*found;
+std::vector<PlannedTensor> plan_of(const models::Phi3Config& config) {
+  return plan_tensors(config, QuantizationRecipe::kF16);
 }
 
-TEST(Phi3Tensors, Phi35Has197) {
-  const auto tensors = phi3_tensors(phi35());
-  ASSERT_EQ(tensors.size(), 197u);
-  EXPECT_EQ(find(tensors, "blk.31.ffn_up.weight")->ne, (std::vector<std::uint64_t>{3072, 16384}));
-  EXPECT_EQ(find(tensors, "blk.0.attn_qkv.weight")->ne, (std::vector<std::uint64_t>{3072, 9216}));
-  EXPECT_EQ(find(tensors, "blk.0.ffn_down.weight")->source, "model.layers.0.mlp.down_proj.weight");
-  EXPECT_EQ(find(tensors, "rope_factors_long.weight")->values, std::vector<float>(48, 2.0f));
+const PlannedTensor* find(const std::vector<PlannedTensor>& plan, const std::string& name) {
+  const auto found = std::ranges::find(plan, name, [](const PlannedTensor& one) { return one.file.name; });
+  return found == plan.end() ? nullptr : &*found;
 }
 
-TEST(Phi3Tensors, ModelsWithoutLongropeHaveNoFactorsAndTiedOnesAnOutputAllTheSame) {
+TEST(TensorPlan, Phi35Has197) {
+  const auto plan = plan_of(phi35());
+  ASSERT_EQ(plan.size(), 197u);
+  EXPECT_EQ(find(plan, "blk.31.ffn_up.weight")->file.ne, (std::vector<std::uint64_t>{3072, 16384}));
+  EXPECT_EQ(find(plan, "blk.0.attn_qkv.weight")->file.ne, (std::vector<std::uint64_t>{3072, 9216}));
+  EXPECT_EQ(find(plan, "blk.0.ffn_down.weight")->source->name, "model.layers.0.mlp.down_proj.weight");
+  EXPECT_EQ(find(plan, "rope_factors_long.weight")->values, std::vector<float>(48, 2.0f));
+}
+
+TEST(TensorPlan, ModelsWithoutLongropeHaveNoFactorsAndTiedOnesAnOutputAllTheSame) {
   models::Phi3Config config = phi35();
   config.short_factor.clear();
   config.long_factor.clear();
   config.tie_word_embeddings = true;
-  const auto tensors = phi3_tensors(config);
-  EXPECT_EQ(find(tensors, "rope_factors_short.weight"), nullptr);
-  EXPECT_EQ(find(tensors, "output.weight")->source, "model.embed_tokens.weight");
+  const auto plan = plan_of(config);
+  EXPECT_EQ(find(plan, "rope_factors_short.weight"), nullptr);
+  EXPECT_EQ(find(plan, "output.weight")->source->name, "model.embed_tokens.weight");
 }
 
-TEST(Phi3Tensors, GroupedQueriesShortenQkv) {
+TEST(TensorPlan, GroupedQueriesShortenQkv) {
   models::Phi3Config config = phi35();
   config.num_key_value_heads = 8;
-  EXPECT_EQ(find(phi3_tensors(config), "blk.0.attn_qkv.weight")->ne, (std::vector<std::uint64_t>{3072, 4608}));
+  EXPECT_EQ(find(plan_of(config), "blk.0.attn_qkv.weight")->file.ne, (std::vector<std::uint64_t>{3072, 4608}));
 }
 
 void expect_refused(const models::Phi3Config& config, const std::string& word) {
@@ -64,7 +68,7 @@ void expect_refused(const models::Phi3Config& config, const std::string& word) {
   }
 }
 
-TEST(Phi3Tensors, WhatPhi3CantExpressIsRefusedByName) {
+TEST(TensorPlan, WhatPhi3CantExpressIsRefusedByName) {
   EXPECT_NO_THROW(require_expressible(phi35(), "MODEL"));
   models::Phi3Config config = phi35();
   config.head_dim = 64;

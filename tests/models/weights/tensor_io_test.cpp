@@ -1,4 +1,4 @@
-#include "models/weights/nonfinite.h"
+#include "models/weights/tensor_io.h"
 
 #include <limits>
 

@@ -1,10 +1,9 @@
-#include <sstream>
+#include "export/verify/adapter_retention.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "export/verify/adapter_retention.h"
 
 namespace nkat::exporting {
 namespace {
@@ -13,14 +12,14 @@ using ::testing::HasSubstr;
 
 TEST(RetentionLimits, AreHalfAndFourUnlessTold) {
   const RetentionLimits limits;
-  EXPECT_EQ(limits.of("q4_K").minimum_survived, 0.5);
+  EXPECT_EQ(limits.of("q4_K").minimum_retained, 0.5);
   EXPECT_EQ(limits.of("q4_K").maximum_noise, 4);
 }
 
 TEST(RetentionLimits, OfATypeGoBeforeThoseOfAll) {
   const RetentionLimits limits({"q4_k=-3", "all=0.25"}, {"Q6_K=9e1"});
-  EXPECT_EQ(limits.of("q4_K").minimum_survived, -3);
-  EXPECT_EQ(limits.of("q8_0").minimum_survived, 0.25);
+  EXPECT_EQ(limits.of("q4_K").minimum_retained, -3);
+  EXPECT_EQ(limits.of("q8_0").minimum_retained, 0.25);
   EXPECT_EQ(limits.of("q6_K").maximum_noise, 90);
   EXPECT_EQ(limits.of("q4_K").maximum_noise, 4);
 }
@@ -33,31 +32,31 @@ TEST(RetentionLimits, RefuseOtherWords) {
 }
 
 TEST(RetentionLimits, DecideWhatIsLost) {
-  const TensorRetention one{.change = 1e-3, .survived = 0.4, .noise = 5};
+  const TensorRetention one{.change = 1e-3, .retained = 0.4, .noise = 5};
   const auto with = [&](double minimum, double maximum) {
     TensorRetention limited = one;
     limited.limit = {minimum, maximum};
-    return limited.fate();
+    return limited.status();
   };
-  EXPECT_EQ(one.fate(), RetentionStatus::kLost);
+  EXPECT_EQ(one.status(), RetentionStatus::kLost);
   EXPECT_EQ(with(0.4, 5), RetentionStatus::kWeak);
   EXPECT_EQ(with(0.41, 5), RetentionStatus::kLost);
   EXPECT_EQ(with(0.4, 4.9), RetentionStatus::kLost);
   TensorRetention unchanged = one;
   unchanged.change = 0;
-  EXPECT_EQ(unchanged.fate(), RetentionStatus::kUnchanged);
+  EXPECT_EQ(unchanged.status(), RetentionStatus::kUnchanged);
 }
 
 TEST(RetentionLimits, NamesTheOptionsThatAcceptWhatWasLost) {
-  std::vector<TensorRetention> lost = {{.type = "q4_0", .change = 1, .survived = -16.21, .noise = 561.9},
-                                       {.type = "q4_0", .change = 1, .survived = 0.7, .noise = 4.01},
-                                       {.type = "q6_K", .change = 1, .survived = 0.0494, .noise = 1}};
+  std::vector<TensorRetention> lost = {{.type = "q4_0", .change = 1, .retained = -16.21, .noise = 561.9},
+                                       {.type = "q4_0", .change = 1, .retained = 0.7, .noise = 4.01},
+                                       {.type = "q6_K", .change = 1, .retained = 0.0494, .noise = 1}};
   const std::string text = accepting_options(lost);
   EXPECT_EQ(text, "--min-retention q4_0=-17 q6_K=0.049 --max-noise q4_0=570");
   const RetentionLimits accepting({"q4_0=-17", "q6_K=0.049"}, {"q4_0=570"});
   for (TensorRetention& one : lost) {
     one.limit = accepting.of(one.type);
-    EXPECT_EQ(one.fate(), RetentionStatus::kWeak);
+    EXPECT_EQ(one.status(), RetentionStatus::kWeak);
   }
 }
 
