@@ -33,10 +33,9 @@ TruncationResult SampleEncoder::truncate(std::vector<std::uint32_t>& tokens, con
   if (tokens.size() > limit) {
     if (limits_.overlong == Overlong::kDrop) return TruncationResult::kDroppedOverlong;
     if (limits_.overlong == Overlong::kError) {
-      throw DataError(
-          fmt::format("{}: {}", where,
-                      expected(fmt::format("at most {} tokens", limit), std::to_string(tokens.size()),
-                               "raise --max-sequence-length or choose --overlong cut or drop")));
+      throw DataError(fmt::format("{}: {}", where,
+                                  expected(fmt::format("at most {} tokens", limit), std::to_string(tokens.size()),
+                                           "raise --max-sequence-length or choose --overlong cut or drop")));
     }
     tokens.resize(limit);
     result = TruncationResult::kTruncated;

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/files/sha256.h"
 #include "core/message.h"
-#include "data/run/trainer_state.h"
+#include "data/run/checkpoint_files.h"
 #include "export/merge/merge.h"
 #include "models/adapter.h"
 #include "models/weights/base_fingerprint.h"

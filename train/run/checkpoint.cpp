@@ -9,7 +9,6 @@
 #include "core/version.h"
 #include "data/formats/safetensors.h"
 #include "data/run/checkpoint_files.h"
-#include "data/run/trainer_state.h"
 #include "models/weights/tensor_io.h"
 
 namespace nkat::train {

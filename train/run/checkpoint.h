@@ -1,7 +1,7 @@
 // Checkpoints of a run: folders checkpoints/step-000050, each complete or absent.
 //
 //   adapter_model.safetensors, adapter_config.json   the adapter after `step` updates (models/adapter.h)
-//   trainer_state.safetensors, trainer_state.json    data/run/trainer_state.h
+//   trainer_state.safetensors, trainer_state.json    data/run/checkpoint_files.h
 //   manifest.json                                    data/run/checkpoint_files.h; written last
 //
 // Written under a temporary name, each file synced, then renamed: a power cut leaves the old state or the new one.
