@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
                                nkat::exporting::make_export_command(),
                                nkat::exporting::make_patch_command(),
                                nkat::data::make_data_command(),
-                               nkat::gguf::make_inspect_command(),
+                               nkat::data::make_inspect_command(),
                            },
                            argc, argv);
 }

@@ -13,7 +13,7 @@
 #include "core/message.h"
 #include "core/signals.h"
 #include "data/text/chat_template.h"
-#include "data/text/chat_template_source.h"
+#include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "export/export_report.h"
 #include "export/gguf/gguf_export.h"
@@ -129,12 +129,12 @@ ExitCode run_export(ExportOptions options) {
   const ExportSource source = open_source(options);
   ExportReport report;
   report.output = options.output;
-  report.format = options.format;
+  report.format = name_of(options.format, kExportFormatNames);
   report.quantization = options.resolved_quantization();
   report.provenance = source.provenance;
-  report.self_test = options.self_test;
+  report.self_test = name_of(options.self_test, kSelfTestNames);
   const auto work = [&] {
-    if (options.format == "hf") return export_folder(options, source, seconds, report);
+    if (options.format == ExportFormat::kHf) return export_folder(options, source, seconds, report);
     export_gguf(options, source, report);
     report.seconds = seconds();
     report.report_file = report_path(options.output).string();
@@ -149,14 +149,14 @@ ExitCode run_export(ExportOptions options) {
 
 Command make_export_command() {
   auto config = std::make_shared<ExportOptions>();
-  Command command{.name = "export", .summary = "merged model as GGUF or Hugging Face folder"};
+  Command command{.name = "export", .summary = "writes the merged model as a GGUF file or Hugging Face folder"};
   command.description =
       "Folds an adapter into its base in float32 and writes what llama.cpp, Ollama and koboldcpp load (with a "
       "Modelfile beside it), or a folder for transformers. Before the file is published it is opened again, its logits "
       "are compared with backbone + adapter, and the report (export.json) says, layer by layer, how much of the "
       "adapter's change is in it.";
   declare_options(*command.options, *config);
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config, options = command.options] {
     if (config->is_patch()) return run_patch_flag(*options);
     install_stop_signals();

@@ -184,7 +184,7 @@ std::string report_text(const ExportReport& report) {
 }
 
 void test_written(const ExportOptions& options, ExportReport& report, const std::function<SelfTest()>& test) {
-  if (options.self_test == "off") return;
+  if (options.self_test == SelfTestScope::kOff) return;
   report.found = test();
   require_predictions(report.found, options.output);
 }

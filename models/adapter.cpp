@@ -84,13 +84,13 @@ Adapter init_adapter(const Phi3Config& config, const AdapterInit& init) {
 }
 
 std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const Phi3Config& config,
-                                                     const BaseFingerprint& identity) {
+                                                     const BaseFingerprint& base) {
   std::vector<data::TensorToWrite> tensors;
   for (std::int64_t i = 0; i < adapter.count(); ++i) {
     tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "weight"), adapter.weight[i]));
     tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "alpha"), adapter.alpha[i]));
   }
-  const data::AdapterConfig text{.identity = identity,
+  const data::AdapterConfig text{.base = base,
                                  .hidden_size = config.hidden_size,
                                  .num_hidden_layers = config.num_layers,
                                  .first_adapter_layer = adapter.first_layer};
@@ -101,7 +101,7 @@ std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, con
 LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
   LoadedAdapter loaded;
   const data::AdapterConfig stated = fitting_config(folder, config);
-  loaded.identity = stated.identity;
+  loaded.base = stated.base;
   loaded.adapter.first_layer = stated.first_adapter_layer;
   const fs::path path = folder / kAdapterModelFile;
   const data::SafetensorsFile file(path);
@@ -122,11 +122,11 @@ LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
 }
 
 void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha256, const fs::path& folder) {
-  if (loaded.identity.base_sha256 == base_sha256) return;
+  if (loaded.base.base_sha256 == base_sha256) return;
   throw DataError(
       fmt::format("{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use the model "
                   "it was trained on",
-                  folder.string(), loaded.identity.base_sha256, loaded.identity.base_model_name_or_path, base_sha256));
+                  folder.string(), loaded.base.base_sha256, loaded.base.base_model_name_or_path, base_sha256));
 }
 
 }  // namespace nkat::models

@@ -52,11 +52,11 @@ Adapter init_adapter(const Phi3Config& config, const AdapterInit& init);
 using data::BaseFingerprint;
 // File name to bytes: the two files of an adapter folder.
 std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const Phi3Config& config,
-                                                     const BaseFingerprint& identity);
+                                                     const BaseFingerprint& base);
 
 struct LoadedAdapter {
   Adapter adapter;
-  BaseFingerprint identity;
+  BaseFingerprint base;
 };
 // Checks type, version, sizes and finiteness. FormatError or ShapeError naming the file; DataError for a missing one.
 LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config);

@@ -31,9 +31,9 @@ struct GenerateConfig {
   double top_p = 1;
   std::int64_t seed = 0;
   bool json = false;
-  std::string precision = "auto";
   std::string device = "auto";
-  std::string base = "safe";
+  Precision precision = Precision::kAuto;
+  BaseFormat base = BaseFormat::kSafe;
 };
 
 // Model, tokenizer and the cached sequence that a chat extends.
@@ -79,10 +79,9 @@ class ChatSession {
  private:
   static Decoder load(const GenerateConfig& options, const Phi3Config& config) {
     const at::Device device = resolve_device(options.device);
-    return open_decoder(options.model_path, config,
-                        {.dtype = resolve_precision(options.precision, device),
-                         .device = device,
-                         .forms = formats_of(base_format(options.base))});
+    return open_decoder(
+        options.model_path, config,
+        {.dtype = resolve_precision(options.precision, device), .device = device, .forms = formats_of(options.base)});
   }
 
   static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const Phi3Config& config,
@@ -139,30 +138,25 @@ ExitCode chat(ChatSession& session) {
 
 void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("model-path", config.model_path,
-              {.help = "model folder in Hugging Face format", .value = "DIR", .required = true});
-  options.add("adapter", config.adapter, {.help = "adapter folder", .value = "DIR"});
+              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
+  options.add("adapter", config.adapter, {.help = "adapter folder", .metavar = "DIR"});
   options.add("prompt", config.prompt,
-              {.help = "one user turn; without it, a chat read from standard input", .value = "TEXT"});
-  options.add("raw", config.raw, {.help = "take the prompt as it is, without the chat template"});
-  options.add("max-new-tokens", config.max_new_tokens, {.help = "stop after this many tokens", .minimum = 1});
-  options.add("temperature", config.temperature,
-              {.help = "0: the likeliest token; above: random, flatter as it grows", .minimum = 0});
+              {.help = "user message to answer; without it, a chat read from standard input", .metavar = "TEXT"});
+  options.add("raw", config.raw, {.help = "use the prompt as is, without the chat template"});
+  options.add("max-new-tokens", config.max_new_tokens,
+              {.help = "length limit of an answer", .unit = "tokens", .minimum = 1});
+  options.add("temperature", config.temperature, {.help = "sampling temperature, 0 = greedy", .minimum = 0});
   options.add("top-p", config.top_p,
-              {.help = "draw from the likeliest tokens that hold this share of the probability",
-               .minimum = 0,
-               .maximum = 1,
-               .above_minimum = true});
-  options.add("seed", config.seed, {.help = "of the random draws", .minimum = 0});
+              {.help = "nucleus sampling threshold", .minimum = 0, .maximum = 1, .above_minimum = true});
+  options.add("seed", config.seed, {.help = "random seed", .minimum = 0});
   options.add("json", config.json, {.help = "print {\"tokens\": [...], \"text\": ...} at the end"});
-  options.add("precision", config.precision, {.help = "number type of the model", .choices = {"auto", "bf16", "fp32"}});
-  options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
-  options.add("base", config.base, {.help = kBaseHelp, .choices = base_format_names()});
+  declare_device_options(options, config.device, config.precision, config.base);
   options.add_check([&options, &config] {
-    std::vector<std::string> complaints;
+    std::vector<std::string> errors;
     const bool chatting = !options.given("prompt");
-    if (chatting && config.json) complaints.push_back("--json needs --prompt");
-    if (chatting && config.raw) complaints.push_back("--raw needs --prompt");
-    return complaints;
+    if (chatting && config.json) errors.push_back("--json needs --prompt");
+    if (chatting && config.raw) errors.push_back("--raw needs --prompt");
+    return errors;
   });
 }
 
@@ -174,7 +168,7 @@ Command make_generate_command() {
                   .summary = "answers a prompt or chats",
                   .description = "Answers a prompt, or chats from standard input, with or without an adapter."};
   declare_options(*command.options, *config);
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config, options = command.options] {
     install_stop_signals();
     try {

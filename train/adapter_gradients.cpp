@@ -7,14 +7,6 @@
 
 namespace nkat::train {
 
-Control control_from(const std::string& name) {
-  if (name == "none") return Control::kNone;
-  if (name == "identity") return Control::kIdentity;
-  if (name == "shuffled") return Control::kShuffled;
-  if (name == "frozen-gates") return Control::kFrozenGates;
-  throw ConfigError("--control: one of none, identity, shuffled, frozen-gates was expected, found '" + name + "'");
-}
-
 AdapterGradients::AdapterGradients(const models::Adapter& adapter, at::Device device)
     : adapter_(adapter),
       gates_(adapter.gates()),

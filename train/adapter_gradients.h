@@ -11,11 +11,9 @@
 
 #include "models/adapter.h"
 #include "train/optimizer.h"
+#include "train/train_config.h"
 
 namespace nkat::train {
-
-enum class Control { kNone, kIdentity, kShuffled, kFrozenGates };
-Control control_from(const std::string& name);
 
 // Sum over the window's micro-batches of dL_LM/dM, one (N, 8, 8) float32 a layer with an adapter.
 using AdapterMatrixGradients = std::vector<at::Tensor>;

@@ -8,7 +8,7 @@
 #include "core/cli/progress.h"
 #include "core/error.h"
 #include "layers/cpu/bf16_gemm.h"
-#include "layers/quantized/int8_gemm.h"
+#include "layers/quantized/int8.h"
 #include "layers/sigmoid.h"
 
 namespace nkat::train {
@@ -110,7 +110,7 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
   models::PlanRequest request{.samples = config.batch_size,
                               .sequence_length = config.dataset.max_sequence_length,
                               .element_bytes = element_bytes,
-                              .forms = models::formats_of(models::base_format(config.base)),
+                              .forms = models::formats_of(config.base),
                               .first_adapter_layer = config.first_adapter_layer,
                               .on_gpu = on_gpu,
                               .widened = !on_gpu && element_bytes == 2 && layers::cpu::prefer_fp32_gemm(),
@@ -125,7 +125,7 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
                  const CardChoice& card) {
   RunPlan plan;
   plan.request = request;
-  plan.base = config.base;
+  plan.base = name_of(config.base, models::kBaseFormatNames);
   plan.memory = models::plan_memory(model, request, wanted_layers(model, config, request));
   plan.fits = plan.memory.total() <= request.budget_bytes;
   plan.longest_sequence = models::longest_sequence(model, request);
@@ -133,9 +133,9 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
   plan.run_samples = config.max_steps * config.window_samples();
   plan.hours = hours_of(model, plan, card);
   const double rates = config.rate_schedule().total();
-  plan.alpha_reach = config.control == "frozen-gates" ? 0.0 : rates * config.alpha_learning_rate;
+  plan.alpha_reach = config.control == Control::kFrozenGates ? 0.0 : rates * config.alpha_learning_rate;
   plan.gate_reach = layers::sigmoid(config.alpha_init + plan.alpha_reach);
-  plan.angle_reach = config.control == "identity" ? 0.0 : kAngleOfOnes * rates * config.learning_rate;
+  plan.angle_reach = config.control == Control::kIdentity ? 0.0 : kAngleOfOnes * rates * config.learning_rate;
   return plan;
 }
 
@@ -159,7 +159,7 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
       "Memory for micro-batches of up to {} tokens, samples of up to {} ({} parameters, {} bytes each before --base)\n",
       plan.request.micro_batch_tokens(), config.dataset.max_sequence_length, models::parameter_count(model),
       plan.request.element_bytes);
-  text += row("weights", m.weights, fmt::format("frozen, --base {}", config.base));
+  text += row("weights", m.weights, fmt::format("frozen, --base {}", plan.base));
   text +=
       row("kept activations", m.activations, fmt::format("{} of {} layers recompute", m.recomputed_layers, trained));
   text += row("logits", m.head, fmt::format("{} rows at a time", plan.request.head_rows));

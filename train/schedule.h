@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+
+#include "core/enum_names.h"
 
 namespace nkat::train {
 
 enum class ScheduleKind { kCosine, kConstant, kLinear };
-ScheduleKind schedule_kind(const std::string& name);
+inline constexpr EnumNames<ScheduleKind, 3> kScheduleNames = {
+    {{ScheduleKind::kCosine, "cosine"}, {ScheduleKind::kConstant, "constant"}, {ScheduleKind::kLinear, "linear"}}};
 
 struct Schedule {
   ScheduleKind kind = ScheduleKind::kCosine;

@@ -3,10 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
-#include "core/cli/log_prefix.h"
 #include "core/cli/progress.h"
+#include "core/files/atomic_file.h"
 #include "core/machine.h"
 #include "core/signals.h"
+#include "data/run/run_config.h"
 #include "models/device.h"
 #include "models/device_errors.h"
 #include "models/model_folder.h"
@@ -35,7 +36,7 @@ void log_dataset(const char* what, const data::DatasetSummary& s) {
   log::info(
       fmt::format("{}: {} samples, {} tokens, {} targets, longest {}; {} cut, {} dropped as overlong, {} without "
                   "target, {} bad lines",
-                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.cut, s.dropped_overlong,
+                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.truncated, s.dropped_overlong,
                   s.dropped_without_target, s.bad_records));
 }
 
@@ -60,30 +61,33 @@ void require_same_run(const RunIdentity& saved, const RunIdentity& now, const st
   }
 }
 
-// The newest checkpoint of the run in the folder (none given: a rank that doesn't read it), with the config that the
-// run was started with taken over.
-std::optional<LoadedCheckpoint> find_run(const RunFolder* folder, const SavedConfig& saved, TrainConfig& config,
-                                         const OptionList& options, const models::Phi3Config& model) {
-  if (!saved) return std::nullopt;
-  if (config.resume == "never") {
+// Takes over the config that the run in the folder was started with.
+void adopt_run(const SavedConfig& saved, TrainConfig& config, ResumeRecord& record, const OptionList& options) {
+  if (!saved) return;
+  if (config.resume == ResumePolicy::kNever) {
     throw ConfigError(fmt::format(
         "{}: there is a run already and --resume never was given; use another --output-dir or leave the option out",
         config.output_dir));
   }
-  adopt_saved_config(config, *saved, options);
-  if (folder == nullptr) return std::nullopt;
+  adopt_saved_config(config, record, *saved, options);
+}
+
+// The newest checkpoint of the run in the folder. No folder: a rank that doesn't read it.
+std::optional<LoadedCheckpoint> find_checkpoint(const RunFolder* folder, const SavedConfig& saved,
+                                                const models::Phi3Config& model) {
+  if (!saved || folder == nullptr) return std::nullopt;
   auto checkpoint = load_newest_checkpoint(folder->checkpoints(), model);
   if (checkpoint) log::info(fmt::format("resuming from {}", checkpoint->path.string()));
   return checkpoint;
 }
 
 // What a kill after the last checkpoint may have left out.
-void repeat_finish(const RunFolder& folder, const TrainConfig& config, const LoadedCheckpoint& checkpoint,
-                   const models::Phi3Config& model) {
+void repeat_finish(const RunFolder& folder, const TrainConfig& config, const ResumeRecord& record,
+                   const LoadedCheckpoint& checkpoint, const models::Phi3Config& model) {
   const MetricsLog metrics(folder.metrics(), checkpoint.state.step, checkpoint.state.adapter.count());
   publish_adapter(folder.newest_adapter(), checkpoint.state.adapter, model, checkpoint.identity.base);
   RunSummary summary =
-      summarize(metrics.history(), checkpoint.state.adapter, config.max_grad_norm, config.validation_since);
+      summarize(metrics.history(), checkpoint.state.adapter, config.max_grad_norm, record.validation_since);
   summary.stopped = "finished";
   write_file_atomically(folder.summary(), to_json_text(summary));
   if (!fs::exists(folder.plot())) plot_training(metrics.history(), checkpoint.state.adapter.first_layer, folder.plot());
@@ -97,49 +101,42 @@ void repeat_finish(const RunFolder& folder, const TrainConfig& config, const Loa
 }
 
 // Losses on other data can't be compared: the best adapter is that of the data in use, from here on.
-void adopt_validation_data(TrainConfig& config, const std::string& sha256,
+void adopt_validation_data(ResumeRecord& record, const std::string& sha256,
                            const std::optional<LoadedCheckpoint>& checkpoint) {
-  if (checkpoint && !config.validation_sha256.empty() && config.validation_sha256 != sha256) {
-    config.validation_since = checkpoint->state.step - (checkpoint->state.pending ? 1 : 0);
+  if (checkpoint && !record.validation_sha256.empty() && record.validation_sha256 != sha256) {
+    record.validation_since = checkpoint->state.step - (checkpoint->state.pending ? 1 : 0);
     log::warning(
         fmt::format("the validation data has changed: adapter-best/ and the summary count its losses after step {}",
-                    config.validation_since));
+                    record.validation_since));
   }
-  config.validation_sha256 = sha256;
+  record.validation_sha256 = sha256;
 }
 
 MemorySettings resolve_memory(TrainConfig& config, const SavedConfig& saved, const models::Phi3Config& model,
                               bool on_gpu) {
-  const auto request = plan_request(model, config, config.precision == "bf16" ? 2 : 4, on_gpu);
+  const auto request = plan_request(model, config, config.precision == models::Precision::kBf16 ? 2 : 4, on_gpu);
   MemorySettings choices{.recomputed_layers = resolve_recomputed_layers(model, config, request),
                          .micro_batch_samples = config.window_samples(),
                          .batch_samples = config.batch_size};
   config.tokens_per_micro_batch = request.packed_tokens > 0 ? std::to_string(request.packed_tokens) : "none";
   config.checkpointing = std::to_string(choices.recomputed_layers);
-  const auto keep = [&](const char* key, std::int64_t& field) {
-    const nlohmann::ordered_json::json_pointer pointer(key);
-    if (!saved || !saved->contains(pointer) || !(*saved)[pointer].is_number_integer()) return;
-    field = std::clamp<std::int64_t>((*saved)[pointer].get<std::int64_t>(), 1, field);
+  const data::RunFacts before = saved ? data::run_facts(*saved) : data::RunFacts{};
+  const auto keep = [](const std::optional<std::int64_t>& value, std::int64_t& field) {
+    if (value) field = std::clamp<std::int64_t>(*value, 1, field);
   };
-  keep("/memory/micro_batch_samples", choices.micro_batch_samples);
-  keep("/memory/head_rows", choices.head_rows);
+  keep(before.micro_batch_samples, choices.micro_batch_samples);
+  keep(before.head_rows, choices.head_rows);
   return choices;
 }
 
 // What the memory monitor changed before this start.
 std::vector<std::string> saved_memory_events(const SavedConfig& saved) {
-  const nlohmann::ordered_json::json_pointer pointer("/memory/events");
-  std::vector<std::string> events;
-  if (!saved || !saved->contains(pointer)) return events;
-  for (const auto& event : (*saved)[pointer]) {
-    if (event.is_string()) events.push_back(event.get<std::string>());
-  }
-  return events;
+  return saved ? data::run_facts(*saved).memory_events : std::vector<std::string>{};
 }
 
 TrainerState fresh_state(const TrainConfig& config, const models::Phi3Config& model) {
   TrainerState state;
-  const bool identity = control_from(config.control) == Control::kIdentity;
+  const bool identity = config.control == Control::kIdentity;
   state.adapter = models::init_adapter(model, {.first_layer = config.first_adapter_layer,
                                                .alpha = config.alpha_init,
                                                .weight_std = identity ? 0.0 : config.weight_init_std,
@@ -181,9 +178,8 @@ struct TrainingData {
   RunIdentity identity;
 };
 
-std::unique_ptr<ProcessGroup> start_ranks(TrainConfig& config) {
+std::unique_ptr<ProcessGroup> start_ranks(const TrainConfig& config) {
   std::unique_ptr<ProcessGroup> ranks = init_process_group(config);
-  config.ranks = ranks->size();
   if (ranks->size() > 1) log::set_prefix(fmt::format("rank {}: ", ranks->rank()));
   if (!ranks->writes()) log::set_level(log::Level::kWarning);
   return ranks;
@@ -215,12 +211,13 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   std::optional<RunFolder> own_folder;
   if (ranks->writes()) own_folder.emplace(config.output_dir);
   const RunFolder* folder = own_folder ? &*own_folder : nullptr;
-  config.requested_checkpointing = config.checkpointing;
+  ResumeRecord record{.requested_checkpointing = config.checkpointing, .ranks = ranks->size()};
   const SavedConfig saved = broadcast_json(*ranks, folder != nullptr ? folder->saved_config() : std::nullopt);
-  auto checkpoint = find_run(folder, saved, config, options, model);
+  adopt_run(saved, config, record, options);
+  auto checkpoint = find_checkpoint(folder, saved, model);
   const bool finished = checkpoint && checkpoint->state.step >= config.max_steps && !checkpoint->state.pending;
   if (broadcast_flag(*ranks, finished)) {
-    if (folder != nullptr) repeat_finish(*folder, config, *checkpoint, model);
+    if (folder != nullptr) repeat_finish(*folder, config, record, *checkpoint, model);
     ranks->shutdown();
     return ExitCode::kDone;
   }
@@ -229,25 +226,24 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
   const at::Device device = models::resolve_device(config.device);
   const at::ScalarType precision = models::resolve_precision(config.precision, device);
   config.device = device.str();
-  config.precision = models::precision_name(precision);
+  config.precision = models::precision_of(precision);
   const MemorySettings choices = resolve_memory(config, saved, model, device.is_cuda());
 
   const TrainingData data(config, model, *ranks);
   const std::string validation_sha256 = data.validation ? data.validation->summary().sha256 : "";
-  if (data.validation) adopt_validation_data(config, validation_sha256, checkpoint);
+  if (data.validation) adopt_validation_data(record, validation_sha256, checkpoint);
   if (checkpoint) require_same_run(checkpoint->identity, data.identity, config.output_dir);
   require_same_run(*ranks, config, data.identity, validation_sha256);
   const std::vector<std::string> memory_events = saved_memory_events(saved);
   if (folder != nullptr) {
     folder->require_free_space(3 * checkpoint_bytes(config, model));
-    folder->save_config(config, choices, memory_events);
+    folder->save_config(config, record, choices, memory_events);
   }
 
   const models::Decoder decoder = models::open_decoder(
-      config.model_path, model,
-      {.dtype = precision, .device = device, .forms = models::formats_of(models::base_format(config.base))});
+      config.model_path, model, {.dtype = precision, .device = device, .forms = models::formats_of(config.base)});
   log::info(fmt::format("{} on {}, {} of {} layers recompute, {} tokens a micro-batch, budget {:.2f} GiB",
-                        config.precision, config.device, choices.recomputed_layers,
+                        models::precision_name(precision), config.device, choices.recomputed_layers,
                         model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,
                         config.vram_budget_gib));
   if (checkpoint) set_aside_later_checkpoints(folder->checkpoints(), checkpoint->state.step);
@@ -257,6 +253,7 @@ ExitCode start_training(TrainConfig config, const OptionList& options) {
                             .ranks = *ranks,
                             .folder = folder,
                             .identity = data.identity,
+                            .record = record,
                             .saved_step = checkpoint ? checkpoint->state.step : -1,
                             .memory_events = memory_events};
   return train_on(*ranks, config, parts, checkpoint ? std::move(checkpoint->state) : fresh_state(config, model),
@@ -276,14 +273,14 @@ ExitCode run_train(const TrainConfig& config, const OptionList& options) {
 Command make_train_command() {
   auto config = std::make_shared<TrainConfig>();
   Command command{.name = "train",
-                  .summary = "trains an adapter on a frozen Phi-3 model; run again, it goes on where it stopped"};
+                  .summary = "trains an adapter on a frozen Phi-3 model; the same command resumes a run"};
   command.description =
       "Trains one rotation per block of eight channels and one gate per layer. Ctrl-C saves everything; the same "
-      "command goes on from there.\n"
-      "A window is --batch-size x --gradient-accumulation samples; the loss is divided by the target tokens of the "
-      "window.";
+      "command resumes from there.\n"
+      "An optimizer step takes --batch-size x --gradient-accumulation samples; its loss is divided by their target "
+      "tokens.";
   declare_options(*command.options, *config, /*for_plan=*/false);
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config, options = command.options] { return run_train(*config, *options); };
   return command;
 }

@@ -5,6 +5,7 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/machine.h"
 #include "core/signals.h"
 #include "models/device_errors.h"
@@ -47,7 +48,7 @@ Trainer::Trainer(TrainConfig config, TrainingParts parts, TrainerState state, co
     : config_(std::move(config)),
       parts_(std::move(parts)),
       state_(std::move(state)),
-      control_(control_from(config_.control)),
+      control_(config_.control),
       schedule_(config_.rate_schedule()),
       sampler_(parts_.training.size(), static_cast<std::uint64_t>(config_.seed)),
       monitor_(parts_.decoder.device(), static_cast<std::uint64_t>(config_.vram_budget_gib * kGiB)),
@@ -220,9 +221,9 @@ void Trainer::finish_step(StepMetrics metrics) {
 }
 
 void Trainer::record(const StepMetrics& metrics) {
-  const auto best_before = best_validation(metrics_->history(), config_.validation_since);
+  const auto best_before = best_validation(metrics_->history(), parts_.record.validation_since);
   metrics_->append(metrics);
-  const auto best = best_validation(metrics_->history(), config_.validation_since);
+  const auto best = best_validation(metrics_->history(), parts_.record.validation_since);
   if (best && (!best_before || best->step != best_before->step)) {
     publish_adapter(parts_.folder->best_adapter(), state_.adapter, parts_.decoder.config(), parts_.identity.base);
   }
@@ -308,7 +309,8 @@ void Trainer::finish(const std::string& stopped) {
   bar_.reset();
   if (parts_.folder == nullptr) return;
   log::info("memory: " + monitor_.describe());
-  RunSummary summary = summarize(metrics_->history(), state_.adapter, config_.max_grad_norm, config_.validation_since);
+  RunSummary summary =
+      summarize(metrics_->history(), state_.adapter, config_.max_grad_norm, parts_.record.validation_since);
   summary.stopped = stopped;
   write_file_atomically(parts_.folder->summary(), to_json_text(summary));
   plot_training(metrics_->history(), state_.adapter.first_layer, parts_.folder->plot());
@@ -360,7 +362,7 @@ void Trainer::record_memory_event(const std::string& event) {
   if (parts_.folder == nullptr) return;
   parts_.memory_events.push_back(fmt::format("step {}: {}", state_.step + 1, event));
   config_.checkpointing = std::to_string(recovery_.choices().recomputed_layers);
-  parts_.folder->save_config(config_, recovery_.choices(), parts_.memory_events);
+  parts_.folder->save_config(config_, parts_.record, recovery_.choices(), parts_.memory_events);
 }
 
 }  // namespace nkat::train

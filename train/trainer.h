@@ -36,6 +36,7 @@ struct TrainingParts {
   ProcessGroup& ranks;
   const RunFolder* folder;  // of rank 0; the others have none
   RunIdentity identity;
+  ResumeRecord record = {};
   std::int64_t saved_step = -1;                 // of the checkpoint that the state comes from; -1: none
   std::vector<std::string> memory_events = {};  // of earlier starts
 };

@@ -34,18 +34,18 @@ std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const EvalI
   std::vector<Measurement> measurements;
   data::DatasetOptions dataset = config.dataset;
   if (held_out) dataset.files = {config.validation_data};
-  if (config.has_task("loss") && (held_out || !config.general_data.empty())) {
-    LossTaskOptions options{.dataset = dataset, .ablate_layers = config.ablate == "layers"};
+  if (config.has_task(Task::kLoss) && (held_out || !config.general_data.empty())) {
+    LossTaskOptions options{.dataset = dataset, .ablate_layers = config.ablate == Ablation::kLayers};
     if (!config.general_data.empty()) options.general_data = {config.general_data};
     measurements.push_back(prepare_loss_task(options, text));
   }
   QuestionTaskOptions asked = config.questions;
   asked.max_bad_records = dataset.max_bad_records;
-  if (config.has_task("decision") && held_out && holds_labels(dataset, text)) {
+  if (config.has_task(Task::kDecision) && held_out && holds_labels(dataset, text)) {
     asked.files = {config.validation_data};
     measurements.push_back(prepare_decision_task(asked, text));
   }
-  if (config.has_task("math")) {
+  if (config.has_task(Task::kMath)) {
     asked.files.clear();
     if (!config.reasoning_data.empty()) asked.files = {config.reasoning_data};
     measurements.push_back(prepare_math_task(asked, text));
@@ -61,13 +61,14 @@ EvalResults measure_gain(const ValidateConfig& config, const RunRecords& run) {
   }
   EvalInputs text = open_subject_text({.model_path = config.model_path,
                                        .adapter = run.checkpoints.back().path.string(),
-                                       .precision = config.precision,
                                        .device = config.device,
+                                       .precision = config.precision,
                                        .base = config.base});
   const std::vector<Measurement> measurements = prepare_tasks(config, text);
   const EvalModel subject = open_subject(std::move(text));
   EvalResults gain{.step = run.checkpoints.back().step, .precision = models::precision_name(subject.decoder.dtype())};
-  if (config.base != "safe") gain.precision += " with --base " + config.base;
+  if (config.base != models::BaseFormat::kSafe)
+    gain.precision += " with --base " + name_of(config.base, models::kBaseFormatNames);
   for (const Measurement& measure : measurements) measure(subject, gain);
   return gain;
 }

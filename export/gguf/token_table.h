@@ -18,19 +18,10 @@
 
 namespace nkat::exporting {
 
-enum class TokenType : std::int32_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6
-};
-
 struct Vocabulary {
   std::vector<std::string> texts;
   std::vector<float> scores;
-  std::vector<std::int32_t> types;
+  std::vector<std::int32_t> types;  // data::PieceType
   std::uint32_t begin = 1;
   std::uint32_t end = 2;
   std::optional<std::uint32_t> unknown;

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "data/quantize/ggml_type.h"
 #include "models/weights/weight_source.h"
 

@@ -3,13 +3,12 @@
 #include <limits>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/files/sha256.h"
-#include "core/json.h"
 #include "core/message.h"
+#include "data/run/trainer_state.h"
 #include "export/merge/merge.h"
 #include "models/adapter.h"
 #include "models/weights/base_fingerprint.h"
@@ -18,7 +17,6 @@
 namespace nkat::exporting {
 namespace {
 
-constexpr std::uint64_t kStateLimit = 64 << 20;
 constexpr std::uint64_t kAdapterLimit = std::uint64_t{1} << 32;
 
 AdapterMatrices host_matrices(const models::Adapter& adapter, const models::Phi3Config& config) {
@@ -34,14 +32,14 @@ AdapterMatrices host_matrices(const models::Adapter& adapter, const models::Phi3
 
 // The step of a checkpoint; a plain adapter folder doesn't name one.
 std::optional<std::uint32_t> training_step(const fs::path& folder) {
-  const fs::path path = folder / data::kStateJson;
-  if (!fs::exists(path)) return std::nullopt;
-  const auto state = parse_large_json(read_file(path, kStateLimit), path.string(), {"step"});
-  if (!state.contains("step") || !state["step"].is_number_unsigned() ||
-      state["step"].get<std::uint64_t>() > std::numeric_limits<std::uint32_t>::max()) {
-    throw FormatError(path.string() + ": key 'step': " + expected("a whole number from 0 on", "another value"));
+  if (!fs::exists(folder / data::kStateJson)) return std::nullopt;
+  const std::int64_t step = data::read_saved_step(folder).step;
+  if (step > std::numeric_limits<std::uint32_t>::max()) {
+    throw FormatError(fmt::format(
+        "{}: key 'step': {}", (folder / data::kStateJson).string(),
+        expected(fmt::format("at most {}", std::numeric_limits<std::uint32_t>::max()), std::to_string(step))));
   }
-  return state["step"].get<std::uint32_t>();
+  return static_cast<std::uint32_t>(step);
 }
 
 void check_base(const AdapterParts& adapter, const std::string& base, const ExportOptions& options) {
@@ -79,11 +77,11 @@ AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& conf
   const models::LoadedAdapter loaded = models::load_adapter(folder, config);
   AdapterParts parts{.matrices = host_matrices(loaded.adapter, config),
                      .provenance = {},
-                     .base_name = loaded.identity.base_model_name_or_path,
-                     .base_norms_sha256 = loaded.identity.base_norms_sha256};
+                     .base_name = loaded.base.base_model_name_or_path,
+                     .base_norms_sha256 = loaded.base.base_norms_sha256};
   Provenance& provenance = parts.provenance;
   provenance.adapter_sha256 = sha256_hex(read_file(folder / models::kAdapterModelFile, kAdapterLimit));
-  provenance.trained_on = loaded.identity.base_sha256;
+  provenance.trained_on = loaded.base.base_sha256;
   provenance.first_layer = static_cast<std::uint32_t>(loaded.adapter.first_layer);
   for (const double gate : loaded.adapter.gates()) provenance.gates.push_back(static_cast<float>(gate));
   provenance.step = training_step(folder);

@@ -62,7 +62,7 @@ fs::path resolved_output(const std::string& output) {
 void check_output(const ExportOptions& options) {
   const fs::path output = options.output;
   if (!fs::exists(output)) return;
-  if (options.format == "hf") return check_folder(options);
+  if (options.format == ExportFormat::kHf) return check_folder(options);
   if (fs::is_directory(output))
     throw ConfigError(fmt::format("--output: expected a file, {} is a folder", options.output));
   if (is_own_gguf(output)) return;

@@ -64,13 +64,14 @@ std::vector<std::string> replacements(const Patch& patch) {
 
 // Logits need a tokenizer for their prompts, and a decoder for every tensor of the file.
 ExportOptions with_possible_self_test(ExportOptions options, const Patch& patch) {
-  if (options.self_test != "full" || (!options.model_path.empty() && can_decode_all(patch))) return options;
+  if (options.self_test != SelfTestScope::kFull || (!options.model_path.empty() && can_decode_all(patch)))
+    return options;
   const std::string missing =
       options.model_path.empty() ? "the tokenizer of --model-path" : "decoders for all of the file's types";
   if (options.maximum_kl > 0)
     throw ConfigError(fmt::format("--maximum-kl: the logits of this file can't be compared: that needs {}", missing));
   log::warning("the self-test covers tensors only: logits need " + missing);
-  options.self_test = "tensors";
+  options.self_test = SelfTestScope::kTensors;
   return options;
 }
 
@@ -124,7 +125,7 @@ void write_and_report(const ExportOptions& options, PatchReport& all) {
   for (const PlannedTensor& one : patch.plan) ++report.tensors[gguf::traits(one.file.type).name];
   report.fallbacks = fallbacks(patch.plan);
   report.provenance = source.provenance;
-  report.self_test = possible.self_test;
+  report.self_test = name_of(possible.self_test, kSelfTestNames);
   SelfTestOptions test = self_test_options(possible, source.config, stored_types(patch.plan));
   test.judges_rounding = source.merged_from == kMergedFromCheckpoint;
   create_folders(folder_of(options.output));
@@ -174,7 +175,7 @@ Command make_patch_command() {
           "the adapter names.",
       .positional = "file"};
   declare_patch_options(*command.options, *config);
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config] {
     install_stop_signals();
     return run_patch(*config);

@@ -157,8 +157,8 @@ TensorRetention measure_retention(const MergedWeights& weights, const std::strin
 
 RetentionLimits::RetentionLimits(const std::vector<std::string>& minimum_retained,
                                  const std::vector<std::string>& maximum_noise)
-    : minimum_retained_(parse_words("minimum-survived", minimum_retained)),
-      maximum_noise_(parse_words("maximum-noise", maximum_noise)) {}
+    : minimum_retained_(parse_words("min-retention", minimum_retained)),
+      maximum_noise_(parse_words("max-noise", maximum_noise)) {}
 
 RetentionLimit RetentionLimits::of(const std::string& type) const {
   const RetentionLimit usual;
@@ -180,7 +180,7 @@ std::string accepting_options(const std::vector<TensorRetention>& lost) {
   }
   for (auto& [type, value] : retained) value = rounded(value, [](double x) { return std::floor(x); });
   for (auto& [type, value] : noise) value = rounded(value, [](double x) { return std::ceil(x); });
-  const std::string text = words("minimum-survived", retained) + words("maximum-noise", noise);
+  const std::string text = words("min-retention", retained) + words("max-noise", noise);
   return text.empty() ? text : text.substr(1);
 }
 

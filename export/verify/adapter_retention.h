@@ -61,7 +61,7 @@ struct TensorRetention {
 TensorRetention measure_retention(const MergedWeights& weights, const std::string& tensor,
                                   const models::WeightSource& written, const std::string& written_name);
 
-// The options that would have accepted all of these: "--minimum-survived q4_0=-2.6 --maximum-noise q4_0=99".
+// The options that would have accepted all of these: "--min-retention q4_0=-2.6 --max-noise q4_0=99".
 std::string accepting_options(const std::vector<TensorRetention>& lost);
 
 }  // namespace nkat::exporting

@@ -152,8 +152,8 @@ SelfTest test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWe
 
 SelfTestOptions self_test_options(const ExportOptions& options, const models::Phi3Config& config,
                                   const std::vector<gguf::GgmlType>& stored) {
-  SelfTestOptions test{.output = options.output, .limits = {options.minimum_survived, options.maximum_noise}};
-  if (options.self_test != "full") return test;
+  SelfTestOptions test{.output = options.output, .limits = {options.min_retention, options.max_noise}};
+  if (options.self_test != SelfTestScope::kFull) return test;
   test.prompts = self_test_prompts(options.model_path, config);
   test.maximum_kl = options.maximum_kl;
   if (options.maximum_kl > 0) return test;

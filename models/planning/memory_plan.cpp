@@ -56,13 +56,13 @@ double float_sums_bytes(const Sides& sides, double rows, double columns) {
 }
 
 // Rows in 8-bit passes, the int32 sums of a tile, and in backward the tile's transposed copy.
-double int8_workspace(std::int64_t input_terms, const Sides& sides, ProductDirection direction,
+double int8_workspace(std::int64_t input_passes, const Sides& sides, ProductDirection direction,
                       const PlanRequest& request) {
   const auto tokens = static_cast<double>(request.micro_batch_rows());
   const double columns = std::min(sides.outputs, static_cast<double>(request.on_gpu ? kInt8TileOnGpu : kInt8TileOnCpu));
   const double steps =
       request.on_gpu ? kInt8StepBytes * std::min(tokens * sides.inputs, static_cast<double>(kInt8EntriesAtOnce)) : 0;
-  const auto terms = static_cast<double>(input_terms);
+  const auto terms = static_cast<double>(input_passes);
   const double in_float = request.int8_in_float ? float_sums_bytes(sides, terms * tokens, columns) : 0;
   const double transposed = direction == ProductDirection::kForward ? 0 : sides.inputs * columns;
   return terms * tokens * sides.inputs +
@@ -83,7 +83,7 @@ double form_workspace(const WeightFormat& form, ProductDirection direction, cons
   const bool forward = direction == ProductDirection::kForward;
   switch (form.storage) {
     case WeightFormat::Storage::kInt8:
-      return int8_workspace(forward ? form.input_terms : form.gradient_terms, sides, direction, request);
+      return int8_workspace(forward ? form.input_passes : form.gradient_passes, sides, direction, request);
     case WeightFormat::Storage::kNf4: return nf4_workspace(sides, request);
     default: return request.widened ? widened_workspace(sides, request) : 0;
   }

@@ -53,7 +53,7 @@ MicroBatchWork int8_work(const Matrix& matrix, double tokens, const Passes& pass
   const auto scaling = [](std::int64_t terms) {
     return kSumBytes + kTermSumBytes * static_cast<double>(terms) + (terms > 1 ? kSecondSumBytes : 0);
   };
-  const auto [in, back] = std::pair(matrix.form.input_terms, matrix.form.gradient_terms);
+  const auto [in, back] = std::pair(matrix.form.input_passes, matrix.form.gradient_passes);
   const double forward_bytes = tokens * (matrix.columns * rounding(in) + matrix.rows * scaling(in));
   const double back_bytes = tokens * (matrix.rows * rounding(back) + matrix.columns * scaling(back));
   return {.int8_operations = passes.forward * product * static_cast<double>(in),

@@ -9,7 +9,7 @@
 #include "core/cli/log.h"
 #include "core/cli/progress.h"
 #include "core/error.h"
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "core/files/sha256.h"
 #include "core/signals.h"
 #include "data/formats/safetensors.h"

@@ -1,28 +1,9 @@
 #include "models/weights/weight_format.h"
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "layers/cpu/gemm_tiles.h"
 
 namespace nkat::models {
-
-const char* const kBaseHelp =
-    "how the frozen matrices are held: safe, in --precision's type; balanced, as 8-bit integers; aggressive, "
-    "gate_up_proj in four bits (NF4) and the others as 8-bit integers. nkat plan --base says what each takes. Exports "
-    "merge into the original weights";
-
-const std::vector<std::string>& base_format_names() {
-  static const std::vector<std::string> names = {"safe", "balanced", "aggressive"};  // in the order of BaseFormat
-  return names;
-}
-
-BaseFormat base_format(const std::string& name) {
-  const auto& names = base_format_names();
-  const auto found = std::find(names.begin(), names.end(), name);
-  NKAT_INVARIANT(found != names.end());
-  return static_cast<BaseFormat>(found - names.begin());
-}
 
 const WeightFormat& LayerFormats::of(TensorRole role) const {
   switch (role) {
@@ -39,7 +20,7 @@ const WeightFormat& LayerFormats::of(TensorRole role) const {
 // leaves less than 0.95.
 LayerFormats formats_of(BaseFormat kind) {
   using Storage = WeightFormat::Storage;
-  const WeightFormat int8{.storage = Storage::kInt8, .input_terms = 2, .gradient_terms = 1};
+  const WeightFormat int8{.storage = Storage::kInt8, .input_passes = 2, .gradient_passes = 1};
   switch (kind) {
     case BaseFormat::kBalanced: return {int8, int8, int8, int8};
     case BaseFormat::kAggressive: return {int8, int8, {.storage = Storage::kNf4}, int8};

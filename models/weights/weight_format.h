@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
+#include "core/enum_names.h"
 #include "models/phi3.h"
 
 namespace nkat::models {
@@ -16,15 +16,14 @@ enum class BaseFormat {
   kAggressive,  // gate_up in NF4, one scale per 32 weights; the others as balanced
 };
 
-extern const char* const kBaseHelp;  // of the option
-const std::vector<std::string>& base_format_names();
-BaseFormat base_format(const std::string& name);  // InternalError for a name that the options let through
+inline constexpr EnumNames<BaseFormat, 3> kBaseFormatNames = {
+    {{BaseFormat::kSafe, "safe"}, {BaseFormat::kBalanced, "balanced"}, {BaseFormat::kAggressive, "aggressive"}}};
 
 struct WeightFormat {
   enum class Storage { kDense, kInt8, kNf4 };
   Storage storage = Storage::kDense;
-  std::int64_t input_terms = 1;     // kInt8: 8-bit passes over a product's input
-  std::int64_t gradient_terms = 1;  // and over the gradient in backward
+  std::int64_t input_passes = 1;     // kInt8: 8-bit passes over a product's input
+  std::int64_t gradient_passes = 1;  // and over the gradient in backward
 };
 
 // The format of each matrix of a layer.

@@ -61,7 +61,7 @@ class Loader {
       case WeightFormat::Storage::kInt8:
         return quantize(tensor.name,
                         layers::empty_int8_matrix(tensor.shape[0], tensor.shape[1], options_.device(),
-                                                  {.input = form.input_terms, .gradient = form.gradient_terms}));
+                                                  {.input = form.input_passes, .gradient = form.gradient_passes}));
       case WeightFormat::Storage::kNf4:
         return quantize(tensor.name, layers::empty_nf4_matrix(tensor.shape[0], tensor.shape[1], options_.device()));
       default: return load(tensor.name);

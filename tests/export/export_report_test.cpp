@@ -55,7 +55,7 @@ std::string refusal(const ExportReport& report) {
 TEST(ExportReport, LostLayersEndInACheckErrorThatNamesWhatWouldAcceptThem) {
   EXPECT_THAT(refusal(example()), AllOf(HasSubstr("out/m y.gguf"), HasSubstr("lost in layers 2:"),
                                         HasSubstr("stored as q4_0"), HasSubstr("a finer one with --quantization"),
-                                        HasSubstr("--minimum-survived q4_0=0.3 --maximum-noise q4_0=9.1")));
+                                        HasSubstr("--min-retention q4_0=0.3 --max-noise q4_0=9.1")));
   ExportReport patch = example();
   patch.format = "gguf-patch";
   EXPECT_THAT(refusal(patch), HasSubstr("a finer one with --patch-type"));

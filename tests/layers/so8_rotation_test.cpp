@@ -200,15 +200,15 @@ TEST(So8Rotation, NamesWhatItRefuses) {
   EXPECT_EQ(complaint([] {
               so8_rotation(at::zeros({3, 7}));
             }),
-            "so8_rotation: weight must be (..., 8, 8), found (3, 7)");
+            "so8_rotation: expected weight (..., 8, 8), found (3, 7)");
   EXPECT_EQ(complaint([] {
               so8_rotation(at::zeros({8, 8}, at::kBFloat16));
             }),
-            "so8_rotation: weight must be Float or Double, found BFloat16");
+            "so8_rotation: expected weight of type Float or Double, found BFloat16");
   EXPECT_EQ(complaint([] {
               so8_rotation_backward(at::zeros({2, 8, 8}), at::zeros({1, 8, 8}));
             }),
-            "so8_rotation_backward: rotation_gradient must be (2, 8, 8), found (1, 8, 8)");
+            "so8_rotation_backward: expected rotation_gradient (2, 8, 8), found (1, 8, 8)");
 }
 
 }  // namespace

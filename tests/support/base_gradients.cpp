@@ -28,14 +28,13 @@ models::WeightFormat parse_form(const std::string& text) {
   if (text == "dense") return {};
   if (text == "nf4") return {.storage = Storage::kNf4};
   if (text.size() == 8 && text.starts_with("int8.")) {
-    return {.storage = Storage::kInt8, .input_terms = text[5] - '0', .gradient_terms = text[7] - '0'};
+    return {.storage = Storage::kInt8, .input_passes = text[5] - '0', .gradient_passes = text[7] - '0'};
   }
   throw std::runtime_error("a form must be dense, nf4 or int8.N.N, found " + text);
 }
 
 models::LayerFormats parse_base(const std::string& text) {
-  const auto& names = models::base_format_names();
-  if (std::find(names.begin(), names.end(), text) != names.end()) return models::formats_of(models::base_format(text));
+  if (const auto base = value_of(text, models::kBaseFormatNames)) return models::formats_of(*base);
   std::istringstream words(text);
   std::vector<models::WeightFormat> forms;
   for (std::string word; std::getline(words, word, ',');) forms.push_back(parse_form(word));

@@ -98,7 +98,7 @@ def test_patched_from_the_checkpoint_is_the_normal_export(kind, base, patch, exp
 
 def test_lost_layers_end_in_5_with_the_file_in_place(base, patch, adapter, tmp_path):
     error = patch(base("q4_0"), tmp_path / "patched.gguf", adapter, code=5, strict=True, model_path=MODEL)
-    assert "lost in layers" in error and "--maximum-noise q4_0=" in error
+    assert "lost in layers" in error and "--max-noise q4_0=" in error
     assert json.loads((tmp_path / "export.json").read_text())["lost_layers"]
     same_but_for(base("q4_0"), tmp_path / "patched.gguf", DOWN)
 
@@ -119,7 +119,7 @@ def test_no_layer_is_called_kept_by_weights_that_were_rounded_before(base, nkat,
     """Gates that the normal export to q4_0 loses: relative to the file's own weights they look whole."""
     nearly_shut = write_adapter(tmp_path / "adapter", [-5.0] * LAYERS)
     words = ["patch", base("q4_0"), "--adapter", nearly_shut, "--output", tmp_path / "x.gguf"]
-    done = nkat(*words, "--allow-base-mismatch", "--minimum-survived", "all=-1e9", "--maximum-noise", "all=1e9")
+    done = nkat(*words, "--allow-base-mismatch", "--min-retention", "all=-1e9", "--max-noise", "all=1e9")
     assert done.returncode == 0 and "NOT JUDGED" in done.stdout, done.stderr
     report = json.loads((tmp_path / "export.json").read_text())
     assert {one["fate"] for one in report["ffn_down"]} == {"not judged"}

@@ -157,7 +157,7 @@ def test_refuses_a_folder_without_sentencepiece(nkat, tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     done = nkat("data", "tokenize", "--model-path", tmp_path, "--text", "a")
     assert done.returncode == 3
-    assert "tokenizer.model was expected" in done.stderr
+    assert "expected a sentencepiece tokenizer.model" in done.stderr
 
 
 def test_refuses_text_that_is_not_utf8(nkat_path, model_folder):

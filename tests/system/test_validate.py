@@ -224,7 +224,7 @@ WRONG = [
     (["--model-path", training.DEMO / "model", "--tasks", "decision"], 2, "needs --validation-data"),
     (["--model-path", training.DEMO / "model", "--tasks", "math", "--general-data", "x.jsonl"], 2, "needs the task loss"),
     (["--model-path", training.DEMO / "model", "--ablate", "layers"], 2, "needs --validation-data"),
-    (["another-run"], 2, "one checkpoint-dir was expected, found 2"),
+    (["another-run"], 2, "expected one checkpoint-dir, found 2"),
     (["--minimum-rise", "-1"], 2, "--minimum-rise"),
     (["--compare", "nowhere"], 3, "nowhere"),
     (["--model-path", "nowhere"], 3, "nowhere"),

@@ -1,5 +1,7 @@
 #include "train/train_config.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -10,6 +12,7 @@ namespace nkat::train {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 using Json = nlohmann::ordered_json;
 using Flags = std::map<std::string, std::vector<std::string>>;
 
@@ -21,6 +24,7 @@ class TrainConfigTest : public ::testing::Test {
     options_.apply(flags, Json::object(), "");
   }
   TrainConfig config_;
+  ResumeRecord record_;
   OptionList options_;
 };
 
@@ -47,8 +51,8 @@ TEST_F(TrainConfigTest, ResumingKeepsWhatAutoWasResolvedTo) {
   saved["precision"] = "fp32";
   saved["device"] = "cpu";
   saved["checkpointing"] = "3";
-  adopt_saved_config(config_, saved, options_);
-  EXPECT_EQ(config_.precision, "fp32");
+  adopt_saved_config(config_, record_, saved, options_);
+  EXPECT_EQ(config_.precision, models::Precision::kFp32);
   EXPECT_EQ(config_.device, "cpu");
   EXPECT_EQ(config_.checkpointing, "3");
 }
@@ -58,7 +62,7 @@ TEST_F(TrainConfigTest, ResumingWithAnotherRateNamesIt) {
   Json saved = to_json(config_);
   saved["learning_rate"] = 0.02;
   try {
-    adopt_saved_config(config_, saved, options_);
+    adopt_saved_config(config_, record_, saved, options_);
     FAIL() << "adopted";
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), HasSubstr("learning_rate was 0.02 and is now 0.01"));
@@ -72,13 +76,78 @@ TEST_F(TrainConfigTest, ResumingMayChangeStepsAndMachineOptions) {
   before.checkpoint_every = 50;
   before.vram_budget_gib = 11.5;
   before.checkpointing = "0";
-  EXPECT_NO_THROW(adopt_saved_config(config_, to_json(before), options_));
+  EXPECT_NO_THROW(adopt_saved_config(config_, record_, to_json(before), options_));
   EXPECT_EQ(config_.max_steps, 10);
   EXPECT_EQ(config_.vram_budget_gib, 3);
 }
 
-TEST_F(TrainConfigTest, RefusesACheckpointingThatIsNoNumber) {
-  EXPECT_THROW(apply({{"checkpointing", {"some"}}}), ConfigError);
+TEST_F(TrainConfigTest, ResumingMayMoveFilesWhoseContentIsComparedByHash) {
+  apply({});
+  Json saved = to_json(config_);
+  saved["model_path"] = "elsewhere/model";
+  saved["train_data"] = {"elsewhere/a.jsonl"};
+  EXPECT_NO_THROW(adopt_saved_config(config_, record_, saved, options_));
+}
+
+TEST_F(TrainConfigTest, ResumingTakesOverWhatTheRunHasKept) {
+  apply({{"checkpointing", {"full"}}});
+  Json saved = to_json(config_);
+  saved["checkpointing"] = "4";
+  saved["memory"] = {{"requested_checkpointing", "full"}};
+  saved["validation"] = {{"sha256", "ab"}, {"since_step", 7}};
+  adopt_saved_config(config_, record_, saved, options_);
+  EXPECT_EQ(config_.checkpointing, "4");
+  EXPECT_EQ(record_.requested_checkpointing, "full");
+  EXPECT_EQ(record_.validation_sha256, "ab");
+  EXPECT_EQ(record_.validation_since, 7);
+}
+
+// Each fixed option decides what is trained: a saved value that differs must be refused, a missing one, too.
+TEST_F(TrainConfigTest, EveryOptionKnowsWhetherItMayChangeOnResume) {
+  apply({});
+  const Json now = to_json(config_);
+  const std::set<std::string> changeable = {"model_path",       "train_data",       "validation_data",
+                                            "output_dir",       "max_steps",        "device",
+                                            "vram_budget_gib",  "checkpointing",    "tokens_per_micro_batch",
+                                            "checkpoint_every", "keep_checkpoints", "validate_every",
+                                            "log_every",        "resume",           "rank_timeout"};
+  for (const auto& [key, value] : now.items()) {
+    Json other = now, without = now;
+    other[key] = "another value";
+    without.erase(key);
+    const bool may_change = changeable.contains(key);
+    TrainConfig config = config_;
+    const auto adopt = [&](const Json& saved) { adopt_saved_config(config, record_, saved, options_); };
+    if (may_change) {
+      EXPECT_NO_THROW(adopt(other)) << key;
+      EXPECT_NO_THROW(adopt(without)) << key;
+    } else {
+      EXPECT_THROW(adopt(other), ConfigError) << key;
+      if (key != "base") {
+        EXPECT_THROW(adopt(without), FormatError) << key;
+      }
+    }
+  }
+}
+
+TEST_F(TrainConfigTest, RanksShareEverythingButPathsDeviceAndMemory) {
+  Json own = to_json(config_);
+  const Json shared = shared_options(config_);
+  for (const auto& [key, value] : shared.items()) own.erase(key);
+  std::set<std::string> keys;
+  for (const auto& [key, value] : own.items()) keys.insert(key);
+  EXPECT_THAT(keys, UnorderedElementsAre("model_path", "train_data", "validation_data", "output_dir", "device",
+                                         "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"));
+}
+
+TEST_F(TrainConfigTest, RefusesWordsThatNoOptionKnows) {
+  for (const auto& [name, word] : {std::pair{"checkpointing", "some"},
+                                   {"device", "tpu"},
+                                   {"schedule", "cosinus"},
+                                   {"control", "identiy"},
+                                   {"tokens-per-micro-batch", "0"}}) {
+    EXPECT_THROW(apply({{name, {word}}}), ConfigError) << name;
+  }
 }
 
 }  // namespace

@@ -23,10 +23,7 @@ std::array<at::Tensor, 6> tensors_of(const TrainerState& state) {
 
 Json what_must_agree(const TrainConfig& config) {
   Json json{{"version of nkat", kVersion}};
-  json.update(to_json(config));
-  for (const char* of_a_machine : {"device", "model_path", "train_data", "validation_data", "output_dir",
-                                   "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"})
-    json.erase(of_a_machine);
+  json.update(shared_options(config));
   return json;
 }
 

@@ -27,7 +27,7 @@ bool broadcast_flag(ProcessGroup& ranks, bool flag);
 
 // Before anything is computed together: everything that decides which messages the ranks send, and what the state comes
 // to, is the same on all of them: the program's version, the options, and the data and the model that they have read,
-// by hash. RankMismatch, on all ranks, that says which rank differs in what. Paths, device and memory may differ.
+// by hash. RankMismatch, on all ranks, that says which rank differs in what. Options with per_rank may differ.
 // validation_sha256: empty without validation data.
 void require_same_run(ProcessGroup& ranks, const TrainConfig& config, const RunIdentity& identity,
                       const std::string& validation_sha256);

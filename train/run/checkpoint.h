@@ -1,11 +1,8 @@
 // Checkpoints of a run: a folder checkpoints/step-000050 that is there whole or not at all, and says so itself.
 //
-//   adapter_model.safetensors, adapter_config.json   the adapter after `step` updates (models/adapter.h)
-//   trainer_state.safetensors   Adam's moments (F32), series.alpha and series.gate_force (F32 [step, A]; row i is line
-//   i+1
-//                               of the metrics), random_state (U64 [2]: seed and step, which all streams are made from)
-//   trainer_state.json          version, step, data position, Adam's count, hashes of data and base, a pending line
-//   manifest.json               size and SHA-256 of each other file; written last
+//   adapter_model.safetensors, adapter_config.json        the adapter after `step` updates (models/adapter.h)
+//   trainer_state.safetensors, trainer_state.json         data/run/trainer_state.h
+//   manifest.json                                         data/run/checkpoint_files.h; written last
 //
 // Written to a temporary name, each file fsynced, then renamed: after a power cut there is the old state or the new
 // one.
@@ -65,6 +62,6 @@ void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step)
 
 // Puts the adapter's two files into `folder`, atomically exchanged with what is there.
 void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::Phi3Config& config,
-                     const models::BaseFingerprint& identity);
+                     const models::BaseFingerprint& base);
 
 }  // namespace nkat::train

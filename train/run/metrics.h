@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "data/run/step_metrics.h"
 
 namespace nkat::train {

@@ -4,21 +4,16 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/json.h"
+#include "core/json_object.h"
+#include "core/message.h"
+#include "data/run/run_config.h"
 
 namespace nkat::train {
 namespace {
 
 constexpr std::uint64_t kConfigLimit = 16 << 20;
-constexpr const char* kRunKey = "nkat_run";
-constexpr int kRunVersion = 1;
-
-bool has_checkpoint(const fs::path& checkpoints) {
-  const auto is_step = [](const fs::directory_entry& entry) {
-    return entry.path().filename().string().starts_with("step-");
-  };
-  return std::any_of(fs::directory_iterator(checkpoints), fs::directory_iterator(), is_step);
-}
 
 }  // namespace
 
@@ -34,15 +29,15 @@ RunFolder::RunFolder(const fs::path& path) : path_(path), created_(!fs::exists(p
 RunFolder::~RunFolder() {
   std::error_code ignored;
   if (!created_checkpoints_ || !fs::remove(checkpoints(), ignored)) return;  // it is removed only if it is empty
-  if (wrote_config_) fs::remove(path_ / "config.json", ignored);
+  if (wrote_config_) fs::remove(config_file(), ignored);
   // While it is held: who opened it meanwhile finds the lock taken, or the file gone and makes another one.
-  fs::remove(path_ / ".lock", ignored);
+  fs::remove(path_ / kFolderLockFile, ignored);
   if (created_) fs::remove(path_, ignored);
 }
 
 std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
-  const fs::path file = path_ / "config.json";
-  const bool has_checkpoints = has_checkpoint(checkpoints());
+  const fs::path file = config_file();
+  const bool has_checkpoints = !data::saved_steps(checkpoints()).empty();
   const bool has_metrics = fs::exists(metrics()) && fs::file_size(metrics()) > 0;
   if (has_metrics && !has_checkpoints) {
     throw DataError(fmt::format("{}: a run's metrics.jsonl but no checkpoint; restore them or use another --output-dir",
@@ -54,27 +49,29 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
                                 path_.string()));
   }
   auto json = parse_json(read_file(file, kConfigLimit), file.string());
-  if (!json.is_object() || !json.contains(kRunKey) || json[kRunKey] != kRunVersion) {
+  if (data::run_version(json) != data::kRunVersion) {
     throw ConfigError(
-        fmt::format("{}: '{}': {} was expected; this file was not written by a run, use another --output-dir",
-                    file.string(), kRunKey, kRunVersion));
+        fmt::format("{}: key '{}': {}", file.string(), data::kRunKey,
+                    expected(std::to_string(data::kRunVersion),
+                             json.is_object() && json.contains(data::kRunKey) ? shown(&json[data::kRunKey]) : "nothing",
+                             "this file was not written by a run, use another --output-dir")));
   }
   // A start that failed before its first checkpoint binds nobody.
   if (!has_checkpoints) return std::nullopt;
   return json;
 }
 
-void RunFolder::save_config(const TrainConfig& config, const MemorySettings& choices,
+void RunFolder::save_config(const TrainConfig& config, const ResumeRecord& record, const MemorySettings& choices,
                             const std::vector<std::string>& memory_events) const {
   nlohmann::ordered_json json = {{kRunKey, kRunVersion}};
   json.update(to_json(config));
-  json["memory"] = {{"requested_checkpointing", config.requested_checkpointing},
+  json["memory"] = {{"requested_checkpointing", record.requested_checkpointing},
                     {"recomputed_layers", choices.recomputed_layers},
                     {"micro_batch_samples", choices.micro_batch_samples},
                     {"head_rows", choices.head_rows},
                     {"events", memory_events}};
-  json["ranks"] = config.ranks;
-  json["validation"] = {{"sha256", config.validation_sha256}, {"since_step", config.validation_since}};
+  json["ranks"] = record.ranks;
+  json["validation"] = {{"sha256", record.validation_sha256}, {"since_step", record.validation_since}};
   write_file_atomically(path_ / "config.json", json.dump(2) + "\n");
   wrote_config_ = true;
 }

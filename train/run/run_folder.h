@@ -10,6 +10,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "core/files/file.h"
+#include "data/run/run_layout.h"
 #include "train/micro_batch.h"
 #include "train/train_config.h"
 
@@ -24,19 +25,20 @@ class RunFolder {
   // A start that failed before its first checkpoint leaves nothing of its own behind.
   ~RunFolder();
 
-  fs::path checkpoints() const { return path_ / "checkpoints"; }
-  fs::path metrics() const { return path_ / "metrics.jsonl"; }
-  fs::path newest_adapter() const { return path_ / "adapter"; }
-  fs::path best_adapter() const { return path_ / "adapter-best"; }
-  fs::path summary() const { return path_ / "summary.json"; }
-  fs::path plot() const { return path_ / "training.png"; }
+  fs::path config_file() const { return path_ / data::kRunConfigFile; }
+  fs::path checkpoints() const { return path_ / data::kCheckpointsFolder; }
+  fs::path metrics() const { return path_ / data::kMetricsFile; }
+  fs::path newest_adapter() const { return path_ / data::kNewestAdapterFolder; }
+  fs::path best_adapter() const { return path_ / data::kBestAdapterFolder; }
+  fs::path summary() const { return path_ / data::kSummaryFile; }
+  fs::path plot() const { return path_ / data::kTrainingPlotFile; }
 
   // The config that the run was started with; nothing if this is a new run. A config.json that is no run's (a model's,
   // say) is a ConfigError, so that nothing of it is overwritten; files of a run without config.json, or without
   // checkpoints, a DataError.
   std::optional<nlohmann::ordered_json> saved_config() const;
   // Writes config.json: the options with every `auto` resolved, and how memory is spent by now.
-  void save_config(const TrainConfig& config, const MemorySettings& choices,
+  void save_config(const TrainConfig& config, const ResumeRecord& record, const MemorySettings& choices,
                    const std::vector<std::string>& memory_events) const;
 
   // Refuses to go on when fewer than `bytes` are free (DeviceError).

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "core/json.h"
 
 namespace nkat::validation {

@@ -1,6 +1,5 @@
 #include "validation/tasks/eval_model.h"
 
-#include "models/device.h"
 #include "models/weights/base_fingerprint.h"
 
 namespace nkat::validation {
@@ -23,10 +22,9 @@ EvalModel open_subject(EvalInputs text) {
     models::require_same_base(text.adapter, models::base_sha256(text.options.model_path), text.options.adapter);
     blocks = text.adapter.adapter.matrices(text.device);
   }
-  models::Decoder decoder = models::open_decoder(text.options.model_path, text.config,
-                                                 {.dtype = text.precision,
-                                                  .device = text.device,
-                                                  .forms = models::formats_of(models::base_format(text.options.base))});
+  models::Decoder decoder = models::open_decoder(
+      text.options.model_path, text.config,
+      {.dtype = text.precision, .device = text.device, .forms = models::formats_of(text.options.base)});
   return {.config = std::move(text.config),
           .text = std::move(text.text),
           .decoder = std::move(decoder),

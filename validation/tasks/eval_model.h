@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/adapter.h"
+#include "models/device.h"
 #include "models/model_folder.h"
 
 namespace nkat::validation {
@@ -14,9 +15,9 @@ namespace nkat::validation {
 struct EvalModelOptions {
   std::string model_path;
   std::string adapter = "";  // "" for the bare model
-  std::string precision = "auto";
   std::string device = "auto";
-  std::string base = "safe";
+  models::Precision precision = models::Precision::kAuto;
+  models::BaseFormat base = models::BaseFormat::kSafe;
 };
 
 // All but the weights.

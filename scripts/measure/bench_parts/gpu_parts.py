@@ -66,7 +66,7 @@ def sanitized(program, tests, seconds=SANITIZER_SECONDS):
 def kernels(options, record):
     on_gpu = options.device != "cpu"
     # On a CPU, to try this script: the twins of the kernels alone.
-    tests = [LAYERS_TESTS, "--gtest_filter=" + ("*Gpu*" if on_gpu else "BlockRotation*:-*Gpu*")]
+    tests = [LAYERS_TESTS, "--gtest_filter=" + ("*Gpu*" if on_gpu else "BlockDiagonal*:-*Gpu*")]
     counts, words = run_tests(tests)
     failures = [f"{LAYERS_TESTS.name}: {words}"] if words else []
     if on_gpu and (counts["skipped"] or not counts["passed"]):

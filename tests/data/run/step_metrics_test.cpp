@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/mutations.h"
+
 namespace nkat::data {
 namespace {
 
@@ -49,6 +51,29 @@ TEST(StepMetrics, ReadsBackWhatItWroteBitForBit) {
   metrics.loss = 1.0 / 3.0;
   metrics.validation_loss = 2.0 / 7.0;
   EXPECT_EQ(to_json_line(parse_metrics_line(to_json_line(metrics), "test")), to_json_line(metrics));
+}
+
+TEST(StepMetrics, KeepsAValidationLossThatIsNotFinite) {
+  StepMetrics metrics = line(2);
+  metrics.validation_loss = NAN;
+  ASSERT_TRUE(parse_metrics_line(to_json_line(metrics), "test").validation_loss.has_value());
+  EXPECT_TRUE(std::isnan(*parse_metrics_line(to_json_line(metrics), "test").validation_loss));
+}
+
+TEST(StepMetrics, NamesEveryKeyThatIsMissingOrOfAnotherType) {
+  const auto complete = nlohmann::ordered_json::parse(to_json_line(line(3)));
+  for (const auto& entry : complete.items()) {
+    if (entry.key() == "tokens_per_second") continue;  // derived, not read back
+    for (const bool missing : {true, false}) {
+      nlohmann::ordered_json damaged = complete;
+      damaged[entry.key()] = "many";
+      if (missing) damaged.erase(entry.key());
+      const std::string message = nkat::testing::complaint_about(
+          [](const std::string& text) { parse_metrics_line(text, "metrics.jsonl:3"); }, damaged.dump());
+      EXPECT_THAT(message, HasSubstr("metrics.jsonl:3: key '" + entry.key() + "': expected ")) << message;
+      EXPECT_THAT(message, HasSubstr(missing ? "found nothing" : "found \"many\"")) << message;
+    }
+  }
 }
 
 }  // namespace

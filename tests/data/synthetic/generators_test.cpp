@@ -133,7 +133,7 @@ TEST(Generators, EveryBeginningIsBalanced) {
   for (const auto& record : records) ++counts[record.task + " " + record.label + " " + language_code(record.language)];
   for (const std::string language : {"en", "ja"}) {
     EXPECT_EQ(counts["math  " + language], 40);
-    for (const auto label : kLabels) EXPECT_EQ(counts["decision " + std::string(label) + " " + language], 10);
+    for (const auto label : kFourClasses) EXPECT_EQ(counts["decision " + std::string(label) + " " + language], 10);
   }
 }
 

@@ -52,7 +52,7 @@ TEST(RetentionLimits, NamesTheOptionsThatAcceptWhatWasLost) {
                                        {.type = "q4_0", .change = 1, .retained = 0.7, .noise = 4.01},
                                        {.type = "q6_K", .change = 1, .retained = 0.0494, .noise = 1}};
   const std::string text = accepting_options(lost);
-  EXPECT_EQ(text, "--minimum-survived q4_0=-17 q6_K=0.049 --maximum-noise q4_0=570");
+  EXPECT_EQ(text, "--min-retention q4_0=-17 q6_K=0.049 --max-noise q4_0=570");
   const RetentionLimits accepting({"q4_0=-17", "q6_K=0.049"}, {"q4_0=570"});
   for (TensorRetention& one : lost) {
     one.limit = accepting.of(one.type);
