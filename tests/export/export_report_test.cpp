@@ -118,7 +118,7 @@ TEST(ExportReport, VerificationKeepsItsFindingsAndRefusesPredictionsTooFarOff) {
   EXPECT_THROW(test_written(options, report, [&] { return found; }), CheckError);
   EXPECT_EQ(report.found.retention.size(), 4u);
   ExportReport untested;
-  options.self_test = "off";
+  options.self_test = SelfTestScope::kOff;
   EXPECT_NO_THROW(test_written(options, untested, [&] { return found; }));
   EXPECT_TRUE(untested.found.retention.empty());
 }
