@@ -105,7 +105,7 @@ TEST(PlanReport, TableAndJsonSayTheSame) {
   const RunPlan plan = plan_for(config);
   const nlohmann::ordered_json json = plan_json(plan, card);
   EXPECT_EQ(json["fits"], true);
-  EXPECT_DOUBLE_EQ(json["total_bytes"], plan.memory.total());
+  EXPECT_DOUBLE_EQ(json["total_bytes"].get<double>(), plan.memory.total());
   EXPECT_EQ(json["recomputed_layers"], plan.memory.recomputed_layers);
   EXPECT_DOUBLE_EQ(json["hours"].get<double>(), plan.hours.total());
   const std::string table = plan_table(phi35(), config, plan, card);
