@@ -13,7 +13,6 @@
 #include "core/message.h"
 #include "core/signals.h"
 #include "data/text/chat_template.h"
-#include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "export/export_report.h"
 #include "export/gguf/gguf_export.h"

@@ -6,6 +6,7 @@
 
 #include "core/signals.h"
 #include "models/device_errors.h"
+#include "validation/report/eval_json.h"
 #include "validation/report/eval_text.h"
 #include "validation/run/output_paths.h"
 #include "validation/tasks/decision_task.h"
@@ -69,16 +70,15 @@ std::vector<std::string> wrong_combinations(const EvalConfig& config) {
   return errors;
 }
 
-Measurement prepare(const EvalConfig& config, const EvalInputs& text) {
+EvalTask prepare(const EvalConfig& config, const EvalInputs& inputs) {
   QuestionTaskOptions asked = config.questions;
   asked.files = config.dataset.files;
   asked.max_bad_records = config.dataset.max_bad_records;
-  if (config.task == Task::kDecision) return prepare_decision_task(asked, text);
-  if (config.task == Task::kMath) return prepare_math_task(asked, text);
-  return prepare_loss_task({.dataset = config.dataset,
-                            .general_data = config.general_data,
-                            .ablate_layers = config.ablate == Ablation::kLayers},
-                           text);
+  if (config.task == Task::kDecision) return prepare_decision_task(asked, inputs);
+  if (config.task == Task::kMath) return prepare_math_task(asked, inputs);
+  return prepare_loss_task(
+      {.dataset = config.dataset, .general_data = config.general_data, .ablate_layers = config.ablate == Ablation::kLayers},
+      inputs);
 }
 
 ExitCode evaluate(const EvalConfig& config) {
@@ -87,11 +87,11 @@ ExitCode evaluate(const EvalConfig& config) {
     check_output_paths({{"--answers-file", config.questions.answers_file}},
                        {config.dataset.files.begin(), config.dataset.files.end()}, {});
   }
-  EvalInputs text = open_subject_text(config.subject);
-  const Measurement measure = prepare(config, text);
-  EvalResults report;
-  measure(open_subject(std::move(text)), report);
-  std::cout << (config.json ? to_json(report).dump() + '\n' : to_text(report));
+  EvalInputs inputs = read_eval_inputs(config.subject);
+  const EvalTask run = prepare(config, inputs);
+  EvalResults results;
+  run(open_eval_model(std::move(inputs)), results);
+  std::cout << (config.json ? to_json(results).dump() + '\n' : to_text(results));
   return ExitCode::kDone;
 }
 

@@ -78,8 +78,7 @@ void declare_options(OptionList& options, ValidateConfig& config) {
   options.add("output-report", config.output_report,
               {.help = "report file: .md, .html (self-contained) or .json", .metavar = "FILE"});
   options.add("plot-phase-transition", config.plot_phase_transition,
-              {.help = "plot of the order parameter, .png; the other plots go to a folder beside the report",
-               .metavar = "FILE"});
+              {.help = "plot of the transition; default: REPORT-transition.png beside the report", .metavar = "FILE"});
   options.add("json", config.json, {.help = "print the JSON report instead of the checklist"});
   options.add("minimum-rise", config.gates.minimum_rise,
               {.help = "smallest rise of the force that counts, as a fraction of its largest level",

@@ -20,7 +20,7 @@ struct ValidateConfig {
   std::int64_t seed = 0;  // of the bootstrap
 
   std::string output_report = "report.md";
-  std::string plot_phase_transition = "plot.png";
+  std::string plot_phase_transition;  // "": beside the report (run/output_paths.h)
   bool json = false;
 
   // What needs the model.

@@ -156,8 +156,7 @@ ExitCode run_patch(ExportOptions options) {
 
 // The option's value as it would stand behind its flag.
 std::vector<std::string> words_of(const OptionList::Option& option) {
-  nlohmann::ordered_json value;
-  option.save(value);
+  const nlohmann::ordered_json value = option.value();
   if (value.is_array()) return value.get<std::vector<std::string>>();
   return {value.is_string() ? value.get<std::string>() : value.dump()};
 }

@@ -11,7 +11,7 @@ namespace {
 
 // The 8 channels of a block as one vector type of the compiler; passed by reference, to depend on no calling
 // convention.
-template <typename Sum>
+template <std::floating_point Sum>
 struct LanesOf {
   typedef Sum type __attribute__((vector_size(8 * sizeof(Sum))));
 };

@@ -67,15 +67,15 @@ TEST(ExportReport, LostLayersEndInACheckErrorThatNamesWhatWouldAcceptThem) {
 
 TEST(ExportReport, TheJsonHoldsTheFiguresOfEachLayer) {
   const auto json = report_json(example());
-  EXPECT_EQ(json["lost_layers"], nlohmann::json({2}));
+  EXPECT_EQ(json["lost_layers"], nlohmann::ordered_json({2}));
   ASSERT_EQ(json["ffn_down"].size(), 4u);
   EXPECT_EQ(json["ffn_down"][1]["survived"], 0.8);
   EXPECT_EQ(json["ffn_down"][1]["minimum_survived"], 0.5);
   std::vector<std::string> statuses;
-  for (const auto& layer : json["ffn_down"]) statuses.push_back(layer["fate"]);
+  for (const auto& layer : json["ffn_down"]) statuses.push_back(layer["fate"].get<std::string>());
   EXPECT_EQ(statuses, (std::vector<std::string>{"kept", "weak", "lost", "unchanged"}));
   EXPECT_EQ(json["logits"]["nearer_than_base"], true);
-  EXPECT_EQ(json["adapter"]["gates"], nlohmann::json({0.5, 0.25}));
+  EXPECT_EQ(json["adapter"]["gates"], nlohmann::ordered_json({0.5, 0.25}));
   EXPECT_TRUE(json["adapter"]["training_step"].is_null());
   EXPECT_TRUE(json["importance"].is_null());
 }
@@ -114,10 +114,12 @@ TEST(ExportReport, VerificationKeepsItsFindingsAndRefusesPredictionsTooFarOff) {
   ExportReport report;
   SelfTest found = example().found;
   found.logits->mean_kl = 2;
-  EXPECT_THROW(test_written({.self_test = "full"}, report, [&] { return found; }), CheckError);
+  ExportOptions options;
+  EXPECT_THROW(test_written(options, report, [&] { return found; }), CheckError);
   EXPECT_EQ(report.found.retention.size(), 4u);
   ExportReport untested;
-  EXPECT_NO_THROW(test_written({.self_test = "off"}, untested, [&] { return found; }));
+  options.self_test = SelfTestScope::kOff;
+  EXPECT_NO_THROW(test_written(options, untested, [&] { return found; }));
   EXPECT_TRUE(untested.found.retention.empty());
 }
 

@@ -9,6 +9,7 @@
 #include "layers/kernels/launchers.h"
 #include "layers/so8_rotation.h"
 #include "tests/support/cuda.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -261,12 +262,7 @@ TEST(BlockDiagonalGpu, TakesAViewThatStartsBetweenTwoBlocks) {
 }
 
 std::string complaint(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& matrices) {
-  try {
-    add_block_diagonal(residual, h, matrices);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return nkat::testing::message_of([&] { add_block_diagonal(residual, h, matrices); });
 }
 
 // With kernels the device guard refuses, without them the stub library; neither ends the process.

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "layers/so8_rotation.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -52,12 +53,9 @@ TEST_F(GateTest, BackwardSumsInDoubleForFloat32) {
 }
 
 TEST_F(GateTest, NamesWhatItRefuses) {
-  try {
-    adapter_matrix_backward(0.1, rotation_, gradient_.slice(0, 0, 4));
-    FAIL();
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "adapter_matrix_backward: expected matrix_gradient (N=9, 8, 8), found (4, 8, 8)");
-  }
+  EXPECT_EQ(
+      nkat::testing::message_of<ShapeError>([&] { adapter_matrix_backward(0.1, rotation_, gradient_.slice(0, 0, 4)); }),
+      "adapter_matrix_backward: expected matrix_gradient (N=9, 8, 8), found (4, 8, 8)");
 }
 
 }  // namespace

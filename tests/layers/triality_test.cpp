@@ -10,6 +10,7 @@
 #include "layers/cpu/octonion.h"
 #include "layers/so8_rotation.h"
 #include "tests/layers/triality_maps.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -204,12 +205,10 @@ TEST_F(TrialityTest, DoesNotDependOnTheThreadCount) {
 }
 
 TEST_F(TrialityTest, NamesWhatItRefuses) {
-  try {
-    triality_loss(at::zeros({3, 8, 9}));
-    FAIL();
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "triality_loss: expected rotation (N, 8, 8), found (3, 8, 9)");
-  }
+  EXPECT_EQ(nkat::testing::message_of<ShapeError>([&] {
+              triality_loss(at::zeros({3, 8, 9}));
+            }),
+            "triality_loss: expected rotation (N, 8, 8), found (3, 8, 9)");
 }
 
 }  // namespace

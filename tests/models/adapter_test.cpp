@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -37,12 +38,7 @@ class AdapterFolder : public ::testing::Test {
     return message();
   }
   std::string message() const {
-    try {
-      load_adapter(folder_.path(), tiny_config());
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return nkat::testing::message_of([&] { load_adapter(folder_.path(), tiny_config()); });
   }
   const TemporaryFolder folder_;
 };

@@ -110,8 +110,16 @@ CASES = {
     "an overlong sample that must not be": (lambda f: train(f, max_sequence_length=4, overlong="error"), 3, "data.jsonl:1"),
     "a budget that is too small": (lambda f: train(f, vram_budget_gib=0.001), 4, "budget"),
     "an output folder that can't be": (lambda f: train(f, output_dir=read_only(f)), 4, "can't be created"),
-    "an adapter of another kind": (lambda f: ["eval", "--model-path", MODEL, "--adapter", foreign_adapter(f), "--data", data_file(f, GOOD_LINE)], 3, "NKAT_SO8T"),
-    "an adapter that is missing": (lambda f: ["eval", "--model-path", MODEL, "--adapter", f / "none", "--data", data_file(f, GOOD_LINE)], 3, "adapter_config.json"),
+    "an adapter of another kind": (
+        lambda f: ["eval", "--model-path", MODEL, "--adapter", foreign_adapter(f), "--data", data_file(f, GOOD_LINE)],
+        3,
+        "NKAT_SO8T",
+    ),
+    "an adapter that is missing": (
+        lambda f: ["eval", "--model-path", MODEL, "--adapter", f / "none", "--data", data_file(f, GOOD_LINE)],
+        3,
+        "adapter_config.json",
+    ),
     "a task that is not known": (lambda f: ["eval", "--model-path", MODEL, "--data", data_file(f, GOOD_LINE), "--task", "lose"], 2, "'lose'"),
     "a temperature below zero": (lambda f: ["generate", "--model-path", MODEL, "--prompt", "x", "--temperature", "-1"], 2, "--temperature"),
 }
@@ -137,7 +145,9 @@ def test_a_reader_that_is_gone_is_no_crash(nkat_path):
 
 def test_writing_to_a_full_device_says_so(nkat_path):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([str(nkat_path), "plan", "--model-path", str(MODEL), "--max-sequence-length", "256"], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [str(nkat_path), "plan", "--model-path", str(MODEL), "--max-sequence-length", "256"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
     assert done.returncode == 4 and "stdout" in done.stderr
 
 

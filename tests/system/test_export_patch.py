@@ -256,7 +256,9 @@ def test_another_type_takes_their_place_where_the_checkpoint_is_there(mixed, pat
     export(tmp_path / "normal.gguf", adapter=adapter, quantization="q5_k_s")
     found, normal = tensors_of(tmp_path / "x.gguf"), tensors_of(tmp_path / "normal.gguf")
     assert {name: found[name] for name in DOWN} == {name: normal[name] for name in DOWN}
-    assert report["replaced"] == [f"ffn_down.weight: {kind} to q5_K ({count})" for kind, count in [("f32", 3), ("iq4_xs", 1), ("q3_K", 1), ("q4_1", 1)]]
+    assert report["replaced"] == [
+        f"ffn_down.weight: {kind} to q5_K ({count})" for kind, count in [("f32", 3), ("iq4_xs", 1), ("q3_K", 1), ("q4_1", 1)]
+    ]
     message = patch(mixed, tmp_path / "y.gguf", adapter, code=3, patch_type="q5_k")
     assert "q4_1" in message and "--model-path" in message and not (tmp_path / "y.gguf").exists()
 
@@ -277,7 +279,9 @@ def test_rows_that_do_not_fit_the_type_fall_back_and_are_named(patch, nkat, tmp_
     (tmp_path / "adapter").mkdir()
     random = torch.Generator().manual_seed(1)
     tensors = {f"layers.{i}.so8t.weight": torch.randn(8, 8, 8, generator=random) for i in range(3)}
-    safetensors.torch.save_file(tensors | {f"layers.{i}.so8t.alpha": torch.tensor(1.0) for i in range(3)}, tmp_path / "adapter" / "adapter_model.safetensors")
+    safetensors.torch.save_file(
+        tensors | {f"layers.{i}.so8t.alpha": torch.tensor(1.0) for i in range(3)}, tmp_path / "adapter" / "adapter_model.safetensors"
+    )
     config = {"peft_type": "NKAT_SO8T", "version": 1, "base_model_name_or_path": "tiny", "hidden_size": 64, "num_hidden_layers": 3,
               "first_adapter_layer": 0, "base_sha256": "0" * 64, "base_norms_sha256": norms_sha256(folder, 3)}
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(config))
@@ -308,7 +312,10 @@ HOSTILE = {
     "too many layers": ({"keys": {"phi3.block_count": ("UINT32", 4_000_000_000)}}, "block_count"),
     "a tensor that is missing": ({"without": ["blk.3.attn_norm.weight"]}, "blk.3.attn_norm.weight"),
     "a norm in F16": ({"replaced": {"output_norm.weight": (np.ones(192, np.float16), gguf.GGMLQuantizationType.F16)}}, "output_norm.weight"),
-    "a norm of another length": ({"replaced": {"output_norm.weight": (np.ones(64, np.float32), gguf.GGMLQuantizationType.F32)}}, "output_norm.weight"),
+    "a norm of another length": (
+        {"replaced": {"output_norm.weight": (np.ones(64, np.float32), gguf.GGMLQuantizationType.F32)}},
+        "output_norm.weight",
+    ),
 }
 
 

@@ -56,7 +56,12 @@ def test_only_the_types_that_are_named_get_another_limit(nkat, open_adapter, tmp
     words = ["export", "--model-path", MODEL, "--adapter", open_adapter, "--output", tmp_path / "model.gguf", "--quantization", "q4_k_m", "--json"]
     for limits, lost in ((["--min-retention", "q6_K=1.5"], [2, 5]), (["--min-retention", "all=1.5", "q6_K=0.5"], [0, 1, 3, 4]),
                          (["--max-noise", "q4_K=1e9"], []), (["--max-noise", "all=1e9", "q6_K=0"], [2, 5])):
-        done = nkat(*words, *limits, "--max-noise" if limits[0] == "--min-retention" else "--min-retention", "q4_K=1e9" if limits[0] == "--min-retention" else "q4_K=-1e9")
+        done = nkat(
+            *words,
+            *limits,
+            "--max-noise" if limits[0] == "--min-retention" else "--min-retention",
+            "q4_K=1e9" if limits[0] == "--min-retention" else "q4_K=-1e9",
+        )
         report = json.loads(done.stdout)
         assert (done.returncode, report["lost_layers"]) == (5 if lost else 0, lost), done.stderr
         assert all(one["minimum_survived"] == 1.5 for one in report["ffn_down"] if one["layer"] in lost and limits[0] == "--min-retention")

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 import torch
 import training
-from pipelines import config, needs_library, page, steps_of
-from tokenizers import Tokenizer
-
 from pipeline_steps.config import read_config
 from pipeline_steps.errors import PipelineError
 from pipeline_steps.pipeline import writing
 from pipeline_steps.summary import serving
+from pipelines import config, needs_library, page, steps_of
+from tokenizers import Tokenizer
 
 STEPS = ["train", "validate", "export f32: adapter", "export f32: base", "held-out samples", "loss: nkat", "loss: f32 base",
          "loss: f32 adapter", "speed"]
@@ -101,14 +100,15 @@ def test_without_llama_cpp_nothing_is_measured_and_the_page_says_so(copied, run)
     assert "speed: not measured: pip install xllamacpp" in done.stderr
     text = page(copied)
     assert "Speed: not measured: pip install xllamacpp" in text and "Loss on target tokens: not measured: pip install xllamacpp" in text
-    assert "tokens a second of" not in text and "f32 in llama.cpp" not in text
+    assert "tokens per second of" not in text and "f32 in llama.cpp" not in text
     assert "nkat eval, before export" in text and "No plot" in text
 
 
 BENCH = """#!/bin/sh
 [ "$1 $3 $4 $5 $6 $7 $8 $9" = "-m -p 16 -n 4 -t 1 -r" ] || exit 1
 case "$2" in *adapter*) half=0.5;; *) half=1;; esac
-echo '[{"build_commit": "abc", "build_number": 7, "gpu_info": "", "backends": "CPU", "n_threads": 1, "n_prompt": 16, "n_gen": 0, "avg_ts": 200'$half'},
+echo '[{"build_commit": "abc", "build_number": 7, "gpu_info": "", "backends": "CPU",
+ "n_threads": 1, "n_prompt": 16, "n_gen": 0, "avg_ts": 200'$half'},
  {"build_commit": "abc", "build_number": 7, "gpu_info": "", "backends": "CPU", "n_threads": 1, "n_prompt": 0, "n_gen": 4, "avg_ts": 100'$half'}]'
 """
 

@@ -34,8 +34,8 @@ def start(nkat_path, tmp_path, words):
     """start(size, faults={rank: "nan@2"}, own={rank: dict(option=value)}, option=value) starts ranks in tmp_path/run."""
     started = []
 
-    def start_ranks(size, faults={}, own={}, machines=False, **changes):
-        of_rank = {rank: words(tmp_path / "run", **{**changes, **more}) for rank, more in own.items()}
+    def start_ranks(size, faults=None, own=None, machines=False, **changes):
+        of_rank = {rank: words(tmp_path / "run", **{**changes, **more}) for rank, more in (own or {}).items()}
         started.append(rank_processes.Ranks(nkat_path, tmp_path, size, words(tmp_path / "run", **changes), faults, of_rank, machines))
         return started[-1]
 

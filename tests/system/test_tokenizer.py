@@ -44,7 +44,7 @@ def train_small_tokenizer(folder):
     model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     vocabulary = {model.id_to_piece(i): i for i in range(model.get_piece_size())}
     merges = []
-    for piece, score in sorted(((p, model.get_score(i)) for p, i in vocabulary.items()), key=lambda one: -one[1]):
+    for piece, _ in sorted(((p, model.get_score(i)) for p, i in vocabulary.items()), key=lambda one: -one[1]):
         if len(piece) < 2 or model.is_byte(vocabulary[piece]) or model.is_control(vocabulary[piece]):
             continue
         splits = [(piece[:i], piece[i:]) for i in range(1, len(piece)) if piece[:i] in vocabulary and piece[i:] in vocabulary]

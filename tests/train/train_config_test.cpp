@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 
 namespace nkat::train {
 namespace {
@@ -60,12 +61,8 @@ TEST_F(TrainConfigTest, ResumingWithAnotherRateNamesIt) {
   apply({{"learning-rate", {"0.01"}}});
   Json saved = to_json(config_);
   saved["learning_rate"] = 0.02;
-  try {
-    adopt_saved_config(config_, saved, options_);
-    FAIL() << "adopted";
-  } catch (const ConfigError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("learning_rate was 0.02 and is now 0.01"));
-  }
+  EXPECT_THAT(nkat::testing::message_of<ConfigError>([&] { adopt_saved_config(config_, saved, options_); }),
+              HasSubstr("learning_rate was 0.02 and is now 0.01"));
 }
 
 TEST_F(TrainConfigTest, ResumingMayChangeStepsAndMachineOptions) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 
 namespace nkat {
 namespace {
@@ -54,12 +55,7 @@ class OptionListTest : public ::testing::Test {
   }
   std::string complaint(const std::map<std::string, std::vector<std::string>>& flags,
                         const Json& file = Json::object()) {
-    try {
-      options_.apply(flags, file, "config.json");
-    } catch (const ConfigError& error) {
-      return error.what();
-    }
-    return "";
+    return nkat::testing::message_of<ConfigError>([&] { options_.apply(flags, file, "config.json"); });
   }
   Config config_;
   OptionList options_;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 
 namespace nkat {
 namespace {
@@ -14,12 +15,7 @@ using namespace std::string_view_literals;
 template <class Step>
 std::string complaint(std::string_view bytes, Step step) {
   ByteCursor cursor(bytes, "x.bin");
-  try {
-    step(cursor);
-  } catch (const FormatError& error) {
-    return error.what();
-  }
-  return "";
+  return nkat::testing::message_of<FormatError>([&] { step(cursor); });
 }
 
 TEST(ByteCursor, ReadsLittleEndianNumbersAtAnyAddress) {

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/machine.h"
+#include "tests/support/message_of.h"
 #include "tests/support/mutations.h"
 #include "tests/support/tiny_tokenizer.h"
 
@@ -31,7 +32,7 @@ class DatasetTest : public ::testing::Test {
     return Dataset(options, tokenizer_, chat_);
   }
   std::string complaint(const DatasetOptions& options) {
-    return nkat::testing::complaint_about([&](const std::string&) { load(options); }, "");
+    return nkat::testing::message_of([&] { load(options); });
   }
   std::vector<fs::path> caches() const {
     std::vector<fs::path> all;

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "tests/support/mutations.h"
+#include "tests/support/message_of.h"
 #include "tests/support/raw_gguf.h"
 #include "tests/support/temporary_folder.h"
 
@@ -104,9 +104,7 @@ TEST_F(GgufReaderTest, ReadsEveryValueType) {
 TEST_F(GgufReaderTest, RefusesToConvert) {
   const GgufFile file = open({});
   const GgufMetadata& metadata = file.metadata();
-  const auto complaint = [](auto get) {
-    return nkat::testing::complaint_about([&](const std::string&) { get(); }, "");
-  };
+  const auto complaint = [](auto get) { return nkat::testing::message_of(get); };
   const std::string path = file.path().string();
   EXPECT_EQ(complaint([&] { metadata.number<std::uint64_t>("phi3.block_count"); }),
             path + ": metadata key 'phi3.block_count': expected u64, found u32");

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "tests/support/counted_memory.h"
+#include "tests/support/message_of.h"
 #include "tests/support/mutations.h"
 #include "tests/support/raw_gguf.h"
 #include "tests/support/temporary_folder.h"
@@ -91,7 +92,7 @@ TEST_F(GgufWriterTest, HoldsNoTensor) {
 
 TEST_F(GgufWriterTest, RefusesWhatTheReaderWouldRefuse) {
   const auto complaint = [&](const GgufMetadata& all, const std::vector<GgufTensorPlan>& tensors) {
-    return nkat::testing::complaint_about([&](const std::string&) { write_gguf(path_, all, tensors, produce); }, "");
+    return nkat::testing::message_of([&] { write_gguf(path_, all, tensors, produce); });
   };
   GgufMetadata badly_aligned = metadata();
   badly_aligned.add("general.alignment", GgufValue::number<std::uint32_t>(1U << 31));

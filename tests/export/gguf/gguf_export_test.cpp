@@ -1,5 +1,8 @@
 #include "export/gguf/gguf_export.h"
 
+#include <algorithm>
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

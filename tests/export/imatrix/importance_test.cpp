@@ -3,13 +3,17 @@
 
 #include <limits>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tiny_model.h"
 
 namespace nkat::exporting {
 namespace {
+
+using ::testing::HasSubstr;
 
 const std::string kQkv = "model.layers.0.self_attn.qkv_proj.weight";
 
@@ -53,13 +57,11 @@ TEST(Importance, WeighsNothingWhereNothingWasMeasured) {
 
 TEST(Importance, RefusesActivationsThatAreNotFinite) {
   for (const double bad : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN(), 1e39}) {
-    try {
+    const std::string message = nkat::testing::message_of<DataError>([&] {
       const Importance importance({{kQkv, {1.0, bad}}}, 1, "");
-      FAIL() << bad;
-    } catch (const DataError& error) {
-      EXPECT_NE(std::string(error.what()).find(kQkv), std::string::npos) << error.what();
-      EXPECT_NE(std::string(error.what()).find("column 1"), std::string::npos) << error.what();
-    }
+    });
+    EXPECT_THAT(message, HasSubstr(kQkv)) << bad;
+    EXPECT_THAT(message, HasSubstr("column 1")) << bad;
   }
 }
 

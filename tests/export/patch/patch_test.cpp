@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "data/formats/gguf_writer.h"
 #include "models/weights/weight_source.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -73,12 +74,8 @@ class PatchTest : public ::testing::Test {
     stream.put(static_cast<char>(byte ^ 64));
   }
   std::string complaint(const Patch& patch) const {
-    try {
-      self_test_patch(path("patched"), patch, {.output = "patched.gguf"});
-    } catch (const CheckError& error) {
-      return error.what();
-    }
-    return "";
+    return nkat::testing::message_of<CheckError>(
+        [&] { self_test_patch(path("patched"), patch, {.output = "patched.gguf"}); });
   }
   const models::Phi3Config config_ = large_vocabulary();
   const nkat::testing::TemporaryFolder folder_;

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "export/gguf/gguf_export.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_export.h"
 
@@ -32,12 +33,7 @@ class SelfTestTest : public ::testing::Test {
   }
   SelfTest test() const { return test(path_); }
   std::string complaint(const fs::path& path, QuantizationRecipe mix = QuantizationRecipe::kQ8_0) const {
-    try {
-      require_predictions(test(path, mix), options_.output);
-    } catch (const CheckError& error) {
-      return error.what();
-    }
-    return "";
+    return nkat::testing::message_of<CheckError>([&] { require_predictions(test(path, mix), options_.output); });
   }
   // Of the tensor's first number or block scale the highest bit of the exponent: a factor of 2^16 or more, or no
   // number.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 
 namespace nkat::train {
 namespace {
@@ -33,12 +34,7 @@ std::string message_of(const std::string& name, const std::optional<std::string>
   Variables variables = kTorchrun;
   variables.erase(name);
   if (value) variables[name] = *value;
-  try {
-    read(variables);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
+  return nkat::testing::message_of<ConfigError>([&] { read(variables); });
 }
 
 TEST(RankEnvironment, IsNothingWithoutRank) {

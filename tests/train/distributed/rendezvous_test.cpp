@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/train/distributed/rank_threads.h"
 
 namespace nkat::train {
 namespace {
+
+using nkat::testing::message_of;
 
 void wait_until(const std::function<bool()>& there) {
   while (!there()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -14,16 +17,6 @@ void wait_until(const std::function<bool()>& there) {
 
 void set(const StorePointer& store, const std::string& key, const std::string& text) {
   store->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
-}
-
-// The message of the error that work() throws; empty without one.
-std::string message_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST(Rendezvous, GivesEachLaunchKeysOfItsOwn) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace nkat::validation {
@@ -17,12 +18,7 @@ class OutputPathsTest : public ::testing::Test {
   OutputPathsTest() { fs::create_directories(run_ / "checkpoints" / "step-000050"); }
 
   std::string refusal(const std::vector<OutputPath>& outputs, const std::vector<fs::path>& inputs = {}) const {
-    try {
-      check_output_paths(outputs, inputs, {run_});
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return nkat::testing::message_of([&] { check_output_paths(outputs, inputs, {run_}); });
   }
 
   TemporaryFolder folder_;
@@ -33,6 +29,12 @@ TEST_F(OutputPathsTest, TakesAReportBesideTheRunsOwnFiles) {
   EXPECT_EQ(refusal({{"--output-report", run_ / "report.MD", {".md"}}, {"--plot", run_ / "plot.png"}}), "");
   EXPECT_TRUE(fs::is_empty(run_ / "checkpoints" / "step-000050"));
   EXPECT_FALSE(fs::exists(run_ / "report.MD.probe"));
+}
+
+TEST_F(OutputPathsTest, PlotsStandBesideTheReport) {
+  EXPECT_EQ(default_transition_plot("runs/demo/report.md"), "runs/demo/report-transition.png");
+  EXPECT_EQ(default_transition_plot("report.html"), "report-transition.png");
+  EXPECT_EQ(plot_folder("runs/demo/report.md"), "runs/demo/report-plots");
 }
 
 TEST_F(OutputPathsTest, RefusesTheRunsOwnFiles) {
@@ -59,8 +61,8 @@ TEST_F(OutputPathsTest, RefusesTwoOutputsOfOneName) {
 }
 
 TEST_F(OutputPathsTest, RefusesEmptyNamesFoldersAndOtherEndings) {
-  EXPECT_THAT(refusal({{"--o", ""}}), HasSubstr("a file name was expected"));
-  EXPECT_THAT(refusal({{"--o", run_}}), HasSubstr("this is a folder"));
+  EXPECT_THAT(refusal({{"--o", ""}}), HasSubstr("expected a file name"));
+  EXPECT_THAT(refusal({{"--o", run_}}), HasSubstr("expected a file, found a folder"));
   EXPECT_THAT(refusal({{"--o", folder_.path() / "r.txt", {".md", ".html"}}}), HasSubstr(".md, .html"));
   EXPECT_THROW(check_output_paths({{"--o", folder_.path() / "missing" / "r.md"}}, {}, {}), DataError);
   EXPECT_THROW(check_output_paths({{"--o", "/proc/r.md"}}, {}, {}), DeviceError);
