@@ -104,7 +104,7 @@ struct PreparedRun {
   ProcessGroup& group;
 };
 
-ExitCode train(const PreparedRun& run, RunStart start) {
+ExitCode run_training(const PreparedRun& run, RunStart start) {
   const models::Decoder& decoder = run.decoder;
   run.group.open(decoder.device());
   broadcast_state(run.group, start.state);
@@ -184,7 +184,7 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
                         model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,
                         config.vram_budget_gib));
   if (start.identity) set_aside_later_checkpoints(folder->checkpoints(), start.state.step);
-  return train({config, decoder, data, folder, *group}, std::move(start));
+  return run_training({config, decoder, data, folder, *group}, std::move(start));
 }
 
 ExitCode run_train(const TrainConfig& config, const OptionList& options) {

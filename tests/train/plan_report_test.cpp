@@ -5,12 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/phi35.h"
 
 namespace nkat::train {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::message_of;
 using testing::phi35;
 
 constexpr std::int64_t kBf16 = 2;  // bytes
@@ -21,17 +23,6 @@ models::PlanRequest request_for(const TrainConfig& config) {
 
 RunPlan plan_for(const TrainConfig& config) {
   return plan_run(phi35(), config, request_for(config), {models::known_cards().front()});
-}
-
-// The message of the error that call() throws.
-template <class Kind, class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Kind& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST(PlanReport, ThePublishedRunFitsItsBudget) {
@@ -114,7 +105,7 @@ TEST(PlanReport, TableAndJsonSayTheSame) {
   const RunPlan plan = plan_for(config);
   const nlohmann::ordered_json json = plan_json(plan, card);
   EXPECT_EQ(json["fits"], true);
-  EXPECT_DOUBLE_EQ(json["total_bytes"], plan.memory.total());
+  EXPECT_DOUBLE_EQ(json["total_bytes"].get<double>(), plan.memory.total());
   EXPECT_EQ(json["recomputed_layers"], plan.memory.recomputed_layers);
   EXPECT_DOUBLE_EQ(json["hours"].get<double>(), plan.hours.total());
   const std::string table = plan_table(phi35(), config, plan, card);

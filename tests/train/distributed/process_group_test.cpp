@@ -3,11 +3,8 @@
 #include <bit>
 
 #include <ATen/ops/full.h>
-#include <ATen/core/Tensor.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/message_of.h"
 #include "tests/train/distributed/rank_threads.h"
 
 namespace nkat::train {

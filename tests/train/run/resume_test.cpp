@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 #include "tests/train/distributed/rank_threads.h"
@@ -14,6 +15,7 @@ namespace nkat::train {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::message_of;
 using testing::TemporaryFolder;
 using testing::tiny_config;
 
@@ -149,12 +151,8 @@ TEST(RequireSameOnAllRanks, NamesTheRankAndTheOption) {
   on_ranks(2, [](ProcessGroup& group) {
     TrainConfig config;
     config.seed = group.rank();
-    try {
-      require_same_on_all_ranks(group, config, {}, "");
-      ADD_FAILURE() << "rank " << group.rank();
-    } catch (const RankMismatch& error) {
-      EXPECT_THAT(error.what(), HasSubstr("found seed: 1 on rank 1, 0 on rank 0"));
-    }
+    EXPECT_THAT(message_of<RankMismatch>([&] { require_same_on_all_ranks(group, config, {}, ""); }),
+                HasSubstr("found seed: 1 on rank 1, 0 on rank 0"));
   });
 }
 

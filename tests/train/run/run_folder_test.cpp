@@ -5,12 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace nkat::train {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::message_of;
 using Json = nlohmann::ordered_json;
 
 class RunFolderTest : public ::testing::Test {
@@ -19,16 +21,7 @@ class RunFolderTest : public ::testing::Test {
     fs::create_directories((path_ / name).parent_path());
     std::ofstream(path_ / name, std::ios::binary) << text;
   }
-  // The message of the error that saved_config() throws.
-  template <class Kind>
-  std::string refusal() const {
-    try {
-      static_cast<void>(RunFolder(path_).saved_config());
-    } catch (const Kind& error) {
-      return error.what();
-    }
-    return "";
-  }
+  std::optional<Json> saved_config() const { return RunFolder(path_).saved_config(); }
   const testing::TemporaryFolder parent_;
   const fs::path path_ = parent_.path() / "run";
 };
@@ -75,17 +68,17 @@ TEST_F(RunFolderTest, WithoutACheckpointThereIsNothingToResume) {
 TEST_F(RunFolderTest, AConfigThatNoRunHasWrittenIsLeftAlone) {
   for (const char* text : {R"({"model_type":"phi3"})", R"({"nkat_run":2})", "[]"}) {
     write("config.json", text);
-    EXPECT_THAT(refusal<ConfigError>(), HasSubstr("not written by a run")) << text;
+    EXPECT_THAT(message_of<ConfigError>([&] { saved_config(); }), HasSubstr("not written by a run")) << text;
     EXPECT_EQ(read_file(path_ / "config.json", 1 << 10), text);
   }
 }
 
 TEST_F(RunFolderTest, ARunThatLacksAFileIsRefused) {
   write("metrics.jsonl", "{}\n");
-  EXPECT_THAT(refusal<DataError>(), HasSubstr("no checkpoint"));
+  EXPECT_THAT(message_of<DataError>([&] { saved_config(); }), HasSubstr("no checkpoint"));
   fs::remove(path_ / "metrics.jsonl");
   write("checkpoints/step-000001/manifest.json", "{}");
-  EXPECT_THAT(refusal<DataError>(), HasSubstr("no config.json"));
+  EXPECT_THAT(message_of<DataError>([&] { saved_config(); }), HasSubstr("no config.json"));
 }
 
 TEST_F(RunFolderTest, IsLockedAgainstASecondProcess) {
