@@ -102,7 +102,7 @@ TEST_F(TrainConfigTest, ResumingTakesOverWhatTheRunHasKept) {
   EXPECT_EQ(record_.validation_since, 7);
 }
 
-// Each fixed option decides what is trained: a saved value that differs must be refused, a missing one, too.
+// A fixed option decides what is trained: another saved value is refused, and so is a missing one.
 TEST_F(TrainConfigTest, EveryOptionKnowsWhetherItMayChangeOnResume) {
   apply({});
   const Json now = to_json(config_);
@@ -116,8 +116,10 @@ TEST_F(TrainConfigTest, EveryOptionKnowsWhetherItMayChangeOnResume) {
     other[key] = "another value";
     without.erase(key);
     const bool may_change = changeable.contains(key);
-    TrainConfig config = config_;
-    const auto adopt = [&](const Json& saved) { adopt_saved_config(config, record_, saved, options_); };
+    const auto adopt = [&](const Json& saved) {
+      TrainConfig config = config_;
+      adopt_saved_config(config, record_, saved, options_);
+    };
     if (may_change) {
       EXPECT_NO_THROW(adopt(other)) << key;
       EXPECT_NO_THROW(adopt(without)) << key;
