@@ -104,7 +104,7 @@ void AtomicFile::append(std::span<const std::byte> bytes) {
 void AtomicFile::replace_start(std::span<const std::byte> bytes) {
   NKAT_INVARIANT(bytes.size() <= written_);
   if (::lseek(file_.get(), 0, SEEK_SET) < 0) fail_write(temporary_, "seeking");
-  write_all(file_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
+  write_all(file_, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
   if (::lseek(file_.get(), 0, SEEK_END) < 0) fail_write(temporary_, "seeking");
 }
 

@@ -1,4 +1,6 @@
 """Each gate of scripts/test refuses a bad example: format, ruff, clang-tidy, the sanitizers. The tree's own rules: test_sources.py."""
+import importlib.machinery
+import importlib.util
 import re
 import subprocess
 import sys
@@ -34,6 +36,40 @@ def test_clang_tidy_refuses_bad_names_what_is_unused_and_copies(run):
     for name in ("class 'bad_type'", "method 'Value'", "private member 'value'", "constexpr variable 'LIMIT'", "function 'UnusedParameter'"):
         assert f"invalid case style for {name}" in done.stdout
     assert "parameter 'unused' is unused" in done.stdout and "performance-for-range-copy" in done.stdout
+
+
+@pytest.fixture
+def tidy(root, tmp_path, monkeypatch):
+    """scripts/tidy as a module, on a tree of its own."""
+    loader = importlib.machinery.SourceFileLoader("tidy", str(root / "scripts" / "tidy"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("tidy", loader))
+    loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "core").mkdir()
+    (tmp_path / ".clang-tidy").write_text("Checks: '*'")
+    return module
+
+
+def test_a_verdict_holds_until_the_source_an_include_the_checks_or_the_flags_change(tidy, tmp_path):
+    texts = {".clang-tidy": "Checks: ''", "core/a.cpp": '#include "core/b.h"\n', "core/b.h": '#include "core/c.h"\n', "core/c.h": "int c;\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    before = tidy.digest(tmp_path / "core/a.cpp", ("-w",), {})
+    assert tidy.digest(tmp_path / "core/a.cpp", ("-w",), {}) == before
+    assert tidy.digest(tmp_path / "core/a.cpp", ("-w", "-mavx2"), {}) != before
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text + "// changed\n")
+        assert tidy.digest(tmp_path / "core/a.cpp", ("-w",), {}) != before, name
+        (tmp_path / name).write_text(text)
+
+
+def test_sources_whose_local_names_clash_are_looked_at_apart(tidy, tmp_path):
+    bodies = {"a": "int half(int x) { return x / 2; }", "b": "int half(int x) { return x / 2; }", "c": "constexpr int kTwo = 2;"}
+    for name, body in bodies.items():
+        (tmp_path / "core" / f"{name}.cpp").write_text(f"namespace {{\n\n{body}\n\n}}  // namespace\n")
+    a, b, c = paths = [tmp_path / "core" / f"{name}.cpp" for name in bodies]
+    assert tidy.groups_of(paths, {path: (None, ("-w",)) for path in paths}) == [[a, c], [b]]
+    assert tidy.groups_of([a, c], {a: (None, ("-w",)), c: (None, ("-w", "-mavx2"))}) == [[a], [c]]
 
 
 @pytest.mark.parametrize(("kind", "said"), [("address", "heap-buffer-overflow"), ("undefined", "signed integer overflow")])

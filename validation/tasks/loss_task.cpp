@@ -114,10 +114,10 @@ EvalTask prepare_loss_task(const LossTaskOptions& options, const EvalInputs& inp
   };
   const auto held_out = read(options.dataset.files), general = read(options.general_data);
   NKAT_INVARIANT(held_out || (general && !options.ablate_layers));
-  return [held_out, general, ablate = options.ablate_layers](const EvalModel& model, EvalResults& report) {
-    if (held_out) report.held_out = measure_loss(model, *held_out, "held-out");
-    if (general) report.general = measure_loss(model, *general, "general");
-    if (ablate) report.ablation = measure_ablation(model, *held_out);
+  return [held_out, general, ablate = options.ablate_layers](const EvalModel& model, EvalResults& results) {
+    if (held_out) results.held_out = measure_loss(model, *held_out, "held-out");
+    if (general) results.general = measure_loss(model, *general, "general");
+    if (ablate) results.ablation = measure_ablation(model, *held_out);
   };
 }
 
