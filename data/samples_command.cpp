@@ -52,15 +52,16 @@ ExitCode run(const Config& config) {
 Command make_data_samples_command() {
   auto config = std::make_shared<Config>();
   Command command{.name = "samples",
-                  .summary = "prints the token ids of each record of data files, and which of them are targets",
+                  .summary = "prints the token ids of each record of data files and which of them are targets",
                   .description =
-                      "One JSON object a line: at (file:line), tokens (ids), targets (positions in tokens, "
+                      "One JSON object per line: at (file:line), tokens (ids), targets (positions in tokens, "
                       "from 0, that are predicted and count in a loss).",
                   .positional = "data"};
   OptionList& options = *command.options;
-  options.add("data", config->data, {.help = "JSONL files", .value = "FILE", .required = true});
-  options.add("model-path", config->model_path, {.help = "model folder", .value = "DIR", .required = true});
-  options.add("count", config->count, {.help = "print at most so many samples; 0: all", .minimum = 0});
+  options.add("data", config->data, {.help = "JSONL files", .metavar = "FILE", .required = true});
+  options.add("model-path", config->model_path,
+              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
+  options.add("count", config->count, {.help = "samples to print at most, 0 = all", .minimum = 0});
   declare_dataset_options(options, config->dataset);
   command.run = [config] { return run(*config); };
   return command;

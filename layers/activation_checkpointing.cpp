@@ -14,34 +14,34 @@ bool CheckpointedLayers::is_recomputed(std::int64_t index) const {
 }
 
 at::Tensor CheckpointedLayers::forward(at::Tensor x) {
-  kept_.clear();
+  saved_.clear();
   for (std::int64_t index = 0; index < num_layers_; ++index) {
     if (index < first_trained_) {
       const at::NoGradGuard no_grad;
       x = layer_(index, x);
       continue;
     }
-    // Nothing below the first adapter wants a gradient, so its input is no leaf.
+    // No layer below the first adapter needs a gradient, so its input is no leaf.
     const at::Tensor input = x.detach().requires_grad_(index > first_trained_);
     if (is_recomputed(index)) {
       const at::NoGradGuard no_grad;
       x = layer_(index, input);
-      kept_.push_back({index, input, {}});
+      saved_.push_back({index, input, {}});
     } else {
       const at::AutoGradMode with_grad(true);
       const at::Tensor output = layer_(index, input);
       x = output.detach();
-      kept_.push_back({index, input, output});
+      saved_.push_back({index, input, output});
     }
   }
   return x;
 }
 
 void CheckpointedLayers::backward(at::Tensor gradient) {
-  NKAT_INVARIANT(!kept_.empty());
-  while (!kept_.empty()) {
-    Kept segment = std::move(kept_.back());
-    kept_.pop_back();
+  NKAT_INVARIANT(!saved_.empty());
+  while (!saved_.empty()) {
+    Saved segment = std::move(saved_.back());
+    saved_.pop_back();
     if (!segment.output.defined()) {
       const at::AutoGradMode with_grad(true);
       segment.output = layer_(segment.index, segment.input);

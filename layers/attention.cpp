@@ -4,11 +4,11 @@
 #include <numeric>
 
 #include <ATen/ops/scaled_dot_product_attention.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "core/error.h"
 #include "layers/check.h"
 #include "layers/cpu/attention.h"
-#include "layers/saved_heads.h"
 
 namespace nkat::layers {
 namespace {
@@ -37,7 +37,7 @@ class CpuAttention : public torch::autograd::Function<CpuAttention> {
     const cpu::Attended attended = cpu::causal_attention(qkv, lengths, heads);
     context->save_for_backward({qkv, attended.out, attended.log_sum_exps});
     context->saved_data["lengths"] = lengths;
-    save_heads(*context, heads);
+    context->saved_data["heads"] = heads.to_vector();
     return attended.out;
   }
 
@@ -46,7 +46,8 @@ class CpuAttention : public torch::autograd::Function<CpuAttention> {
     const torch::autograd::variable_list saved = context->get_saved_variables();
     return {
         cpu::causal_attention_backward(gradients[0].contiguous(), saved[0], {.out = saved[1], .log_sum_exps = saved[2]},
-                                       context->saved_data["lengths"].toIntVector(), saved_heads(*context)),
+                                       context->saved_data["lengths"].toIntVector(),
+                                       HeadShape::from_vector(context->saved_data["heads"].toIntVector())),
         at::Tensor(), at::Tensor()};
   }
 };
@@ -55,7 +56,7 @@ bool has_cpu_loops(const at::Tensor& qkv) {
   return qkv.is_cpu() && (qkv.scalar_type() == at::kFloat || qkv.scalar_type() == at::kBFloat16);
 }
 
-// What the last `rows` queries of a sequence see of its keys, (rows, length) bool; undefined if that is plain causal.
+// (rows, length) bool: the keys that the last `rows` queries of a sequence see; undefined if that is plain causal.
 at::Tensor causal_mask(std::int64_t rows, std::int64_t length, std::optional<std::int64_t> window, at::Device device) {
   const bool windowed = window && *window < length;
   if (rows == length && !windowed) return {};
@@ -74,7 +75,7 @@ void prepare_attention(PackedSequences& layout, std::optional<std::int64_t> wind
   layout.masks.clear();
   layout.flash = {};
   if (has_flash_attention(activations, heads, layout.lengths)) {
-    layout.flash = flash_samples(layout.lengths, window, activations.device());
+    layout.flash = flash_sequences(layout.lengths, window, activations.device());
     return;
   }
   for (const std::int64_t length : layout.lengths)
@@ -88,7 +89,7 @@ at::Tensor causal_attention(const at::Tensor& qkv, const PackedSequences& layout
   check_shape("attention", "qkv", qkv, {{"T"}, {"(heads + 2 kv heads) head_dim", (widths[0] + 2 * widths[1])}});
   NKAT_INVARIANT(std::accumulate(layout.lengths.begin(), layout.lengths.end(), std::int64_t{0}) == qkv.size(0));
   NKAT_INVARIANT(heads.num_heads % heads.num_key_value_heads == 0);
-  if (layout.flash.starts.defined()) return flash_attention(qkv.contiguous(), layout.flash, heads);
+  if (layout.flash.cu_seqlens.defined()) return flash_attention(qkv.contiguous(), layout.flash, heads);
   NKAT_INVARIANT(layout.masks.size() == layout.lengths.size());
   const auto is_windowed = [](const at::Tensor& mask) { return mask.defined(); };
   if (has_cpu_loops(qkv) && std::ranges::none_of(layout.masks, is_windowed))

@@ -3,14 +3,15 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat::layers {
 namespace {
 
-bool matches(const at::Tensor& tensor, std::initializer_list<Dimension> expected) {
-  if (!tensor.defined() || tensor.dim() != static_cast<std::int64_t>(expected.size())) return false;
+bool matches(const at::Tensor& tensor, std::initializer_list<Dimension> dimensions) {
+  if (!tensor.defined() || tensor.dim() != static_cast<std::int64_t>(dimensions.size())) return false;
   std::int64_t axis = 0;
-  for (const Dimension& dimension : expected) {
+  for (const Dimension& dimension : dimensions) {
     if (dimension.size >= 0 && tensor.size(axis) != dimension.size) return false;
     ++axis;
   }
@@ -23,16 +24,16 @@ std::string sizes_of(const at::Tensor& tensor) {
 
 [[noreturn]] void refuse_shape(std::string_view who, std::string_view name, const at::Tensor& tensor,
                                const std::string& wanted) {
-  throw ShapeError(fmt::format("{}: {} must be {}, found {}", who, name, wanted, sizes_of(tensor)));
+  throw ShapeError(fmt::format("{}: {}", who, expected(fmt::format("{} {}", name, wanted), sizes_of(tensor))));
 }
 
 }  // namespace
 
 void check_shape(std::string_view who, std::string_view name, const at::Tensor& tensor,
-                 std::initializer_list<Dimension> expected) {
-  if (matches(tensor, expected)) return;
+                 std::initializer_list<Dimension> dimensions) {
+  if (matches(tensor, dimensions)) return;
   std::vector<std::string> wanted;
-  for (const Dimension& dimension : expected)
+  for (const Dimension& dimension : dimensions)
     wanted.push_back(dimension.size < 0 || dimension.name == std::to_string(dimension.size)
                          ? std::string(dimension.name)
                          : fmt::format("{}={}", dimension.name, dimension.size));
@@ -55,13 +56,15 @@ void check_dtype(std::string_view who, std::string_view name, const at::Tensor& 
     if (tensor.scalar_type() == type) return;
     wanted.push_back(c10::toString(type));
   }
-  throw ShapeError(fmt::format("{}: {} must be {}, found {}", who, name, fmt::join(wanted, " or "),
-                               c10::toString(tensor.scalar_type())));
+  throw ShapeError(fmt::format(
+      "{}: {}", who,
+      expected(fmt::format("{} of type {}", name, fmt::join(wanted, " or ")), c10::toString(tensor.scalar_type()))));
 }
 
-void check_device(std::string_view who, std::string_view name, const at::Tensor& tensor, at::Device expected) {
-  if (tensor.device() == expected) return;
-  throw DeviceError(fmt::format("{}: {} must be on {}, found {}", who, name, expected.str(), tensor.device().str()));
+void check_device(std::string_view who, std::string_view name, const at::Tensor& tensor, at::Device wanted) {
+  if (tensor.device() == wanted) return;
+  throw DeviceError(
+      fmt::format("{}: {}", who, expected(fmt::format("{} on {}", name, wanted.str()), tensor.device().str())));
 }
 
 }  // namespace nkat::layers

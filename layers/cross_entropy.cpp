@@ -1,8 +1,8 @@
 #include "layers/cross_entropy.h"
 
 #include "layers/check.h"
-#include "layers/cpu/cross_entropy.h"
-#include "layers/kernels/cross_entropy.h"
+#include "layers/cpu/loops.h"
+#include "layers/kernels/launchers.h"
 #include "layers/linear.h"
 
 namespace nkat::layers {

@@ -1,5 +1,5 @@
-// Cross-entropy of the rows that have a target, straight from the hidden states: logits exist for a chunk of rows at a
-// time and are overwritten by their own gradient, so memory is chunk x V instead of T x V.
+// Fused linear and cross-entropy of the rows that have a target: logits exist for one chunk of rows at a time and are
+// overwritten by their own gradient, so memory is chunk_rows x V instead of T x V (layers/MATHEMATICS.md 10).
 //
 //   logits = x Wᵀ (dtype of x), in float32: loss_r = logsumexp(logits_r) - logits_r[target_r]
 //   dL/dx = scale (softmax(logits) - onehot) W
@@ -10,17 +10,17 @@
 namespace nkat::layers {
 
 struct CrossEntropy {
-  at::Tensor losses;    // (R) nats of each row, float32 (float64 for float64)
-  at::Tensor gradient;  // (R, H) dtype of x: d(scale Σ losses)/dx; undefined if not asked for
+  at::Tensor losses;    // (R) nats per row, float32 (float64 for float64 x)
+  at::Tensor gradient;  // (R, H) dtype of x: d(scale Σ losses)/dx; undefined unless asked for
 };
 
 struct CrossEntropyOptions {
   double scale = 1.0;
   bool want_gradient = false;
-  std::int64_t chunk_rows = 256;
+  std::int64_t chunk_rows = 256;  // rows whose logits exist at once
 };
 
-// x (R, H), targets (R) int64 in [0, V), head_weight (V, H). No autograd is recorded.
+// x (R, H), targets (R) int64 in [0, V), head_weight (V, H). Records no autograd.
 CrossEntropy cross_entropy(const at::Tensor& x, const at::Tensor& targets, const at::Tensor& head_weight,
                            const CrossEntropyOptions& options);
 

@@ -22,8 +22,8 @@ at::Tensor kl_divergence(const at::Tensor& x, const at::Tensor& y, const at::Ten
   for (std::int64_t begin = 0; begin < x.size(0); begin += chunk_rows) {
     const std::int64_t count = std::min(chunk_rows, x.size(0) - begin);
     const at::Tensor log_p = log_probabilities(x.narrow(0, begin, count), head_weight);  // (C, V)
-    at::Tensor terms = log_p - log_probabilities(y.narrow(0, begin, count), head_weight);
-    divergence.narrow(0, begin, count).copy_(terms.mul_(log_p.exp()).sum(1));
+    at::Tensor difference = log_p - log_probabilities(y.narrow(0, begin, count), head_weight);
+    divergence.narrow(0, begin, count).copy_(difference.mul_(log_p.exp()).sum(1));
   }
   return divergence;
 }

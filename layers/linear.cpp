@@ -14,7 +14,7 @@ using cpu::Bf16Gemm;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kFewestRows = 16;  // below, reading W is what takes the time
+constexpr std::int64_t kFewestRows = 16;  // below, reading W takes the time
 
 bool can_widen(const at::Tensor& weight) {
   return weight.is_cpu() && weight.scalar_type() == at::kBFloat16 && weight.is_contiguous() && cpu::prefer_fp32_gemm();

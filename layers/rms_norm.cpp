@@ -4,8 +4,8 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/cpu/rms_norm.h"
-#include "layers/kernels/rms_norm.h"
+#include "layers/cpu/loops.h"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers {
 namespace {

@@ -1,13 +1,13 @@
-// RMSNorm as Phi-3 defines it: y = round(x / sqrt(mean(x^2) + eps)) * w, where the quotient is computed in float32
-// (float64 for float64 input) and rounded to x's type before it meets w. The weight is frozen.
-// Keeps for backward: x and one reciprocal root a row.
+// RMSNorm as in Phi-3 (layers/MATHEMATICS.md 9): y = round(x / sqrt(mean(x²) + eps)) w. The quotient is float32
+// (float64 for float64 x), rounded to x's dtype before it is multiplied by w. The weight is frozen.
+// Saved for backward: x and one reciprocal root per row.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace nkat::layers {
 
-// x (T, H), weight (H), both of one type -> (T, H)
+// x (T, H), weight (H), of one dtype -> (T, H)
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 
 }  // namespace nkat::layers

@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/cpu/rope.h"
-#include "layers/kernels/rope.h"
+#include "layers/cpu/loops.h"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers {
 namespace {
@@ -37,7 +37,7 @@ class Rope : public torch::autograd::Function<Rope> {
     return qkv;
   }
 
-  // The transpose of a rotation (times a factor) turns by the opposite angle.
+  // The transpose of a rotation (times a factor) rotates by the opposite angle.
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const HeadSpan heads{context->saved_data["count"].toInt(), context->saved_data["head_dim"].toInt()};

@@ -7,15 +7,15 @@
 
 #include "layers/check.h"
 #include "layers/cpu/mat8.h"
-#include "layers/kernels/so8_rotation.h"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers {
 namespace {
 
 constexpr int kDegree = 18;          // 1/19! = 8e-18 at norm 1
-constexpr std::int64_t kGrain = 64;  // blocks that are worth a thread
+constexpr std::int64_t kGrain = 64;  // blocks per task
 
-// Squarings needed after scaling to 1-norm <= 1; 0 for what is not finite, which then spreads as NaN.
+// Squarings that undo a scaling to 1-norm <= 1; 0 for NaN and infinity, which then spread as NaN.
 NKAT_INLINED int squarings(const Mat8& a) {
   double norm = 0;
   for (std::size_t column = 0; column < 8; ++column) {

@@ -4,8 +4,8 @@
 
 #include "core/error.h"
 #include "layers/check.h"
-#include "layers/cpu/swiglu.h"
-#include "layers/kernels/swiglu.h"
+#include "layers/cpu/loops.h"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers {
 namespace {

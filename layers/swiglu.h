@@ -1,5 +1,5 @@
-// SwiGLU: up * SiLU(gate), where gate is the first half of the channels and up the second.
-// Computed in float32 (float64 for float64 input) and rounded once. Keeps for backward: its input.
+// SwiGLU: up SiLU(gate), gate the first half of the channels, up the second.
+// Computed in float32 (float64 for float64 input), rounded once. Saved for backward: its input.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -5,12 +5,12 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "layers/check.h"
-#include "layers/octonion.h"
+#include "layers/cpu/octonion.h"
 
 namespace nkat::layers {
 namespace {
 
-constexpr std::int64_t kGrain = 16;  // triples that are worth a thread
+constexpr std::int64_t kGrain = 16;  // triples per task
 
 struct Triple {
   Mat8 v, s, c;

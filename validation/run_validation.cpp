@@ -28,18 +28,18 @@ std::vector<EvalTask> prepare_tasks(const ValidateConfig& config, const EvalInpu
   std::vector<EvalTask> tasks;
   data::DatasetOptions dataset = config.dataset;
   if (held_out) dataset.files = {config.validation_data};
-  if (config.has_task("loss") && (held_out || !config.general_data.empty())) {
-    LossTaskOptions options{.dataset = dataset, .ablate_layers = config.ablate == "layers"};
+  if (config.has_task(Task::kLoss) && (held_out || !config.general_data.empty())) {
+    LossTaskOptions options{.dataset = dataset, .ablate_layers = config.ablate == Ablation::kLayers};
     if (!config.general_data.empty()) options.general_data = {config.general_data};
     tasks.push_back(prepare_loss_task(options, inputs));
   }
   QuestionTaskOptions asked = config.questions;
   asked.max_bad_records = dataset.max_bad_records;
-  if (config.has_task("decision") && held_out) {
+  if (config.has_task(Task::kDecision) && held_out) {
     asked.files = {config.validation_data};
     if (auto task = prepare_decision_task_if_labeled(asked, inputs)) tasks.push_back(std::move(*task));
   }
-  if (config.has_task("math")) {
+  if (config.has_task(Task::kMath)) {
     asked.files.clear();
     if (!config.reasoning_data.empty()) asked.files = {config.reasoning_data};
     tasks.push_back(prepare_math_task(asked, inputs));
@@ -62,7 +62,8 @@ EvalResults evaluate_adapter(const ValidateConfig& config, const RunRecords& run
   const std::vector<EvalTask> tasks = prepare_tasks(config, inputs);
   const EvalModel model = open_eval_model(std::move(inputs));
   EvalResults results{.step = run.checkpoints.back().step, .precision = models::precision_name(model.decoder.dtype())};
-  if (config.base != "safe") results.precision += " with --base " + config.base;
+  if (config.base != models::BaseFormat::kSafe)
+    results.precision += " with --base " + name_of(config.base, models::kBaseFormatNames);
   for (const EvalTask& task : tasks) task(model, results);
   return results;
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
+#include "core/files/atomic_file.h"
 #include "core/signals.h"
 #include "models/device_errors.h"
 #include "validation/report/eval_text.h"
@@ -106,15 +107,14 @@ ExitCode run_validate(const ValidateConfig& config) {
 Command make_validate_command() {
   auto config = std::make_shared<ValidateConfig>();
   Command command{.name = "validate",
-                  .summary = "says from a run's checkpoints whether its gates went through a transition"};
+                  .summary = "judges from a run's records whether its gates went through a transition"};
   command.description =
       "Reads a run, finished or not, and writes a report: a verdict for every gate from the force that the loss exerts "
-      "on "
-      "it, the geometry of the rotations, how steady training was, and a checklist. With --model-path and data it also "
-      "measures what the adapter gained and what the base lost.";
+      "on it, the geometry of the rotations, the stability of training, and a checklist. With --model-path and data it "
+      "also evaluates the adapter against its base.";
   declare_options(*command.options, *config);
   command.positional = "checkpoint-dir";
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config] { return run_validate(*config); };
   return command;
 }

@@ -1,22 +1,16 @@
 #include "data/datasets/data_check.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/cli/progress.h"
-#include "core/error.h"
-#include "core/signals.h"
-#include "data/datasets/record.h"
-#include "data/formats/jsonl.h"
+#include "data/datasets/jsonl_pass.h"
 
 namespace nkat::data {
 namespace {
 
 constexpr std::size_t kBadMessages = 10;
-constexpr std::uint64_t kProgressFrom = 8 << 20;
 
 std::uint64_t content_hash(const Record& record) {
   std::string all = record.text;
@@ -45,56 +39,27 @@ std::string counts(const std::map<std::string, std::int64_t>& map) {
 
 DataCheck DataChecker::check(const std::string& path) {
   DataCheck check;
-  check.path = path;
   JsonlReader reader(path);
-  std::optional<ProgressBar> progress;
-  if (reader.file_size() >= kProgressFrom) progress.emplace("reading " + path, reader.file_size());
+  BadRecords bad(kNoLimit, kBadMessages);
   std::vector<std::int64_t> lengths;
-  while (const std::optional<JsonlLine> line = reader.next()) {
-    throw_if_stop_requested();
-    const std::string where = reader.where(line->number);
-    ++check.records;
-    try {
-      if (!line->complaint.empty()) throw FormatError(where + ": " + line->complaint);
-      const Record record = parse_record(line->text, where);
-      std::vector<std::uint32_t> marked = encoder_.encode(record);
-      lengths.push_back(static_cast<std::int64_t>(marked.size()));
-      ++check.kinds[kind_name(record.kind)];
-      if (!record.label.empty()) ++check.labels[record.label];
-      check.rendered += record.was_rendered ? 1 : 0;
-      check.duplicates += seen_.insert(content_hash(record)).second ? 0 : 1;
-      add_sample(check, marked, where);
-    } catch (const FormatError& error) {
-      ++check.bad_records;
-      if (check.bad_messages.size() < kBadMessages) check.bad_messages.push_back(error.what());
-    }
-    if (progress) progress->update(reader.bytes_read(), fmt::format("{} records", check.records));
-  }
+  const RecordCounts counts = encode_records(reader, encoder_, bad, [&](const EncodedRecord& one) {
+    lengths.push_back(one.whole_length);
+    check.duplicates += seen_.insert(content_hash(one.record)).second ? 0 : 1;
+    if (!one.is_sample || !check.sample_place.empty()) return;
+    check.sample_place = one.place.where;
+    check.sample_text = show_targets(tokenizer_, one.tokens);
+  });
+  check.add(counts);
+  check.path = path;
   check.length_percentiles = percentiles(lengths);
   return check;
 }
 
-void DataChecker::add_sample(DataCheck& check, std::vector<std::uint32_t>& marked, const std::string& where) {
-  const auto before = static_cast<std::int64_t>(marked.size());
-  const TruncationResult fate = encoder_.fit(marked, where);
-  check.cut += fate == TruncationResult::kCut ? 1 : 0;
-  check.dropped_overlong += fate == TruncationResult::kDroppedOverlong ? 1 : 0;
-  check.dropped_without_target += fate == TruncationResult::kDroppedWithoutTarget ? 1 : 0;
-  if (fate != TruncationResult::kKept && fate != TruncationResult::kCut) return;
-  ++check.samples;
-  check.tokens += static_cast<std::int64_t>(marked.size());
-  check.tokens_cut_off += before - static_cast<std::int64_t>(marked.size());
-  check.target_tokens += count_targets(marked);
-  if (!check.sample_place.empty()) return;
-  check.sample_place = where;
-  check.sample_text = show_targets(tokenizer_, marked);
-}
-
-std::string show_targets(const Tokenizer& tokenizer, const std::vector<std::uint32_t>& marked) {
+std::string show_targets(const Tokenizer& tokenizer, const std::vector<std::uint32_t>& tokens) {
   StreamingDecoder decoder(tokenizer);
   std::string text;
   bool in_target = false;
-  for (const std::uint32_t one : marked) {
+  for (const std::uint32_t one : tokens) {
     const bool target = (one & kTargetBit) != 0;
     if (target != in_target) text += decoder.finish() + (target ? kTargetBegin : kTargetEnd);
     in_target = target;
@@ -106,23 +71,12 @@ std::string show_targets(const Tokenizer& tokenizer, const std::vector<std::uint
 nlohmann::ordered_json to_json(const DataCheck& check) {
   nlohmann::ordered_json percentile = nlohmann::ordered_json::object();
   for (const auto& [percent, length] : check.length_percentiles) percentile[std::to_string(percent)] = length;
-  return {{"file", check.path},
-          {"records", check.records},
-          {"bad_records", check.bad_records},
-          {"bad_messages", check.bad_messages},
-          {"kinds", check.kinds},
-          {"labels", check.labels},
-          {"rendered", check.rendered},
-          {"duplicates", check.duplicates},
-          {"cut", check.cut},
-          {"dropped_overlong", check.dropped_overlong},
-          {"dropped_without_target", check.dropped_without_target},
-          {"samples", check.samples},
-          {"tokens", check.tokens},
-          {"target_tokens", check.target_tokens},
-          {"tokens_cut_off", check.tokens_cut_off},
-          {"length_percentiles", percentile},
-          {"sample", {{"place", check.sample_place}, {"text", check.sample_text}}}};
+  nlohmann::ordered_json json = {{"file", check.path}};
+  json.update(to_json(static_cast<const RecordCounts&>(check)));
+  json["duplicates"] = check.duplicates;
+  json["length_percentiles"] = percentile;
+  json["sample"] = {{"place", check.sample_place}, {"text", check.sample_text}};
+  return json;
 }
 
 std::string to_text(const DataCheck& check) {
@@ -136,15 +90,15 @@ std::string to_text(const DataCheck& check) {
   if (check.rendered > 0)
     row("rendered",
         fmt::format("{} records held a rendered conversation; it was parsed back into turns", check.rendered));
-  row("samples",
-      fmt::format("{}; {} cut ({} tokens lost), {} dropped as overlong, {} dropped without a target", check.samples,
-                  check.cut, check.tokens_cut_off, check.dropped_overlong, check.dropped_without_target));
+  row("samples", fmt::format("{}; {} truncated ({} tokens lost), {} dropped as overlong, {} dropped without a target",
+                             check.samples, check.truncated, check.tokens_cut_off, check.dropped_overlong,
+                             check.dropped_without_target));
   row("tokens", fmt::format("{}, of them {} targets", check.tokens, check.target_tokens));
   std::string lengths;
   for (const auto& [percent, length] : check.length_percentiles) {
     lengths += fmt::format("{}{}% up to {}", lengths.empty() ? "" : ", ", percent, length);
   }
-  row("lengths", lengths.empty() ? "none" : lengths + " tokens, before any cut");
+  row("lengths", lengths.empty() ? "none" : lengths + " tokens, before truncation");
   for (const std::string& message : check.bad_messages) row("bad", message);
   if (check.bad_records > static_cast<std::int64_t>(check.bad_messages.size())) {
     row("", fmt::format("and {} more", check.bad_records - static_cast<std::int64_t>(check.bad_messages.size())));

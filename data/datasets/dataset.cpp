@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/files/sha256.h"
-#include "data/datasets/tokenized_file.h"
+#include "core/message.h"
 
 namespace nkat::data {
 namespace {
@@ -28,33 +28,23 @@ FileAndRepeats parse_file(const std::string& text) {
   const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, parsed.repeats);
   if (stop != end || stop == text.data() + colon + 1) return {text, 1};
   if (error != std::errc() || parsed.repeats < 1 || parsed.repeats > kRepeatLimit) {
-    throw ConfigError(fmt::format("{}: FILE:N with N from 1 to {} was expected", text, kRepeatLimit));
+    throw ConfigError(fmt::format(
+        "{}: {}", text, expected(fmt::format("FILE:N with N from 1 to {}", kRepeatLimit), text.substr(colon + 1))));
   }
   return parsed;
 }
 
 void add(DatasetSummary& sum, const DatasetSummary& file, std::int64_t repeats) {
-  sum.records += file.records;
-  sum.bad_records += file.bad_records;
-  sum.cut += file.cut;
-  sum.dropped_overlong += file.dropped_overlong;
-  sum.dropped_without_target += file.dropped_without_target;
-  sum.rendered += file.rendered;
-  sum.samples += file.samples * repeats;
-  sum.tokens += file.tokens * repeats;
-  sum.target_tokens += file.target_tokens * repeats;
+  sum.RecordCounts::add(file, repeats);
   sum.longest = std::max(sum.longest, file.longest);
   sum.largest_id = std::max(sum.largest_id, file.largest_id);
-  for (const auto& [kind, count] : file.kinds) sum.kinds[kind] += count;
-  for (const auto& [label, count] : file.labels) sum.labels[label] += count;
-  sum.bad_messages.insert(sum.bad_messages.end(), file.bad_messages.begin(), file.bad_messages.end());
 }
 
 void check_file(const std::string& path, const DatasetSummary& file, std::int64_t vocabulary_size) {
   if (file.target_tokens == 0) {
     throw DataError(
         fmt::format("{}: no record leaves a token to learn: {} records, {} bad, {} dropped as overlong, {} dropped "
-                    "without a target; an assistant turn or plain text was expected",
+                    "without a target; give it an assistant turn or plain text",
                     path, file.records, file.bad_records, file.dropped_overlong, file.dropped_without_target));
   }
   if (file.largest_id >= vocabulary_size) {
@@ -66,14 +56,9 @@ void check_file(const std::string& path, const DatasetSummary& file, std::int64_
 
 }  // namespace
 
-std::int64_t SampleView::target_count() const {
-  return std::ranges::count_if(marked, [](std::uint32_t one) { return (one & kTargetBit) != 0; });
-}
-
 Dataset::Dataset(const DatasetOptions& options, const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
-  if (options.files.empty()) throw ConfigError("at least one data file was expected");
-  const EncodingLimits limits{options.max_sequence_length, parse_overlong(options.overlong),
-                              parse_special_tokens(options.special_tokens)};
+  if (options.files.empty()) throw ConfigError(expected("at least one data file", "none"));
+  const EncodingLimits limits{options.max_sequence_length, options.overlong, options.special_tokens};
   const SampleEncoder encoder(tokenizer, chat_template, limits);
   std::string identity = encoder.identity();
   for (const std::string& text : options.files) {

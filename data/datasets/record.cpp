@@ -8,6 +8,9 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/json_object.h"
+#include "core/message.h"
+#include "core/utf8.h"
 
 namespace nkat::data {
 namespace {
@@ -26,65 +29,58 @@ std::optional<Role> role_of(std::string_view name) {
 // Reads the fields of one record and remembers which were used.
 class FieldReader {
  public:
-  FieldReader(const Json& object, const std::string& where) : object_(object), where_(where) {}
+  FieldReader(const Json& json, const std::string& where) : json_(json), object_(json, where) {}
 
-  [[noreturn]] void fail(const std::string& what) const { throw FormatError(fmt::format("{}: {}", where_, what)); }
-
-  bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
+  [[noreturn]] void fail(const std::string& error) const {
+    throw FormatError(fmt::format("{}: {}", object_.where(), error));
+  }
+  bool has(const char* key) const { return object_.has(key); }
 
   std::string text(const char* key) {
     used_.insert(key);
-    if (!object_[key].is_string()) fail(fmt::format("'{}' is {}, a text was expected", key, object_[key].type_name()));
-    return object_[key].get<std::string>();
+    return object_.string(key);
   }
   std::string text_or_empty(const char* key) { return has(key) ? text(key) : ""; }
 
   // A list of objects with a role and a content.
   std::vector<Turn> turns(const char* key, const char* role_key, const char* content_key, bool other_names) {
     used_.insert(key);
-    const Json& list = object_[key];
-    if (!list.is_array() || list.empty()) fail(fmt::format("'{}' must be a list with at least one turn", key));
+    const Json& list = *object_.find(key);
+    if (!list.is_array() || list.empty()) object_.fail(key, "a list of at least one message");
     std::vector<Turn> turns;
     for (const Json& one : list) {
-      const std::string place = fmt::format("'{}' number {}", key, turns.size() + 1);
-      for (const char* field : {role_key, content_key}) {
-        if (!one.is_object() || !one.contains(field) || !one[field].is_string()) {
-          fail(fmt::format("{}: an object with the texts '{}' and '{}' was expected", place, role_key, content_key));
-        }
-      }
-      const std::string& name = one[role_key].get_ref<const std::string&>();
+      const JsonObject message(one, fmt::format("{}: '{}' number {}", object_.where(), key, turns.size() + 1));
+      const std::string name = message.string(role_key);
       const std::optional<Role> role = role_of(name);
-      if (!role || (!other_names && name != role_name(*role))) {
-        fail(fmt::format("{}: role '{}', {} was expected", place, name,
-                         other_names ? "human, gpt, user, assistant or system" : "system, user or assistant"));
-      }
-      turns.push_back({*role, one[content_key].get<std::string>()});
+      if (!role || (!other_names && name != role_name(*role)))
+        message.fail(role_key, other_names ? "human, gpt, user, assistant or system" : "system, user or assistant");
+      turns.push_back({*role, message.string(content_key)});
     }
     return turns;
   }
 
   Json unused() const {
     Json rest = Json::object();
-    for (const auto& entry : object_.items()) {
+    for (const auto& entry : json_.items()) {
       if (!used_.contains(entry.key())) rest[entry.key()] = entry.value();
     }
     return rest;
   }
 
  private:
-  const Json& object_;
-  const std::string& where_;
+  const Json& json_;
+  JsonObject object_;
   std::set<std::string> used_;
 };
 
-std::vector<Turn> parse_rendered(const std::string& text, FieldReader& fields) {
+std::vector<Turn> parse_rendered(const std::string& text, const FieldReader& fields) {
   std::vector<Turn> turns;
   try {
     turns = parse_rendered_conversation(text);
   } catch (const FormatError& error) {
     fields.fail(error.what());
   }
-  if (turns.empty()) fields.fail("the rendered conversation has no turn, at least one was expected");
+  if (turns.empty()) fields.fail("rendered conversation: " + expected("at least one message", "none"));
   return turns;
 }
 
@@ -99,7 +95,7 @@ void read_instruction(FieldReader& fields, Record& record) {
     record.turns.push_back({Role::kAssistant, output});
     return;
   }
-  // An output with a question of its own is the whole conversation; else it is the answer to the instruction.
+  // An output with a user message is the whole conversation; otherwise it answers the instruction.
   record.was_rendered = true;
   std::vector<Turn> rendered = parse_rendered(output, fields);
   const auto has = [&](Role role) { return std::ranges::find(rendered, role, &Turn::role) != rendered.end(); };
@@ -112,7 +108,7 @@ void read_instruction(FieldReader& fields, Record& record) {
 
 void read_text(FieldReader& fields, Record& record) {
   record.text = fields.text("text");
-  if (record.text.empty()) fields.fail("'text' is empty, at least one character was expected");
+  if (record.text.empty()) fields.fail("key 'text': " + expected("at least one character", "none"));
   if (!is_rendered_conversation(record.text)) return;
   record.was_rendered = true;
   record.turns = parse_rendered(record.text, fields);
@@ -144,7 +140,6 @@ const char* kind_name(RecordKind kind) {
 Record parse_record(std::string_view line, const std::string& where) {
   const Json object = parse_json(line, where);
   FieldReader fields(object, where);
-  if (!object.is_object()) fields.fail(fmt::format("a JSON {}, a JSON object was expected", object.type_name()));
   Record record;
   if (fields.has("messages")) {
     record.kind = RecordKind::kMessages;
@@ -164,7 +159,8 @@ Record parse_record(std::string_view line, const std::string& where) {
   } else {
     std::string keys;
     for (const auto& entry : object.items()) keys += (keys.empty() ? "" : ", ") + entry.key();
-    fields.fail(fmt::format("keys {}, one of {} was expected", keys.empty() ? "none" : keys.substr(0, 200), kKinds));
+    fields.fail(
+        expected(fmt::format("one of {}", kKinds), keys.empty() ? "no keys" : "the keys " + ellipsize(keys, 200)));
   }
   record.label = read_label(object);
   record.metadata = fields.unused();

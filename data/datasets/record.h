@@ -1,13 +1,13 @@
-// One record of a data file: a JSON object, told apart by its keys. The first of these that is there counts:
+// One record of a data file: a JSON object, told apart by its keys; the first of these kinds that is present counts:
 //
 //   messages       [{"role": "user", "content": ".."}, ..]      roles system, user, assistant
 //   conversations  [{"from": "human", "value": ".."}, ..]       also gpt, user, assistant, system
 //   prompt, completion
 //   instruction, output, and optionally input (below the instruction) and system
-//   text           trained on as it is, every token but the first
+//   text           trained on as it is: every token is a target
 //
 // A key with null counts as absent; keys that are not used are kept as metadata. An `output` or `text` that begins with
-// a role tag is a rendered conversation and is parsed back into its turns. `label`, or `four_class_label`, in ALLOW,
+// a role token is a rendered conversation and is parsed back into its turns. `label`, or `four_class_label`, in ALLOW,
 // ESCALATION, DENY, REFUSE makes a four-class record.
 #pragma once
 
@@ -18,7 +18,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/text/chat_template.h"
+#include "data/text/conversation.h"
 
 namespace nkat::data {
 
@@ -37,7 +37,7 @@ struct Record {
   nlohmann::ordered_json metadata = nlohmann::ordered_json::object();
 };
 
-// where: "file:line". Throws FormatError "file:line: what, what was expected".
+// where: "file:line". Throws FormatError "file:line: ...".
 Record parse_record(std::string_view line, const std::string& where);
 
 }  // namespace nkat::data

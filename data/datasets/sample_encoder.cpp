@@ -6,54 +6,41 @@
 
 #include "core/error.h"
 #include "core/files/sha256.h"
+#include "core/message.h"
 
 namespace nkat::data {
 
-Overlong parse_overlong(const std::string& name) {
-  if (name == "cut") return Overlong::kCut;
-  if (name == "drop") return Overlong::kDrop;
-  if (name == "error") return Overlong::kError;
-  throw ConfigError(fmt::format("--overlong: cut, drop or error was expected, found '{}'", name));
-}
-
-AddedTokens parse_special_tokens(const std::string& name) {
-  if (name == "text") return AddedTokens::kText;
-  if (name == "control") return AddedTokens::kControl;
-  throw ConfigError(fmt::format("--data-special-tokens: text or control was expected, found '{}'", name));
-}
-
 std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
-  std::vector<std::uint32_t> marked;
+  std::vector<std::uint32_t> tokens;
   if (record.turns.empty()) {
     for (const std::int32_t id : tokenizer_.encode(record.text, limits_.special_tokens)) {
-      marked.push_back(static_cast<std::uint32_t>(id) | kTargetBit);
+      tokens.push_back(static_cast<std::uint32_t>(id) | kTargetBit);
     }
   } else {
     const ChatTemplate::Encoded encoded =
         chat_template_.encode(tokenizer_, record.turns, limits_.special_tokens, /*generation_prompt=*/false);
     for (std::size_t i = 0; i < encoded.tokens.size(); ++i) {
-      marked.push_back(static_cast<std::uint32_t>(encoded.tokens[i]) | (encoded.is_target[i] ? kTargetBit : 0));
+      tokens.push_back(static_cast<std::uint32_t>(encoded.tokens[i]) | (encoded.is_target[i] ? kTargetBit : 0));
     }
   }
-  if (!marked.empty()) marked[0] &= ~kTargetBit;
-  return marked;
+  if (!tokens.empty()) tokens[0] &= ~kTargetBit;
+  return tokens;
 }
 
-TruncationResult SampleEncoder::fit(std::vector<std::uint32_t>& marked, const std::string& where) const {
+TruncationResult SampleEncoder::truncate(std::vector<std::uint32_t>& tokens, const std::string& where) const {
   const auto limit = static_cast<std::size_t>(limits_.max_sequence_length);
-  TruncationResult fate = TruncationResult::kKept;
-  if (marked.size() > limit) {
+  TruncationResult result = TruncationResult::kWhole;
+  if (tokens.size() > limit) {
     if (limits_.overlong == Overlong::kDrop) return TruncationResult::kDroppedOverlong;
     if (limits_.overlong == Overlong::kError) {
-      throw DataError(
-          fmt::format("{}: {} tokens, at most {} were expected; raise --max-sequence-length or choose --overlong "
-                      "cut or drop",
-                      where, marked.size(), limit));
+      throw DataError(fmt::format("{}: {}", where,
+                                  expected(fmt::format("at most {} tokens", limit), std::to_string(tokens.size()),
+                                           "raise --max-sequence-length or choose --overlong cut or drop")));
     }
-    marked.resize(limit);
-    fate = TruncationResult::kCut;
+    tokens.resize(limit);
+    result = TruncationResult::kTruncated;
   }
-  return count_targets(marked) == 0 ? TruncationResult::kDroppedWithoutTarget : fate;
+  return count_targets(tokens) == 0 ? TruncationResult::kDroppedWithoutTarget : result;
 }
 
 std::string SampleEncoder::identity() const {
@@ -62,8 +49,8 @@ std::string SampleEncoder::identity() const {
                                 static_cast<int>(limits_.special_tokens)));
 }
 
-std::int64_t count_targets(const std::vector<std::uint32_t>& marked) {
-  return std::ranges::count_if(marked, [](std::uint32_t one) { return (one & kTargetBit) != 0; });
+std::int64_t count_targets(std::span<const std::uint32_t> tokens) {
+  return std::ranges::count_if(tokens, [](std::uint32_t one) { return (one & kTargetBit) != 0; });
 }
 
 }  // namespace nkat::data

@@ -1,21 +1,20 @@
-// One record as the tokens that are trained on: ids, targets, and the limit on the length.
+// One record as the tokens that are trained on: ids, label mask, truncation.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "data/datasets/dataset_options.h"
 #include "data/datasets/record.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 
 namespace nkat::data {
 
+// The label mask is a bit of each token: set where the token is a target of the loss.
 inline constexpr std::uint32_t kTargetBit = 1u << 31;
-
-enum class Overlong { kCut, kDrop, kError };
-Overlong parse_overlong(const std::string& name);           // "cut", "drop", "error"; others: ConfigError
-AddedTokens parse_special_tokens(const std::string& name);  // "text", "control"
 
 struct EncodingLimits {
   std::int64_t max_sequence_length = 1024;  // tokens
@@ -23,7 +22,7 @@ struct EncodingLimits {
   AddedTokens special_tokens = AddedTokens::kText;
 };
 
-enum class TruncationResult { kKept, kCut, kDroppedOverlong, kDroppedWithoutTarget };
+enum class TruncationResult { kWhole, kTruncated, kDroppedOverlong, kDroppedWithoutTarget };
 
 class SampleEncoder {
  public:
@@ -31,10 +30,11 @@ class SampleEncoder {
   SampleEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template, const EncodingLimits& limits)
       : tokenizer_(tokenizer), chat_template_(chat_template), limits_(limits) {}
 
-  // All tokens of the record; a target has kTargetBit set. The first token is never one: nothing predicts it.
+  // All tokens of the record with their label mask. The first token is never a target, since nothing predicts it:
+  // whatever reads samples may rely on that.
   std::vector<std::uint32_t> encode(const Record& record) const;
   // Applies the limit. Overlong::kError throws DataError "where: ...".
-  TruncationResult fit(std::vector<std::uint32_t>& marked, const std::string& where) const;
+  TruncationResult truncate(std::vector<std::uint32_t>& tokens, const std::string& where) const;
   // Hash of what decides tokens besides the file itself.
   std::string identity() const;
 
@@ -44,6 +44,6 @@ class SampleEncoder {
   EncodingLimits limits_;
 };
 
-std::int64_t count_targets(const std::vector<std::uint32_t>& marked);
+std::int64_t count_targets(std::span<const std::uint32_t> tokens);
 
 }  // namespace nkat::data

@@ -1,7 +1,7 @@
 // The order in which samples are trained: epoch after epoch, each a permutation of all samples.
 //   epoch e = stream position / size; its permutation is the identity shuffled by Fisher-Yates (from the last element
 //   down) with RandomStream(seed, "shuffle", e).
-// A pure function of (size, seed, position), so a resumed run goes on from a number. Memory: 4 bytes a sample.
+// A pure function of (size, seed, position), so that a run resumes from a number. Memory: 4 bytes per sample.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace nkat::data {
 class Sampler {
  public:
   Sampler(std::int64_t size, std::uint64_t seed);
-  // Which sample stands at this place of the stream, >= 0. Cheap within one epoch.
+  // The sample at this position (>= 0) of the stream. Cheap within one epoch.
   std::int64_t at(std::int64_t stream_position);
 
  private:

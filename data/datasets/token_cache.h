@@ -1,10 +1,14 @@
-// The tokens of one data file on disk, read back through a memory map, so that a million samples cost no heap.
+// The tokens of one data file on disk: a safetensors file, read back through a memory map, so that a million samples
+// cost no heap.
 //
-//   u32 tokens, sample after sample (id | kTargetBit) | padding to 8 | u64 end of each sample, in tokens
-//   | u64 line of each sample | summary, JSON | footer
-//   footer: u64 tokens, u64 samples, u64 bytes of summary, SHA-256 (64 hex digits) of all before it, "NKATTOK1"
+//   tokens  U32 (tokens)    sample after sample, each id | kTargetBit; one zero more where that makes the number even
+//   ends    U64 (samples)   end of each sample, in tokens
+//   lines   U64 (samples)   its line in the data file
+//   __metadata__            version "2"; key: what the tokens depend on; summary: JSON; sha256 of the three tensors,
+//                           key and summary
 //
-// A file that is cut or damaged anywhere is a FormatError; who opens it makes it anew.
+// It lies in core's cache_folder(), named by its key: the hash of the data file's bytes and of everything that decides its
+// tokens.
 #pragma once
 
 #include <cstdint>
@@ -13,22 +17,29 @@
 #include <string_view>
 #include <vector>
 
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "core/files/sha256.h"
+#include "data/datasets/record_counts.h"
+#include "data/datasets/sample_encoder.h"
+#include "data/formats/safetensors.h"
 
 namespace nkat::data {
 
+// The summary must fit into the header's fixed size with the rest: 14,000 bytes as an escaped JSON string.
 class TokenCacheWriter {
  public:
-  explicit TokenCacheWriter(const fs::path& path);
-  void add(std::span<const std::uint32_t> marked, std::int64_t line);
-  void finish(std::string_view summary);  // last; then the file is whole and on disk
+  TokenCacheWriter(const fs::path& path, std::string key);
+  void add(std::span<const std::uint32_t> tokens, std::int64_t line);
+  void finish(const std::string& summary);  // last; then the file is whole, at temporary_path()
+  const fs::path& temporary_path() const { return file_.temporary_path(); }
+  void publish() { file_.publish(); }  // without it the file is removed again
 
  private:
   void append(std::string_view bytes);
   void flush();
 
-  AppendFile file_;
+  AtomicFile file_;
+  std::string key_;
   Sha256 hash_;
   std::string buffer_;
   std::uint64_t tokens_ = 0;
@@ -36,23 +47,33 @@ class TokenCacheWriter {
   std::vector<std::uint64_t> lines_;
 };
 
+// By its tensors and metadata keys; says nothing about its content.
+bool is_token_cache(const SafetensorsFile& file);
+
 class TokenCache {
  public:
-  explicit TokenCache(const fs::path& path);
+  // FormatError for a file that is cut, damaged, of another version or of another key.
+  TokenCache(const fs::path& path, std::string_view key);
 
   std::int64_t size() const { return static_cast<std::int64_t>(ends_.size()); }
   std::span<const std::uint32_t> sample(std::int64_t index) const;
   std::int64_t line(std::int64_t index) const;
-  const std::string& summary() const { return summary_; }
+  const std::string& summary() const;
 
  private:
-  void check(const std::string& who);
-
-  MappedFile map_;
+  SafetensorsFile file_;
   std::span<const std::uint32_t> tokens_;
   std::span<const std::uint64_t> ends_;
   std::span<const std::uint64_t> lines_;
-  std::string summary_;
 };
+
+struct TokenizedFile {
+  TokenCache cache;
+  DatasetSummary summary;  // of this file, read once; sha256 is that of its bytes
+};
+
+// The tokens of one data file, from its cache or made now. A cache that is damaged or of another version is rebuilt; where
+// the folder can't be written, a temporary file takes its place. bad_allowed: how many bad records may be left out.
+TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, std::int64_t bad_allowed);
 
 }  // namespace nkat::data

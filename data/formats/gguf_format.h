@@ -41,7 +41,7 @@ enum class ValueType : std::uint32_t {
 
 const char* value_type_name(ValueType type);               // "u32", "string"
 std::optional<ValueType> value_type_of(std::uint32_t id);  // nothing for an unknown id
-std::uint64_t value_size(ValueType type);                  // bytes; of strings and arrays: at least so many
+std::uint64_t value_size(ValueType type);                  // bytes; of strings and arrays: the smallest number
 
 inline constexpr std::string_view kMagic = "GGUF";
 inline constexpr std::uint32_t kVersion = 3;

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
+#include "core/message.h"
 #include "core/utf8.h"
 
 namespace nkat::gguf {
@@ -79,10 +80,10 @@ void GgufValue::append_to(std::string& file) const {
 }
 
 void GgufMetadata::add(const std::string& key, GgufValue value) {
-  if (const std::string complaint = complaint_about_name(key, kLongestKey); !complaint.empty())
-    throw FormatError(fmt::format("{}: a metadata key {}", source_, complaint));
+  if (const std::string error = name_error(key, kLongestKey); !error.empty())
+    throw FormatError(fmt::format("{}: a metadata key: {}", source_, error));
   if (!index_.emplace(key, pairs_.size()).second)
-    throw FormatError(fmt::format("{}: the metadata key '{}' stands twice", source_, ellipsize(key)));
+    throw FormatError(fmt::format("{}: duplicate metadata key '{}'", source_, ellipsize(key)));
   pairs_.emplace_back(key, std::move(value));
 }
 
@@ -115,16 +116,15 @@ const GgufValue& GgufMetadata::required(std::string_view key) const {
 }
 
 void GgufMetadata::refuse(std::string_view key, const std::string& wanted, const GgufValue& found) const {
-  throw FormatError(
-      fmt::format("{}: metadata key '{}': {} was required, found {}", source_, key, wanted, found.type_name()));
+  throw FormatError(fmt::format("{}: metadata key '{}': {}", source_, key, expected(wanted, found.type_name())));
 }
 
-std::string complaint_about_name(std::string_view name, std::uint64_t longest) {
+std::string name_error(std::string_view name, std::uint64_t longest) {
   if (name.empty() || name.size() > longest)
-    return fmt::format("must have 1 to {} bytes, found {}", longest, name.size());
+    return expected(fmt::format("1 to {} bytes", longest), std::to_string(name.size()));
   if (std::ranges::any_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }))
-    return "holds a NUL or another control character";
-  if (find_invalid_utf8(name) != std::string_view::npos) return "is not UTF-8";
+    return "it holds a NUL or another control character";
+  if (find_invalid_utf8(name) != std::string_view::npos) return "it is not UTF-8";
   return "";
 }
 

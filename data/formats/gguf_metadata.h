@@ -7,7 +7,7 @@
 //
 // A value is kept as the bytes that the file has for it, so that copies are exact and memory stays below the file's
 // size. Getters never convert: llama.cpp refuses a u64 where it wants a u32, and so do they. What is missing or of
-// another type is a FormatError with source, key, required and found.
+// another type is a FormatError with source, key, expected and found.
 #pragma once
 
 #include <concepts>
@@ -60,7 +60,7 @@ class GgufValue {
 
   ValueType type() const { return type_; }
   ValueType element_type() const { return element_type_; }  // of an array
-  std::uint64_t count() const { return count_; }            // elements; 1 if it is no array
+  std::uint64_t count() const { return count_; }            // elements; 1 if not an array
   const std::string& bytes() const { return bytes_; }
   std::string type_name() const;                   // "u32", "array of string"
   std::string preview(std::size_t longest) const;  // as text, cut where it gets longer
@@ -76,7 +76,7 @@ class GgufValue {
     return type_ == ValueType::kArray && element_type_ == value_type_for<T>();
   }
   bool is_array_of_strings() const { return type_ == ValueType::kArray && element_type_ == ValueType::kString; }
-  // Element i of an array of numbers, or the number itself; the type must have been asked for before.
+  // Element i of an array of numbers, or the number itself; the caller has checked the type.
   template <GgufNumber T>
   T element(std::size_t i = 0) const {
     T value{};
@@ -141,7 +141,7 @@ class GgufMetadata {
   std::unordered_map<std::string, std::size_t> index_;
 };
 
-// Empty if the name can stand in a file, else what is wrong with it.
-std::string complaint_about_name(std::string_view name, std::uint64_t longest);
+// What is wrong with a key or tensor name; empty if nothing is.
+std::string name_error(std::string_view name, std::uint64_t longest);
 
 }  // namespace nkat::gguf

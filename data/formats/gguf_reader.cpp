@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
+#include "core/message.h"
 
 namespace nkat::gguf {
 namespace {
@@ -20,17 +21,18 @@ struct Counts {
 std::uint64_t read_count(ByteCursor& cursor, std::string_view what, std::uint64_t most) {
   const auto count = cursor.number<std::int64_t>(what);
   if (count < 0 || static_cast<std::uint64_t>(count) > most)
-    cursor.fail(fmt::format("{}: 0 to {} was required, found {}", what, most, count));
+    cursor.fail(fmt::format("{}: {}", what, expected(fmt::format("0 to {}", most), std::to_string(count))));
   return static_cast<std::uint64_t>(count);
 }
 
 Counts read_start(ByteCursor& cursor, std::uint32_t& version) {
   const std::string magic = cursor.text(kMagic.size(), kMagic.size(), "the letters GGUF");
-  if (magic != kMagic) cursor.fail("the file must begin with GGUF; is it a GGUF file?");
+  if (magic != kMagic) cursor.fail(expected("GGUF as the first bytes", "others", "is it a GGUF file?"));
   version = cursor.number<std::uint32_t>("the version");
-  if ((version & 0xFFFF) == 0) cursor.fail(fmt::format("version {:#x}: a little-endian file was required", version));
+  if ((version & 0xFFFF) == 0)
+    cursor.fail(fmt::format("version {:#x}: {}", version, expected("a little-endian file", "a big-endian one")));
   if (version < kOldestVersion || version > kVersion)
-    cursor.fail(fmt::format("version {} or {} was required, found {}", kOldestVersion, kVersion, version));
+    cursor.fail(expected(fmt::format("version {} or {}", kOldestVersion, kVersion), std::to_string(version)));
   Counts counts;
   counts.tensors = read_count(cursor, "the number of tensors", kMostTensors);
   counts.pairs = read_count(cursor, "the number of metadata pairs", kMostPairs);
@@ -46,7 +48,7 @@ Counts read_start(ByteCursor& cursor, std::uint32_t& version) {
 ValueType read_value_type(ByteCursor& cursor, std::string_view what) {
   const auto id = cursor.number<std::uint32_t>(what);
   const std::optional<ValueType> type = value_type_of(id);
-  if (!type) cursor.fail(fmt::format("{}: a value type from 0 to 12 was required, found {}", what, id));
+  if (!type) cursor.fail(fmt::format("{}: {}", what, expected("a value type from 0 to 12", std::to_string(id))));
   return *type;
 }
 
@@ -58,14 +60,15 @@ void check_bools(const ByteCursor& cursor, ValueType type, const std::string& by
   if (type != ValueType::kBool) return;
   for (const char byte : bytes) {
     if (byte != 0 && byte != 1)
-      cursor.fail(fmt::format("a bool: 0 or 1 was required, found {}", static_cast<unsigned char>(byte)));
+      cursor.fail("a bool: " + expected("0 or 1", std::to_string(static_cast<unsigned char>(byte))));
   }
 }
 
 std::uint64_t read_string_length(ByteCursor& cursor, std::string_view what) {
   const auto length = cursor.number<std::uint64_t>(what);
   if (length > kLongestString)
-    cursor.fail(fmt::format("{}: at most {} bytes were required, found {}", what, kLongestString, length));
+    cursor.fail(
+        fmt::format("{}: {}", what, expected(fmt::format("at most {} bytes", kLongestString), std::to_string(length))));
   return length;
 }
 
@@ -107,16 +110,18 @@ void read_metadata(ByteCursor& cursor, std::uint64_t pairs, GgufMetadata& metada
   }
 }
 
-// Fills in ne and bytes; `where` opens every complaint.
+// Fills in ne and bytes; `where` opens every message.
 void read_sizes(ByteCursor& cursor, GgufTensor& tensor, const std::string& where) {
   tensor.dimensions = cursor.number<std::uint32_t>("the number of dimensions");
   if (tensor.dimensions < 1 || tensor.dimensions > kMostDimensions)
     cursor.fail(
-        fmt::format("{}: 1 to {} dimensions were required, found {}", where, kMostDimensions, tensor.dimensions));
+        fmt::format("{}: {}", where,
+                    expected(fmt::format("1 to {} dimensions", kMostDimensions), std::to_string(tensor.dimensions))));
   std::int64_t elements = 1;
   for (std::uint32_t i = 0; i < tensor.dimensions; ++i) {
     const auto dimension = cursor.number<std::int64_t>("a dimension");
-    if (dimension < 1) cursor.fail(fmt::format("{}: dimension {} must be at least 1, found {}", where, i, dimension));
+    if (dimension < 1)
+      cursor.fail(fmt::format("{}: dimension {}: {}", where, i, expected("at least 1", std::to_string(dimension))));
     if (__builtin_mul_overflow(elements, dimension, &elements))
       cursor.fail(fmt::format("{}: its number of elements overflows 63 bits", where));
     tensor.ne[i] = static_cast<std::uint64_t>(dimension);
@@ -150,15 +155,16 @@ void read_tensors(ByteCursor& cursor, std::uint64_t count, GgufHeader& header) {
     GgufTensor tensor;
     tensor.name = cursor.text(cursor.number<std::uint64_t>("the length of a tensor's name"), kLongestTensorName,
                               "a tensor's name");
-    const std::string complaint = complaint_about_name(tensor.name, kLongestTensorName);
-    if (!complaint.empty()) cursor.fail(fmt::format("tensor {}: its name {}", i, complaint));
+    const std::string error = name_error(tensor.name, kLongestTensorName);
+    if (!error.empty()) cursor.fail(fmt::format("tensor {}: its name: {}", i, error));
     const std::string where = fmt::format("tensor '{}'", tensor.name);
-    if (!names.insert(tensor.name).second) cursor.fail(fmt::format("{} stands twice", where));
+    if (!names.insert(tensor.name).second) cursor.fail("duplicate " + where);
     read_sizes(cursor, tensor, where);
     tensor.offset = cursor.number<std::uint64_t>("a tensor's offset");
     if (tensor.offset != header.data_bytes) {
-      cursor.fail(fmt::format("{}: offset {} was required (tensors lie one after the other), found {}", where,
-                              header.data_bytes, tensor.offset));
+      cursor.fail(fmt::format("{}: {}", where,
+                              expected(fmt::format("offset {} (tensors lie one after the other)", header.data_bytes),
+                                       std::to_string(tensor.offset))));
     }
     if (!add_padded(header.data_bytes, tensor.bytes, header.alignment))
       cursor.fail(fmt::format("{}: the sizes of the tensors overflow 63 bits", where));
@@ -176,8 +182,9 @@ void check_data(const GgufHeader& header, std::uint64_t file_size, const std::st
     }
   }
   if (file_size - header.data_begin > header.data_bytes) {
-    throw FormatError(fmt::format("{}: {} bytes were required, found {}; bytes were appended", source,
-                                  header.data_begin + header.data_bytes, file_size));
+    throw FormatError(fmt::format(
+        "{}: {}; bytes were appended", source,
+        expected(fmt::format("{} bytes", header.data_begin + header.data_bytes), std::to_string(file_size))));
   }
 }
 
@@ -186,8 +193,9 @@ void check_data(const GgufHeader& header, std::uint64_t file_size, const std::st
 std::uint32_t alignment_of(const GgufMetadata& metadata, const std::string& source) {
   const auto alignment = metadata.number_or<std::uint32_t>(kAlignmentKey, kDefaultAlignment);
   if (!std::has_single_bit(alignment) || alignment > kLargestAlignment) {
-    throw FormatError(fmt::format("{}: {}: a power of two up to {} was required, found {}", source, kAlignmentKey,
-                                  kLargestAlignment, alignment));
+    throw FormatError(
+        fmt::format("{}: {}: {}", source, kAlignmentKey,
+                    expected(fmt::format("a power of two up to {}", kLargestAlignment), std::to_string(alignment))));
   }
   return alignment;
 }

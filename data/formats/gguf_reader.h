@@ -9,7 +9,7 @@
 // version, counts beyond the file, unknown types, arrays of arrays, duplicate, empty or overlong names, names with
 // control characters, dimensions and products that overflow, rows that are no whole blocks, offsets that are not
 // exactly sequential, and files that are cut or have bytes appended. Metadata is copied out of the map; of a tensor's
-// bytes nothing is read. What a value means (is the architecture known? are there NaNs?) is the user's to check.
+// bytes nothing is read. What a value means (a known architecture? NaNs?) is not checked.
 // Memory: below the file's size without its data, plus 64 MiB.
 #pragma once
 

@@ -6,7 +6,7 @@
 //
 // Deterministic: the same calls give the same bytes. Whole or absent: temporary name, fsync, rename, free space checked
 // first (core/files/atomic_file.h). A plan that the reader would refuse is refused before anything is written: FormatError.
-// What `verify` throws keeps the file from its name: an older one stays as it was.
+// If `verify` throws, the file is not published: an older one stays as it was.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@ struct GgufTensorPlan {
 };
 
 using AppendBytes = std::function<void(std::span<const std::byte>)>;
-// Appends exactly tensor.bytes, in as many pieces as it likes. Called once a tensor, in the order of the plan.
+// Appends exactly tensor.bytes, in any number of pieces. Called once per tensor, in the order of the plan.
 using ProduceTensor = std::function<void(const GgufTensor& tensor, const AppendBytes& append)>;
 
 // Looks at the file, whole and closed to writing, under its temporary name.

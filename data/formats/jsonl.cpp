@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "core/signals.h"
 #include "core/utf8.h"
 
@@ -40,13 +41,13 @@ JsonlReader::JsonlReader(const fs::path& path)
 void JsonlReader::check_beginning() {
   const std::string_view bytes = buffer_;
   if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")) {
-    throw DataError(path_.string() + ": this is UTF-16; UTF-8 was expected (iconv -f UTF-16 -t UTF-8)");
+    throw DataError(path_.string() + ": " + expected("UTF-8", "UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"));
   }
   if (bytes.starts_with(kByteOrderMark)) position_ = kByteOrderMark.size();
   const std::size_t first = bytes.find_first_not_of(" \t\r\n", position_);
   if (first != std::string_view::npos && bytes[first] == '[') {
-    throw DataError(path_.string() +
-                    ": this is one JSON list; one JSON object a line was expected (jq -c '.[]' makes that)");
+    throw DataError(path_.string() + ": " +
+                    expected("one JSON object per line", "one JSON list", "convert it with jq -c '.[]'"));
   }
 }
 
@@ -87,10 +88,10 @@ std::optional<JsonlLine> JsonlReader::next() {
     ++number_;
     if (too_long)
       return JsonlLine{
-          number_, {}, fmt::format("the line is too long, at most {} MiB were expected", kLineLimit >> 20)};
+          number_, {}, expected(fmt::format("a line of at most {} MiB", kLineLimit >> 20), "a longer one")};
     if (line_.find_first_not_of(" \t\r") == std::string::npos) continue;
     if (const std::size_t bad = find_invalid_utf8(line_); bad != std::string::npos) {
-      return JsonlLine{number_, {}, fmt::format("byte {} of the line is not UTF-8, UTF-8 was expected", bad + 1)};
+      return JsonlLine{number_, {}, expected("UTF-8", fmt::format("other bytes at byte {} of the line", bad + 1))};
     }
     return JsonlLine{number_, line_, {}};
   }

@@ -1,6 +1,6 @@
 // Lines of a JSONL file, one after the other, in memory of one line: a byte-order mark, CRLF, blank lines and a missing
-// last newline are all fine. A line above 16 MiB or one that is not UTF-8 comes back with a complaint in place of
-// its text, so that the caller decides whether it may be left out.
+// last newline are all fine. A line above 16 MiB or one that is not UTF-8 comes back with an error in place of its
+// text, so that the caller decides whether it may be left out.
 #pragma once
 
 #include <cstdint>
@@ -18,17 +18,18 @@ inline constexpr std::size_t kLineLimit = std::size_t{16} << 20;
 
 struct JsonlLine {
   std::int64_t number = 0;  // counts from 1, blank lines too
-  std::string_view text;    // valid until the next line is asked for
-  std::string complaint;    // "what, what was expected"; empty: the text can be used
+  std::string_view text;    // valid until the next call of next()
+  std::string error;        // why the text can't be used; empty: it can
 };
 
 class JsonlReader {
  public:
-  // A file that is no text by its first bytes (UTF-16, a JSON list) is a DataError at once.
+  // DataError at once for a file that begins as UTF-16 or as a JSON list.
   explicit JsonlReader(const fs::path& path);
 
   std::optional<JsonlLine> next();  // nothing: the end of the file
 
+  const fs::path& path() const { return path_; }
   std::string where(std::int64_t number) const;                                            // "train.jsonl:17"
   std::uint64_t bytes_read() const { return bytes_read_ - (buffer_.size() - position_); }  // up to the line's end
   std::uint64_t file_size() const { return file_size_; }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -37,32 +36,45 @@ void SafetensorsFile::release(const TensorInfo& tensor) const {
   map_.release(data_begin_ + tensor.begin, tensor.end - tensor.begin);
 }
 
+std::string serialize_safetensors_header(const std::vector<TensorInfo>& tensors,
+                                         const std::map<std::string, std::string>& metadata, std::uint64_t size) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header[kMetadataKey] = metadata;
+  for (const TensorInfo& tensor : tensors) {
+    NKAT_INVARIANT(!header.contains(tensor.name));
+    header[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {tensor.begin, tensor.end}}};
+  }
+  std::string text = header.dump();
+  std::uint64_t length = (text.size() + 7) / 8 * 8;
+  if (size > 0) {
+    NKAT_INVARIANT(size % 8 == 0 && sizeof length + length <= size);
+    length = size - sizeof length;
+  }
+  text.resize(length, ' ');
+  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
+}
+
 std::string serialize_safetensors(const std::vector<TensorToWrite>& tensors,
                                   const std::map<std::string, std::string>& metadata) {
   std::vector<const TensorToWrite*> order;
   for (const TensorToWrite& tensor : tensors) order.push_back(&tensor);
   std::ranges::sort(order, {}, [](const TensorToWrite* one) { return std::pair(dtype_rank(one->dtype), one->name); });
 
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header[kMetadataKey] = metadata;
+  std::vector<TensorInfo> infos;
   std::uint64_t end = 0;
   for (const TensorToWrite* tensor : order) {
     std::uint64_t size = dtype_size(tensor->dtype);
     for (const std::int64_t dim : tensor->shape) {
       NKAT_INVARIANT(dim >= 0 && !__builtin_mul_overflow(size, static_cast<std::uint64_t>(dim), &size));
     }
-    NKAT_INVARIANT(size == tensor->bytes.size() && !header.contains(tensor->name));
-    header[tensor->name] = {
-        {"dtype", dtype_name(tensor->dtype)}, {"shape", tensor->shape}, {"data_offsets", {end, end + size}}};
+    NKAT_INVARIANT(size == tensor->bytes.size());
+    infos.push_back({tensor->name, tensor->dtype, tensor->shape, end, end + size});
     end += size;
   }
-  std::string text = header.dump();
-  text.append((8 - text.size() % 8) % 8, ' ');
-  const std::uint64_t length = text.size();
-  std::string file(sizeof length, '\0');
-  std::memcpy(file.data(), &length, sizeof length);
-  file.reserve(file.size() + text.size() + end);
-  file += text;
+  std::string file = serialize_safetensors_header(infos, metadata);
+  file.reserve(file.size() + end);
   for (const TensorToWrite* tensor : order) {
     file.append(reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size());
   }

@@ -7,7 +7,7 @@
 // Refused with a FormatError that names path, tensor and limit: n above 100,000,000 or beyond the file, JSON that is
 // broken, duplicate keys, unknown fields and types, more than 131,072 tensors, names that are empty, longer than 256
 // bytes or hold control characters, ranks above 8, sizes that overflow or don't match their range, gaps, overlaps and
-// bytes after the last tensor. Values (NaN) are the user's to check.
+// bytes after the last tensor. Values (NaN) are not checked.
 #pragma once
 
 #include <cstddef>
@@ -82,6 +82,11 @@ class SafetensorsFolder {
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, Located, std::less<>> tensors_;
 };
+
+// The start of a file whose tensors lie as their begin and end say: length and header, padded with spaces to a multiple
+// of 8 bytes, or to `size` bytes in all for a writer that learns the sizes last.
+std::string serialize_safetensors_header(const std::vector<TensorInfo>& tensors,
+                                         const std::map<std::string, std::string>& metadata, std::uint64_t size = 0);
 
 struct TensorToWrite {
   std::string name;

@@ -7,6 +7,7 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/message.h"
 #include "data/formats/safetensors.h"
 
 namespace nkat::data {
@@ -24,14 +25,15 @@ bool is_plain_file_name(const std::string& name) {
 // Tensor name -> shard name, as the index says.
 std::map<std::string, std::string> read_weight_map(const nlohmann::json& index, const std::string& who) {
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
-    throw FormatError(who + ": an object 'weight_map' from tensor names to shard files was expected");
+    throw FormatError(fmt::format("{}: key 'weight_map': {}", who,
+                                  expected("an object from tensor names to shard files", "nothing or another type")));
   }
   std::map<std::string, std::string> map;
   for (const auto& entry : index["weight_map"].items()) {
     if (!entry.value().is_string() || !is_plain_file_name(entry.value().get_ref<const std::string&>())) {
       throw FormatError(
-          fmt::format("{}: tensor '{}': the plain name of a file in the same folder was expected, found {}", who,
-                      entry.key(), entry.value().dump(-1, ' ', true)));
+          fmt::format("{}: tensor '{}': {}", who, entry.key(),
+                      expected("the plain name of a file in the same folder", entry.value().dump(-1, ' ', true))));
     }
     map[entry.key()] = entry.value().get<std::string>();
   }
@@ -54,7 +56,7 @@ SafetensorsFolder::SafetensorsFolder(const fs::path& model_folder) {
   const fs::path single = model_folder / "model.safetensors";
   const fs::path index = model_folder / "model.safetensors.index.json";
   if (!fs::is_directory(model_folder)) {
-    throw DataError(fmt::format("{}: a model folder was expected, there is none", model_folder.string()));
+    throw DataError(fmt::format("{}: {}", model_folder.string(), expected("a model folder", "no folder")));
   }
   // Both: transformers takes the single file.
   if (fs::exists(single)) {
@@ -65,9 +67,10 @@ SafetensorsFolder::SafetensorsFolder(const fs::path& model_folder) {
   } else {
     const bool pickled =
         fs::exists(model_folder / "pytorch_model.bin") || fs::exists(model_folder / "pytorch_model.bin.index.json");
-    throw DataError(fmt::format(
-        "{}: model.safetensors or model.safetensors.index.json was expected, found neither{}", model_folder.string(),
-        pickled ? "; pytorch_model.bin can't be read: save the model again as safetensors" : ""));
+    throw DataError(
+        fmt::format("{}: {}", model_folder.string(),
+                    expected("model.safetensors or model.safetensors.index.json", "neither",
+                             pickled ? "pytorch_model.bin can't be read: save the model again as safetensors" : "")));
   }
 }
 
@@ -77,8 +80,8 @@ void SafetensorsFolder::add(const fs::path& path) {
   for (const TensorInfo& info : files_.back()->tensors()) {
     const auto [place, is_new] = tensors_.emplace(info.name, Located{files_.back().get(), &info});
     if (!is_new) {
-      throw FormatError(fmt::format("{}: tensor '{}' is also in {}; one of the two was expected", path.string(),
-                                    info.name, place->second.file->path().string()));
+      throw FormatError(fmt::format("{}: duplicate tensor '{}', also in {}", path.string(), info.name,
+                                    place->second.file->path().string()));
     }
   }
 }
@@ -90,7 +93,8 @@ void SafetensorsFolder::open_shards(const fs::path& index_path) {
   std::set<std::string> shards;
   for (const auto& entry : weight_map) shards.insert(entry.second);
   if (shards.size() > kShardLimit) {
-    throw FormatError(fmt::format("{}: at most {} shards were expected, found {}", who, kShardLimit, shards.size()));
+    throw FormatError(fmt::format(
+        "{}: {}", who, expected(fmt::format("at most {} shards", kShardLimit), std::to_string(shards.size()))));
   }
   for (const std::string& shard : shards) {
     const fs::path path = index_path.parent_path() / shard;
@@ -100,9 +104,10 @@ void SafetensorsFolder::open_shards(const fs::path& index_path) {
   for (const auto& [name, shard] : weight_map) {
     const auto found = tensors_.find(name);
     if (found == tensors_.end() || found->second.file->path().filename() != shard) {
-      throw FormatError(
-          fmt::format("{}: tensor '{}' should be in {}, it is {}", who, name, shard,
-                      found == tensors_.end() ? "in no shard" : "in " + found->second.file->path().string()));
+      throw FormatError(fmt::format(
+          "{}: tensor '{}': {}", who, name,
+          expected("it in " + shard,
+                   found == tensors_.end() ? "it in no shard" : "it in " + found->second.file->path().string())));
     }
   }
   std::uint64_t total = 0;

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
 #include "core/json.h"
+#include "core/message.h"
 #include "core/utf8.h"
 
 namespace nkat::data {
@@ -36,22 +37,24 @@ constexpr std::array kDTypes = {
     DTypeRow{DType::kI16, "I16", 2},   DTypeRow{DType::kI8, "I8", 1},   DTypeRow{DType::kU8, "U8", 1},
     DTypeRow{DType::kBool, "BOOL", 1}};
 
-// Reads one entry of the header at a time; `who` opens every complaint.
+// Reads one entry of the header at a time; `who` opens every message.
 class HeaderReader {
  public:
   explicit HeaderReader(std::string who) : who_(std::move(who)) {}
 
   TensorInfo tensor(const std::string& name, const Json& value) const {
     check_name(name);
-    require(value.is_object(), name, "an object with dtype, shape and data_offsets was expected");
+    require(value.is_object(), name, expected("an object with dtype, shape and data_offsets", value.type_name()));
     for (const auto& entry : value.items()) {
       require(entry.key() == "dtype" || entry.key() == "shape" || entry.key() == "data_offsets", name,
-              fmt::format("its field '{}' is not known", ellipsize(entry.key())));
+              fmt::format("unknown field '{}'", ellipsize(entry.key())));
     }
-    require(value.size() == 3, name, "dtype, shape and data_offsets were expected, one is missing");
+    require(value.size() == 3, name,
+            expected("dtype, shape and data_offsets", fmt::format("only {} of them", value.size())));
     TensorInfo info{name, dtype(name, value["dtype"]), shape(name, value["shape"]), 0, 0};
     const std::vector<std::uint64_t> offsets = numbers(name, "data_offsets", value["data_offsets"]);
-    require(offsets.size() == 2 && offsets[0] <= offsets[1], name, "data_offsets must be [begin, end], begin <= end");
+    require(offsets.size() == 2 && offsets[0] <= offsets[1], name,
+            "data_offsets: " + expected("[begin, end] with begin <= end", "another form"));
     info.begin = offsets[0];
     info.end = offsets[1];
     check_size(info);
@@ -59,26 +62,29 @@ class HeaderReader {
   }
 
   std::map<std::string, std::string> metadata(const Json& value) const {
-    if (!value.is_object()) throw FormatError(who_ + ": __metadata__ must be an object of texts");
+    if (!value.is_object())
+      throw FormatError(
+          fmt::format("{}: {}: {}", who_, kMetadataKey, expected("an object of strings", value.type_name())));
     std::map<std::string, std::string> texts;
     for (const auto& entry : value.items()) {
       if (!entry.value().is_string()) {
-        throw FormatError(fmt::format("{}: __metadata__ key '{}' must hold a text", who_, ellipsize(entry.key())));
+        throw FormatError(fmt::format("{}: {}: key '{}': {}", who_, kMetadataKey, ellipsize(entry.key()),
+                                      expected("a string", entry.value().type_name())));
       }
       texts[entry.key()] = entry.value().get<std::string>();
     }
     return texts;
   }
 
-  void require(bool condition, const std::string& tensor, const std::string& complaint) const {
-    if (!condition) throw FormatError(fmt::format("{}: tensor '{}': {}", who_, tensor, complaint));
+  void require(bool condition, const std::string& tensor, const std::string& error) const {
+    if (!condition) throw FormatError(fmt::format("{}: tensor '{}': {}", who_, tensor, error));
   }
 
  private:
   void check_name(const std::string& name) const {
     if (name.empty() || name.size() > kNameLimit) {
-      throw FormatError(
-          fmt::format("{}: a tensor name must have 1 to {} bytes, found {}", who_, kNameLimit, name.size()));
+      throw FormatError(fmt::format("{}: a tensor name: {}", who_,
+                                    expected(fmt::format("1 to {} bytes", kNameLimit), std::to_string(name.size()))));
     }
     const bool control =
         std::ranges::any_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
@@ -86,26 +92,26 @@ class HeaderReader {
   }
 
   DType dtype(const std::string& name, const Json& value) const {
-    require(value.is_string(), name, "dtype must be a text");
+    require(value.is_string(), name, "dtype: " + expected("a string", value.type_name()));
     const auto row = std::ranges::find(kDTypes, value.get<std::string>(), &DTypeRow::name);
     if (row != kDTypes.end()) return row->dtype;
     std::string known;
     for (const DTypeRow& one : kDTypes) known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
-    require(false, name,
-            fmt::format("dtype '{}' can't be used here; one of {} was expected",
-                        ellipsize(value.get_ref<const std::string&>()), known));
+    require(
+        false, name,
+        "dtype: " + expected("one of " + known, fmt::format("'{}'", ellipsize(value.get_ref<const std::string&>()))));
     return DType::kF32;
   }
 
   std::vector<std::uint64_t> numbers(const std::string& name, const char* field, const Json& value) const {
     require(value.is_array() && std::ranges::all_of(value, [](const Json& one) { return one.is_number_unsigned(); }),
-            name, fmt::format("{} must be a list of integers >= 0", field));
+            name, fmt::format("{}: {}", field, expected("a list of integers >= 0", "others")));
     return value.get<std::vector<std::uint64_t>>();
   }
 
   std::vector<std::int64_t> shape(const std::string& name, const Json& value) const {
     require(!value.is_array() || value.size() <= kRankLimit, name,
-            fmt::format("at most {} dimensions were expected, found {}", kRankLimit, value.size()));
+            expected(fmt::format("at most {} dimensions", kRankLimit), std::to_string(value.size())));
     std::vector<std::int64_t> dims;
     for (const std::uint64_t dim : numbers(name, "shape", value)) {
       require(dim <= static_cast<std::uint64_t>(INT64_MAX), name, fmt::format("dimension {} is too large", dim));
@@ -137,13 +143,14 @@ SafetensorsHeader read_entries(const std::string& text, const std::string& who) 
       text, who + " (header)",
       [&](const std::string& name, const Json& value) {
         if (name == kMetadataKey) {
-          if (has_metadata) throw FormatError(fmt::format("{}: {} stands twice", who, kMetadataKey));
+          if (has_metadata) throw FormatError(fmt::format("{}: duplicate {}", who, kMetadataKey));
           has_metadata = true;
           header.metadata = reader.metadata(value);
           return;
         }
         if (header.tensors.size() == kTensorLimit) {
-          throw FormatError(fmt::format("{}: at most {} tensors were expected, found more", who, kTensorLimit));
+          throw FormatError(
+              fmt::format("{}: {}", who, expected(fmt::format("at most {} tensors", kTensorLimit), "more")));
         }
         header.tensors.push_back(reader.tensor(name, value));
       },
@@ -154,25 +161,25 @@ SafetensorsHeader read_entries(const std::string& text, const std::string& who) 
 void check_unique(const std::vector<TensorInfo>& tensors, const std::string& who) {
   std::unordered_set<std::string_view> names;
   for (const TensorInfo& info : tensors) {
-    if (!names.insert(info.name).second) throw FormatError(fmt::format("{}: tensor '{}' stands twice", who, info.name));
+    if (!names.insert(info.name).second) throw FormatError(fmt::format("{}: duplicate tensor '{}'", who, info.name));
   }
 }
 
 // Tensors sorted by place must cover the data buffer exactly.
 void check_cover(const std::vector<TensorInfo>& tensors, std::uint64_t buffer_size, const std::string& who) {
-  std::uint64_t expected = 0;
+  std::uint64_t end = 0;
   for (const TensorInfo& info : tensors) {
-    if (info.begin != expected) {
+    if (info.begin != end) {
       throw FormatError(
-          fmt::format("{}: tensor '{}' begins at byte {} of the data, {} was expected (no gaps, no overlaps)", who,
-                      info.name, info.begin, expected));
+          fmt::format("{}: tensor '{}': {} (no gaps, no overlaps)", who, info.name,
+                      expected(fmt::format("byte {} of the data as its begin", end), std::to_string(info.begin))));
     }
-    expected = info.end;
+    end = info.end;
   }
-  if (expected != buffer_size) {
-    throw FormatError(
-        fmt::format("{}: its tensors need {} bytes of data, found {}; the file is cut or has bytes appended", who,
-                    expected, buffer_size));
+  if (end != buffer_size) {
+    throw FormatError(fmt::format("{}: {}", who,
+                                  expected(fmt::format("{} bytes of data", end), std::to_string(buffer_size),
+                                           "the file is cut or has bytes appended")));
   }
 }
 
@@ -190,8 +197,8 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
   ByteCursor cursor(file, source);
   const auto length = cursor.number<std::uint64_t>("the header's length");
   if (length > kHeaderLimit) {
-    cursor.fail(fmt::format("the header: at most {} bytes were required, found {}; is it a safetensors file?",
-                            kHeaderLimit, length));
+    cursor.fail("the header: " + expected(fmt::format("at most {} bytes", kHeaderLimit), std::to_string(length),
+                                          "is it a safetensors file?"));
   }
   SafetensorsHeader header;
   {

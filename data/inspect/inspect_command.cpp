@@ -4,9 +4,9 @@
 
 #include "core/json.h"
 #include "core/signals.h"
-#include "data/inspect/inspection.h"
+#include "data/inspect/inspect_path.h"
 
-namespace nkat::gguf {
+namespace nkat::data {
 namespace {
 
 struct Config {
@@ -33,11 +33,11 @@ Command make_inspect_command() {
                       "checkpoint folders. What is damaged ends in exit code 3.",
                   .positional = "path"};
   OptionList& options = *command.options;
-  options.add("path", config->path, {.help = "file or folder", .value = "PATH", .required = true});
-  options.add("check-values", config->check_values, {.help = "read all numbers and require that they are finite"});
-  options.add("json", config->json, {.help = "as JSON"});
+  options.add("path", config->path, {.help = "file or folder", .metavar = "PATH", .required = true});
+  options.add("check-values", config->check_values, {.help = "read all numbers and refuse NaN and infinity"});
+  options.add("json", config->json, {.help = "print JSON"});
   command.run = [config] { return run(*config); };
   return command;
 }
 
-}  // namespace nkat::gguf
+}  // namespace nkat::data

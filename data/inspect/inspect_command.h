@@ -4,8 +4,8 @@
 
 #include "core/cli/command.h"
 
-namespace nkat::gguf {
+namespace nkat::data {
 
 Command make_inspect_command();
 
-}  // namespace nkat::gguf
+}  // namespace nkat::data

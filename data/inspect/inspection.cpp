@@ -1,14 +1,14 @@
 #include "data/inspect/inspection.h"
 
-#include <fmt/format.h>
+#include <map>
 
-#include "core/error.h"
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "core/json.h"
 #include "core/utf8.h"
-#include "data/formats/gguf_format.h"
-#include "data/run/checkpoint_files.h"
 
-namespace nkat::gguf {
+namespace nkat::data {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -19,26 +19,6 @@ std::uint64_t elements_of(const InspectedTensor& tensor) {
   return elements;
 }
 
-Inspection inspect_folder(const fs::path& folder, Values values) {
-  const auto has = [&](const char* name) { return fs::exists(folder / name); };
-  if (has(data::kManifest)) return inspect_checkpoint(folder, values);
-  if (has(data::kAdapterConfigFile) || has(data::kAdapterModelFile)) return inspect_adapter(folder, values);
-  if (has("model.safetensors") || has("model.safetensors.index.json")) return inspect_model_folder(folder, values);
-  if (has("checkpoints") || has("metrics.jsonl")) {
-    throw DataError(fmt::format("{}: this is the folder of a run; give one of its checkpoints, or use nkat validate",
-                                folder.string()));
-  }
-  throw DataError(fmt::format("{}: a folder with {}, {} or model.safetensors was expected, found none of them",
-                              folder.string(), data::kManifest, data::kAdapterConfigFile));
-}
-
-// The first bytes, as many of at most `count` as there are.
-std::string first_bytes(const fs::path& path, std::size_t count) {
-  const MappedFile map(path);
-  const auto bytes = map.bytes().first(std::min(count, map.bytes().size()));
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 std::string value_text(const Json& value) {
   const std::string text = value.is_string() ? value.get<std::string>() : dump_json(value);
   std::string line;
@@ -46,7 +26,7 @@ std::string value_text(const Json& value) {
     if (c == '\n') {
       line += "\\n";
     } else {
-      line += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;  // a terminal obeys them
+      line += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;  // control characters
     }
   }
   return line;
@@ -68,22 +48,6 @@ void add_facts(std::string& text, const Json& facts, const std::string& indent) 
 }  // namespace
 
 void Inspection::holds(std::string check) { checks.push_back(std::move(check)); }
-
-Inspection inspect(const fs::path& path, Values values) {
-  std::error_code error;
-  if (!fs::exists(path, error)) throw DataError(fmt::format("{}: there is nothing of that name", path.string()));
-  if (fs::is_directory(path, error)) return inspect_folder(path, values);
-  const std::string extension = path.extension().string();
-  const std::string start = first_bytes(path, 9);
-  if (extension == ".gguf" || start.starts_with(kMagic)) return inspect_gguf(path, values);
-  if (extension == ".safetensors" || (start.size() == 9 && start.back() == '{'))
-    return inspect_safetensors(path, values);
-  if (extension == ".model" || start.starts_with('\x0A')) return inspect_tokenizer(path);
-  throw FormatError(
-      fmt::format("{}: a GGUF file, a safetensors file or a tokenizer.model was expected; by name and first bytes it "
-                  "is none of them",
-                  path.string()));
-}
 
 void add_totals(Inspection& inspection) {
   std::uint64_t elements = 0;
@@ -128,4 +92,4 @@ Json to_json(const Inspection& inspection) {
   return json;
 }
 
-}  // namespace nkat::gguf
+}  // namespace nkat::data

@@ -1,19 +1,13 @@
-// What a file or folder holds, found out by reading and checking it whole: what `nkat inspect` prints.
-//
-// Known are GGUF files, safetensors files, model folders of them, adapter folders, checkpoint folders, and
-// tokenizer.model. What is damaged throws FormatError or DataError (exit 3), naming file, place, required and found.
+// What a file or folder was found to hold, as text and as JSON: the report of `nkat inspect`.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
-#include "core/files/file.h"
-
-namespace nkat::gguf {
+namespace nkat::data {
 
 struct InspectedTensor {
   std::string name;
@@ -32,22 +26,10 @@ struct Inspection {
   void holds(std::string check);
 };
 
-enum class Values { kAsTheyAre, kFinite };  // are all numbers read, and required to be finite?
-
-// Finds out the kind: a folder by its files, a file by its name, else by its first bytes.
-Inspection inspect(const fs::path& path, Values values);
-// One function a kind.
-Inspection inspect_gguf(const fs::path& path, Values values);
-Inspection inspect_safetensors(const fs::path& path, Values values);
-Inspection inspect_model_folder(const fs::path& folder, Values values);
-Inspection inspect_adapter(const fs::path& folder, Values values);
-Inspection inspect_checkpoint(const fs::path& folder, Values values);
-Inspection inspect_tokenizer(const fs::path& path);
-
-// Adds to the facts how many tensors, elements and bytes there are, in all and a type.
+// Adds to the facts how many tensors, elements and bytes there are, in all and per type.
 void add_totals(Inspection& inspection);
 
 std::string to_text(const Inspection& inspection);
 nlohmann::ordered_json to_json(const Inspection& inspection);
 
-}  // namespace nkat::gguf
+}  // namespace nkat::data

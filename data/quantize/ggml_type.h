@@ -2,7 +2,7 @@
 //
 // A type stores blocks of `block_elements` consecutive elements of a row in `block_bytes` bytes. Every id that ggml
 // knows is listed, so that a file's tensors can be measured and copied; the encoders and decoders of quantize.h cover
-// those with `has_codec`. Ids 4, 5, 31-33 and 36-38 are retired and are no type here. Source of the table: ggml.h and
+// those with `has_codec`. Ids 4, 5, 31-33 and 36-38 are retired and rejected. Source of the table: ggml.h and
 // ggml-common.h of llama.cpp.
 #pragma once
 
@@ -66,7 +66,7 @@ std::optional<GgmlType> parse_ggml_type(std::string_view name);  // "q4_k": capi
 std::optional<std::uint64_t> tensor_bytes(GgmlType type, std::uint64_t elements);
 
 // The type in which rows of this length are stored where `wanted` was asked for: where they are no multiple of 256,
-// Q4_K becomes Q5_0, Q5_K Q5_1 and Q6_K Q8_0; what still isn't made of whole blocks becomes F16.
+// Q4_K becomes Q5_0, Q5_K Q5_1 and Q6_K Q8_0; what still doesn't divide into whole blocks becomes F16.
 GgmlType storable_type(GgmlType wanted, std::uint64_t row_length);
 
 }  // namespace nkat::gguf

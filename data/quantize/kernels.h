@@ -1,4 +1,4 @@
-// What quantize.cpp asks of an instruction set: one encoder and one decoder a type. Rows are whole blocks long.
+// The kernels of one instruction set: one encoder and one decoder per type. Rows are whole blocks long.
 #pragma once
 
 #include <cstdint>

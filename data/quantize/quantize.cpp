@@ -126,7 +126,7 @@ void encode_tensor(GgmlType type, const Rows& rows, std::span<std::byte> out) {
     parallel_for((count + piece - 1) / piece,
                  [&](std::size_t i) { encoder.encode(i * piece, std::min(count, (i + 1) * piece)); });
   } catch (const FormatError&) {
-    encoder.encode(0, count);  // whichever thread was first, the complaint is about the first row
+    encoder.encode(0, count);  // the error names the first row, whichever thread was first
     throw;
   }
 }

@@ -5,81 +5,50 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "data/run/checkpoint_files.h"
+#include "core/json_object.h"
 
 namespace nkat::data {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr const char* kPeftType = "NKAT_SO8T";
-constexpr const char* kNormsKey = "base_norms_sha256";
+constexpr const char *kTypeKey = "peft_type", *kVersionKey = "version", *kNameKey = "base_model_name_or_path",
+                     *kHiddenKey = "hidden_size", *kLayersKey = "num_hidden_layers", *kFirstKey = "first_adapter_layer",
+                     *kBaseKey = "base_sha256", *kNormsKey = "base_norms_sha256";
 constexpr std::int64_t kFormatVersion = 1;
-constexpr std::uint64_t kLargestConfig = 1 << 20;
-constexpr std::int64_t kLargestHidden = 1 << 20;
-constexpr std::int64_t kMostLayers = 512;
-
-class Reader {
- public:
-  explicit Reader(fs::path path)
-      : path_(std::move(path)), json_(parse_json(read_file(path_, kLargestConfig), path_.string())) {}
-
-  bool has(const char* key) const { return json_.is_object() && json_.contains(key); }
-
-  std::int64_t integer(const char* key, std::int64_t least, std::int64_t most) const {
-    const bool whole = has(key) && json_[key].is_number_integer();
-    const std::int64_t value = whole ? json_[key].get<std::int64_t>() : 0;
-    if (whole && value >= least && value <= most) return value;
-    refuse(key, fmt::format("a whole number from {} to {}", least, most));
-  }
-
-  std::string text(const char* key) const {
-    if (!has(key) || !json_[key].is_string()) refuse(key, "a text");
-    return json_[key].get<std::string>();
-  }
-
-  void require_type() const {
-    if (has("peft_type") && json_["peft_type"] == kPeftType) return;
-    throw FormatError(fmt::format("{}: peft_type {} was expected, found {}; this is no NKAT-SO8T adapter",
-                                  path_.string(), kPeftType, found("peft_type")));
-  }
-
-  [[noreturn]] void refuse(const char* key, const std::string& required) const {
-    throw FormatError(
-        fmt::format("{}: key '{}': {} was expected, found {}", path_.string(), key, required, found(key)));
-  }
-
- private:
-  std::string found(const char* key) const { return has(key) ? json_[key].dump().substr(0, 80) : "nothing"; }
-
-  fs::path path_;
-  nlohmann::ordered_json json_;
-};
+constexpr std::uint64_t kFileLimit = 1 << 20;
+constexpr std::int64_t kHiddenLimit = 1 << 20;
+constexpr std::int64_t kLayerLimit = 512;
 
 }  // namespace
 
 AdapterConfig read_adapter_config(const fs::path& folder) {
-  const Reader reader(folder / kAdapterConfigFile);
-  reader.require_type();
-  reader.integer("version", kFormatVersion, kFormatVersion);
+  const fs::path path = folder / kAdapterConfigFile;
+  const Json json = parse_json(read_file(path, kFileLimit), path.string());
+  const JsonObject object(json, path.string());
+  if (object.optional_string(kTypeKey) != kPeftType) object.fail(kTypeKey, kPeftType, "this is no NKAT-SO8T adapter");
+  object.integer(kVersionKey, kFormatVersion, kFormatVersion);
   AdapterConfig config;
-  config.hidden_size = reader.integer("hidden_size", 8, kLargestHidden);
-  if (config.hidden_size % 8 != 0) reader.refuse("hidden_size", "a multiple of 8");
-  config.num_hidden_layers = reader.integer("num_hidden_layers", 1, kMostLayers);
-  config.first_adapter_layer = reader.integer("first_adapter_layer", 0, config.num_hidden_layers - 1);
-  config.identity.base_model_name_or_path = reader.text("base_model_name_or_path");
-  config.identity.base_sha256 = reader.text("base_sha256");
-  if (reader.has(kNormsKey)) config.identity.base_norms_sha256 = reader.text(kNormsKey);
+  config.hidden_size = object.integer(kHiddenKey, 8, kHiddenLimit);
+  if (config.hidden_size % 8 != 0) object.fail(kHiddenKey, "a multiple of 8");
+  config.num_hidden_layers = object.integer(kLayersKey, 1, kLayerLimit);
+  config.first_adapter_layer = object.integer(kFirstKey, 0, config.num_hidden_layers - 1);
+  config.base = {.base_model_name_or_path = object.string(kNameKey),
+                 .base_sha256 = object.string(kBaseKey),
+                 .base_norms_sha256 = object.optional_string(kNormsKey).value_or("")};
   return config;
 }
 
 std::string adapter_config_text(const AdapterConfig& config) {
-  nlohmann::ordered_json json = {{"peft_type", kPeftType},
-                                 {"version", kFormatVersion},
-                                 {"base_model_name_or_path", config.identity.base_model_name_or_path},
-                                 {"hidden_size", config.hidden_size},
-                                 {"num_hidden_layers", config.num_hidden_layers},
-                                 {"first_adapter_layer", config.first_adapter_layer},
-                                 {"base_sha256", config.identity.base_sha256}};
-  if (!config.identity.base_norms_sha256.empty()) json[kNormsKey] = config.identity.base_norms_sha256;
+  Json json = {{kTypeKey, kPeftType},
+               {kVersionKey, kFormatVersion},
+               {kNameKey, config.base.base_model_name_or_path},
+               {kHiddenKey, config.hidden_size},
+               {kLayersKey, config.num_hidden_layers},
+               {kFirstKey, config.first_adapter_layer},
+               {kBaseKey, config.base.base_sha256}};
+  if (!config.base.base_norms_sha256.empty()) json[kNormsKey] = config.base.base_norms_sha256;
   return json.dump(2) + "\n";
 }
 

@@ -1,65 +1,89 @@
 #include "data/run/checkpoint_files.h"
 
-#include <algorithm>
-#include <charconv>
-
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/files/sha256.h"
 #include "core/json.h"
+#include "core/json_object.h"
 
 namespace nkat::data {
 namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::int64_t kManifestVersion = 1;
-constexpr std::uint64_t kLargestFile = 8ULL << 30;
+constexpr std::uint64_t kManifestLimit = 1 << 20;
+constexpr std::uint64_t kFileLimit = 8ULL << 30;
+constexpr const char *kVersionKey = "version", *kFilesKey = "files", *kSizeKey = "size", *kHashKey = "sha256";
+constexpr std::int64_t kStateVersion = 1;
+constexpr std::uint64_t kStateLimit = 16 << 20;
+constexpr const char *kStep = "step", *kDataPosition = "data_position", *kUpdates = "updates", *kSeed = "seed",
+                     *kDataHash = "data_sha256", *kBaseHash = "base_sha256", *kProgram = "program",
+                     *kLibtorch = "libtorch", *kPending = "pending_metrics";
+
+SavedTrainerState step_of(const JsonObject& object) {
+  SavedTrainerState state;
+  state.step = object.integer(kStep);
+  if (const Json* pending = object.find(kPending)) state.pending_metrics = metrics_from_json(*pending, object.where());
+  return state;
+}
 
 }  // namespace
 
-fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step) {
-  return checkpoints / fmt::format("step-{:06}", step);
-}
-
-std::vector<std::int64_t> saved_steps(const fs::path& checkpoints) {
-  std::vector<std::int64_t> steps;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(checkpoints, ignored)) {
-    const std::string name = entry.path().filename().string();
-    std::int64_t step = 0;
-    const char* end = name.data() + name.size();
-    if (name.rfind("step-", 0) != 0 || std::from_chars(name.data() + 5, end, step).ptr != end) continue;
-    // Another spelling of the number, one too large for it or below 0 is no checkpoint of ours.
-    if (step >= 0 && checkpoint_path(checkpoints, step).filename() == name) steps.push_back(step);
-  }
-  std::sort(steps.begin(), steps.end());
-  return steps;
-}
-
 std::string manifest_text(const std::map<std::string, std::string>& files) {
-  Json manifest = {{"version", kManifestVersion}, {"files", Json::object()}};
+  Json manifest = {{kVersionKey, kManifestVersion}, {kFilesKey, Json::object()}};
   for (const auto& [name, bytes] : files)
-    manifest["files"][name] = {{"size", bytes.size()}, {"sha256", sha256_hex(bytes)}};
+    manifest[kFilesKey][name] = {{kSizeKey, bytes.size()}, {kHashKey, sha256_hex(bytes)}};
   return manifest.dump(2) + "\n";
 }
 
-void verify_manifest(const fs::path& path) {
-  const fs::path manifest_path = path / kManifest;
-  const Json manifest = parse_json(read_file(manifest_path, 1 << 20), manifest_path.string());
+void verify_manifest(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / kManifest;
+  const Json json = parse_json(read_file(path, kManifestLimit), path.string());
+  const JsonObject files = JsonObject(json, path.string()).object(kFilesKey);
   for (const char* name : {kAdapterModelFile, kAdapterConfigFile, kStateTensors, kStateJson}) {
-    const Json::json_pointer entry = Json::json_pointer("/files") / name;
-    const Json size = manifest.contains(entry / "size") ? manifest[entry / "size"] : Json();
-    const Json sha256 = manifest.contains(entry / "sha256") ? manifest[entry / "sha256"] : Json();
-    if (!size.is_number_unsigned() || !sha256.is_string()) {
-      throw FormatError(fmt::format("{}: size and sha256 of {} were expected", manifest_path.string(), name));
-    }
-    const std::string bytes = read_file(path / name, kLargestFile);
-    if (bytes.size() != size.get<std::uint64_t>() || sha256_hex(bytes) != sha256.get<std::string>()) {
+    const JsonObject stated = files.object(name);
+    const auto size = static_cast<std::uint64_t>(stated.integer(kSizeKey));
+    const std::string sha256 = stated.string(kHashKey);
+    const fs::path file = checkpoint / name;
+    const std::string bytes = read_file(file, kFileLimit);
+    if (bytes.size() != size || sha256_hex(bytes) != sha256) {
       throw FormatError(
-          fmt::format("{}: size or SHA-256 differ from the manifest; the file is damaged", (path / name).string()));
+          fmt::format("{}: size or SHA-256 differ from the manifest; the file is damaged", file.string()));
     }
   }
+}
+
+std::string trainer_state_text(const SavedTrainerState& state) {
+  Json json = {{kVersionKey, kStateVersion},   {kStep, state.step},       {kDataPosition, state.data_position},
+               {kUpdates, state.updates},      {kSeed, state.seed},       {kDataHash, state.data_sha256},
+               {kBaseHash, state.base_sha256}, {kProgram, state.program}, {kLibtorch, state.libtorch}};
+  if (state.pending_metrics) json[kPending] = to_json(*state.pending_metrics);
+  return json.dump(2) + "\n";
+}
+
+SavedTrainerState read_trainer_state(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / kStateJson;
+  const Json json = parse_json(read_file(path, kStateLimit), path.string());
+  const JsonObject object(json, path.string());
+  if (object.integer(kVersionKey) != kStateVersion)
+    object.fail(kVersionKey, std::to_string(kStateVersion), "use the release that wrote it");
+  SavedTrainerState state = step_of(object);
+  state.data_position = object.integer(kDataPosition);
+  state.updates = object.integer(kUpdates);
+  state.seed = static_cast<std::uint64_t>(object.integer(kSeed));
+  state.data_sha256 = object.string(kDataHash);
+  state.base_sha256 = object.optional_string(kBaseHash).value_or("");
+  state.program = object.optional_string(kProgram).value_or("");
+  state.libtorch = object.optional_string(kLibtorch).value_or("");
+  return state;
+}
+
+SavedTrainerState read_saved_step(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / kStateJson;
+  const Json json = parse_json(read_file(path, kStateLimit), path.string());
+  return step_of(JsonObject(json, path.string()));
 }
 
 }  // namespace nkat::data

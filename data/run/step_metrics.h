@@ -1,6 +1,5 @@
-// The line of metrics.jsonl that each optimizer step of a run writes (product.md, Files). Everything but
-// validation_loss belongs to the state before the step's update; what is not finite is written as null and read back as
-// NaN.
+// One line of metrics.jsonl: what a run measured in one optimizer step. Everything but validation_loss belongs to the
+// state before the step's update. NaN and infinity are written as null and read back as NaN.
 #pragma once
 
 #include <cstdint>
@@ -8,20 +7,22 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 namespace nkat::data {
 
 struct StepMetrics {
   std::int64_t step = 0;  // from 1
-  double loss = 0.0;      // L_LM, nats per target token of the window
+  double loss = 0.0;      // cross-entropy, nats per target token of the global batch
   double triality = 0.0;  // unweighted
   double triality_weight = 0.0;
-  std::int64_t tokens = 0;  // all tokens of the window's samples
+  std::int64_t tokens = 0;  // all tokens of the global batch
   std::int64_t target_tokens = 0;
   double grad_norm = 0.0;        // over W and α, before clipping
   double weight_grad_rms = 0.0;  // of W, after clipping
   double learning_rate = 0.0;
   double alpha_learning_rate = 0.0;
-  std::vector<double> alpha = {};       // one a layer with an adapter
+  std::vector<double> alpha = {};       // one per layer with an adapter
   std::vector<double> gate_force = {};  // NaN in a skipped step
   double step_seconds = 0.0;            // without validation and checkpoints
   std::uint64_t memory_bytes = 0;       // the step's peak
@@ -32,8 +33,11 @@ struct StepMetrics {
   double tokens_per_second() const { return step_seconds > 0 ? static_cast<double>(tokens) / step_seconds : 0.0; }
 };
 
+nlohmann::ordered_json to_json(const StepMetrics& metrics);
 std::string to_json_line(const StepMetrics& metrics);
-// The inverse; throws FormatError naming `source`.
+
+// The inverses. FormatError "<source>: key ..." for what is missing or of another type.
+StepMetrics metrics_from_json(const nlohmann::ordered_json& json, const std::string& source);
 StepMetrics parse_metrics_line(const std::string& line, const std::string& source);
 
 }  // namespace nkat::data

@@ -7,7 +7,7 @@ const DecisionTexts& decision_texts(Language language) {
 }
 
 DecisionCore draw_decision_core(RandomStream& random, Language language, std::size_t label) {
-  const Vocabulary& words = vocabulary(language);
+  const WordLists& words = word_lists(language);
   const auto& domains = decision_texts(language).domains;
   const DecisionDomain& domain = domains[random.below(domains.size())];
   const DecisionCase& chosen = domain.cases[label];
@@ -22,7 +22,7 @@ GeneratedRecord draw_decision(RandomStream& random, Language language, std::size
   const DecisionTexts& texts = decision_texts(language);
   const DecisionCore core = draw_decision_core(random, language, label);
   const std::string_view closing = pick(random, texts.closings);
-  const std::string name(kLabels[label]);
+  const std::string name(kFourClasses[label]);
   return {.key = core.request,
           .system = std::string(pick(random, texts.systems)),
           .user = core.request + std::string(closing),

@@ -11,12 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "data/datasets/record.h"
 #include "data/synthetic/generated_record.h"
 #include "data/synthetic/phrases.h"
 
 namespace nkat::data {
-
-inline constexpr std::array<std::string_view, 4> kLabels = {"ALLOW", "ESCALATION", "DENY", "REFUSE"};
 
 struct DecisionCase {
   std::string_view reason;
@@ -25,7 +24,7 @@ struct DecisionCase {
 
 struct DecisionDomain {
   Words items;
-  std::array<DecisionCase, 4> cases;  // in the order of kLabels
+  std::array<DecisionCase, 4> cases;  // in the order of kFourClasses
 };
 
 // The tables, and what wraps a request without changing what it asks for.

@@ -10,7 +10,7 @@ namespace {
 
 // People, groups, days and two numbers that belong together.
 Slots draw_slots(RandomStream& random, Language language) {
-  const Vocabulary& words = vocabulary(language);
+  const WordLists& words = word_lists(language);
   const std::size_t day = random.below(words.days.size());
   const std::size_t name = random.below(words.names.size());
   const std::size_t other = (name + 1 + random.below(words.names.size() - 1)) % words.names.size();
@@ -37,11 +37,11 @@ struct KeyedText {
 };
 
 KeyedText office_story(RandomStream& random, Language language, Slots slots) {
-  const std::size_t label = random.below(kLabels.size());
+  const std::size_t label = random.below(kFourClasses.size());
   const DecisionCore core = draw_decision_core(random, language, label);
   slots["request"] = core.request;
   slots["reason"] = core.reason;
-  slots["label"] = std::string(kLabels[label]);
+  slots["label"] = std::string(kFourClasses[label]);
   return {core.request, fill(pick(random, general_texts(language).office_stories), slots)};
 }
 
@@ -89,7 +89,7 @@ GeneratedRecord draw_small_talk(RandomStream& random, Language language) {
   const GeneralTexts& texts = general_texts(language);
   Slots slots = draw_slots(random, language);
   const bool about_request = random.below(2) == 0;
-  slots["sentence"] = about_request ? draw_decision_core(random, language, random.below(kLabels.size())).request
+  slots["sentence"] = about_request ? draw_decision_core(random, language, random.below(kFourClasses.size())).request
                                     : describe(random, language, slots);
   const GeneralTexts::Exchange& exchange = texts.exchanges[random.below(texts.exchanges.size())];
   GeneratedRecord record;

@@ -30,7 +30,7 @@ struct GeneratedRecord {
 // Eight tenths of all keys train, one tenth each validates and tests: by a RandomStream named by the key.
 Split split_of(std::string_view key);
 
-// The record as one JSON line of product.md's `messages` or `text` kind, with label, task and language, "\n" included.
+// The record as one JSON line of the `messages` or `text` kind (data/datasets/record.h), with label, task and language, with "\n".
 std::string to_line(const GeneratedRecord& record);
 
 const char* language_code(Language language);  // "en", "ja"

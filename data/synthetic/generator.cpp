@@ -32,7 +32,7 @@ void generate_records(const GeneratorOptions& options, const std::function<void(
     const auto index = static_cast<std::size_t>(i);
     const GeneratedTask task = options.tasks[index % tasks];
     const Language language = options.languages[index / tasks % languages];
-    const std::size_t label = index / (tasks * languages) % kLabels.size();
+    const std::size_t label = index / (tasks * languages) % kFourClasses.size();
     RandomStream random(options.seed, "data-make", index);
     int draws = 0;
     for (;; ++draws) {

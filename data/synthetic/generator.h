@@ -20,7 +20,7 @@ struct GeneratorOptions {
   std::int64_t count = 0;
   std::uint64_t seed = 0;
   Split split = Split::kTrain;
-  int max_draws = 2000;  // so many in a row that bring nothing new mean that nearly every request has been used
+  int max_draws = 2000;  // draws in a row without a new request after which nearly all are taken to be used
 };
 
 // Calls `take` with each record in order. Throws ConfigError if the generator runs out of new requests before `count`.

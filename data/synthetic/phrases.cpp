@@ -22,15 +22,15 @@ std::string fill(std::string_view pattern, const Slots& slots) {
 
 std::string_view pick(RandomStream& random, const Words& words) { return words[random.below(words.size())]; }
 
-const Vocabulary& vocabulary(Language language) {
-  static const Vocabulary english = {
+const WordLists& word_lists(Language language) {
+  static const WordLists english = {
       .names = {"Anna",  "Ben",  "Clara", "David", "Emma",  "Felix", "Grace", "Henry", "Ida",   "Jack",
                 "Karen", "Leo",  "Maria", "Nina",  "Oscar", "Paul",  "Rosa",  "Simon", "Tina",  "Victor",
                 "Wendy", "Yuki", "Zoe",   "Alan",  "Bella", "Carl",  "Diana", "Eric",  "Fiona", "George"},
       .teams = {"sales", "design", "support", "finance", "travel", "research", "kitchen", "legal"},
       .days = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"},
       .things = {"apples", "books", "pens", "cups", "stamps", "cards", "eggs", "coins", "chairs", "bottles"}};
-  static const Vocabulary japanese = {
+  static const WordLists japanese = {
       .names = {"佐藤", "鈴木", "高橋", "田中", "伊藤", "渡辺", "山本", "中村", "小林", "加藤",
                 "吉田", "山田", "松本", "井上", "木村", "林",   "清水", "山口", "森",   "池田",
                 "橋本", "石川", "前田", "藤田", "小川", "岡田", "村上", "青木", "坂本", "西村"},

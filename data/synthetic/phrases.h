@@ -19,13 +19,13 @@ std::string fill(std::string_view pattern, const Slots& slots);
 
 std::string_view pick(RandomStream& random, const Words& words);
 
-// What a language calls people, groups, days and countable things.
-struct Vocabulary {
+// Words for people, groups, days and countable things in one language.
+struct WordLists {
   Words names;
   Words teams;
   Words days;
   Words things;
 };
-const Vocabulary& vocabulary(Language language);
+const WordLists& word_lists(Language language);
 
 }  // namespace nkat::data

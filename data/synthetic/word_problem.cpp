@@ -168,7 +168,7 @@ WordedProblem draw_worded_problem(RandomStream& random, Language language) {
   const std::size_t kind = random.below(kProblemKinds);
   worded.problem = draw_problem(random, kind);
   const ProblemTexts& texts = problem_texts(language, kind);
-  const Vocabulary& words = vocabulary(language);
+  const WordLists& words = word_lists(language);
   Slots slots = {{"name", std::string(pick(random, words.names))}, {"things", std::string(pick(random, words.things))}};
   for (std::size_t i = 0; i < worded.problem.numbers.size(); ++i) {
     slots[std::string(1, static_cast<char>('a' + i))] = std::to_string(worded.problem.numbers[i]);

@@ -10,6 +10,7 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/message.h"
 #include "core/utf8.h"
 
 namespace nkat::data {
@@ -23,20 +24,25 @@ constexpr std::size_t kContentLimit = 64 * 1024;
 constexpr std::int64_t kIdLimit = 1 << 24;
 constexpr std::string_view kSpaceMark = "\u2581";
 
+// What was found in place of a token's object with content.
+std::string shown_type(const Json& token) { return token.is_object() ? "an object without it" : token.type_name(); }
+
 bool flag(const Json& token, const char* name) { return token.contains(name) && token[name] == Json(true); }
 
 AddedToken parse_token(const Json& token, std::int64_t id, const std::string& source) {
   if (!token.is_object() || !token.contains("content") || !token["content"].is_string()) {
-    throw FormatError(fmt::format("{}: added token {}: an object with a text 'content' was expected", source, id));
+    throw FormatError(fmt::format("{}: added token {}: {}", source, id,
+                                  expected("an object with a string 'content'", shown_type(token))));
   }
   const std::string content = token["content"].get<std::string>();
   if (content.empty() || content.size() > kContentLimit) {
-    throw FormatError(fmt::format("{}: added token {} has {} bytes, 1 to {} were expected", source, id, content.size(),
-                                  kContentLimit));
+    throw FormatError(
+        fmt::format("{}: added token {}: {}", source, id,
+                    expected(fmt::format("1 to {} bytes", kContentLimit), std::to_string(content.size()))));
   }
   if (id < 0 || id >= kIdLimit) {
-    throw FormatError(
-        fmt::format("{}: added token '{}' has id {}, 0 to {} were expected", source, content, id, kIdLimit - 1));
+    throw FormatError(fmt::format("{}: added token '{}': {}", source, content,
+                                  expected(fmt::format("an id from 0 to {}", kIdLimit - 1), std::to_string(id))));
   }
   if (flag(token, "single_word")) {
     throw FormatError(
@@ -51,7 +57,8 @@ AddedToken parse_token(const Json& token, std::int64_t id, const std::string& so
 }
 
 std::vector<AddedToken> from_tokenizer_json(const Json& tokens, const std::string& source) {
-  if (!tokens.is_array()) throw FormatError(source + ": 'added_tokens' must be a list");
+  if (!tokens.is_array())
+    throw FormatError(fmt::format("{}: key 'added_tokens': {}", source, expected("a list", tokens.type_name())));
   std::vector<AddedToken> all;
   for (const Json& token : tokens) {
     if (!token.is_object() || !token.contains("id") || !token["id"].is_number_integer()) {
@@ -63,7 +70,9 @@ std::vector<AddedToken> from_tokenizer_json(const Json& tokens, const std::strin
 }
 
 std::vector<AddedToken> from_decoder_map(const Json& tokens, const std::string& source) {
-  if (!tokens.is_object()) throw FormatError(source + ": 'added_tokens_decoder' must be an object");
+  if (!tokens.is_object())
+    throw FormatError(
+        fmt::format("{}: key 'added_tokens_decoder': {}", source, expected("an object", tokens.type_name())));
   std::vector<AddedToken> all;
   for (const auto& entry : tokens.items()) {
     std::int64_t id = -1;
@@ -78,7 +87,8 @@ std::vector<AddedToken> from_decoder_map(const Json& tokens, const std::string& 
 }
 
 std::vector<AddedToken> from_id_map(const Json& ids, const std::string& source) {
-  if (!ids.is_object()) throw FormatError(source + ": an object from texts to ids was expected");
+  if (!ids.is_object())
+    throw FormatError(fmt::format("{}: {}", source, expected("an object from strings to ids", ids.type_name())));
   std::vector<AddedToken> all;
   for (const auto& entry : ids.items()) {
     if (!entry.value().is_number_integer())
@@ -95,12 +105,13 @@ void check_unique(const std::vector<AddedToken>& tokens, const std::string& sour
   for (const AddedToken& token : tokens) {
     if (!contents.insert(token.content).second || !ids.insert(token.id).second) {
       throw FormatError(
-          fmt::format("{}: added token '{}' ({}): its text or id stands twice", source, token.content, token.id));
+          fmt::format("{}: added token '{}' ({}): duplicate text or id", source, token.content, token.id));
     }
   }
   if (tokens.size() > kTokenLimit) {
     throw FormatError(
-        fmt::format("{}: at most {} added tokens were expected, found {}", source, kTokenLimit, tokens.size()));
+        fmt::format("{}: {}", source,
+                    expected(fmt::format("at most {} added tokens", kTokenLimit), std::to_string(tokens.size()))));
   }
 }
 

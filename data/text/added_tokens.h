@@ -20,7 +20,7 @@ struct AddedToken {
   bool special = false;     // left out by decode(skip_special)
   bool strip_left = false;  // swallows white space before it
   bool strip_right = false;
-  bool normalized = false;  // looked for after spaces have become U+2581
+  bool normalized = false;  // matched after spaces have become U+2581
 };
 
 // Sorted by id. From tokenizer.json; without it tokenizer_config.json (added_tokens_decoder); without that
@@ -32,7 +32,7 @@ struct ByteRange {
   std::size_t end = 0;
 };
 
-// Does the range share a byte with one of these, which are sorted?
+// Does the range overlap one of these sorted ranges?
 bool touches(ByteRange range, std::span<const ByteRange> sorted);
 
 // A part of a scanned text: an added token with the white space it swallowed, or what lies between two of them.

@@ -10,17 +10,16 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "data/text/chat_template_source.h"
 
 namespace nkat::data {
 
-struct ChatTemplate::Form {
+struct ChatTemplate::KnownTemplate {
   const char* name;
   const char* source;  // Jinja, as the models ship it
   bool begin_token;
-  bool system_turns;
-  bool empty_system_turns;
-  bool tag_follows_user;  // the assistant's tag closes each user turn instead of opening the answer
+  bool system_messages;
+  bool empty_system_messages;
+  bool role_token_follows_user;  // the assistant's role token ends each user message instead of opening the answer
   bool end_token;
 };
 
@@ -35,8 +34,8 @@ namespace {
 constexpr std::uint64_t kFileLimit = 16 << 20;
 constexpr std::string_view kEnd = "<|end|>";
 
-constexpr std::array kForms = {
-    ChatTemplate::Form{
+constexpr std::array kKnownTemplates = {
+    ChatTemplate::KnownTemplate{
         "Phi-3.5",
         "{% for message in messages %}{% if message['role'] == 'system' and message['content'] %}{{'<|system|>\n' + "
         "message['content'] + '<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + "
@@ -45,14 +44,14 @@ constexpr std::array kForms = {
         "eos_token "
         "}}{% endif %}",
         false, true, false, false, true},
-    ChatTemplate::Form{
+    ChatTemplate::KnownTemplate{
         "Phi-3 (July 2024)",
         "{% for message in messages %}{% if message['role'] == 'system' %}{{'<|system|>\n' + message['content'] + "
         "'<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + '<|end|>\n'}}{% elif "
         "message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + '<|end|>\n'}}{% endif %}{% endfor "
         "%}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}",
         false, true, true, false, true},
-    ChatTemplate::Form{
+    ChatTemplate::KnownTemplate{
         "Phi-3 (April 2024)",
         "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') %}{{'<|user|>' + '\n' + "
         "message['content'] + '<|end|>' + '\n' + '<|assistant|>' + '\n'}}{% elif (message['role'] == 'assistant') "
@@ -68,7 +67,7 @@ std::string read_token(const nlohmann::json& config, const char* key, const char
   return fallback;
 }
 
-// The template's text in tokenizer_config.json: a text, or a list of named ones of which "default" counts.
+// The template in tokenizer_config.json: a string, or a list of named ones, of which "default" counts.
 std::optional<std::string> template_of_config(const nlohmann::json& config) {
   if (!config.is_object() || !config.contains("chat_template")) return std::nullopt;
   const nlohmann::json& value = config["chat_template"];
@@ -83,17 +82,16 @@ std::optional<std::string> template_of_config(const nlohmann::json& config) {
   return std::nullopt;
 }
 
-const ChatTemplate::Form& recognize(const std::string& source, const fs::path& model_folder) {
+const ChatTemplate::KnownTemplate& recognize(const std::string& source, const fs::path& model_folder) {
   const std::string canonical = canonical_template(source);
   std::string names;
-  for (const ChatTemplate::Form& form : kForms) {
-    if (canonical_template(form.source) == canonical) return form;
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", form.name);
+  for (const ChatTemplate::KnownTemplate& known : kKnownTemplates) {
+    if (canonical_template(known.source) == canonical) return known;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", known.name);
   }
   throw FormatError(
-      fmt::format("{}: its chat template is none of those known here ({}); templates are compared, never executed. If "
-                  "the model was trained "
-                  "with one of them, put that text into chat_template.jinja",
+      fmt::format("{}: its chat template is unknown; templates are compared, never executed, and these are known: {}. "
+                  "If the model was trained with one of them, put its text into chat_template.jinja",
                   model_folder.string(), names));
 }
 
@@ -105,15 +103,6 @@ std::size_t line_indent(std::string_view text, std::size_t place) {
 }
 
 }  // namespace
-
-const char* role_name(Role role) {
-  switch (role) {
-    case Role::kSystem: return "system";
-    case Role::kUser: return "user";
-    case Role::kAssistant: return "assistant";
-  }
-  NKAT_INVARIANT(false);
-}
 
 std::string canonical_template(std::string_view source) {
   std::string text;
@@ -148,8 +137,8 @@ std::string canonical_template(std::string_view source) {
   return canonical;
 }
 
-ChatTemplate::ChatTemplate(const Form& form, std::string begin_token, std::string end_token)
-    : form_(&form), begin_token_(std::move(begin_token)), end_token_(std::move(end_token)) {}
+ChatTemplate::ChatTemplate(const KnownTemplate& known, std::string begin_token, std::string end_token)
+    : known_(&known), begin_token_(std::move(begin_token)), end_token_(std::move(end_token)) {}
 
 ChatTemplate ChatTemplate::from_model_folder(const fs::path& model_folder) {
   const fs::path own = model_folder / "chat_template.jinja";
@@ -161,9 +150,9 @@ ChatTemplate ChatTemplate::from_model_folder(const fs::path& model_folder) {
   }
   const std::optional<std::string> source = fs::exists(own) ? read_file(own, kFileLimit) : template_of_config(config);
   if (!source)
-    log::info(fmt::format("{}: it has no chat template; {}'s is used", model_folder.string(), kForms[0].name));
-  const Form& form = source ? recognize(*source, model_folder) : kForms[0];
-  return ChatTemplate(form, read_token(config, "bos_token", "<s>"), read_token(config, "eos_token", "<|endoftext|>"));
+    log::info(fmt::format("{}: it has no chat template; {}'s is used", model_folder.string(), kKnownTemplates[0].name));
+  const KnownTemplate& known = source ? recognize(*source, model_folder) : kKnownTemplates[0];
+  return ChatTemplate(known, read_token(config, "bos_token", "<s>"), read_token(config, "eos_token", "<|endoftext|>"));
 }
 
 std::string chat_template_source(const fs::path& model_folder) {
@@ -173,21 +162,21 @@ std::string chat_template_source(const fs::path& model_folder) {
   nlohmann::json config;
   if (fs::exists(config_path))
     config = parse_large_json(read_file(config_path, kFileLimit), config_path.string(), {"chat_template"});
-  return template_of_config(config).value_or(kForms[0].source);
+  return template_of_config(config).value_or(kKnownTemplates[0].source);
 }
 
-std::string ChatTemplate::name() const { return form_->name; }
+std::string ChatTemplate::name() const { return known_->name; }
 
-std::string ChatTemplate::identity() const { return fmt::format("{} {} {}", form_->name, begin_token_, end_token_); }
+std::string ChatTemplate::identity() const { return fmt::format("{} {} {}", known_->name, begin_token_, end_token_); }
 
 ChatTemplate::Rendered ChatTemplate::render_parts(const std::vector<Turn>& turns, bool generation_prompt) const {
   Rendered rendered;
   std::string& text = rendered.text;
-  if (form_->begin_token) text += begin_token_;
+  if (known_->begin_token) text += begin_token_;
   for (const Turn& turn : turns) {
-    if (turn.role == Role::kSystem && (!form_->system_turns || (turn.content.empty() && !form_->empty_system_turns)))
+    if (turn.role == Role::kSystem && (!known_->system_messages || (turn.content.empty() && !known_->empty_system_messages)))
       continue;
-    if (turn.role != Role::kAssistant || !form_->tag_follows_user)
+    if (turn.role != Role::kAssistant || !known_->role_token_follows_user)
       text += fmt::format("<|{}|>\n", role_name(turn.role));
     const ByteRange content{text.size(), text.size() + turn.content.size()};
     text += turn.content;
@@ -195,10 +184,10 @@ ChatTemplate::Rendered ChatTemplate::render_parts(const std::vector<Turn>& turns
     rendered.contents.push_back(content);
     if (turn.role == Role::kAssistant) rendered.targets.push_back({content.begin, text.size()});
     text += '\n';
-    if (turn.role == Role::kUser && form_->tag_follows_user) text += "<|assistant|>\n";
+    if (turn.role == Role::kUser && known_->role_token_follows_user) text += "<|assistant|>\n";
   }
-  if (generation_prompt && !form_->tag_follows_user) text += "<|assistant|>\n";
-  if (!generation_prompt && form_->end_token) text += end_token_;
+  if (generation_prompt && !known_->role_token_follows_user) text += "<|assistant|>\n";
+  if (!generation_prompt && known_->end_token) text += end_token_;
   return rendered;
 }
 
@@ -215,7 +204,7 @@ ChatTemplate::Encoded ChatTemplate::encode(const Tokenizer& tokenizer, const std
   auto target = rendered.targets.begin();
   for (const TokenSpan& span : tokenizer.encode_spans(rendered.text, literals)) {
     while (target != rendered.targets.end() && target->end <= span.bytes.begin) ++target;
-    // A tag that swallowed the content's white space reaches into it, but begins before it.
+    // A role token that swallowed the content's leading white space reaches into it, but begins before it.
     const bool reaches = target != rendered.targets.end() && span.bytes.end > target->begin;
     encoded.tokens.push_back(span.id);
     encoded.is_target.push_back(reaches && (!span.added || span.bytes.begin >= target->begin));

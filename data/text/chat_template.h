@@ -1,10 +1,10 @@
-// Turns rendered as Phi-3 models were trained on them, and which tokens of that are targets.
+// Conversations rendered as Phi-3 models were trained on them, and which tokens of that are targets.
 //
-//   Phi-3.5  for each turn `<|role|>` NL content `<|end|>` NL (an empty system turn is left out); at the end
+//   Phi-3.5  for each message `<|role|>` NL content `<|end|>` NL (an empty system message is left out); at the end
 //            `<|assistant|>` NL to ask for an answer, otherwise the end token
 //
-// A model's own template is recognized by comparing its text with the forms built in; it is never executed, and another
-// one is refused (FormatError) with the names of those known.
+// A model's own template is recognized by comparing its text with the known ones; it is never executed, and another one
+// is refused (FormatError) with the names of those known.
 #pragma once
 
 #include <string>
@@ -12,17 +12,10 @@
 #include <vector>
 
 #include "core/files/file.h"
+#include "data/text/conversation.h"
 #include "data/text/tokenizer.h"
 
 namespace nkat::data {
-
-enum class Role { kSystem, kUser, kAssistant };
-const char* role_name(Role role);  // "system", "user", "assistant"
-
-struct Turn {
-  Role role = Role::kUser;
-  std::string content;
-};
 
 class ChatTemplate {
  public:
@@ -31,23 +24,23 @@ class ChatTemplate {
 
   struct Encoded {
     std::vector<std::int32_t> tokens;
-    std::vector<bool> is_target;  // one a token
+    std::vector<bool> is_target;  // one per token
   };
-  // Targets: the tokens of each assistant turn's content and its closing <|end|>.
+  // Targets: the tokens of each assistant message's content and its closing <|end|>.
   Encoded encode(const Tokenizer& tokenizer, const std::vector<Turn>& turns, AddedTokens in_content,
                  bool generation_prompt) const;
   std::string render(const std::vector<Turn>& turns, bool generation_prompt) const;
 
   std::string name() const;      // "Phi-3.5"
   std::string identity() const;  // the name and the tokens that the model's config puts in
-  struct Form;
+  struct KnownTemplate;
 
  private:
   struct Rendered;
-  ChatTemplate(const Form& form, std::string begin_token, std::string end_token);
+  ChatTemplate(const KnownTemplate& known, std::string begin_token, std::string end_token);
   Rendered render_parts(const std::vector<Turn>& turns, bool generation_prompt) const;
 
-  const Form* form_;
+  const KnownTemplate* known_;
   std::string begin_token_;
   std::string end_token_;
 };
@@ -56,10 +49,8 @@ class ChatTemplate {
 // never reaches the output. Sources that differ in that only compare equal.
 std::string canonical_template(std::string_view source);
 
-// Is this the beginning of a conversation that is already rendered: a role tag, after <s> or not?
-bool is_rendered_conversation(std::string_view text);
-// Its turns. White space after a role tag is dropped, as is a generation prompt at the end. Text outside turns
-// is a FormatError.
-std::vector<Turn> parse_rendered_conversation(std::string_view text);
+// A model folder's chat template as text, for writers that embed it in a file: chat_template.jinja, else
+// tokenizer_config.json's, else Phi-3.5's. Not checked: from_model_folder() does that.
+std::string chat_template_source(const fs::path& model_folder);
 
 }  // namespace nkat::data

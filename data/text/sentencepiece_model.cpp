@@ -9,7 +9,8 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "core/files/byte_cursor.h"
+#include "core/message.h"
+#include "core/protobuf_wire.h"
 #include "core/utf8.h"
 
 namespace nkat::data {
@@ -19,60 +20,30 @@ constexpr std::size_t kPieceLimit = std::size_t{1} << 19;
 constexpr std::size_t kTextLimit = 64 * 1024;
 constexpr std::uint64_t kBpe = 2;
 
-enum class Wire : std::uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-struct Field {
-  std::uint64_t number = 0;
-  Wire wire = Wire::kVarint;
-  std::uint64_t value = 0;          // varint and fixed widths
-  std::optional<ByteCursor> bytes;  // length-delimited
-};
-
-// Fields of one message, one after the other.
-class WireReader {
- public:
-  explicit WireReader(ByteCursor cursor) : cursor_(cursor) {}
-
-  bool next(Field& field) {
-    if (cursor_.at_end()) return false;
-    const std::uint64_t key = cursor_.varint("a field's number");
-    field = {.number = key >> 3, .wire = static_cast<Wire>(key & 7), .value = 0, .bytes = std::nullopt};
-    if (field.number == 0) fail("a field of number 0");
-    switch (field.wire) {
-      case Wire::kVarint: field.value = cursor_.varint("a number"); return true;
-      case Wire::kFixed64: field.value = cursor_.number<std::uint64_t>("a number"); return true;
-      case Wire::kFixed32: field.value = cursor_.number<std::uint32_t>("a number"); return true;
-      case Wire::kBytes: field.bytes = cursor_.part(cursor_.varint("a field's length"), "a field"); return true;
-    }
-    fail(fmt::format("wire type {}", key & 7));
-  }
-
-  [[noreturn]] void fail(const std::string& what) const { cursor_.fail(what); }
-
- private:
-  ByteCursor cursor_;
-};
+using protobuf::Field, protobuf::MessageReader, protobuf::WireType;
+using protobuf::put_bytes, protobuf::put_float, protobuf::put_varint;
 
 Piece parse_piece(ByteCursor message, std::size_t id) {
-  WireReader reader(message);
+  MessageReader reader(message);
   Piece piece;
-  Field field;
-  while (reader.next(field)) {
-    if (field.number == 1 && field.wire == Wire::kBytes) {
+  while (std::optional<Field> next = reader.next()) {
+    Field& field = *next;
+    if (field.number == 1 && field.wire == WireType::kBytes) {
       const std::uint64_t length = field.bytes->remaining();
       if (length == 0 || length > kTextLimit)
-        reader.fail(fmt::format("piece {} has {} bytes, 1 to {} allowed", id, length, kTextLimit));
+        reader.fail(fmt::format("piece {}: {}", id,
+                                expected(fmt::format("1 to {} bytes", kTextLimit), std::to_string(length))));
       piece.text = field.bytes->text(length, kTextLimit, "a piece");
     }
-    if (field.number == 2 && field.wire == Wire::kFixed32) {
+    if (field.number == 2 && field.wire == WireType::kFixed32) {
       piece.score = std::bit_cast<float>(static_cast<std::uint32_t>(field.value));
     }
-    if (field.number == 3 && field.wire == Wire::kVarint) {
+    if (field.number == 3 && field.wire == WireType::kVarint) {
       if (field.value < 1 || field.value > 6) reader.fail(fmt::format("piece {} has type {}", id, field.value));
       piece.type = static_cast<PieceType>(field.value);
     }
   }
-  if (piece.text.empty()) reader.fail(fmt::format("piece {} has 0 bytes, 1 to {} allowed", id, kTextLimit));
+  if (piece.text.empty()) reader.fail(fmt::format("piece {}: {}", id, expected(fmt::format("1 to {} bytes", kTextLimit), "0")));
   if (find_invalid_utf8(piece.text) != std::string::npos || piece.text.find('\0') != std::string::npos) {
     reader.fail(fmt::format("piece {} is not UTF-8 text", id));
   }
@@ -91,9 +62,10 @@ struct Settings {
 };
 
 void parse_trainer(ByteCursor message, Settings& settings) {
-  WireReader reader(message);
-  for (Field field; reader.next(field);) {
-    if (field.wire != Wire::kVarint) continue;
+  MessageReader reader(message);
+  while (std::optional<Field> next = reader.next()) {
+    const Field& field = *next;
+    if (field.wire != WireType::kVarint) continue;
     if (field.number == 3) settings.model_type = field.value;
     if (field.number == 24) settings.space_as_suffix = field.value;
     if (field.number == 35) settings.byte_fallback = field.value;
@@ -101,10 +73,11 @@ void parse_trainer(ByteCursor message, Settings& settings) {
 }
 
 void parse_normalizer(ByteCursor message, Settings& settings) {
-  WireReader reader(message);
-  for (Field field; reader.next(field);) {
-    if (field.number == 2 && field.wire == Wire::kBytes) settings.has_character_map = !field.bytes->at_end();
-    if (field.wire != Wire::kVarint) continue;
+  MessageReader reader(message);
+  while (std::optional<Field> next = reader.next()) {
+    const Field& field = *next;
+    if (field.number == 2 && field.wire == WireType::kBytes) settings.has_character_map = !field.bytes->at_end();
+    if (field.wire != WireType::kVarint) continue;
     if (field.number == 3) settings.dummy_prefix = field.value;
     if (field.number == 4) settings.remove_extra_spaces = field.value;
     if (field.number == 5) settings.escape_spaces = field.value;
@@ -115,7 +88,7 @@ void check_settings(const Settings& settings, const std::string& source) {
   const auto require = [&](bool condition, const char* required) {
     if (!condition) {
       throw FormatError(
-          fmt::format("{}: {} was expected, as in Phi-3's tokenizer; this one gives other ids", source, required));
+          fmt::format("{}: expected {}, as in Phi-3's tokenizer; this one gives other ids", source, required));
     }
   };
   require(settings.model_type == kBpe, "a byte-pair model (model_type BPE)");
@@ -134,7 +107,7 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
   for (std::size_t id = 0; id < pieces.size(); ++id) {
     const Piece& piece = pieces[id];
     if (!texts.insert(piece.text).second) {
-      throw FormatError(fmt::format("{}: the piece '{}' stands twice, again at {}", source, ellipsize(piece.text), id));
+      throw FormatError(fmt::format("{}: duplicate piece '{}', again at {}", source, ellipsize(piece.text), id));
     }
     unknown += piece.type == PieceType::kUnknown ? 1 : 0;
     if (piece.type != PieceType::kByte) continue;
@@ -144,29 +117,14 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
     }
     if (value == 256)
       throw FormatError(
-          fmt::format("{}: byte piece {} is '{}', <0x00> to <0xFF> were expected", source, id, ellipsize(piece.text)));
+          fmt::format("{}: byte piece {}: {}", source, id,
+                      expected("<0x00> to <0xFF>", fmt::format("'{}'", ellipsize(piece.text)))));
     bytes[value] = true;
   }
-  if (unknown != 1) throw FormatError(fmt::format("{}: one UNKNOWN piece was expected, found {}", source, unknown));
+  if (unknown != 1) throw FormatError(fmt::format("{}: {}", source, expected("one UNKNOWN piece", std::to_string(unknown))));
   for (std::size_t byte = 0; byte < 256; ++byte) {
     if (!bytes[byte]) throw FormatError(fmt::format("{}: the byte piece <0x{:02X}> is missing", source, byte));
   }
-}
-
-void put_varint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-}
-
-void put_number(std::string& out, std::uint64_t field, std::uint64_t value) {
-  put_varint(out, field << 3 | static_cast<std::uint64_t>(Wire::kVarint));
-  put_varint(out, value);
-}
-
-void put_bytes(std::string& out, std::uint64_t field, std::string_view bytes) {
-  put_varint(out, field << 3 | static_cast<std::uint64_t>(Wire::kBytes));
-  put_varint(out, bytes.size());
-  out += bytes;
 }
 
 }  // namespace
@@ -175,9 +133,10 @@ std::vector<Piece> parse_sentencepiece_model(std::string_view bytes, const std::
   std::vector<Piece> pieces;
   Settings settings;
   const std::string where = source + ": not a sentencepiece model of the Llama kind";
-  WireReader reader(ByteCursor(bytes, where));
-  for (Field field; reader.next(field);) {
-    if (field.wire != Wire::kBytes) continue;
+  MessageReader reader(ByteCursor(bytes, where));
+  while (std::optional<Field> next = reader.next()) {
+    const Field& field = *next;
+    if (field.wire != WireType::kBytes) continue;
     if (field.number == 1) {
       if (pieces.size() == kPieceLimit) reader.fail(fmt::format("more than {} pieces", kPieceLimit));
       pieces.push_back(parse_piece(*field.bytes, pieces.size()));
@@ -197,23 +156,21 @@ std::string serialize_sentencepiece_model(const std::vector<Piece>& pieces) {
   for (const Piece& piece : pieces) {
     std::string message;
     put_bytes(message, 1, piece.text);
-    const auto score = std::bit_cast<std::uint32_t>(piece.score);
-    put_varint(message, 2 << 3 | static_cast<std::uint64_t>(Wire::kFixed32));
-    message.append(reinterpret_cast<const char*>(&score), sizeof score);
-    put_number(message, 3, static_cast<std::uint64_t>(piece.type));
+    put_float(message, 2, piece.score);
+    put_varint(message, 3, static_cast<std::uint64_t>(piece.type));
     put_bytes(model, 1, message);
     if (piece.type == PieceType::kUnknown) unknown_text = piece.text;
   }
   std::string trainer;
-  put_number(trainer, 3, kBpe);
-  put_number(trainer, 35, 1);
+  put_varint(trainer, 3, kBpe);
+  put_varint(trainer, 35, 1);
   put_bytes(trainer, 45, unknown_text);
   put_bytes(model, 2, trainer);
   std::string normalizer;
   put_bytes(normalizer, 1, "identity");
-  put_number(normalizer, 3, 0);
-  put_number(normalizer, 4, 0);
-  put_number(normalizer, 5, 1);
+  put_varint(normalizer, 3, 0);
+  put_varint(normalizer, 4, 0);
+  put_varint(normalizer, 5, 1);
   put_bytes(model, 3, normalizer);
   return model;
 }

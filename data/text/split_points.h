@@ -1,5 +1,5 @@
-// Where a text can be cut before byte-pair merging without changing its tokens: between two characters that stand side
-// by side in no piece, since every merge across the cut would make a piece that holds both. Long texts encoded in such
+// Where a text can be cut before byte-pair merging without changing its tokens: between two characters that are
+// adjacent in no piece, since every merge across the cut would make a piece that holds both. Long texts encoded in such
 // chunks take time and memory in proportion to their length.
 #pragma once
 

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/files/sha256.h"
 #include "core/json.h"
+#include "core/message.h"
 #include "core/utf8.h"
 #include "data/text/sentencepiece_model.h"
 #include "data/text/split_points.h"
@@ -48,14 +49,16 @@ std::vector<Piece> read_pieces(const fs::path& model_folder) {
   const fs::path path = model_folder / "tokenizer.model";
   if (!fs::exists(path)) {
     const bool other = fs::exists(model_folder / "tokenizer.json") || fs::exists(model_folder / "vocab.json");
-    throw DataError(fmt::format(
-        "{}: a sentencepiece tokenizer.model was expected, as Phi-3 and Phi-3.5 have it, found {}",
-        model_folder.string(), other ? "another tokenizer (Phi-4 and GPT-2 kinds are not supported)" : "none"));
+    throw DataError(
+        fmt::format("{}: {}", model_folder.string(),
+                    expected("a sentencepiece tokenizer.model, as Phi-3 and Phi-3.5 have it",
+                             other ? "another tokenizer (Phi-4 and GPT-2 kinds are not supported)" : "none")));
   }
   const MappedFile map(path);
   if (map.bytes().size() > kModelLimit) {
     throw DataError(
-        fmt::format("{}: at most {} bytes were expected, found {}", path.string(), kModelLimit, map.bytes().size()));
+        fmt::format("{}: {}", path.string(),
+                    expected(fmt::format("at most {} bytes", kModelLimit), std::to_string(map.bytes().size()))));
   }
   const std::string_view bytes(reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size());
   return parse_sentencepiece_model(bytes, path.string());
@@ -68,8 +71,8 @@ void check_tokenizer_json(const fs::path& path, const std::vector<Piece>& pieces
       parse_large_json(read_file(path, kModelLimit), path.string(), {"normalizer", "pre_tokenizer", "model"});
   const auto require = [&](bool condition, const std::string& required) {
     if (!condition) {
-      throw FormatError(fmt::format("{}: {} was expected, as in Phi-3.5's; another tokenizer is not supported",
-                                    path.string(), required));
+      throw FormatError(
+          fmt::format("{}: expected {}, as in Phi-3.5's; another tokenizer is not supported", path.string(), required));
     }
   };
   static const Json kNormalizer = Json::parse(
@@ -96,7 +99,7 @@ struct Tokenizer::State {
   std::unordered_map<std::int32_t, const AddedToken*> added_by_id;
   std::unique_ptr<AddedTokenScanner> raw_scanner;
   std::unique_ptr<AddedTokenScanner> normalized_scanner;
-  std::unique_ptr<SplitPoints> cuts;
+  std::unique_ptr<SplitPoints> split_points;
   sentencepiece::SentencePieceProcessor processor;
   std::int64_t vocabulary_size = 0;
   std::string sha256;
@@ -109,7 +112,7 @@ struct Tokenizer::State {
   // Byte-pair encoding of an escaped text; every id gets the range.
   void merge(std::string_view escaped, ByteRange bytes, std::vector<TokenSpan>& spans) const {
     while (!escaped.empty()) {
-      const std::size_t length = cuts->next(escaped, kChunk);
+      const std::size_t length = split_points->next(escaped, kChunk);
       std::vector<int> ids;
       const auto status = processor.Encode(escaped.substr(0, length), &ids);
       NKAT_INVARIANT(status.ok());
@@ -166,7 +169,7 @@ Tokenizer::Tokenizer(const fs::path& model_folder) : state_(std::make_unique<Sta
     throw FormatError(
         fmt::format("{}: sentencepiece refuses tokenizer.model: {}", model_folder.string(), status.message()));
   }
-  state.cuts = std::make_unique<SplitPoints>(pieces);
+  state.split_points = std::make_unique<SplitPoints>(pieces);
   hash.update(model);
   state.sha256 = hash.hex();
   state.raw_scanner = std::make_unique<AddedTokenScanner>(state.added, false);

@@ -23,18 +23,9 @@ constexpr const char* kLookedUp[] = {"</s>", "<unk>", "<s>", "<|endoftext|>"};
 
 using Ids = std::unordered_map<std::string, std::uint32_t>;
 
-TokenType type_of(data::PieceType type) {
-  switch (type) {
-    case data::PieceType::kUnknown: return TokenType::kUnknown;
-    case data::PieceType::kControl: return TokenType::kControl;
-    case data::PieceType::kUnused: return TokenType::kUnused;
-    case data::PieceType::kByte: return TokenType::kByte;
-    // USER_DEFINED would make llama.cpp look for the piece before merging, which Hugging Face does for added tokens
-    // only.
-    case data::PieceType::kNormal:
-    case data::PieceType::kUserDefined: return TokenType::kNormal;
-  }
-  NKAT_INVARIANT(false);
+// USER_DEFINED would make llama.cpp look for the piece before merging, which Hugging Face does for added tokens only.
+data::PieceType type_of(data::PieceType type) {
+  return type == data::PieceType::kUserDefined ? data::PieceType::kNormal : type;
 }
 
 class Table {
@@ -43,10 +34,10 @@ class Table {
     for (std::int64_t id = 0; id < vocab_size; ++id) {
       table_.texts.push_back(fmt::format("[PAD{}]", id));
       table_.scores.push_back(kPadScore);
-      table_.types.push_back(static_cast<std::int32_t>(TokenType::kUnused));
+      table_.types.push_back(static_cast<std::int32_t>(data::PieceType::kUnused));
     }
   }
-  void set(std::size_t id, const std::string& text, float score, TokenType type) {
+  void set(std::size_t id, const std::string& text, float score, data::PieceType type) {
     if (id >= table_.texts.size()) {
       throw FormatError(
           fmt::format("{}: token '{}' has id {}, config.json says vocab_size {}; the files do not belong "
@@ -148,7 +139,7 @@ Vocabulary read_vocabulary(const fs::path& model_folder, const models::Phi3Confi
   const std::vector<data::AddedToken> added = data::read_added_tokens(model_folder);
   for (const data::AddedToken& token : added) {
     table.set(static_cast<std::size_t>(token.id), token.content, kAddedScore,
-              token.special ? TokenType::kControl : TokenType::kUserDefined);
+              token.special ? data::PieceType::kControl : data::PieceType::kUserDefined);
   }
   const Ids ids = table.unique_ids();
   name_special_ids(model_folder, config, ids, table.vocabulary());

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kQueries = kAttentionQueries;
 
-// Scores of a row's `seen` keys become probabilities, those of the rest up to `end` 0. Returns the log-sum-exp.
+// Turns the scores of a row's `seen` keys into probabilities and those up to `end` into 0; returns the log-sum-exp.
 NKAT_VECTORIZED float softmax_row(float* scores, std::int64_t seen, std::int64_t end) {
   const float top = lane_max<float>(scores, seen);
   for (std::int64_t i = 0; i < seen; ++i) scores[i] = exponential(scores[i] - top);
@@ -29,7 +29,7 @@ NKAT_VECTORIZED void probabilities_row(float* scores, std::int64_t seen, std::in
   for (std::int64_t i = seen; i < end; ++i) scores[i] = 0;
 }
 
-// dP of a row becomes dS = P (dP - Σ dO O).
+// Turns dP of a row into dS = P (dP - Σ dO O).
 NKAT_VECTORIZED void score_gradient_row(const float* probabilities, float* gradient, std::int64_t end, float inner) {
   for (std::int64_t i = 0; i < end; ++i) gradient[i] = probabilities[i] * (gradient[i] - inner);
 }
@@ -38,21 +38,21 @@ NKAT_VECTORIZED float inner_product(const float* a, const float* b, std::int64_t
   return lane_sum<float>(count, [a, b](std::int64_t i) { return a[i] * b[i]; });
 }
 
-struct Sample {
+struct Sequence {
   std::int64_t first, length;
 };
 
-std::vector<Sample> samples_of(const std::vector<std::int64_t>& lengths) {
-  std::vector<Sample> samples;
+std::vector<Sequence> sequences_of(const std::vector<std::int64_t>& lengths) {
+  std::vector<Sequence> sequences;
   std::int64_t first = 0;
   for (const std::int64_t length : lengths) {
-    samples.push_back({first, length});
+    sequences.push_back({first, length});
     first += length;
   }
-  return samples;
+  return sequences;
 }
 
-// One head's part of qkv, or of anything laid out like it.
+// One head's columns of qkv, or of its gradient.
 template <typename Scalar>
 struct HeadColumns {
   StridedRows<Scalar> query, key, value;
@@ -68,7 +68,7 @@ HeadColumns<Scalar> columns_of(Scalar* qkv, const HeadShape& heads, std::int64_t
           {row + (heads.num_heads + heads.num_key_value_heads + shared) * d, stride}};
 }
 
-// What one thread needs for one head of the longest sample.
+// One thread's buffers, for one head of the longest sequence.
 struct Scratch {
   Scratch(std::int64_t longest, std::int64_t head_dim, bool backward)
       : keys(longest * head_dim),
@@ -82,7 +82,7 @@ struct Scratch {
     score_gradient.resize(kQueries * longest);
   }
 
-  // A tensor, so that whoever counts or limits what tensors hold sees it.
+  // A tensor, so that the allocator's accounting and limits include it.
   class Buffer {
    public:
     explicit Buffer(std::int64_t count = 0) { resize(count); }
@@ -102,7 +102,7 @@ struct Scratch {
 };
 
 struct Block {
-  std::int64_t first, count, end;  // queries [first, end) of the sample, which see keys [0, end)
+  std::int64_t first, count, end;  // queries [first, end) of the sequence, which see keys [0, end)
 };
 
 template <typename Run>
@@ -141,7 +141,7 @@ struct BackwardHead {
   StridedRows<Scalar> query_gradient;
 };
 
-// Keys and values are in the scratch already; their gradients are added to it.
+// The scratch holds keys and values already; their gradients are added to it.
 template <typename Scalar>
 void attend_head_backward(const BackwardHead<Scalar>& head, std::int64_t length, const HeadShape& heads,
                           Scratch& scratch) {
@@ -172,28 +172,28 @@ void attend_head_backward(const BackwardHead<Scalar>& head, std::int64_t length,
 template <typename Run>
 void with_row_type(at::ScalarType type, const Run& run) {
   if (type == at::kBFloat16) return run(at::BFloat16{});
-  TORCH_CHECK(type == at::kFloat, "attention_cpu: no loop for ", type);
+  TORCH_CHECK(type == at::kFloat, "cpu::causal_attention: no loop for ", type);
   run(float{});
 }
 
 }  // namespace
 
-// Heads outermost, so that threads get the same share of every sample.
+// Heads outermost, so that threads get equal shares of every sequence.
 Attended causal_attention(const at::Tensor& qkv, const std::vector<std::int64_t>& lengths, const HeadShape& heads) {
   const std::int64_t d = heads.head_dim, width = heads.num_heads * d, tokens = qkv.size(0);
   const Attended result{.out = at::empty({tokens, width}, qkv.options()),
                         .log_sum_exps = at::empty({heads.num_heads, tokens}, qkv.options().dtype(at::kFloat))};
   if (tokens == 0) return result;
-  const std::vector<Sample> samples = samples_of(lengths);
+  const std::vector<Sequence> sequences = sequences_of(lengths);
   const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
   with_row_type(qkv.scalar_type(), [&]<typename Scalar>(Scalar) {
     at::parallel_for(0, heads.num_heads, 1, [&](std::int64_t begin, std::int64_t end) {
       Scratch scratch(longest, d, /*backward=*/false);
       for (std::int64_t head = begin; head < end; ++head)
-        for (const Sample& sample : samples)
-          attend_head<Scalar>(columns_of(qkv.const_data_ptr<Scalar>(), heads, head, sample.first), sample.length, heads,
-                              {result.out.mutable_data_ptr<Scalar>() + sample.first * width + head * d, width},
-                              result.log_sum_exps.mutable_data_ptr<float>() + head * tokens + sample.first, scratch);
+        for (const Sequence& sequence : sequences)
+          attend_head<Scalar>(columns_of(qkv.const_data_ptr<Scalar>(), heads, head, sequence.first), sequence.length,
+                              heads, {result.out.mutable_data_ptr<Scalar>() + sequence.first * width + head * d, width},
+                              result.log_sum_exps.mutable_data_ptr<float>() + head * tokens + sequence.first, scratch);
     });
   });
   return result;
@@ -204,37 +204,37 @@ at::Tensor causal_attention_backward(const at::Tensor& gradient, const at::Tenso
   const std::int64_t d = heads.head_dim, width = heads.num_heads * d, tokens = qkv.size(0);
   at::Tensor result = at::empty_like(qkv);
   if (tokens == 0) return result;
-  const std::vector<Sample> samples = samples_of(lengths);
+  const std::vector<Sequence> sequences = sequences_of(lengths);
   const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
   const std::int64_t group = heads.num_heads / heads.num_key_value_heads;
   with_row_type(qkv.scalar_type(), [&]<typename Scalar>(Scalar) {
     at::parallel_for(0, heads.num_key_value_heads, 1, [&](std::int64_t begin, std::int64_t end) {
       Scratch scratch(longest, d, /*backward=*/true);
       for (std::int64_t shared = begin; shared < end; ++shared)
-        for (const Sample& sample : samples) {
+        for (const Sequence& sequence : sequences) {
           const auto columns = [&](std::int64_t head) {
-            return columns_of(qkv.const_data_ptr<Scalar>(), heads, head, sample.first);
+            return columns_of(qkv.const_data_ptr<Scalar>(), heads, head, sequence.first);
           };
           const auto gradients = [&](std::int64_t head) {
-            return columns_of(result.mutable_data_ptr<Scalar>(), heads, head, sample.first);
+            return columns_of(result.mutable_data_ptr<Scalar>(), heads, head, sequence.first);
           };
           const HeadColumns<const Scalar> first = columns(shared * group);
-          widen_rows(first.key, sample.length, d, scratch.keys);
-          widen_rows(first.value, sample.length, d, scratch.values);
-          std::fill_n(scratch.key_gradient.from(0), sample.length * d, 0.0f);
-          std::fill_n(scratch.value_gradient.from(0), sample.length * d, 0.0f);
+          widen_rows(first.key, sequence.length, d, scratch.keys);
+          widen_rows(first.value, sequence.length, d, scratch.values);
+          std::fill_n(scratch.key_gradient.from(0), sequence.length * d, 0.0f);
+          std::fill_n(scratch.value_gradient.from(0), sequence.length * d, 0.0f);
           for (std::int64_t head = shared * group; head < (shared + 1) * group; ++head) {
-            const std::int64_t at = sample.first * width + head * d;
+            const std::int64_t at = sequence.first * width + head * d;
             attend_head_backward<Scalar>(
                 {.given = columns(head),
                  .out = {attended.out.const_data_ptr<Scalar>() + at, width},
                  .out_gradient = {gradient.const_data_ptr<Scalar>() + at, width},
-                 .log_sum_exps = attended.log_sum_exps.const_data_ptr<float>() + head * tokens + sample.first,
+                 .log_sum_exps = attended.log_sum_exps.const_data_ptr<float>() + head * tokens + sequence.first,
                  .query_gradient = gradients(head).query},
-                sample.length, heads, scratch);
+                sequence.length, heads, scratch);
           }
-          round_rows(scratch.key_gradient, sample.length, d, gradients(shared * group).key);
-          round_rows(scratch.value_gradient, sample.length, d, gradients(shared * group).value);
+          round_rows(scratch.key_gradient, sequence.length, d, gradients(shared * group).key);
+          round_rows(scratch.value_gradient, sequence.length, d, gradients(shared * group).value);
         }
     });
   });

@@ -1,7 +1,7 @@
-// Causal attention of packed samples on the CPU, float32 inside: a head's keys and values are widened once and met by
-// blocks of 128 queries, whose scores (128, keys so far) are all that exists of the (t, t) matrix. ATen's CPU attention
-// takes two to four times as long at the lengths of training samples. layers/attention.h is the interface to use.
-// Work is split over heads, on the way back over key-value heads, so that no more threads than these take part.
+// Causal attention over packed sequences on the CPU, float32 inside. A head's keys and values are widened once and met
+// by blocks of 128 queries, whose scores (128, keys so far) are all that exists of the (t, t) matrix. ATen's CPU
+// attention takes two to four times as long at the lengths of training sequences. layers/attention.h is the interface.
+// Parallel over heads, in the backward pass over key-value heads: more threads than these idle.
 // The same bits on every run with the same shapes and number of threads.
 #pragma once
 
@@ -14,7 +14,7 @@
 namespace nkat::layers::cpu {
 
 struct Attended {
-  at::Tensor out;           // (T, heads head_dim) dtype of qkv, rounded once
+  at::Tensor out;           // (T, heads head_dim), dtype of qkv, rounded once
   at::Tensor log_sum_exps;  // (heads, T) float32, of the scaled scores
 };
 

@@ -1,5 +1,5 @@
-// float32 matrix products on one thread's own buffers, through the BLAS that LibTorch carries. For loops that call many
-// small products from inside at::parallel_for, where a tensor for each would cost more than the product.
+// float32 matrix products on one thread's own buffers, by the BLAS that LibTorch links. For many small products inside
+// at::parallel_for, where a tensor for each would cost more than the product.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace nkat::layers::cpu {
 struct MatrixView {
   const float* data;
   std::int64_t stride;
-  bool transposed = false;  // stands for its transpose
+  bool transposed = false;  // use the transpose
 };
 
 struct ProductShape {

@@ -1,18 +1,17 @@
-#include "layers/cpu/block_diagonal.h"
-
 #include <concepts>
 #include <cstring>
 
 #include <ATen/Parallel.h>
 
+#include "layers/cpu/loops.h"
 #include "layers/cpu/simd.h"
 
 namespace nkat::layers::cpu {
 namespace {
 
-// The 8 channels of a block as one vector of the compiler's; passed by reference, so that no calling convention is
-// asked.
-template <typename Sum>
+// The 8 channels of a block as one vector type of the compiler; passed by reference, to depend on no calling
+// convention.
+template <std::floating_point Sum>
 struct LanesOf {
   typedef Sum type __attribute__((vector_size(8 * sizeof(Sum))));
 };
@@ -21,9 +20,10 @@ using Lanes = typename LanesOf<Sum>::type;
 typedef std::uint16_t Halves __attribute__((vector_size(16)));
 typedef std::uint32_t Words __attribute__((vector_size(32)));
 
-constexpr std::int64_t kForwardTokens = 16, kForwardBlocks = 16;  // a tile whose matrices and rows stay in the cache
-constexpr std::int64_t kBackwardTokens = 64,
-                       kBackwardBlocks = 4;  // the chunk of the CUDA kernels; one line of bfloat16
+// A forward tile's matrices and rows stay in the cache; a backward tile has the CUDA kernels' chunk of tokens and one
+// cache line of bfloat16.
+constexpr std::int64_t kForwardTokens = 16, kForwardBlocks = 16;
+constexpr std::int64_t kBackwardTokens = 64, kBackwardBlocks = 4;
 
 template <std::floating_point Scalar>
 NKAT_INLINED void load(const Scalar* source, Lanes<Scalar>& x) {
@@ -43,7 +43,7 @@ NKAT_INLINED void load(const at::BFloat16* source, Lanes<float>& x) {
   std::memcpy(&x, &words, sizeof(x));
 }
 
-// Rounded to nearest even; what is not a number becomes the quiet one.
+// Rounds to nearest even; a NaN becomes the quiet one.
 NKAT_INLINED void store(const Lanes<float>& x, at::BFloat16* target) {
   Words words;
   std::memcpy(&words, &x, sizeof(words));
@@ -54,7 +54,7 @@ NKAT_INLINED void store(const Lanes<float>& x, at::BFloat16* target) {
   std::memcpy(target, &halves, sizeof(halves));
 }
 
-// sum += the 8 rows of matrix, each times its entry of x: matrix^T x.
+// sum += the 8 rows of matrix, each times its entry of x: matrixᵀ x.
 template <typename Sum>
 NKAT_INLINED void add_transposed_product(const Sum* matrix, const Lanes<Sum>& x, Lanes<Sum>& sum) {
   for (int row = 0; row < 8; ++row) {
@@ -64,11 +64,11 @@ NKAT_INLINED void add_transposed_product(const Sum* matrix, const Lanes<Sum>& x,
   }
 }
 
-template <typename Scalar, typename Sum>
+template <typename Scalar, typename Sum = SumOf<Scalar>>
 struct Forward {
   const Scalar* residual;
   const Scalar* h;
-  const Sum* transposed;  // (N, 8, 8), M_b^T
+  const Sum* transposed;  // (N, 8, 8), M_bᵀ
   Scalar* out;
   std::int64_t tokens, blocks;
 };
@@ -93,13 +93,13 @@ NKAT_INLINED void forward_tiles(const Forward<Scalar, Sum>& run, std::int64_t be
   }
 }
 
-template <typename Scalar, typename Sum>
+template <typename Scalar, typename Sum = SumOf<Scalar>>
 struct Backward {
   const Scalar* gradient;
-  const Scalar* h;       // null where blocks_gradient is
-  const Sum* matrices;   // (N, 8, 8)
-  Scalar* h_gradient;    // or null
-  Sum* blocks_gradient;  // (N, 8, 8), zero at the start, or null
+  const Scalar* h;         // null where matrices_gradient is
+  const Sum* matrices;     // (N, 8, 8)
+  Scalar* h_gradient;      // or null
+  Sum* matrices_gradient;  // (N, 8, 8), zero at the start, or null
   std::int64_t tokens, blocks;
 };
 
@@ -143,7 +143,7 @@ NKAT_INLINED void read_tile(const Backward<Scalar, Sum>& run, const std::int64_t
         add_transposed_product(run.matrices + 64 * block, dy, dh);
         store(dh, run.h_gradient + at);
       }
-      if (run.blocks_gradient != nullptr) {
+      if (run.matrices_gradient != nullptr) {
         Lanes<Sum> x;
         load(run.h + at, x);
         store(dy, tile.gradient + slot);
@@ -160,32 +160,15 @@ NKAT_INLINED void backward_groups(const Backward<Scalar, Sum>& run, std::int64_t
     for (std::int64_t first = 0; first < run.tokens; first += kBackwardTokens) {
       const std::int64_t tokens[2] = {first, std::min(first + kBackwardTokens, run.tokens)};
       read_tile(run, tokens, group, tile);
-      if (run.blocks_gradient == nullptr) continue;
+      if (run.matrices_gradient == nullptr) continue;
       for (std::int64_t block = group[0]; block < group[1]; ++block)
-        add_outer_products(tile, block - group[0], tokens[1] - tokens[0], run.blocks_gradient + 64 * block);
+        add_outer_products(tile, block - group[0], tokens[1] - tokens[0], run.matrices_gradient + 64 * block);
     }
   }
 }
 
-// One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORIZED void forward(const Forward<float, float>& run, std::int64_t begin, std::int64_t end) {
-  forward_tiles(run, begin, end);
-}
-NKAT_VECTORIZED void forward(const Forward<double, double>& run, std::int64_t begin, std::int64_t end) {
-  forward_tiles(run, begin, end);
-}
-NKAT_VECTORIZED void forward(const Forward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
-  forward_tiles(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Backward<float, float>& run, std::int64_t begin, std::int64_t end) {
-  backward_groups(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Backward<double, double>& run, std::int64_t begin, std::int64_t end) {
-  backward_groups(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Backward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
-  backward_groups(run, begin, end);
-}
+NKAT_VECTORIZED_LOOP(forward, forward_tiles, Forward)
+NKAT_VECTORIZED_LOOP(backward, backward_groups, Backward)
 
 template <typename Value>
 const Value* read(const at::Tensor& tensor) {
@@ -201,31 +184,31 @@ std::int64_t tiles_of(std::int64_t size, std::int64_t tile) { return (size + til
 
 }  // namespace
 
-void add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks,
+void add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& matrices,
                         const at::Tensor& out) {
-  const at::Tensor transposed = blocks.transpose(1, 2).contiguous();  // (N, 8, 8)
+  const at::Tensor transposed = matrices.transpose(1, 2).contiguous();  // (N, 8, 8)
   with_type(h.scalar_type(), [&]<typename Scalar, typename Sum>(Scalar, Sum) {
     const Forward<Scalar, Sum> run{.residual = read<Scalar>(residual),
                                    .h = read<Scalar>(h),
                                    .transposed = read<Sum>(transposed),
                                    .out = write<Scalar>(out),
                                    .tokens = h.size(0),
-                                   .blocks = blocks.size(0)};
+                                   .blocks = matrices.size(0)};
     at::parallel_for(0, tiles_of(run.tokens, kForwardTokens), 1,
                      [&](std::int64_t begin, std::int64_t end) { forward(run, begin, end); });
   });
 }
 
-void block_diagonal_backward(const BackwardTensors& tensors) {
-  if (tensors.blocks_gradient.defined()) tensors.blocks_gradient.zero_();
+void block_diagonal_backward(const BlockDiagonalBackward& tensors) {
+  if (tensors.matrices_gradient.defined()) tensors.matrices_gradient.zero_();
   with_type(tensors.gradient.scalar_type(), [&]<typename Scalar, typename Sum>(Scalar, Sum) {
     const Backward<Scalar, Sum> run{.gradient = read<Scalar>(tensors.gradient),
                                     .h = read<Scalar>(tensors.h),
-                                    .matrices = read<Sum>(tensors.blocks),
+                                    .matrices = read<Sum>(tensors.matrices),
                                     .h_gradient = write<Scalar>(tensors.h_gradient),
-                                    .blocks_gradient = write<Sum>(tensors.blocks_gradient),
+                                    .matrices_gradient = write<Sum>(tensors.matrices_gradient),
                                     .tokens = tensors.gradient.size(0),
-                                    .blocks = tensors.blocks.size(0)};
+                                    .blocks = tensors.matrices.size(0)};
     at::parallel_for(0, tiles_of(run.blocks, kBackwardBlocks), 4,
                      [&](std::int64_t begin, std::int64_t end) { backward(run, begin, end); });
   });

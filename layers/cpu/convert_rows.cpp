@@ -19,37 +19,23 @@ NKAT_INLINED void round_all(const float* source, std::int64_t rows, std::int64_t
     for (std::int64_t i = 0; i < width; ++i) round_to(source[row * width + i], target.data[row * target.stride + i]);
 }
 
-// One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORIZED void widen_each(const StridedRows<const float>& source, std::int64_t rows, std::int64_t width,
+}  // namespace
+
+NKAT_VECTORIZED void widen_rows(const StridedRows<const float>& source, std::int64_t rows, std::int64_t width,
                                 float* target) {
   widen_all(source, rows, width, target);
 }
-NKAT_VECTORIZED void widen_each(const StridedRows<const at::BFloat16>& source, std::int64_t rows, std::int64_t width,
+NKAT_VECTORIZED void widen_rows(const StridedRows<const at::BFloat16>& source, std::int64_t rows, std::int64_t width,
                                 float* target) {
   widen_all(source, rows, width, target);
 }
-NKAT_VECTORIZED void round_each(const float* source, std::int64_t rows, std::int64_t width,
+NKAT_VECTORIZED void round_rows(const float* source, std::int64_t rows, std::int64_t width,
                                 const StridedRows<float>& target) {
   round_all(source, rows, width, target);
 }
-NKAT_VECTORIZED void round_each(const float* source, std::int64_t rows, std::int64_t width,
+NKAT_VECTORIZED void round_rows(const float* source, std::int64_t rows, std::int64_t width,
                                 const StridedRows<at::BFloat16>& target) {
   round_all(source, rows, width, target);
-}
-
-}  // namespace
-
-void widen_rows(const StridedRows<const float>& source, std::int64_t rows, std::int64_t width, float* target) {
-  widen_each(source, rows, width, target);
-}
-void widen_rows(const StridedRows<const at::BFloat16>& source, std::int64_t rows, std::int64_t width, float* target) {
-  widen_each(source, rows, width, target);
-}
-void round_rows(const float* source, std::int64_t rows, std::int64_t width, const StridedRows<float>& target) {
-  round_each(source, rows, width, target);
-}
-void round_rows(const float* source, std::int64_t rows, std::int64_t width, const StridedRows<at::BFloat16>& target) {
-  round_each(source, rows, width, target);
 }
 
 }  // namespace nkat::layers::cpu

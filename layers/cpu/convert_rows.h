@@ -1,4 +1,4 @@
-// Rows of some columns of a wider row-major matrix on the CPU, copied out as float32 and back, rounded once.
+// Copies rows of some columns of a wider row-major matrix on the CPU to float32, and back, rounded once.
 #pragma once
 
 #include <cstdint>

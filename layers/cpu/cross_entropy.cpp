@@ -1,7 +1,6 @@
-#include "layers/cpu/cross_entropy.h"
-
 #include <ATen/Parallel.h>
 
+#include "layers/cpu/loops.h"
 #include "layers/cpu/simd.h"
 
 namespace nkat::layers::cpu {
@@ -9,7 +8,7 @@ namespace {
 
 constexpr std::int64_t kPiece = 1024;  // logits whose exponentials are summed in float32 before float64 takes over
 
-template <typename Scalar, typename Sum>
+template <typename Scalar, typename Sum = SumOf<Scalar>>
 struct Rows {
   Scalar* logits;  // (C, V)
   const std::int64_t* targets;
@@ -48,16 +47,7 @@ NKAT_INLINED void loss_rows(const Rows<Scalar, Sum>& run, std::int64_t begin, st
   }
 }
 
-// One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORIZED void loss(const Rows<float, float>& run, std::int64_t begin, std::int64_t end) {
-  loss_rows(run, begin, end);
-}
-NKAT_VECTORIZED void loss(const Rows<double, double>& run, std::int64_t begin, std::int64_t end) {
-  loss_rows(run, begin, end);
-}
-NKAT_VECTORIZED void loss(const Rows<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
-  loss_rows(run, begin, end);
-}
+NKAT_VECTORIZED_LOOP(loss, loss_rows, Rows)
 
 }  // namespace
 

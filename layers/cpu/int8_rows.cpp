@@ -1,6 +1,8 @@
-#include "layers/cpu/int8_rows.h"
+#include "layers/quantized/int8_rows.h"
 
 #include <bit>
+#include <utility>
+#include <vector>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -22,7 +24,7 @@ NKAT_INLINED std::int32_t nearest(float x) {
 template <typename Scalar>
 struct Row {
   const Scalar* x;
-  const float* channel_scales;  // nullptr: none
+  const float* channel_scales;
   std::int64_t size;
 };
 
@@ -30,9 +32,7 @@ struct Row {
 template <typename Scalar>
 NKAT_INLINED float widen_row(const Row<Scalar>& row, float* wide) {
   std::uint32_t largest = 0;
-  for (std::int64_t i = 0; i < row.size; ++i) {
-    wide[i] = row.channel_scales == nullptr ? widen(row.x[i]) : widen(row.x[i]) * row.channel_scales[i];
-  }
+  for (std::int64_t i = 0; i < row.size; ++i) wide[i] = widen(row.x[i]) * row.channel_scales[i];
   for (std::int64_t i = 0; i < row.size; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(wide[i]) & kSignless;
     largest = largest > bits ? largest : bits;
@@ -54,7 +54,7 @@ NKAT_INLINED void round_row(const float* wide, std::int64_t size, float inverse,
   }
 }
 
-// wide: room for one row. second: nullptr where one term is asked for. Returns the scale.
+// wide: room for one row; second: nullptr with one pass. Returns the scale.
 template <typename Scalar>
 NKAT_INLINED float quantize_row(const Row<Scalar>& row, float* wide, std::int8_t* first, std::int8_t* second) {
   const float largest = widen_row(row, wide);
@@ -79,8 +79,8 @@ NKAT_VECTORIZED float quantize_one(const Row<at::BFloat16>& row, float* wide, st
 
 struct Sums {
   const std::int32_t* first;
-  const std::int32_t* second;   // nullptr: one term
-  const float* channel_scales;  // nullptr: none
+  const std::int32_t* second;  // nullptr: one pass
+  const float* channel_scales;
   float row_scale;
   std::int64_t size;
 };
@@ -92,28 +92,24 @@ NKAT_INLINED void scale_row(const Sums& sums, Scalar* out) {
     float total = static_cast<float>(sums.first[i]);
     if (sums.second != nullptr) total += kFinerStep * static_cast<float>(sums.second[i]);
     total *= sums.row_scale;
-    round_to(sums.channel_scales == nullptr ? total : total * sums.channel_scales[i], out[i]);
+    round_to(total * sums.channel_scales[i], out[i]);
   }
 }
 
 NKAT_VECTORIZED void scale_one(const Sums& sums, float* out) { scale_row(sums, out); }
 NKAT_VECTORIZED void scale_one(const Sums& sums, at::BFloat16* out) { scale_row(sums, out); }
 
-const float* optional_data(const at::Tensor& scales) {
-  return scales.defined() ? scales.const_data_ptr<float>() : nullptr;
-}
-
 template <typename Scalar>
 void quantize_all(const Scalar* x, const at::Tensor& channel_scales, std::int64_t columns, Int8Rows& rows) {
   const std::int64_t count = rows.scales.size(0);
-  const float* const factors = optional_data(channel_scales);
+  const float* const factors = channel_scales.const_data_ptr<float>();
   auto* const values = rows.values.mutable_data_ptr<std::int8_t>();
   auto* const scales = rows.scales.mutable_data_ptr<float>();
   at::parallel_for(0, count, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> wide(static_cast<std::size_t>(columns));
     for (std::int64_t t = begin; t < end; ++t) {
       std::int8_t* const first = values + t * columns;
-      std::int8_t* const second = rows.terms > 1 ? first + count * columns : nullptr;
+      std::int8_t* const second = rows.passes > 1 ? first + count * columns : nullptr;
       scales[t] = quantize_one(Row<Scalar>{x + t * columns, factors, columns}, wide.data(), first, second);
     }
   });
@@ -125,11 +121,11 @@ void scale_all(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& c
   const std::int64_t count = rows.scales.size(0), columns = sums.size(1);
   const auto* const all = sums.const_data_ptr<std::int32_t>();
   const auto* const scales = rows.scales.const_data_ptr<float>();
-  const float* const factors = optional_data(channel_scales);
+  const float* const factors = channel_scales.const_data_ptr<float>();
   at::parallel_for(0, count, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
       const std::int32_t* const first = all + t * columns;
-      const std::int32_t* const second = rows.terms > 1 ? first + count * columns : nullptr;
+      const std::int32_t* const second = rows.passes > 1 ? first + count * columns : nullptr;
       scale_one(Sums{first, second, factors, scales[t], columns}, out.first + t * out.second);
     }
   });
@@ -138,7 +134,7 @@ void scale_all(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& c
 }  // namespace
 
 void quantize_rows_into(const at::Tensor& x, const at::Tensor& channel_scales, Int8Rows& rows) {
-  const at::Tensor factors = channel_scales.defined() ? channel_scales.contiguous() : at::Tensor();
+  const at::Tensor factors = channel_scales.contiguous();
   if (x.scalar_type() == at::kFloat) {
     quantize_all(x.const_data_ptr<float>(), factors, x.size(1), rows);
   } else {
@@ -147,7 +143,7 @@ void quantize_rows_into(const at::Tensor& x, const at::Tensor& channel_scales, I
 }
 
 void dequantize_into(const at::Tensor& sums, const Int8Rows& rows, const at::Tensor& channel_scales, at::Tensor& out) {
-  const at::Tensor factors = channel_scales.defined() ? channel_scales.contiguous() : at::Tensor();
+  const at::Tensor factors = channel_scales.contiguous();
   if (out.scalar_type() == at::kFloat) {
     scale_all(sums, rows, factors, std::pair{out.mutable_data_ptr<float>(), out.stride(0)});
   } else {

@@ -1,4 +1,4 @@
-// 8x8 matrices of doubles for the host: what the rotation and the triality loss are made of. Row-major, no LibTorch.
+// 8x8 matrices of doubles on the CPU, row-major, for the rotation and the triality loss. No LibTorch.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,7 @@ constexpr Mat8 kIdentity8 = {{{1, 0, 0, 0, 0, 0, 0, 0},
                               {0, 0, 0, 0, 0, 0, 1, 0},
                               {0, 0, 0, 0, 0, 0, 0, 1}}};
 
-// A row as one vector of the compiler's: spelled out, because what gcc 12 makes of plain loops here takes ten times as
-// long.
+// A row as one vector type of the compiler: plain loops take ten times as long with gcc 12.
 typedef double Row8 __attribute__((vector_size(64)));
 
 // out = start + factor * a b; start may be out, a and b may not.

@@ -1,4 +1,4 @@
-#include "layers/cpu/nf4.h"
+#include "layers/quantized/nf4.h"
 
 #include <cmath>
 
@@ -32,8 +32,8 @@ struct Pairs {
 };
 constexpr Pairs kPairs;
 
-// A code is the number of midpoints below the entry. inverse: of the columns' scales. Returns the block's largest
-// magnitude, rounded.
+// A code is the number of midpoints below the entry. inverse: 1 / channel scale. Returns the block's largest magnitude,
+// rounded to bfloat16.
 NKAT_VECTORIZED at::BFloat16 encode_block(const float* x, const float* inverse, std::int64_t size,
                                           std::uint8_t* codes) {
   float scaled[kNf4Block], largest = 0;

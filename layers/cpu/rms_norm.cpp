@@ -1,15 +1,14 @@
-#include "layers/cpu/rms_norm.h"
-
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include "layers/cpu/loops.h"
 #include "layers/cpu/simd.h"
 
 namespace nkat::layers::cpu {
 namespace {
 
-template <typename Scalar, typename Sum>
+template <typename Scalar, typename Sum = SumOf<Scalar>>
 struct Forward {
   const Scalar* x;
   const Scalar* weight;
@@ -35,7 +34,7 @@ NKAT_INLINED void forward_rows(const Forward<Scalar, Sum>& run, std::int64_t beg
   }
 }
 
-template <typename Scalar, typename Sum>
+template <typename Scalar, typename Sum = SumOf<Scalar>>
 struct Backward {
   const Scalar* gradient;
   const Scalar* x;
@@ -59,25 +58,8 @@ NKAT_INLINED void backward_rows(const Backward<Scalar, Sum>& run, std::int64_t b
   }
 }
 
-// One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORIZED void forward(const Forward<float, float>& run, std::int64_t begin, std::int64_t end) {
-  forward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void forward(const Forward<double, double>& run, std::int64_t begin, std::int64_t end) {
-  forward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void forward(const Forward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
-  forward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Backward<float, float>& run, std::int64_t begin, std::int64_t end) {
-  backward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Backward<double, double>& run, std::int64_t begin, std::int64_t end) {
-  backward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Backward<at::BFloat16, float>& run, std::int64_t begin, std::int64_t end) {
-  backward_rows(run, begin, end);
-}
+NKAT_VECTORIZED_LOOP(forward, forward_rows, Forward)
+NKAT_VECTORIZED_LOOP(backward, backward_rows, Backward)
 
 }  // namespace
 

@@ -1,7 +1,6 @@
-#include "layers/cpu/rope.h"
-
 #include <ATen/Parallel.h>
 
+#include "layers/cpu/loops.h"
 #include "layers/cpu/simd.h"
 
 namespace nkat::layers::cpu {
@@ -14,7 +13,7 @@ struct Rotation {
   const Scalar* sin;  // (T, half)
   std::int64_t row_length, half;
   HeadSpan heads;
-  float direction;  // of the sine: 1, or -1 on the way back
+  float direction;  // of the sine: 1, or -1 in the backward pass
 };
 
 template <typename Scalar>
@@ -33,16 +32,7 @@ NKAT_INLINED void rotate_rows(const Rotation<Scalar>& run, std::int64_t begin, s
   }
 }
 
-// One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORIZED void rotate(const Rotation<float>& run, std::int64_t begin, std::int64_t end) {
-  rotate_rows(run, begin, end);
-}
-NKAT_VECTORIZED void rotate(const Rotation<double>& run, std::int64_t begin, std::int64_t end) {
-  rotate_rows(run, begin, end);
-}
-NKAT_VECTORIZED void rotate(const Rotation<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
-  rotate_rows(run, begin, end);
-}
+NKAT_VECTORIZED_LOOP(rotate, rotate_rows, Rotation)
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// What the CPU loops of element-wise layers share: bfloat16 to float32 and back, exp, and one compiled copy for each
-// dtype and processor level. Everything is written so that the compiler turns a loop over it into vector instructions.
+// What the CPU loops share: bfloat16 to float32 and back, exp, sums and maxima by lanes, dispatch by dtype. Written so
+// that the compiler turns a loop over it into vector instructions (multiversion.h).
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include <ATen/core/Tensor.h>
 
@@ -22,7 +23,7 @@ NKAT_INLINED Value widen(Value x) {
 // bfloat16 is the upper half of a float32.
 NKAT_INLINED float widen(at::BFloat16 x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x.x) << 16); }
 
-// To nearest even; what is not a number becomes the quiet one.
+// Rounds to nearest even; a NaN becomes the quiet one.
 NKAT_INLINED void round_to(float x, at::BFloat16& target) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
   const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
@@ -55,7 +56,7 @@ NKAT_INLINED float exponential(float x) {
 }
 NKAT_INLINED double exponential(double x) { return std::exp(x); }
 
-// Lanes of a sum: entry i goes to lane i mod 16, and the lanes are added in their order at the end.
+// Lanes of a sum: entry i goes to lane i mod 16; the lanes are added in order at the end.
 constexpr std::int64_t kLanes = 16;
 
 // Σ term(i) over i < count.
@@ -71,7 +72,7 @@ NKAT_INLINED Sum lane_sum(std::int64_t count, const Term& term) {
   return sum;
 }
 
-// The largest of values, those that are not numbers aside; -infinity if there is none.
+// The largest of values, NaNs aside; -infinity if there is none.
 template <typename Sum, typename Scalar>
 NKAT_INLINED Sum lane_max(const Scalar* values, std::int64_t count) {
   Sum lanes[kLanes];
@@ -86,7 +87,11 @@ NKAT_INLINED Sum lane_max(const Scalar* values, std::int64_t count) {
   return *std::max_element(lanes, lanes + kLanes);
 }
 
-// Calls run(Scalar{}, Sum{}) with the element type of a tensor and the type its sums are taken in.
+// The type that sums of Scalars are taken in.
+template <typename Scalar>
+using SumOf = std::conditional_t<std::is_same_v<Scalar, double>, double, float>;
+
+// Calls run(Scalar{}, SumOf<Scalar>{}) with the element type of a tensor.
 template <typename Run>
 void with_type(at::ScalarType type, const Run& run) {
   switch (type) {
@@ -97,7 +102,7 @@ void with_type(at::ScalarType type, const Run& run) {
   }
 }
 
-// Rows that one thread takes at a time, so that it has some 16 Ki elements of work.
+// Rows per task of at::parallel_for: about 16 Ki elements.
 inline std::int64_t row_grain(std::int64_t row_length) {
   return std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, row_length));
 }

@@ -1,9 +1,8 @@
-#include "layers/cpu/swiglu.h"
-
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include "layers/cpu/loops.h"
 #include "layers/cpu/simd.h"
 
 namespace nkat::layers::cpu {
@@ -48,25 +47,8 @@ NKAT_INLINED void backward_rows(const Rows<Scalar>& run, std::int64_t begin, std
   }
 }
 
-// One compiled copy for each dtype and processor level; templates can't be multiversioned.
-NKAT_VECTORIZED void forward(const Rows<float>& run, std::int64_t begin, std::int64_t end) {
-  forward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void forward(const Rows<double>& run, std::int64_t begin, std::int64_t end) {
-  forward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void forward(const Rows<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
-  forward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Rows<float>& run, std::int64_t begin, std::int64_t end) {
-  backward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Rows<double>& run, std::int64_t begin, std::int64_t end) {
-  backward_rows(run, begin, end);
-}
-NKAT_VECTORIZED void backward(const Rows<at::BFloat16>& run, std::int64_t begin, std::int64_t end) {
-  backward_rows(run, begin, end);
-}
+NKAT_VECTORIZED_LOOP(forward, forward_rows, Rows)
+NKAT_VECTORIZED_LOOP(backward, backward_rows, Rows)
 
 }  // namespace
 

@@ -1,8 +1,8 @@
-// y = residual + M h per block of 8 channels, and its backward pass: dh = M^T dy, dM_b = sum_t dy_b h_b^T.
-//   parallelization  one thread a block of 8 channels and 16 tokens of a chunk of 64 (device/block_diagonal.cuh)
+// y = residual + M h per block of 8 channels, and its backward pass: dh = Mᵀ dy, dM_b = Σ_t dy_b h_bᵀ.
+//   parallelization  one thread per block of 8 channels and 16 tokens of a chunk of 64 (device/block_diagonal.cuh)
 //   memory traffic   forward reads h and residual and writes y once: 3 T H values. Backward reads dy and h and writes
-//   dh
-//                    once; dM costs 64 N values a chunk more, written and read. M comes from the L2 cache, once a CTA.
+//                    dh once; dM costs 64 N values per chunk more, written and read. M comes from the L2 cache, once
+//                    per CTA.
 //   determinism      no atomics: every sum is taken in an order that T alone fixes, so the same inputs give the same
 //                    bits on every run
 //   outputs          always overwritten, never accumulated into
@@ -13,9 +13,9 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
-#include "layers/kernels/block_diagonal.h"
 #include "layers/kernels/device/block_diagonal.cuh"
 #include "layers/kernels/launch.cuh"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers::kernels {
 namespace {
@@ -43,7 +43,7 @@ void with_type(at::ScalarType type, const Run& run) {
     case at::kFloat: return run(Float{});
     case at::kBFloat16: return run(BFloat16{});
     case at::kDouble: return run(Double{});
-    default: TORCH_CHECK(false, "block rotation: no kernel for ", type);
+    default: TORCH_CHECK(false, "add_block_diagonal: no kernel for ", type);
   }
 }
 
@@ -88,11 +88,11 @@ void launch_add_chunks(const at::Tensor& partials /* (chunks, N, 8, 8) */, const
 
 }  // namespace
 
-at::Tensor add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& blocks) {
+at::Tensor add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& matrices) {
   const c10::cuda::CUDAGuard guard(h.device());
   at::Tensor out = at::empty_like(h);
   if (out.numel() == 0) return out;
-  const at::Tensor start = aligned(residual), x = aligned(h), m = aligned(blocks);
+  const at::Tensor start = aligned(residual), x = aligned(h), m = aligned(matrices);
   with_type(h.scalar_type(), [&](auto type) {
     using Type = decltype(type);
     using Scalar = typename Type::Scalar;
@@ -107,18 +107,18 @@ at::Tensor add_block_diagonal(const at::Tensor& residual, const at::Tensor& h, c
   return out;
 }
 
-BlockDiagonalGradient block_diagonal_backward(const at::Tensor& gradient, const at::Tensor& h, const at::Tensor& blocks,
-                                              std::array<bool, 2> needs) {
+BlockDiagonalGradient block_diagonal_backward(const at::Tensor& gradient, const at::Tensor& h,
+                                              const at::Tensor& matrices, std::array<bool, 2> needs) {
   const c10::cuda::CUDAGuard guard(gradient.device());
-  const auto [needs_h, needs_blocks] = needs;
+  const auto [needs_h, needs_matrices] = needs;
   BlockDiagonalGradient out{.h = needs_h ? at::empty_like(gradient) : at::Tensor(),
-                            .blocks = needs_blocks ? at::zeros_like(blocks) : at::Tensor()};
-  if (gradient.numel() == 0 || (!needs_h && !needs_blocks)) return out;
-  const at::Tensor dy = aligned(gradient), x = needs_blocks ? aligned(h) : at::Tensor(), m = aligned(blocks);
+                            .matrices = needs_matrices ? at::zeros_like(matrices) : at::Tensor()};
+  if (gradient.numel() == 0 || (!needs_h && !needs_matrices)) return out;
+  const at::Tensor dy = aligned(gradient), x = needs_matrices ? aligned(h) : at::Tensor(), m = aligned(matrices);
   const device::Extent extent = extent_of(dy);
   const auto chunks = static_cast<std::int64_t>(grid_of(extent).x);
-  at::Tensor partials = out.blocks;  // one chunk needs no second pass
-  if (needs_blocks && chunks > 1) partials = at::empty({chunks, blocks.size(0), 8, 8}, blocks.options());
+  at::Tensor partials = out.matrices;  // one chunk needs no second pass
+  if (needs_matrices && chunks > 1) partials = at::empty({chunks, matrices.size(0), 8, 8}, matrices.options());
   const auto stream = c10::cuda::getCurrentCUDAStream();
   with_type(gradient.scalar_type(), [&](auto type) {
     using Type = decltype(type);
@@ -131,7 +131,7 @@ BlockDiagonalGradient block_diagonal_backward(const at::Tensor& gradient, const 
                            .partials = pointer<Accumulate>(partials),
                            .extent = extent},
                           stream);
-    if (needs_blocks && chunks > 1) launch_add_chunks<Accumulate>(partials, out.blocks, stream);
+    if (needs_matrices && chunks > 1) launch_add_chunks<Accumulate>(partials, out.matrices, stream);
   });
   return out;
 }

@@ -1,9 +1,9 @@
 // loss = log sum exp(logits) - logits[target], and logits <- scale (softmax(logits) - onehot(target)), in place
 // (device/cross_entropy.cuh).
-//   parallelization  a CTA of 512 threads a row, 8 logits a thread and step
+//   parallelization  one CTA of 512 threads per row, 8 logits per thread and step
 //   memory traffic   logits read and written once, 2 C V values; the second pass reads them again, from the L2 cache
-//                    (64 KiB a row of Phi-3.5 in bfloat16)
-//   precision        exponentials and their sums in float32 (float64 for float64): at V = 32064, 63 terms a thread
+//                    (64 KiB per row of Phi-3.5 in bfloat16)
+//   precision        exponentials and their sums in float32 (float64 for float64): at V = 32064, 63 terms per thread
 //                    and 21 additions over the threads; the row's logarithm and difference in float64, by one thread
 //   determinism      no atomics: the sum over a row runs in an order that V and the alignment fix (block_reduce.cuh)
 //   outputs          always overwritten, never accumulated into
@@ -11,9 +11,9 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
-#include "layers/kernels/cross_entropy.h"
 #include "layers/kernels/device/cross_entropy.cuh"
 #include "layers/kernels/launch.cuh"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers::kernels {
 

@@ -10,7 +10,7 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-// No driver, a driver that is too old, and no device are all "none"; the error is taken back from the runtime.
+// 0 without a driver, with one that is too old, or without a device; clears the runtime's error.
 int device_count() {
   int count = 0;
   if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
@@ -18,7 +18,7 @@ int device_count() {
   return 0;
 }
 
-// Two transfers a clock (kHz) over the bus (bits).
+// Two transfers per clock (kHz) over the bus (bits).
 double peak_bandwidth(int device) {
   int kilohertz = 0, bits = 0;
   if (cudaDeviceGetAttribute(&kilohertz, cudaDevAttrMemoryClockRate, device) != cudaSuccess ||

@@ -1,5 +1,4 @@
-// What the launchers of the row-wise kernels share: the element type, pointers, and whether rows can be read 16 bytes
-// at a time.
+// What the launchers share: the element type, pointers, and whether rows can be read 16 bytes at a time.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +11,7 @@
 
 namespace nkat::layers::kernels {
 
-// Null for a tensor that is not there.
+// Null for an undefined tensor.
 template <typename Pointed>
 Pointed* pointer(const at::Tensor& tensor) {
   return tensor.defined() ? static_cast<Pointed*>(tensor.data_ptr()) : nullptr;

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-// LibTorch is built with NCCL; its header asks to be told.
+// LibTorch is built with NCCL; its header needs this macro.
 #define USE_C10D_NCCL
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 

@@ -1,7 +1,6 @@
-// The process group between GPUs, NCCL's, without any CUDA header.
-// When to use: train/ranks only. Its wait() blocks and throws when a rank is gone or slower than the timeout, where the
-// default would end the process. Built without kernels: DeviceError.
-// Where it ran: nowhere yet; it compiles.
+// The NCCL process group between GPUs, without any CUDA header.
+// When to use: in train/distributed alone. wait() blocks and throws when a rank is gone or slower than the timeout;
+// NCCL's default would end the process. Throws DeviceError in a build without CUDA. Never run yet; it compiles.
 #pragma once
 
 #include <chrono>

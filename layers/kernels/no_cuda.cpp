@@ -1,13 +1,8 @@
-// The kernels' stand-in when the program is built without nvcc (NKAT_CUDA=OFF): no device, and every launcher says why.
+// Stands in for the kernels in a build without nvcc (NKAT_CUDA=OFF): no devices, and every launcher throws.
 #include "core/error.h"
-#include "layers/kernels/block_diagonal.h"
-#include "layers/kernels/cross_entropy.h"
 #include "layers/kernels/device_info.h"
+#include "layers/kernels/launchers.h"
 #include "layers/kernels/nccl_group.h"
-#include "layers/kernels/rms_norm.h"
-#include "layers/kernels/rope.h"
-#include "layers/kernels/so8_rotation.h"
-#include "layers/kernels/swiglu.h"
 
 namespace nkat::layers {
 namespace {
@@ -36,12 +31,12 @@ c10::intrusive_ptr<c10d::Backend> make_nccl_group(const c10::intrusive_ptr<c10d:
 
 namespace kernels {
 
-at::Tensor add_block_diagonal(const at::Tensor& /*residual*/, const at::Tensor& /*h*/, const at::Tensor& /*blocks*/) {
+at::Tensor add_block_diagonal(const at::Tensor& /*residual*/, const at::Tensor& /*h*/, const at::Tensor& /*matrices*/) {
   refuse("add_block_diagonal");
 }
 
 BlockDiagonalGradient block_diagonal_backward(const at::Tensor& /*gradient*/, const at::Tensor& /*h*/,
-                                              const at::Tensor& /*blocks*/, std::array<bool, 2> /*needs*/) {
+                                              const at::Tensor& /*matrices*/, std::array<bool, 2> /*needs*/) {
   refuse("add_block_diagonal");
 }
 

@@ -1,6 +1,6 @@
-// y = round(round(x scale) w), scale = 1 / sqrt(mean(x^2) + eps), and dx = scale (g - n mean(g n)) with n = x scale,
+// y = round(round(x scale) w), scale = 1 / sqrt(mean(x²) + eps), and dx = scale (g - n mean(g n)) with n = x scale,
 // g = w dy (device/rms_norm.cuh).
-//   parallelization  a CTA of 128 threads a row, 8 channels a thread and step
+//   parallelization  one CTA of 128 threads per row, 8 channels per thread and step
 //   memory traffic   forward reads x and writes y once, 2 T H values; backward reads dy and x and writes dx, 3 T H;
 //                    both read their row a second time from the cache (6 KiB at H = 3072 in bfloat16), w always.
 //   determinism      no atomics: the sum over a row runs in an order that H and the alignment fix (block_reduce.cuh)
@@ -13,7 +13,7 @@
 
 #include "layers/kernels/device/rms_norm.cuh"
 #include "layers/kernels/launch.cuh"
-#include "layers/kernels/rms_norm.h"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers::kernels {
 namespace {

@@ -1,15 +1,15 @@
 // (a, b) -> (a cos - b sin, b cos + a sin) for channels i and i + d/2 of each query and key head (device/rope.cuh).
-//   parallelization  a CTA of 128 threads a token, 8 pairs of channels a thread and step
-//   memory traffic   the turned channels of q and k read and written once, in place; v is not touched; a token's
+//   parallelization  one CTA of 128 threads per token, 8 pairs of channels per thread and step
+//   memory traffic   the rotated channels of q and k read and written once, in place; v is not touched; a token's
 //                    cos and sin are read by every head, all but the first time from the cache.
-//   determinism      every channel is computed by itself
+//   determinism      every channel is computed independently
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include "layers/kernels/device/rope.cuh"
 #include "layers/kernels/launch.cuh"
-#include "layers/kernels/rope.h"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers::kernels {
 

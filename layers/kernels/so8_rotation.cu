@@ -1,14 +1,14 @@
-// R = exp((W - W^T)/2) and dL/dW = skew part of the Frechet derivative of exp at A^T in the direction dL/dR: the CPU
+// R = exp((W - Wᵀ)/2) and dL/dW = skew part of the Fréchet derivative of exp at Aᵀ in the direction dL/dR: the CPU
 // path's Taylor polynomial of degree 18, scaling and squaring, and the same recurrences differentiated
 // (device/so8_rotation.cuh).
 //   scaling          fixed: X = A / 64 and six squarings. Exact to rounding for 1-norms up to 64, which every A of
 //                    spectral norm up to 24 has (24 rad; a run's weights stay below 2 pi). A matrix beyond it squares
-//                    as often as its norm asks, counted on the device: right for every finite norm, and nothing is ever
-//                    copied to the host.
-//   parallelization  8 lanes a matrix, 4 matrices a CTA of one warp
-//   memory traffic   W (and dL/dR) read twice at most and R (dL/dW) written once: 128 or 192 values a matrix; the work
-//                    is 25 or 110 products of 8 x 8 in float64
-//   determinism      a matrix' bits depend on that matrix alone
+//                    as often as its norm requires, counted on the device: correct for every finite norm, and nothing
+//                    is copied to the host.
+//   parallelization  8 lanes per matrix, 4 matrices per CTA of one warp
+//   memory traffic   W (and dL/dR) read twice at most and R (dL/dW) written once: 128 or 192 values per matrix; the
+//                    work is 25 or 110 products of 8 x 8 in float64
+//   determinism      a matrix's bits depend on that matrix alone
 //   outputs          always overwritten, never accumulated into
 #include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
@@ -17,7 +17,7 @@
 
 #include "layers/kernels/device/so8_rotation.cuh"
 #include "layers/kernels/launch.cuh"
-#include "layers/kernels/so8_rotation.h"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers::kernels {
 namespace {

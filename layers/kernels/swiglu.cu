@@ -1,8 +1,8 @@
 // y = up gate s, and d gate = dy up s (1 + gate (1 - s)), d up = dy gate s, with s = sigmoid(gate) (device/swiglu.cuh).
-//   parallelization  a CTA of 256 threads a token and 2048 channels, 8 channels a thread
+//   parallelization  one CTA of 256 threads per token and 2048 channels, 8 channels per thread
 //   memory traffic   forward reads gate and up and writes y once, 3 T F values; backward reads dy, gate and up and
 //                    writes both gradients, 5 T F
-//   determinism      every channel is computed by itself
+//   determinism      every channel is computed independently
 //   outputs          always overwritten, never accumulated into
 #include <algorithm>
 
@@ -14,7 +14,7 @@
 
 #include "layers/kernels/device/swiglu.cuh"
 #include "layers/kernels/launch.cuh"
-#include "layers/kernels/swiglu.h"
+#include "layers/kernels/launchers.h"
 
 namespace nkat::layers::kernels {
 namespace {

@@ -9,7 +9,7 @@
 namespace nkat::layers {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce = 64;  // whose float32 steps exist at once
+constexpr std::int64_t kRowsAtOnce = 64;  // whose float32 intermediates exist at once
 
 }  // namespace
 

@@ -1,12 +1,15 @@
 #include "layers/quantized/int8.h"
 
+#include <ATen/ops/_int_mm.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "layers/check.h"
 #include "layers/cpu/gemm_tiles.h"
-#include "layers/quantized/int8_gemm.h"
 #include "layers/quantized/int8_rows.h"
 
 namespace nkat::layers {
@@ -15,10 +18,10 @@ namespace {
 constexpr std::int64_t kLeastRowsOnGpu = 24;  // CUDA's product refuses 16 and fewer
 constexpr std::int64_t kLargestSide = 131072;
 
-// (D, C) with each column's entries side by side: a view where they are, else a copy.
+// (D, C) column-major: a view if it is already, else a copy.
 at::Tensor column_major(const at::Tensor& right) { return right.t().contiguous().t(); }
 
-// right (D, C) int8 -> (T, C), tile by tile of C. A tile of the wrong layout is copied into the one that has kernels.
+// right (D, C) int8 -> (T, C), tile by tile of C.
 at::Tensor product(const Int8Rows& left, const at::Tensor& right, const at::Tensor& channel_scales,
                    at::ScalarType type) {
   const std::int64_t columns = right.size(1), tile = right.is_cpu() ? kInt8TileOnCpu : kInt8TileOnGpu;
@@ -35,7 +38,7 @@ at::Tensor product(const Int8Rows& left, const at::Tensor& right, const at::Tens
 std::int64_t least_rows(const at::Tensor& x) { return x.is_cpu() ? 1 : kLeastRowsOnGpu; }
 
 at::Tensor forward_pass(const at::Tensor& x, const Int8Matrix& matrix) {
-  const Int8Rows rows = quantize_rows(x, matrix.channel_scales, matrix.terms.input, least_rows(x));
+  const Int8Rows rows = quantize_rows(x, matrix.channel_scales, matrix.passes.input, least_rows(x));
   return product(rows, matrix.values.t(), matrix.scales, x.scalar_type());
 }
 
@@ -43,8 +46,8 @@ class Int8Linear : public torch::autograd::Function<Int8Linear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const Int8Matrix& matrix) {
     context->save_for_backward({matrix.values, matrix.scales, matrix.channel_scales});
-    context->saved_data["input"] = matrix.terms.input;
-    context->saved_data["gradient"] = matrix.terms.gradient;
+    context->saved_data["input"] = matrix.passes.input;
+    context->saved_data["gradient"] = matrix.passes.gradient;
     return forward_pass(x, matrix);
   }
 
@@ -55,27 +58,26 @@ class Int8Linear : public torch::autograd::Function<Int8Linear> {
         .values = saved[0],
         .scales = saved[1],
         .channel_scales = saved[2],
-        .terms = {.input = context->saved_data["input"].toInt(), .gradient = context->saved_data["gradient"].toInt()}};
+        .passes = {.input = context->saved_data["input"].toInt(), .gradient = context->saved_data["gradient"].toInt()}};
     return {int8_linear_backward(gradients[0], matrix), at::Tensor()};
   }
 };
 
 }  // namespace
 
-Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Passes terms) {
+Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Passes passes) {
   for (const std::int64_t size : {rows, columns}) {
     if (size <= 0 || size % 8 != 0 || size > kLargestSide) {
-      throw ShapeError(
-          fmt::format("int8 matrix: sides that are multiples of 8 up to {} were required, found ({}, {}); "
-                      "keep this model's matrices as they are",
-                      kLargestSide, rows, columns));
+      throw ShapeError("int8 matrix: " + expected(fmt::format("sides that are multiples of 8 up to {}", kLargestSide),
+                                                  fmt::format("({}, {})", rows, columns),
+                                                  "keep this model's matrices in another format"));
     }
   }
   const auto options = at::TensorOptions(device);
   return {.values = at::empty({rows, columns}, options.dtype(at::kChar)),
           .scales = at::empty({rows}, options.dtype(at::kFloat)),
           .channel_scales = at::ones({columns}, options.dtype(at::kFloat)),
-          .terms = terms};
+          .passes = passes};
 }
 
 void set_rows(Int8Matrix& matrix, std::int64_t first_row, const at::Tensor& rows) {
@@ -97,8 +99,45 @@ at::Tensor int8_linear(const at::Tensor& x, const Int8Matrix& matrix) {
 at::Tensor int8_linear_backward(const at::Tensor& dy, const Int8Matrix& matrix) {
   check_shape("int8_linear_backward", "dy", dy, {{"T"}, {"N", matrix.values.size(0)}});
   check_device("int8_linear_backward", "dy", dy, matrix.values.device());
-  const Int8Rows rows = quantize_rows(dy, matrix.scales, matrix.terms.gradient, least_rows(dy));
+  const Int8Rows rows = quantize_rows(dy, matrix.scales, matrix.passes.gradient, least_rows(dy));
   return product(rows, matrix.values, matrix.channel_scales, dy.scalar_type());
 }
+
+bool int8_gemm_saturates() {
+  static const bool saturate = [] {
+    constexpr std::int64_t kSide = 64, kLargest = 127;
+    const at::Tensor ones = at::full({kSide, kSide}, kLargest, at::kChar);
+    return !at::_int_mm(ones, ones.t()).eq(kSide * kLargest * kLargest).all().item<bool>();
+  }();
+  return saturate;
+}
+
+at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right) {
+  constexpr std::string_view kWho = "int8_gemm";
+  check_shape(kWho, "left", left, {{"P"}, {"K"}});
+  check_shape(kWho, "right", right, {{"K", left.size(1)}, {"C"}});
+  if (!right.t().is_contiguous()) {
+    throw ShapeError("int8_gemm: " + expected(fmt::format("right ({}, {}) column-major", right.size(0), right.size(1)),
+                                              fmt::format("strides ({}, {})", right.stride(0), right.stride(1)),
+                                              "pass a transposed copy"));
+  }
+  const bool exact = !left.is_cpu() || !int8_gemm_saturates();
+  return exact ? at::_int_mm(left, right) : plain::int8_gemm(left, right);
+}
+
+namespace plain {
+
+at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right) {
+  at::Tensor sums = at::zeros({left.size(0), right.size(1)}, left.options().dtype(at::kInt));
+  for (std::int64_t first = 0; first < left.size(1); first += kInt8FloatDepth) {
+    const std::int64_t count = std::min(kInt8FloatDepth, left.size(1) - first);
+    const at::Tensor part =
+        left.narrow(1, first, count).to(at::kFloat).mm(right.narrow(0, first, count).to(at::kFloat));
+    sums.add_(part.to(at::kInt));
+  }
+  return sums;
+}
+
+}  // namespace plain
 
 }  // namespace nkat::layers

@@ -1,17 +1,18 @@
-// y = x W^T with a frozen W in 8 bits, and its derivative, from one copy of W.
+// y = x Wᵀ with a frozen W in 8 bits, and its derivative, from one copy of W
+// (layers/MATHEMATICS.md 11).
 //
-//   W = diag(s) Q diag(c), Q int8, s = max |row of W / c| / 127     (an entry is at most s c / 2 off)
-//   y  = ((x c)_q Q^T) s_x s         x by rows, one scale a token
-//   dx = ((dy s)_q Q) s_dy c         s folded into dy first: then the sum over rows needs no scale
+//   W  = diag(s) Q diag(c)          Q int8, s = max |row of W / c| / 127; an entry is off by at most s c / 2
+//   y  = ((x c)_q Qᵀ) s_x s         x is quantized per token
+//   dx = ((dy s)_q Q) s_dy c        s is folded into dy first, so that the sum over rows needs no scale
 //
-// The products are exact in int32. x and dy are rounded in one term, a step of 1/127 of a row's largest
-// entry, or in two, whose step is 1/254 of that and which cost a second product: for inputs with a few large channels,
-// beside which one term rounds the others away. A token's result depends on that token alone, and its bits on no number
-// of threads. Backward keeps W and nothing else. x and dy: float32 or bfloat16; y has their type. Units: rows N =
-// output channels, columns K = input channels, T tokens. Errors: ShapeError, DeviceError of a wrong argument;
-// ShapeError of a matrix whose sizes are no multiples of eight (what CUDA's product asks for) or above 131,072 (where a
-// sum could leave int32). int8_gemm.h says how the sums are taken. dx needs Q by columns: each tile is transposed for the
-// call, N x 1,024 bytes on a CPU, N x 4,096 on a GPU. None of it has ever run on a GPU.
+// x and dy are quantized in one pass, in steps of 1/127 of a row's largest entry, or in two, in steps of 1/254 of that
+// (int8_rows.h). The second pass costs a second product and serves inputs with a few large channels. A token's result
+// depends on that token alone, and its bits not on the number of threads.
+// x and dy are float32 or bfloat16, y has their type. Saved for backward: W. Temporary in backward: Q's tiles by
+// columns, N x 1,024 bytes on a CPU, N x 4,096 on a GPU. Never run on a GPU.
+// Shapes: N output channels, K input channels, T tokens.
+// Errors: ShapeError, DeviceError of a wrong argument; ShapeError of a matrix with a side that is no multiple of 8
+// (what CUDA's product needs) or above 131,072 (where a sum could leave int32).
 #pragma once
 
 #include <cstdint>
@@ -20,27 +21,43 @@
 
 namespace nkat::layers {
 
-// Terms that the product's input is rounded in, 1 or 2.
+// In how many passes, 1 or 2, a product's input is quantized.
 struct Int8Passes {
   std::int64_t input = 1;     // x
   std::int64_t gradient = 1;  // dy
 };
 
 struct Int8Matrix {
-  at::Tensor values;          // (N, K) int8
-  at::Tensor scales;          // (N) float32
-  at::Tensor channel_scales;  // (K) float32: c
-  Int8Passes terms;
+  at::Tensor values;          // Q (N, K) int8
+  at::Tensor scales;          // s (N) float32
+  at::Tensor channel_scales;  // c (K) float32
+  Int8Passes passes;
 };
 
-// Column scales are ones; others (channel_scales.h) are to be there before the rows are.
-Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Passes terms);
-// rows (n, K) of any floating type, on the matrix's device, become the matrix's rows from first_row on.
+// Channel scales are ones; set others (channel_scales.h) before the rows.
+Int8Matrix empty_int8_matrix(std::int64_t rows, std::int64_t columns, at::Device device, Int8Passes passes);
+// Quantizes rows (n, K), of any floating type and on the matrix's device, into rows first_row .. of the matrix.
 void set_rows(Int8Matrix& matrix, std::int64_t first_row, const at::Tensor& rows);
 
-// x (T, K) -> (T, N); a derivative by x.
+// x (T, K) -> (T, N); differentiable in x.
 at::Tensor int8_linear(const at::Tensor& x, const Int8Matrix& matrix);
 // dy (T, N) -> (T, K)
 at::Tensor int8_linear_backward(const at::Tensor& dy, const Int8Matrix& matrix);
+
+// left (P, K) int8, right (K, C) int8 -> (P, C) int32, exact while |sums| < 2^31: K at most 131,072.
+// right is column-major (right.t() is contiguous), the layout that cuBLASLt has tensor-core kernels for on sm_86;
+// another is a ShapeError on every device, so that a CPU test shows the mistake.
+// A CPU uses oneDNN where that is exact, else float32: sums of 1,024 products stay within 2^24, where float32 holds
+// every integer. A GPU uses cuBLASLt.
+at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right);
+
+// Whether oneDNN's product saturates on this CPU: without VNNI or AMX it adds pairs of products in 16 bits. Found by
+// one small product on the first call, so that oneDNN's own settings count.
+bool int8_gemm_saturates();
+
+namespace plain {
+// int8_gemm in float32, for any layout and device.
+at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right);
+}  // namespace plain
 
 }  // namespace nkat::layers

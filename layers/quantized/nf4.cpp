@@ -8,9 +8,9 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "layers/check.h"
 #include "layers/cpu/gemm_tiles.h"
-#include "layers/cpu/nf4.h"
 
 namespace nkat::layers {
 namespace {
@@ -19,7 +19,7 @@ at::Tensor levels(const at::TensorOptions& options) {
   return at::from_blob(const_cast<float*>(kNf4Levels.data()), {16}, at::kFloat).to(options.device());
 }
 
-// Where one level gives way to the next.
+// Decision boundaries between neighboring levels.
 at::Tensor midpoints(const at::TensorOptions& options) {
   const at::Tensor all = levels(options);
   return (all.narrow(0, 0, 15) + all.narrow(0, 1, 15)) / 2;
@@ -32,7 +32,7 @@ std::int64_t tile_extent(std::int64_t other_side, at::Device device, std::int64_
 
 at::ScalarType product_type(const at::Tensor& x) { return x.is_cpu() ? at::kFloat : x.scalar_type(); }
 
-// Padded with zeros to whole blocks: (n, B, 32).
+// (n, K) -> (n, B, 32), the last block padded with zeros.
 at::Tensor in_blocks(const at::Tensor& rows) {
   const std::int64_t over = rows.size(1) % kNf4Block;
   const at::Tensor whole = over == 0 ? rows : at::constant_pad_nd(rows, {0, kNf4Block - over});
@@ -108,10 +108,8 @@ at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile, at::ScalarType ty
 
 Nf4Matrix empty_nf4_matrix(std::int64_t rows, std::int64_t columns, at::Device device) {
   if (rows <= 0 || columns <= 0 || columns % 2 != 0) {
-    throw ShapeError(
-        fmt::format("NF4 matrix: an even number of columns was required, found ({}, {}); keep this model's matrices as "
-                    "they are",
-                    rows, columns));
+    throw ShapeError("NF4 matrix: " + expected("an even number of columns", fmt::format("({}, {})", rows, columns),
+                                               "keep this model's matrices in another format"));
   }
   const auto options = at::TensorOptions(device);
   return {.codes = at::empty({rows, columns / 2}, options.dtype(at::kByte)),

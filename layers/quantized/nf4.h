@@ -1,16 +1,17 @@
-// y = x W^T with a frozen W in four bits (NF4), and its derivative: W is widened tile by tile, never as a whole model.
+// y = x Wᵀ with a frozen W in four bits (NF4), and its derivative. W is dequantized tile by tile, never as a whole
+// (layers/MATHEMATICS.md 11).
 //
-// NF4 (Dettmers et al., QLoRA, 2023; the 16 levels and the order of the two halves of a byte are bitsandbytes'):
-// columns are divided by their scales (channel_scales.h), a block of 32 neighbors in a row by its largest magnitude,
-// and each entry becomes the nearest of 16 levels between -1 and 1, quantiles of a normal distribution. Error of one
-// entry: at most 0.153 (half the widest gap, and the scale's rounding) of its block's largest, in units of their
-// columns' scales. A row's last block may be shorter. A block of zeros has scale 0. 4.5 bits a weight: the scales are
-// bfloat16, which costs what float32 ones of blocks of 64 would, for less error.
+// NF4 (Dettmers et al., QLoRA, 2023; the 16 levels and the order of a byte's halves are bitsandbytes'): columns are
+// divided by their channel scales (channel_scales.h), a block of 32 neighbors in a row by its largest magnitude, and
+// each entry becomes the nearest of 16 levels between -1 and 1, quantiles of a normal distribution. A row's last block
+// may be shorter; a block of zeros has scale 0. Error of an entry, in units of its channel scale: at most 0.153 of its
+// block's largest (half the widest gap, and the scale's rounding).
+// 4.5 bits per weight: bfloat16 scales of 32 cost what float32 scales of 64 would, for less error.
 //
-// On the CPU tiles and products are float32; elsewhere tiles have x's type, so the products are BF16's (on a GPU this
-// has never run). A tile is 16 MiB of float32 on a CPU and one matrix on a GPU. The products are the BLAS's: the
-// same bits on every run with the same number of threads. Backward keeps W and nothing else.
-// Units: rows N = output channels, columns K = input channels, T tokens. x float32 or bfloat16; y has its type.
+// On a CPU tiles and products are float32, elsewhere they have x's type. A tile is 16 MiB of float32 on a CPU, one
+// matrix on a GPU, where this has never run. The same bits on every run with the same number of threads.
+// x is float32 or bfloat16, y has its type. Saved for backward: W.
+// Shapes: N output channels, K input channels, T tokens.
 // Errors: ShapeError, DeviceError of a wrong argument; ShapeError of an odd number of columns.
 #pragma once
 
@@ -50,21 +51,35 @@ struct Nf4Matrix {
   std::int64_t columns() const { return 2 * codes.size(1); }
 };
 
-// Column scales are ones; others (channel_scales.h) are to be there before the rows are.
+// Channel scales are ones; set others (channel_scales.h) before the rows.
 Nf4Matrix empty_nf4_matrix(std::int64_t rows, std::int64_t columns, at::Device device);
-// rows (n, K) of any floating type, on the matrix's device, become the matrix's rows from first_row on.
+// Quantizes rows (n, K), of any floating type and on the matrix's device, into rows first_row .. of the matrix.
 void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows);
 
-// Rows [row, row + count) of columns [column, column + width) as numbers; column and width are multiples of a block, or
-// the tile ends where the row does. -> (count, width)
+// Rows [row, row + count) of columns [column, column + width); column and width are multiples of a block, or the tile
+// ends where the row does.
 struct Nf4Tile {
   std::int64_t row = 0, count = 0, column = 0, width = 0;
 };
+// The tile's entries as numbers -> (count, width)
 at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile, at::ScalarType type);
 
-// x (T, K) -> (T, N); a derivative by x.
+// x (T, K) -> (T, N); differentiable in x.
 at::Tensor nf4_linear(const at::Tensor& x, const Nf4Matrix& matrix);
 // dy (T, N) -> (T, K)
 at::Tensor nf4_linear_backward(const at::Tensor& dy, const Nf4Matrix& matrix);
+
+// The loops on a CPU (cpu/nf4.cpp), for checked arguments.
+namespace cpu {
+// rows: float32, contiguous.
+void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows);
+at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile);  // float32
+}  // namespace cpu
+
+// By ATen operations on any device: the reference of the loops.
+namespace plain {
+void set_rows(Nf4Matrix& matrix, std::int64_t first_row, const at::Tensor& rows);
+at::Tensor widen(const Nf4Matrix& matrix, const Nf4Tile& tile, at::ScalarType type);
+}  // namespace plain
 
 }  // namespace nkat::layers

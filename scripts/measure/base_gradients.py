@@ -14,7 +14,6 @@ reads it. Writes WORK-FOLDER/base_gradients.json and .md; prints the tables.
 import argparse
 import json
 import pathlib
-import subprocess
 import sys
 
 from bench_parts import measure
@@ -48,8 +47,20 @@ def table(rows):
     layers = max(len(row["M"]) for row in rows)
     return measure.markdown(
         ("model", "samples", "base", "gradient", "lowest", "wanted", *(f"layer {index}" for index in range(layers))),
-        [(row["model"], row["samples"], row["base"], what, f"{min(row[what]):.4f}", WANTED.get(row["base"], ""), *(f"{cosine:.4f}" for cosine in row[what]))
-         for row in rows for what in ("M", "W")])
+        [
+            (
+                row["model"],
+                row["samples"],
+                row["base"],
+                what,
+                f"{min(row[what]):.4f}",
+                WANTED.get(row["base"], ""),
+                *(f"{cosine:.4f}" for cosine in row[what]),
+            )
+            for row in rows
+            for what in ("M", "W")
+        ],
+    )
 
 
 def main():

@@ -1,19 +1,19 @@
 #!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../../.venv/bin/python" "$0" "$@"'
-"""Training speed and memory beside transformers and PEFT, against bare matrix products, and as things grow; ratios with spread.
+"""Training speed and memory: beside transformers and PEFT, beside bare matrix products, and as the problem grows.
 
   cost     about 40 minutes on 2 cores, 9 GiB of memory, 9 GB of disk; one part: `peers` 15 minutes, the others less
   command  scripts/measure/bench.py WORK-FOLDER [--parts peers limit growth startup plan] [--rounds 3] [--steps 1] [--full-model FOLDER] [--small]
 
   peers    one random model, data, tokens and threads for nkat, transformers with the adapter as hooks, PEFT LoRA and OFT
-  limit    part of the speed of bare products of the same shapes; what the adapter adds to the same pass without M
+  limit    speed relative to bare products of the same shapes; what the adapter adds to the same pass without M
   growth   time and memory against tokens, layers and samples a step, with fitted exponents
   startup  program start to first step, full-size random model (7.7 GB, kept in WORK-FOLDER; or --full-model)
-  plan     what `auto` chose under a budget, beside its neighbors
+  plan     what `auto` chose under a budget, beside neighboring choices
 
-The contenders of a part take turns, each in a process of its own; a ratio is the median of the turns' ratios, with their
-range. Memory of peers: VmHWM of the process, and the same less what it held before the model was loaded. Without PEFT
+The contenders of a part take turns, each in its own process. A ratio is the median of the turns' ratios; its range is shown
+too. Memory of peers: VmHWM of the process, with and without what it held before the model was loaded. Without PEFT
 (`.venv/bin/pip install peft==0.17.1`) its rows say "not measured". Writes WORK-FOLDER/bench.json, bench.md and bench.png,
-and prints the tables. --small: a tiny model, to see that all of it runs.
+and prints the tables. --small: a tiny model, to try the script.
 """
 import argparse
 import dataclasses
@@ -24,7 +24,6 @@ import sys
 
 import torch
 import transformers
-
 from bench_parts import auto_plan, growth, limit, measure, peers, plots, startup
 from bench_parts.random_model import SMALL, sized
 

@@ -5,9 +5,10 @@
   command  scripts/measure/bench_baseline.py METHOD MODEL TOKENS.json --batch N [N ...] --steps N     (METHOD: adapter, lora, oft)
            ... --device cuda:0 --budget-gib 11.5      on a GPU, with no more of its memory than that
 
-Prints a line of JSON for each size of batch. TOKENS.json holds windows of samples, [[[ids], ...], ...]; a step is one window in padded batches, sorted by length, and
-one AdamW update; before them, one on the first samples warms up. adapter: the rotations and gates of `nkat train` as forward hooks; lora: PEFT LoRA of rank 8 on
-down_proj; oft: PEFT OFT in blocks of 8 on down_proj. The base is frozen and in BF16, loss on every token but the first.
+Prints a line of JSON for each size of batch. TOKENS.json holds global batches of samples, [[[ids], ...], ...]; a step is one global
+batch in padded micro-batches, sorted by length, and one AdamW update; a step on the first samples warms up. adapter: the rotations
+and gates of `nkat train` as forward hooks; lora: PEFT LoRA of rank 8 on down_proj; oft: PEFT OFT in blocks of 8 on down_proj. The
+base is frozen and in BF16, the loss is on every token but the first.
 """
 import argparse
 import json
@@ -61,9 +62,9 @@ def batches_of(samples, size):
         yield ids, ids.masked_fill(mask == 0, -100), mask
 
 
-def train_window(model, parameters, optimizer, window, batch):
-    targets = sum(len(sample) - 1 for sample in window)
-    for batch_of_samples in batches_of(window, batch):
+def train_step(model, parameters, optimizer, global_batch, batch):
+    targets = sum(len(sample) - 1 for sample in global_batch)
+    for batch_of_samples in batches_of(global_batch, batch):
         ids, labels, mask = (tensor.to(model.device) for tensor in batch_of_samples)
         many = (labels[:, 1:] != -100).sum()
         loss = model(input_ids=ids, attention_mask=mask if batch > 1 else None, labels=labels, use_cache=False).loss
@@ -101,16 +102,16 @@ def synchronize(device):
         torch.cuda.synchronize(device)
 
 
-def timed(train, windows, options):
+def timed(train, global_batches, options):
     """Tokens, seconds and peak bytes of the steps, after one on the first samples that warms up."""
-    train(windows[0][:8])
+    train(global_batches[0][:8])
     synchronize(options.device)
     begin = time.perf_counter()
     for step in range(options.steps):
-        train(windows[step % len(windows)])
+        train(global_batches[step % len(global_batches)])
     synchronize(options.device)
     seconds = time.perf_counter() - begin
-    tokens = sum(len(sample) for step in range(options.steps) for sample in windows[step % len(windows)])
+    tokens = sum(len(sample) for step in range(options.steps) for sample in global_batches[step % len(global_batches)])
     return {"tokens": tokens, "seconds": seconds, "peak_bytes": peak_bytes(options.device)}
 
 
@@ -124,7 +125,7 @@ def main():
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--budget-gib", type=float)
     options = parser.parse_args()
-    windows = json.loads(options.tokens.read_text())
+    global_batches = json.loads(options.tokens.read_text())
     if options.method != "adapter":
         import peft  # noqa: F401  (before the figure that stands for everything but the model)
     if options.budget_gib and options.device != "cpu":
@@ -140,7 +141,7 @@ def main():
         if number > 0:
             forget_peak(options.device)
         try:
-            found = timed(lambda window: train_window(model, parameters, optimizer, window, batch), windows, options)
+            found = timed(lambda global_batch, batch=batch: train_step(model, parameters, optimizer, global_batch, batch), global_batches, options)
         except torch.OutOfMemoryError as error:
             optimizer.zero_grad(set_to_none=True)
             found = {"failed": str(error).splitlines()[0]}

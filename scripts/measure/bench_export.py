@@ -24,8 +24,8 @@ import sys
 import time
 
 import gguf
-import safetensors.numpy
 import numpy
+import safetensors.numpy
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "system"))
@@ -194,8 +194,10 @@ def table(bench):
         ratios = ["", ""]
         if row.who == "nkat export":
             ratios = [f"{getattr(row, field) / their_total(bench, row.quantization, field):.2f}" for field in ("seconds", "on_disk_seconds")]
-        lines.append(f"| {row.who} | {row.quantization} | {row.self_test} | {row.seconds:.1f} | {row.on_disk_seconds:.1f} | {ratios[0]} | {ratios[1]} "
-                     f"| {row.peak_anonymous_mib:.0f} | {row.peak_resident_mib:.0f} | {row.output_mib:.0f} |")
+        lines.append(
+            f"| {row.who} | {row.quantization} | {row.self_test} | {row.seconds:.1f} | {row.on_disk_seconds:.1f} | {ratios[0]} | {ratios[1]} "
+            f"| {row.peak_anonymous_mib:.0f} | {row.peak_resident_mib:.0f} | {row.output_mib:.0f} |"
+        )
     return "\n".join(lines)
 
 

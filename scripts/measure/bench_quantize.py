@@ -1,9 +1,12 @@
-#!/usr/bin/env python3
-# How long our encoders take beside libggml's, both on one thread: best of five turns each. Prints a table of ratios
-# (below 1: ours is faster) by type and instructions.
-#   cost     two minutes, 200 MiB of memory
-#   command  .venv/bin/python scripts/measure/bench_quantize.py [avx2|plain ...]
-# Without xllamacpp, whose libggml is measured, it says so and ends well.
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../../.venv/bin/python" "$0" "$@"'
+"""How long our encoders take beside libggml's, both on one thread: best of five turns each.
+
+Prints a table of ratios (below 1: ours is faster) by type and instructions.
+  cost     two minutes, 200 MiB of memory
+  command  scripts/measure/bench_quantize.py [avx2|plain ...]      (needs build/nkat: scripts/build)
+Without xllamacpp, whose libggml is measured, it says so and exits with 0.
+"""
+import argparse
 import os
 import pathlib
 import subprocess
@@ -47,6 +50,9 @@ def ratio(ggml, program, kind, instructions, importance, folder):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("instructions", nargs="*", default=["avx2", "plain"])
+    options = parser.parse_args()
     ggml = libggml.find()
     if ggml is None:
         print("skipped: xllamacpp is not installed")
@@ -55,7 +61,7 @@ def main():
     weights = libggml.make_importance(np.random.default_rng(1), "gamma", LENGTH)
     print(f"{'type':<6}{'importance':<12}{'instructions':<14}{'our time / libggml':>20}")
     with tempfile.TemporaryDirectory() as folder:
-        for instructions in sys.argv[1:] or ["avx2", "plain"]:
+        for instructions in options.instructions:
             for kind in libggml.TYPES:
                 for importance in [None, weights] if kind in libggml.WEIGHTED else [None]:
                     value = ratio(ggml, program, kind, instructions, importance, pathlib.Path(folder))

@@ -1,11 +1,11 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../../.venv/bin/python" "$0" "$@"'
 """What `nkat export --importance` gains: KL(merged model in float32 || exported file) on held-out text, with and without.
 
 Prints the table of export/MEASURED.md as Markdown: for each mix the mean KL in nats a token without and with importance,
 their ratio, and the paired difference with a 95 % interval (bootstrap over the held-out samples). Both models run in
 transformers; the file is decoded by gguf-py.
   cost     about 3 minutes on 2 cores for the shipped model
-  command  .venv/bin/python scripts/measure/importance_gain.py [--model DIR] [--adapter DIR] [--importance FILE ...] [--held-out FILE]
+  command  scripts/measure/importance_gain.py [--model DIR] [--adapter DIR] [--importance FILE ...] [--held-out FILE]
            (needs build/nkat, and runs/demo of scripts/demo for the default adapter)
 """
 import argparse

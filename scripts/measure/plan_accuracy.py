@@ -40,24 +40,55 @@ def combinations(few, bases):
 
 def one(work, device, combination):
     model, precision, length, packed, recomputed, base = combination
-    options = {"device": device, "precision": precision, "max_sequence_length": length, "gradient_accumulation": 2 * packed, "checkpointing": recomputed,
-               "tokens_per_micro_batch": length * packed if packed > 1 else "none", "vram_budget_gib": 64, **({"base": base} if base else {})}
+    options = {
+        "device": device,
+        "precision": precision,
+        "max_sequence_length": length,
+        "gradient_accumulation": 2 * packed,
+        "checkpointing": recomputed,
+        "tokens_per_micro_batch": length * packed if packed > 1 else "none",
+        "vram_budget_gib": 64,
+        **({"base": base} if base else {}),
+    }
     folder = make_model(work / model.replace(" ", ""), {**MODELS, **FEW}[model])
     data = write_full_samples(work / "text.jsonl", 8, length)
     planned = measure.plan(folder, options)
     expected = measure.planned_bytes(planned)
     lines, _ = measure.train(measure.Run(folder, data, work / "run", {**options, "max_steps": 2}))
     held = max(line["memory_bytes"] for line in lines)
-    return {"model": model, "precision": precision, "tokens": length, "packed_samples": packed, "recomputed_layers": recomputed, "base": base or "safe",
-            "planned_bytes": expected, "measured_bytes": held, "error": expected / held - 1, "plan": planned}
+    return {
+        "model": model,
+        "precision": precision,
+        "tokens": length,
+        "packed_samples": packed,
+        "recomputed_layers": recomputed,
+        "base": base or "safe",
+        "planned_bytes": expected,
+        "measured_bytes": held,
+        "error": expected / held - 1,
+        "plan": planned,
+    }
 
 
 def table(rows):
     mib = measure.MIB
     return measure.markdown(
         ("model", "type", "base", "tokens", "packed", "recomputed", "planned, MiB", "measured, MiB", "error"),
-        [(row["model"], row["precision"], row["base"], row["tokens"], row["packed_samples"], row["recomputed_layers"], f"{row['planned_bytes'] / mib:.1f}",
-          f"{row['measured_bytes'] / mib:.1f}", f"{100 * row['error']:+.1f} %") for row in rows])
+        [
+            (
+                row["model"],
+                row["precision"],
+                row["base"],
+                row["tokens"],
+                row["packed_samples"],
+                row["recomputed_layers"],
+                f"{row['planned_bytes'] / mib:.1f}",
+                f"{row['measured_bytes'] / mib:.1f}",
+                f"{100 * row['error']:+.1f} %",
+            )
+            for row in rows
+        ],
+    )
 
 
 def main():
@@ -74,7 +105,9 @@ def main():
     worst = max(rows, key=lambda row: abs(row["error"]))
     text = table(rows) + f"\n{len(rows)} combinations on {options.device}; the worst is off by {100 * worst['error']:+.1f} %.\n"
     (options.work / "plan_accuracy.md").write_text(text)
-    (options.work / "plan_accuracy.json").write_text(json.dumps({"device": options.device, "worst_error": worst["error"], "rows": rows}, indent=2) + "\n")
+    (options.work / "plan_accuracy.json").write_text(
+        json.dumps({"device": options.device, "worst_error": worst["error"], "rows": rows}, indent=2) + "\n"
+    )
     print(text, end="")
     return 0 if abs(worst["error"]) <= LIMIT else 1
 

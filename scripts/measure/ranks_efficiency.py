@@ -4,7 +4,7 @@
   cost     about 10 minutes on 2 cores that nothing else uses, 4 GiB of memory, 1 GB of disk
   command  scripts/measure/ranks_efficiency.py WORK-FOLDER [--rounds 3] [--steps 3] [--sample-seconds 0.16]
 
-Model and samples are those of scripts/measure/bench.py: hidden 768, 8 layers, BF16, 32 samples of 120 to 260 tokens a window. One
+Model and samples are those of scripts/measure/bench.py: hidden 768, 8 layers, BF16, 32 samples of 120 to 260 tokens a global batch. One
 process with one thread, one with two, and two ranks of a thread each take turns; a row's rate is the median of its
 turns' steps after the first, its ratio the median of the turns' ratios with their range. The network part is
 arithmetic: the bytes of the message, sent by a ring all-reduce (2 (K - 1) / K times the message a rank), against a
@@ -27,7 +27,7 @@ from bench_parts.samples import write_samples
 CONTENDERS = {"1 process, 1 thread": (1, 1), "1 process, 2 threads": (1, 2), "2 ranks, 1 thread each": (2, 1)}
 MODELS = {"this model": (768, 8), "Phi-3.5-mini": (3072, 32)}  # hidden size, layers
 GIGABIT_BYTES, HOP_SECONDS = 125e6, 1e-4  # of 1 Gbit/s; what one message takes beside its bytes
-WORDS, FLOATS_A_WORD = 5, 4  # train/step_result.cpp, train/distributed/packed_integers.cpp
+WORDS, FLOATS_A_WORD = 5, 4  # train/step_result.cpp
 
 
 def tokens_per_second(folder, ranks, threads, samples, steps):

@@ -4,7 +4,7 @@
   cost     1.2 GB of disk for 5,000 steps x 32 layers x 100 checkpoints, a minute or two
   command  scripts/measure/validation_speed.py WORK-FOLDER
 """
-
+import argparse
 import hashlib
 import json
 import pathlib
@@ -91,9 +91,9 @@ def measure(run: pathlib.Path):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: scripts/measure/validation_speed.py WORK-FOLDER")
-    work = pathlib.Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=pathlib.Path)
+    work = parser.parse_args().work
     print("| run | seconds | peak MiB of all so far | verdict |\n|---|---|---|---|")
     for name, steps, checkpoints in (("5,000 steps, 100 checkpoints", 5000, 100), ("50,000 steps, metrics alone", 50000, 0)):
         make_run(work / f"steps-{steps}", steps, checkpoints)

@@ -13,13 +13,13 @@ import sys
 from statistics import median
 
 from pipeline_steps import llama_library, llama_tools
-from pipeline_steps.errors import DONE, INPUT, MACHINE, CHECK_FAILED, PipelineError
+from pipeline_steps.errors import CHECK_FAILED, DONE, INPUT, MACHINE, PipelineError
 from pipeline_steps.nkat_options import words_of
 from pipeline_steps.pipeline import Outcome, Pipeline, read_json, shell
 from pipeline_steps.record import digest_of, identity, replace
 from pipeline_steps.steps import hashes
 
-MEASURE = pathlib.Path(__file__).resolve().parents[1] / "llama_measure"
+MEASURE = pathlib.Path(__file__).resolve().parents[1] / "measure" / "llama_file.py"
 INSTALL = "pip install xllamacpp, or put llama.cpp's llama-bench and llama-perplexity in PATH or name their folder in \"llama_cpp\""
 LOSS, PERPLEXITY = "loss on target tokens", "perplexity of the plain text by llama-perplexity"
 ROLE_TAG = re.compile(r"<\|[a-z_0-9]+\|>")
@@ -119,7 +119,7 @@ class Measurement:
         for name, kind, file in self.files:
             inputs = {"file": file["identity"], "samples": hashes(samples), "context": self.context, "threads": self.options.threads,
                       "tool": self.perplexity if what == "perplexity" else "library"}
-            entry = self.pipeline.step(f"{what}: {name} {kind}", inputs, lambda: measure(file["file"]))
+            entry = self.pipeline.step(f"{what}: {name} {kind}", inputs, lambda path=file["file"]: measure(path))
             found.setdefault(name, {})[kind] = entry
         return found
 
@@ -146,7 +146,7 @@ class Measurement:
     def library_words(self, *words) -> tuple[list[str], list[str]]:
         """As run, and as shown."""
         words = [*words, "--context", self.context, "--threads", self.options.threads]
-        return [sys.executable, str(MEASURE), *map(str, words)], ["scripts/llama_measure", *map(str, words)]
+        return [sys.executable, str(MEASURE), *map(str, words)], ["scripts/measure/llama_file.py", *map(str, words)]
 
     def measure_loss(self, file: str) -> Outcome:
         def read(output: str, _said: str) -> dict:

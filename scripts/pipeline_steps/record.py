@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from pipeline_steps.errors import INPUT, PipelineError
 
@@ -71,7 +71,7 @@ class Record:
         for path in outputs:
             status = path.stat()
             found[str(path)] = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": file_sha256(path)}
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         self.steps[name] |= {**entry, "outputs": found, "finished_at": now}
         self._write()
         return self.steps[name]

@@ -7,10 +7,12 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "tests/support/message_of.h"
 
 namespace nkat {
 namespace {
 
+using nkat::testing::message_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsNan;
@@ -20,16 +22,6 @@ const JsonObject::Json kJson = parse_json(
         "list": [1, null, 2.5], "mixed": [1, "a"], "inner": {"depth": -2}})",
     "test");
 const JsonObject kObject(kJson, "file.json");
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const FormatError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 TEST(JsonObject, ReadsEachTypeOfValue) {
   EXPECT_EQ(kObject.integer("whole"), 7);

@@ -14,19 +14,19 @@ namespace nkat::layers {
 namespace {
 
 using namespace nkat::testing;
-using GlobalBatch = std::optional<std::int64_t>;
+using Window = std::optional<std::int64_t>;
 
 constexpr HeadShape kHeads{.num_heads = 4, .num_key_value_heads = 2, .head_dim = 8};
 constexpr std::int64_t kWidth = (4 + 2 * 2) * 8;
 
-PackedSequences layout(const std::vector<std::int64_t>& lengths, GlobalBatch window = std::nullopt) {
+PackedSequences layout(const std::vector<std::int64_t>& lengths, Window window = std::nullopt) {
   PackedSequences result{.lengths = lengths, .angles = {}, .masks = {}};
   for (const std::int64_t length : lengths) result.masks.push_back(sliding_window_mask(length, window, at::kCPU));
   return result;
 }
 
 // Softmax over explicit scores, one head at a time: the definition.
-at::Tensor plain(const at::Tensor& qkv, GlobalBatch window) {
+at::Tensor plain(const at::Tensor& qkv, Window window) {
   const std::int64_t length = qkv.size(0), d = kHeads.head_dim;
   const std::vector<at::Tensor> parts = at::split(qkv, d, 1);
   at::Tensor hidden = at::ones({length, length}, at::kBool).triu(1);
@@ -43,7 +43,7 @@ at::Tensor plain(const at::Tensor& qkv, GlobalBatch window) {
   return at::cat(heads, 1);
 }
 
-class Attention : public ::testing::TestWithParam<GlobalBatch> {};
+class Attention : public ::testing::TestWithParam<Window> {};
 
 TEST_P(Attention, EqualsItsDefinitionForwardAndBackward) {
   at::manual_seed(1);
@@ -84,10 +84,9 @@ TEST_P(Attention, CachedRowsEqualTheWholeSequence) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Windows, Attention,
-                         ::testing::Values(GlobalBatch(), GlobalBatch(1), GlobalBatch(6), GlobalBatch(100)),
+INSTANTIATE_TEST_SUITE_P(Windows, Attention, ::testing::Values(Window(), Window(1), Window(6), Window(100)),
                          [](const auto& test) {
-                           return test.param ? "GlobalBatch" + std::to_string(*test.param) : std::string("NoWindow");
+                           return test.param ? "Window" + std::to_string(*test.param) : std::string("NoWindow");
                          });
 
 TEST(Attention, KeepsQkvItsOutputAndOneNumberARowAndHead) {

@@ -1,6 +1,6 @@
-// Times the block rotation at the width of Phi-3.5-mini (H = 3072) against ATen's own products, on the CPU or on the
-// first CUDA device, there the row-wise kernels too (row_kernels_benchmark.h), and prints what share of the memory's
-// peak the kernels reach. Called by scripts/gpu_check.
+// Times the block-diagonal map at the width of Phi-3.5-mini (H = 3072) against ATen's own products, on the CPU or on
+// the first CUDA device, there the row-wise kernels too (row_kernels_benchmark.h), and prints what share of the
+// memory's peak the kernels reach. Called by scripts/gpu_check.
 //   layers_benchmark devices | cpu | cuda | cpu-quick      (quick: one call each, to see that it runs)
 #include <cstdio>
 #include <string_view>
@@ -68,7 +68,7 @@ int print_devices() {
 
 int measure(const at::Device& device) {
   const double peak = device.is_cuda() ? cuda_devices().at(0).peak_bytes_per_second : 0.0;
-  std::printf("block rotation on %s, H = %lld; bytes counted: 3 T H values each way; ratio: time / ATen's time\n",
+  std::printf("block-diagonal map on %s, H = %lld; bytes counted: 3 T H values each way; ratio: time / ATen's time\n",
               device.str().c_str(), static_cast<long long>(kHidden));
   std::printf("dtype     tokens  fwd us      GB/s  peak   bwd us      GB/s  peak  ratio fwd     bwd\n");
   for (const at::ScalarType type : {at::kBFloat16, at::kFloat})

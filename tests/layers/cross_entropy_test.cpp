@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "layers/cpu/cross_entropy.h"
+#include "layers/cpu/loops.h"
 #include "tests/support/cuda.h"
 #include "tests/support/gradients.h"
 #include "tests/support/thread_counts.h"

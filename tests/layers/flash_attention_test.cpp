@@ -19,7 +19,7 @@ namespace {
 using namespace nkat::testing;
 using MaybeTensor = std::optional<at::Tensor>;
 using MaybeCount = std::optional<std::int64_t>;
-using GlobalBatch = MaybeCount;
+using Window = MaybeCount;
 
 // q (t, heads, d), k and v (t, kv heads, d) of one sample -> (t, heads, d): softmax over explicit scores, where query i
 // sees keys i - left to i.
@@ -89,23 +89,23 @@ constexpr HeadShape kHeads{.num_heads = 4, .num_key_value_heads = 2, .head_dim =
 constexpr std::int64_t kWidth = (4 + 2 * 2) * 8;
 const std::vector<std::int64_t> kLengths = {5, 1, 33, 17};
 
-PackedSequences one_by_one(GlobalBatch window, const at::TensorOptions& options) {
+PackedSequences one_by_one(Window window, const at::TensorOptions& options) {
   PackedSequences layout{.lengths = kLengths, .angles = {}, .masks = {}};
   for (const std::int64_t length : kLengths)
     layout.masks.push_back(sliding_window_mask(length, window, options.device()));
   return layout;
 }
 
-PackedSequences all_in_one(GlobalBatch window, const at::TensorOptions& options) {
+PackedSequences all_in_one(Window window, const at::TensorOptions& options) {
   PackedSequences layout{.lengths = kLengths, .angles = {}, .masks = {}};
-  layout.flash = flash_samples(kLengths, window, options.device());
+  layout.flash = flash_sequences(kLengths, window, options.device());
   return layout;
 }
 
 TEST(FlashAttention, PassesItsSamplesOnAndTheirGradientsBack) {
   at::manual_seed(1);
   const at::Tensor qkv = at::randn({56, kWidth}, at::kDouble), direction = at::randn({56, 32}, at::kDouble);
-  for (const GlobalBatch window : {GlobalBatch(), GlobalBatch(1), GlobalBatch(6), GlobalBatch(100)}) {
+  for (const Window window : {Window(), Window(1), Window(6), Window(100)}) {
     const PackedSequences packed = all_in_one(window, qkv.options()), single = one_by_one(window, qkv.options());
     const TensorFunction flash = [&](const at::Tensor& x) { return causal_attention(x, packed, kHeads); };
     const TensorFunction plain = [&](const at::Tensor& x) { return causal_attention(x, single, kHeads); };
@@ -134,10 +134,10 @@ TEST(FlashAttentionGpu, IsAsGoodAsOneSampleAtATime) {
   const at::Tensor exact_qkv = at::randn({56, kWidth}).to(at::kBFloat16).to(at::kDouble);
   const at::Tensor exact_direction = at::randn({56, 32}).to(at::kBFloat16).to(at::kDouble);
   const at::Tensor qkv = exact_qkv.to(at::kCUDA, at::kBFloat16), direction = exact_direction.to(qkv.options());
-  for (const GlobalBatch window : {GlobalBatch(), GlobalBatch(1), GlobalBatch(6), GlobalBatch(100)}) {
+  for (const Window window : {Window(), Window(1), Window(6), Window(100)}) {
     PackedSequences packed{.lengths = kLengths, .angles = {}, .masks = {}};
     prepare_attention(packed, window, kHeads, qkv.options());
-    ASSERT_TRUE(packed.flash.starts.defined());
+    ASSERT_TRUE(packed.flash.cu_seqlens.defined());
     const PackedSequences single = one_by_one(window, qkv.options()), host = one_by_one(window, exact_qkv.options());
     const TensorFunction flash = [&](const at::Tensor& x) { return causal_attention(x, packed, kHeads); };
     const TensorFunction plain = [&](const at::Tensor& x) { return causal_attention(x, single, kHeads); };

@@ -42,7 +42,8 @@ TEST_P(Linear, ValuesAndGradientAreAsGoodAsATen) {
     const at::Tensor exact = at::linear(x.to(at::kDouble), weight.to(at::kDouble));
     EXPECT_TRUE(is_as_good_as(layers::linear(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
     EXPECT_TRUE(is_as_good_as(linear_fp32_out(x, weight), at::linear(x, weight), exact, kValueFactor)) << rows;
-    const at::Tensor ours = gradient([&](const at::Tensor& input) { return layers::linear(input, weight); }, x, direction);
+    const at::Tensor ours =
+        gradient([&](const at::Tensor& input) { return layers::linear(input, weight); }, x, direction);
     EXPECT_TRUE(is_as_good_as(ours, at::matmul(direction, weight),
                               at::matmul(direction.to(at::kDouble), weight.to(at::kDouble)), kGradientFactor))
         << rows;

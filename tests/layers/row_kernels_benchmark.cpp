@@ -7,11 +7,7 @@
 #include <ATen/ops/silu.h>
 #include <fmt/format.h>
 
-#include "layers/kernels/cross_entropy.h"
-#include "layers/kernels/rms_norm.h"
-#include "layers/kernels/rope.h"
-#include "layers/kernels/so8_rotation.h"
-#include "layers/kernels/swiglu.h"
+#include "layers/kernels/launchers.h"
 #include "tests/support/benchmark_timer.h"
 
 namespace nkat::layers {

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "tests/support/cuda.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -16,6 +17,7 @@ namespace {
 
 using ::nkat::testing::max_abs;
 using ::nkat::testing::max_error;
+using ::nkat::testing::message_of;
 
 constexpr double kTwoPi = 2 * std::numbers::pi;
 
@@ -187,28 +189,19 @@ TEST(So8RotationGpu, SpreadsWhatIsNotFiniteInItsOwnMatrixOnly) {
   EXPECT_TRUE(at::equal(rotation[4], at::eye(8)));
 }
 
-std::string complaint(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 TEST(So8Rotation, NamesWhatItRefuses) {
-  EXPECT_EQ(complaint([] {
+  EXPECT_EQ(message_of([] {
               so8_rotation(at::zeros({3, 7}));
             }),
-            "so8_rotation: weight must be (..., 8, 8), found (3, 7)");
-  EXPECT_EQ(complaint([] {
+            "so8_rotation: expected weight (..., 8, 8), found (3, 7)");
+  EXPECT_EQ(message_of([] {
               so8_rotation(at::zeros({8, 8}, at::kBFloat16));
             }),
-            "so8_rotation: weight must be Float or Double, found BFloat16");
-  EXPECT_EQ(complaint([] {
+            "so8_rotation: expected weight of type Float or Double, found BFloat16");
+  EXPECT_EQ(message_of([] {
               so8_rotation_backward(at::zeros({2, 8, 8}), at::zeros({1, 8, 8}));
             }),
-            "so8_rotation_backward: rotation_gradient must be (2, 8, 8), found (1, 8, 8)");
+            "so8_rotation_backward: expected rotation_gradient (2, 8, 8), found (1, 8, 8)");
 }
 
 }  // namespace

@@ -7,9 +7,10 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "layers/octonion.h"
+#include "layers/cpu/octonion.h"
 #include "layers/so8_rotation.h"
-#include "layers/triality_maps.h"
+#include "tests/layers/triality_maps.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -86,7 +87,7 @@ TEST_F(TrialityTest, OctonionsKeepTheNormAndAreNotAssociative) {
   EXPECT_GT(max_error(octonion_product(octonion_product(x, y), z), octonion_product(x, octonion_product(y, z))), 0.1);
 }
 
-// e1 e2 = e3, e1 e4 = e5, e2 e4 = e6, e3 e4 = e7: the Cayley-Dickson doubling of mathematics.md by hand.
+// e1 e2 = e3, e1 e4 = e5, e2 e4 = e6, e3 e4 = e7: the Cayley-Dickson doubling of layers/MATHEMATICS.md 3 by hand.
 TEST_F(TrialityTest, OctonionTableFollowsTheDoublingOfTheContract) {
   const auto expect = [](std::size_t i, std::size_t j, std::size_t k, int sign) {
     EXPECT_EQ(kOctonions.index[i][j], k) << i << ' ' << j;
@@ -204,12 +205,10 @@ TEST_F(TrialityTest, DoesNotDependOnTheThreadCount) {
 }
 
 TEST_F(TrialityTest, NamesWhatItRefuses) {
-  try {
-    triality_loss(at::zeros({3, 8, 9}));
-    FAIL();
-  } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "triality_loss: rotation must be (N, 8, 8), found (3, 8, 9)");
-  }
+  EXPECT_EQ(nkat::testing::message_of<ShapeError>([&] {
+              triality_loss(at::zeros({3, 8, 9}));
+            }),
+            "triality_loss: expected rotation (N, 8, 8), found (3, 8, 9)");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 
 namespace nkat::testing {
 
@@ -20,12 +21,7 @@ using Reader = std::function<void(const std::string& bytes)>;
 
 // The message of the error that the reader throws, or "" if it accepts.
 inline std::string complaint_about(const Reader& read, const std::string& bytes) {
-  try {
-    read(bytes);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return message_of([&] { read(bytes); });
 }
 
 // How many of the truncations at every byte (the whole file aside) were refused; other exceptions fail the test.

@@ -4,4 +4,4 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "layers/precompiled_tensor.h"
+#include "layers/precompiled/tensor.h"

@@ -21,9 +21,21 @@ def config(**changes):
     """Seconds of work on the shipped model; the output folder is relative, so that a finished one can be copied."""
     return {
         "output_dir": "out",
-        "train": {"model_path": str(training.DEMO / "model"), "train_data": [str(training.DEMO / "train.jsonl")],
-                  "validation_data": "held-out.jsonl", "max_steps": 4, "batch_size": 2, "gradient_accumulation": 2, "max_sequence_length": 96,
-                  "learning_rate": 2e-2, "alpha_learning_rate": 1e-1, "checkpoint_every": 2, "validate_every": 2, "precision": "fp32", "device": "cpu"},
+        "train": {
+            "model_path": str(training.DEMO / "model"),
+            "train_data": [str(training.DEMO / "train.jsonl")],
+            "validation_data": "held-out.jsonl",
+            "max_steps": 4,
+            "batch_size": 2,
+            "gradient_accumulation": 2,
+            "max_sequence_length": 96,
+            "learning_rate": 2e-2,
+            "alpha_learning_rate": 1e-1,
+            "checkpoint_every": 2,
+            "validate_every": 2,
+            "precision": "fp32",
+            "device": "cpu",
+        },
         "validate": {"tasks": ["loss"]},
         "export": [{"quantization": "f32", "self_test": "off"}],
         # One thread: llama.cpp's threads wait for each other in a loop, and the tests share their cores.

@@ -44,14 +44,14 @@ class Ranks:
     own: a rank's own words. machines: each believes that it has a machine of its own.
     """
 
-    def __init__(self, nkat_path, folder, size, words, faults={}, own={}, machines=False):
+    def __init__(self, nkat_path, folder, size, words, faults=None, own=None, machines=False):
         self.port = Port()
         self.logs = [folder / f"rank-{rank}.txt" for rank in range(size)]
         self.processes = []
         for rank, log in enumerate(self.logs):
             alone = dict(LOCAL_RANK=0, LOCAL_WORLD_SIZE=1, GROUP_RANK=rank, GLOO_SOCKET_IFNAME="lo") if machines else {}
-            variables = environment(rank, size, self.port, NKAT_FAULTS=faults.get(rank), **alone)
-            command = [str(nkat_path), "train", *own.get(rank, words)]
+            variables = environment(rank, size, self.port, NKAT_FAULTS=(faults or {}).get(rank), **alone)
+            command = [str(nkat_path), "train", *(own or {}).get(rank, words)]
             with log.open("w") as stderr:
                 self.processes.append(subprocess.Popen(command, stderr=stderr, env=variables))
 

@@ -85,7 +85,9 @@ def test_the_ratio_is_the_median_of_the_turns_ratios_with_their_range():
     assert measure.ratios([2.0, 9.0, 4.0], [1.0, 3.0, 4.0]) == {"median": 2.0, "range": [1.0, 3.0], "median_interval": None}
 
 
-@pytest.mark.parametrize("count, ranks", [(5, None), (6, [1, 6]), (15, [4, 12]), (60, [22, 39])])  # the sign test's table, as printed in statistics books
+@pytest.mark.parametrize(
+    "count, ranks", [(5, None), (6, [1, 6]), (15, [4, 12]), (60, [22, 39])]
+)  # the sign test's table, as printed in statistics books
 def test_the_medians_interval_is_that_of_the_sign_test(count, ranks):
     assert measure.median_interval(list(range(count, 0, -1))) == ranks
 

@@ -99,8 +99,8 @@ def test_exit_codes_and_messages(check, lines, words, code, message):
 
 def test_bad_lines_are_named(check):
     done = check(b'{"text":"a b"}\n{"foo":1}\n{"messages":[{"role":"tool","content":"x"}]}\n')
-    assert "data.jsonl:2: keys foo, one of messages" in done.stdout
-    assert "data.jsonl:3: 'messages' number 1: role 'tool'" in done.stdout
+    assert "data.jsonl:2: expected one of messages" in done.stdout
+    assert "data.jsonl:3: 'messages' number 1: key 'role': expected system, user or assistant, found \"tool\"" in done.stdout
 
 
 def test_another_template_is_refused_by_naming_those_known(nkat, model_folder, tmp_path):

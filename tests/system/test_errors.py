@@ -1,6 +1,7 @@
 """Wrong input: every row is one mistake, the exit code it ends in and what the message must say."""
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -68,12 +69,12 @@ def read_only(folder):
 
 
 CASES = {
-    "no command": (lambda f: [], 2, "a command was expected"),
+    "no command": (lambda f: [], 2, "expected a command, found none"),
     "unknown command": (lambda f: ["trian"], 2, "did you mean 'train'"),
     "unknown flag": (lambda f: [*train(f), "--lerning-rate", "1"], 2, "did you mean '--learning-rate'"),
     "missing required flags": (lambda f: ["train", "--max-steps", "3"], 2, "--model-path is required"),
-    "a word for a number": (lambda f: train(f, max_steps="many"), 2, "--max-steps: a whole number was expected, found 'many'"),
-    "a number out of range": (lambda f: train(f, max_steps=0), 2, "from 1 to 1000000000 was expected, found 0"),
+    "a word for a number": (lambda f: train(f, max_steps="many"), 2, "--max-steps: expected a whole number, found 'many'"),
+    "a number out of range": (lambda f: train(f, max_steps=0), 2, "expected a whole number from 1 to 1000000000, found 0"),
     "a rate that is not finite": (lambda f: train(f, learning_rate="nan"), 2, "--learning-rate"),
     "an unknown choice": (lambda f: train(f, schedule="cosin"), 2, "did you mean 'cosine'"),
     "several mistakes at once": (lambda f: train(f, schedule="x", max_steps=-1), 2, "--max-steps"),
@@ -82,12 +83,12 @@ CASES = {
     "an adapter layer that is not there": (lambda f: train(f, first_adapter_layer=99), 2, "--first-adapter-layer"),
     "a sequence beyond the model": (lambda f: train(f, max_sequence_length=100000), 2, "--max-sequence-length"),
     "a device that is not there": (lambda f: train(f, device="cuda:7"), 4, "cuda"),
-    "a device that is none": (lambda f: train(f, device="tpu"), 2, "tpu"),
+    "a device that is none": (lambda f: train(f, device="tpu"), 2, "--device: expected auto, cpu or cuda:N, found 'tpu'"),
     "a config file with an unknown key": (lambda f: ["train", "--config", config_file(f, '{"max_stpes": 3}')], 2, "did you mean 'max_steps'"),
     "a config file that is no JSON": (lambda f: ["train", "--config", config_file(f, "{")], 3, "not valid JSON"),
     "a config file that is missing": (lambda f: ["train", "--config", f / "none.json"], 3, "none.json"),
     "a config file with a null": (lambda f: [*train(f), "--config", config_file(f, '{"validation_data": null}')], 2, "found null"),
-    "a config file with numbers for files": (lambda f: ["train", "--config", config_file(f, '{"train_data": [1, 2]}')], 2, "a list of texts"),
+    "a config file with numbers for files": (lambda f: ["train", "--config", config_file(f, '{"train_data": [1, 2]}')], 2, "expected a list of strings"),
     "an empty preset": (lambda f: [*train(f), "--preset", ""], 2, "--preset"),
     "an empty output folder": (lambda f: train(f, output_dir=""), 2, "--output-dir: it must not be empty"),
     "more layers than there are": (lambda f: train(f, checkpointing=7), 2, "at most 6 layers"),
@@ -109,8 +110,16 @@ CASES = {
     "an overlong sample that must not be": (lambda f: train(f, max_sequence_length=4, overlong="error"), 3, "data.jsonl:1"),
     "a budget that is too small": (lambda f: train(f, vram_budget_gib=0.001), 4, "budget"),
     "an output folder that can't be": (lambda f: train(f, output_dir=read_only(f)), 4, "can't be created"),
-    "an adapter of another kind": (lambda f: ["eval", "--model-path", MODEL, "--adapter", foreign_adapter(f), "--data", data_file(f, GOOD_LINE)], 3, "NKAT_SO8T"),
-    "an adapter that is missing": (lambda f: ["eval", "--model-path", MODEL, "--adapter", f / "none", "--data", data_file(f, GOOD_LINE)], 3, "adapter_config.json"),
+    "an adapter of another kind": (
+        lambda f: ["eval", "--model-path", MODEL, "--adapter", foreign_adapter(f), "--data", data_file(f, GOOD_LINE)],
+        3,
+        "NKAT_SO8T",
+    ),
+    "an adapter that is missing": (
+        lambda f: ["eval", "--model-path", MODEL, "--adapter", f / "none", "--data", data_file(f, GOOD_LINE)],
+        3,
+        "adapter_config.json",
+    ),
     "a task that is not known": (lambda f: ["eval", "--model-path", MODEL, "--data", data_file(f, GOOD_LINE), "--task", "lose"], 2, "'lose'"),
     "a temperature below zero": (lambda f: ["generate", "--model-path", MODEL, "--prompt", "x", "--temperature", "-1"], 2, "--temperature"),
 }
@@ -136,8 +145,21 @@ def test_a_reader_that_is_gone_is_no_crash(nkat_path):
 
 def test_writing_to_a_full_device_says_so(nkat_path):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([str(nkat_path), "plan", "--model-path", str(MODEL), "--max-sequence-length", "256"], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [str(nkat_path), "plan", "--model-path", str(MODEL), "--max-sequence-length", "256"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
     assert done.returncode == 4 and "stdout" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "plan", "eval", "generate", "data check", "export", "validate", "inspect"])
+def test_help_as_json_declares_every_option(nkat, command):
+    """Every flag of --help, but the three that are no options of the command, with all properties."""
+    said = json.loads(nkat(*command.split(), "--help", "--json").stdout)
+    flags = set(re.findall(r"^ +(?:-\w,)?--([a-z][a-z-]*)", nkat(*command.split(), "--help").stdout, re.MULTILINE))
+    assert {one["name"] for one in said["options"]} == flags - {"help", "config", "preset"}
+    for one in said["options"]:
+        assert one["help"] and one["resume"] in ("fixed", "same_content", "may_change") and isinstance(one["per_rank"], bool)
+        assert one["key"] == one["name"].replace("-", "_") and (one["type"] != "choice" or one["choices"])
 
 
 @pytest.mark.parametrize("command", ["train", "plan", "eval", "generate", "data"])

@@ -273,11 +273,23 @@ MISTAKES = {
     "an adapter with a layer too few": (lambda f: words(f, adapter=shorter_adapter(f)), 3, "layers.5.so8t"),
     "a NaN among the rotations": (lambda f: words(f, adapter=broken_adapter(f, "nan", "layers.2.so8t.weight", math.nan)), 3, "layers.2.so8t.weight"),
     "an infinite gate": (lambda f: words(f, adapter=broken_adapter(f, "inf", "layers.1.so8t.alpha", math.inf)), 3, "layers.1.so8t.alpha"),
-    "a loss that is not finite": (lambda f: [*words(f, adapter=None), "--model-path", overflowing_model(f)], 3, "held-out.jsonl:1: the loss of the model must be finite and is not"),
+    "a loss that is not finite": (
+        lambda f: [*words(f, adapter=None), "--model-path", overflowing_model(f)],
+        3,
+        "held-out.jsonl:1: the loss of the model must be finite and is not",
+    ),
     "empty data": (lambda f: words(f, data_file(f, "empty.jsonl", "")), 3, "empty.jsonl"),
-    "data without a target": (lambda f: words(f, data_file(f, "user.jsonl", '{"messages": [{"role": "user", "content": "x"}]}\n')), 3, "user.jsonl: no record leaves a token"),
+    "data without a target": (
+        lambda f: words(f, data_file(f, "user.jsonl", '{"messages": [{"role": "user", "content": "x"}]}\n')),
+        3,
+        "user.jsonl: no record leaves a token",
+    ),
     "general text that is missing": (lambda f: [*words(f), "--general-data", f / "none.jsonl"], 3, "none.jsonl"),
-    "bad data before the weights": (lambda f: [*words(f, data_file(f, "bad.jsonl", "{oops\n"), adapter=None), "--model-path", model_without_weights(f)], 3, "bad.jsonl:1"),
+    "bad data before the weights": (
+        lambda f: [*words(f, data_file(f, "bad.jsonl", "{oops\n"), adapter=None), "--model-path", model_without_weights(f)],
+        3,
+        "bad.jsonl:1",
+    ),
 }
 
 

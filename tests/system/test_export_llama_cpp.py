@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from exports import FLOAT32_BOUND, LLAMA_BOUND, MODEL, QUANTIZATIONS, TOKENIZER_FILES, demo_tokens, largest_difference, load, logits_of, mean_divergence, needs_llama_cpp, tokens_of
+from exports import (
+    FLOAT32_BOUND,
+    LLAMA_BOUND,
+    MODEL,
+    QUANTIZATIONS,
+    TOKENIZER_FILES,
+    demo_tokens,
+    largest_difference,
+    load,
+    logits_of,
+    mean_divergence,
+    needs_llama_cpp,
+    tokens_of,
+)
 from gguf_files import checkpoint_name
 from test_eval import LAYERS
 from test_parity import Case, longrope, make_model, phi4_mini

@@ -46,7 +46,7 @@ def test_wrong_words_are_refused(nkat, tmp_path, open_adapter):
     assert (tmp_path / "full" / "mine.txt").exists()
     (tmp_path / "other.gguf").write_bytes(b"GGUF, of another maker")
     assert "and is not replaced" in refusal(nkat, 2, "--output", tmp_path / "other.gguf")
-    assert "UTF-8 was expected" in refusal(nkat, 2, "--output", tmp_path / "x.gguf", "--name", b"phi-3 \xff".decode(errors="surrogateescape"))
+    assert "expected UTF-8, found other bytes" in refusal(nkat, 2, "--output", tmp_path / "x.gguf", "--name", b"phi-3 \xff".decode(errors="surrogateescape"))
 
 
 def test_a_folder_with_files_of_others_is_not_replaced(nkat, export, open_adapter, tmp_path):
@@ -123,7 +123,7 @@ def test_phi_4_minis_kind_of_tokenizer_is_refused_by_name(nkat, tmp_path):
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|endoftext|>"}))
     done = nkat("export", "--model-path", folder, "--output", tmp_path / "model.gguf")
     assert done.returncode == 3 and not (tmp_path / "model.gguf").exists()
-    assert "tokenizer.model was expected" in done.stderr and "Phi-4 and GPT-2 kinds are not supported" in done.stderr
+    assert "expected a sentencepiece tokenizer.model" in done.stderr and "Phi-4 and GPT-2 kinds are not supported" in done.stderr
 
 
 def test_a_token_that_stands_twice_is_refused_by_name(nkat, tmp_path):

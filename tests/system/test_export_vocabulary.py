@@ -53,10 +53,21 @@ def test_the_token_table_is_the_official_converters(vocabulary_file):
 PARTS = ["Hello", " world", "the answer", "こんにちは", "世界。", "最終回答は", "🦙", "👩‍👩‍👧", "12345", " 3.14", "\n", "  ", "\t",
          "<|user|>\n", "<|end|>\n", "<|assistant|>\n", "<|system|>", "<|endoftext|>", "</s>", "<s>", "don't", "naïve", "Ω", "\u200b", "_", "▁"]
 SENTENCES = [
-    "The rotation turns eight channels at a time, doesn't it?", "Please pay invoice No. 4711 (EUR 1,234.50) by Friday.",
-    "α = -5.0, so σ(α) ≈ 0.0067; see https://example.org/a_b?c=1&d=%20.", "Zoë's café costs 5 € – or £4.20…", "def f(x):\n    return x ** 2  # 二乗\n",
-    "角度の合計は１８０度です。", "「了解しました」と彼は言った。", "3個のりんごを２人で分けると、残りは何個ですか？", "カタカナ・ひらがな・漢字ｶﾅ", "# 最終回答\n42",
-    "🎉 Done! 👍🏽", "🇯🇵と🇩🇪", "It is 25 °C 🌞 today; 明日は雨☔です。", "Decision: ALLOW\nReason: The person asked for it.", "判断：DENY　理由：規則に反します。",
+    "The rotation turns eight channels at a time, doesn't it?",
+    "Please pay invoice No. 4711 (EUR 1,234.50) by Friday.",
+    "α = -5.0, so σ(α) ≈ 0.0067; see https://example.org/a_b?c=1&d=%20.",
+    "Zoë's café costs 5 € – or £4.20…",
+    "def f(x):\n    return x ** 2  # 二乗\n",
+    "角度の合計は１８０度です。",
+    "「了解しました」と彼は言った。",
+    "3個のりんごを２人で分けると、残りは何個ですか？",
+    "カタカナ・ひらがな・漢字ｶﾅ",
+    "# 最終回答\n42",
+    "🎉 Done! 👍🏽",
+    "🇯🇵と🇩🇪",
+    "It is 25 °C 🌞 today; 明日は雨☔です。",
+    "Decision: ALLOW\nReason: The person asked for it.",
+    "判断：DENY　理由：規則に反します。",
 ]
 ROLES = ["user", "system", "assistant"]
 

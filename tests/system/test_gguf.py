@@ -23,7 +23,10 @@ def written(nkat_path, tmp_path):
 @pytest.mark.parametrize("alignment", [8, 32, 4096])
 def test_gguf_py_reads_what_we_write(written, alignment):
     reader = gguf.GGUFReader(written(alignment))
-    value = lambda key: reader.get_field(key).contents()
+
+    def value(key):
+        return reader.get_field(key).contents()
+
     assert value("GGUF.version") == 3 and reader.alignment == alignment
     assert [value(f"test.{name}") for name in ["u8", "i8", "u16", "i16", "u32", "i32"]] == [200, -100, 60000, -30000, 4000000000, -2000000000]
     assert value("test.f32") == np.float32(1.190238) and value("test.f64") == 1e-300
@@ -52,7 +55,9 @@ def write_by_gguf_py(path, alignment):
     writer.add_array("tokenizer.ggml.token_type", [2, 1, 1])
     writer.add_tensor("token_embd.weight", np.arange(12, dtype=np.float32).reshape(3, 4))
     writer.add_tensor("half", np.ones((2, 3, 5), dtype=np.float16))
-    writer.add_tensor("blocks", gguf.quants.quantize(np.ones((2, 64), np.float32), gguf.GGMLQuantizationType.Q8_0), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    writer.add_tensor(
+        "blocks", gguf.quants.quantize(np.ones((2, 64), np.float32), gguf.GGMLQuantizationType.Q8_0), raw_dtype=gguf.GGMLQuantizationType.Q8_0
+    )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -43,13 +43,29 @@ def test_the_plan_names_what_the_estimate_needs(nkat):
 
 def record():
     trained = {"base": "safe", "tokens": 256, "planned_bytes": 2**33, "recomputed_layers": 0}
-    return {"date": "today", "commit": "abc", "device": "cuda:0", "devices": ["a card"], "peak": PEAKS,
-            "kernels": {"passed": 40, "skipped": 0, "compute_sanitizer": {"memcheck": "nothing found", "racecheck": "not finished in 240 s"}, "block_diagonal": []},
-            "training": [{**trained, "peak_bytes": 2**33, "tokens_per_second": 3000.0, **gpu_parts.rates(planned(2, 0, 0), PEAKS, 256, 3000)},
-                         {**trained, "tokens": 4096, "failed": "it does not fit", "code": 4}],
-            "baseline": [{"method": "adapter", "tokens": 256, "batch": 1, "tokens_per_second": 1000.0, "peak_bytes": 2**33},
-                         {"method": "adapter", "tokens": 256, "batch": 4, "tokens_per_second": 2000.0, "peak_bytes": 2**33},
-                         {"method": "adapter", "tokens": 256, "batch": 8, "failed": "out of memory"}, {"method": "lora", "failed": "not measured: no peft"}]}
+    return {
+        "date": "today",
+        "commit": "abc",
+        "device": "cuda:0",
+        "devices": ["a card"],
+        "peak": PEAKS,
+        "kernels": {
+            "passed": 40,
+            "skipped": 0,
+            "compute_sanitizer": {"memcheck": "nothing found", "racecheck": "not finished in 240 s"},
+            "block_diagonal": [],
+        },
+        "training": [
+            {**trained, "peak_bytes": 2**33, "tokens_per_second": 3000.0, **gpu_parts.rates(planned(2, 0, 0), PEAKS, 256, 3000)},
+            {**trained, "tokens": 4096, "failed": "it does not fit", "code": 4},
+        ],
+        "baseline": [
+            {"method": "adapter", "tokens": 256, "batch": 1, "tokens_per_second": 1000.0, "peak_bytes": 2**33},
+            {"method": "adapter", "tokens": 256, "batch": 4, "tokens_per_second": 2000.0, "peak_bytes": 2**33},
+            {"method": "adapter", "tokens": 256, "batch": 8, "failed": "out of memory"},
+            {"method": "lora", "failed": "not measured: no peft"},
+        ],
+    }
 
 
 def test_the_table_compares_with_the_fastest_batch_that_ran():
@@ -67,7 +83,10 @@ def test_the_table_says_what_did_not_run():
 
 def test_every_tool_of_the_sanitizer_runs_and_a_slow_one_is_ended(tmp_path):
     tool = tmp_path / "compute-sanitizer"
-    tool.write_text('#!/bin/sh\n[ "$3 $4" = "--error-exitcode 99" ] || exit 2\ncase $2 in\nracecheck) echo "a hazard"; exit 99;;\ninitcheck) sleep 60 & wait;;\nesac\n')
+    tool.write_text(
+        '#!/bin/sh\n[ "$3 $4" = "--error-exitcode 99" ] || exit 2\n'
+        'case $2 in\nracecheck) echo "a hazard"; exit 99;;\ninitcheck) sleep 60 & wait;;\nesac\n'
+    )
     tool.chmod(0o755)
     said = gpu_parts.sanitized(tool, ["tests"], seconds=1)
     assert said == {"memcheck": "nothing found", "racecheck": "a hazard\n", "synccheck": "nothing found", "initcheck": "not finished in 1 s"}

@@ -2,9 +2,8 @@
 import sys
 
 import pytest
-from pipelines import config, page, started, steps_of
-
 from pipeline_steps.summary import NO_NEARER, divergence, remarks
+from pipelines import config, page, started, steps_of
 
 
 def test_a_verdict_that_was_required_and_not_reached_ends_in_5_with_the_page_written(copied, run):

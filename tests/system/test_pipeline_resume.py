@@ -10,11 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 import training
-from pipelines import config, needs_library, page, started, steps_of, wait_for_lock, wait_until
-
 from pipeline_steps import steps
 from pipeline_steps.pipeline import Pipeline
 from pipeline_steps.record import Record, digest_of
+from pipelines import config, needs_library, page, started, steps_of, wait_for_lock, wait_until
 
 
 def test_a_second_run_does_nothing(copied, run):
@@ -140,7 +139,9 @@ def begun(tmp_path, nkat_path):
     return SimpleNamespace(folder=tmp_path, set_aside=set_aside)
 
 
-@pytest.mark.parametrize("file, aside", [("train.jsonl", True), ("model/model.safetensors", True), ("model/config.json", True), ("validation.jsonl", False)])
+@pytest.mark.parametrize(
+    "file, aside", [("train.jsonl", True), ("model/model.safetensors", True), ("model/config.json", True), ("validation.jsonl", False)]
+)
 def test_a_run_is_set_aside_for_a_file_that_it_depends_on(begun, file, aside):
     assert not begun.set_aside()
     with (begun.folder / file).open("ab") as stream:
@@ -171,7 +172,7 @@ def test_a_kill_before_the_old_run_is_set_aside_leaves_the_record_as_it_was(tmp_
 
 
 SLOW_NKAT = """#!/bin/sh
-case "$*" in *--help) touch asked; exec sleep 60;; esac
+case "$*" in *"--help --json") touch asked; exec sleep 60;; esac
 """
 SLOW_NUMPY = "import pathlib, time\npathlib.Path('asked').touch()\ntime.sleep(60)\n"
 

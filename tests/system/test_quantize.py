@@ -4,6 +4,7 @@ importance, by plain and by vector instructions. Rows that ggml would store as i
 NKAT_QUANTIZE_BLOCKS=200000 runs as many blocks a type (minutes, for a change in export/quantize); the table is printed with -s.
 """
 import os
+import pathlib
 import subprocess
 
 import libggml
@@ -31,7 +32,7 @@ def program(nkat_path):
 
 @pytest.fixture(scope="module")
 def vector_instructions():
-    flags = open("/proc/cpuinfo").read()
+    flags = pathlib.Path("/proc/cpuinfo").read_text()
     return ["plain", "avx2"] if " avx2 " in flags else ["plain"]
 
 

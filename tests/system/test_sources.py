@@ -1,64 +1,75 @@
-"""The rules of the tree that a compiler does not check."""
-import re
-import subprocess
-
+"""The rules of source_rules.py hold in this tree, and each finds a tree that breaks it."""
 import pytest
+import source_rules as rules
 
-# A module may include itself, core and what stands before it here; siblings of the last line never each other.
-MAY_INCLUDE = {
-    "core": [],
-    "data": ["core"],
-    "layers": ["core"],
-    "models": ["core", "data", "layers"],
-    "train": ["core", "data", "layers", "models"],
-    "validation": ["core", "data", "layers", "models"],
-    "export": ["core", "data", "layers", "models"],
-}
-TENSOR_HEADERS = re.compile(r'#include [<"](ATen|torch|c10)/')
-CUDA_HEADERS = re.compile(r"#include <(cuda|c10/cuda|ATen/cuda)")
-
-
-def sources(root, *patterns):
-    folders = [*MAY_INCLUDE, "tests"]
-    return [path for folder in folders for pattern in patterns for path in (root / folder).rglob(pattern)]
-
-
-def test_dependencies_point_one_way(root):
-    wrong = []
-    for path in sources(root, "*.h", "*.cpp", "*.cu", "*.cuh"):
-        module = path.relative_to(root).parts[0]
-        for included in re.findall(r'#include "(\w+)/', path.read_text()):
-            if module in MAY_INCLUDE and included not in [module, *MAY_INCLUDE[module]]:
-                wrong.append(f"{path.relative_to(root)} includes {included}/")
-    assert wrong == []
-
-
-def test_rooms_without_tensors_include_no_libtorch(root):
-    files = [path for path in sources(root, "*.h", "*.cpp") if path.relative_to(root).parts[0] in ("core", "data")]
-    assert files and [str(path) for path in files if TENSOR_HEADERS.search(path.read_text())] == []
-
-
-def test_cuda_headers_stay_in_the_kernels_folder(root):
-    files = [path for path in sources(root, "*.h", "*.cpp", "*.cu", "*.cuh") if "kernels" not in path.parts and "tests" not in path.parts]
-    assert files and [str(path) for path in files if CUDA_HEADERS.search(path.read_text())] == []
-
-
-def test_headers_have_a_guard_and_open_with_their_purpose(root):
-    for path in sources(root, "*.h", "*.cuh"):
-        text = path.read_text()
-        assert "#pragma once" in text, path
-        assert text.startswith("//"), f"{path} does not say what it is for"
-        assert "using namespace" not in text, path
+RULES = [
+    rules.wrong_dependencies,
+    rules.tensors_in_plain_modules,
+    rules.cuda_outside_kernels,
+    rules.posix_outside_core,
+    rules.unguarded_headers,
+    rules.unbuilt_sources,
+    rules.crowded_folders,
+    rules.long_files,
+    rules.missing_citations,
+    rules.headless_scripts,
+]
+SCRIPT = "#!/usr/bin/env bash\n# Counts the lines of a file.\n#   cost     a second\n#   command  scripts/count\n"
+# A tree that breaks one rule, and what that rule must say of it.
+BROKEN = [
+    (rules.wrong_dependencies, {"data/a.cpp": '#include "models/b.h"\n'}, "data/a.cpp includes models/"),
+    (rules.wrong_dependencies, {"train/a.h": '#include "export/b.h"\n'}, "train/a.h includes export/"),
+    (rules.tensors_in_plain_modules, {"core/a.h": "#include <ATen/core/Tensor.h>\n"}, "core/a.h: ATen/core/Tensor.h"),
+    (rules.cuda_outside_kernels, {"layers/a.cpp": "#include <cuda_runtime.h>\n"}, "layers/a.cpp: cuda_runtime.h"),
+    (rules.posix_outside_core, {"data/a.cpp": "#include <sys/mman.h>\n"}, "data/a.cpp: sys/mman.h"),
+    (rules.posix_outside_core, {"main.cpp": "#include <unistd.h>\n"}, "main.cpp: unistd.h"),
+    (rules.unguarded_headers, {"core/a.h": "// Purpose.\n"}, "core/a.h: no #pragma once"),
+    (rules.unguarded_headers, {"core/a.h": "#pragma once\n"}, "core/a.h: does not open with its purpose"),
+    (rules.unguarded_headers, {"core/a.h": "// Purpose.\n#pragma once\nusing namespace std;\n"}, "core/a.h: using namespace"),
+    (rules.unbuilt_sources, {"core/CMakeLists.txt": "f(gguf_config.cpp)", "core/config.cpp": ""}, "core/config.cpp"),
+    (rules.unbuilt_sources, {"core/CMakeLists.txt": "f(b/a.cpp)", "core/a.cpp": ""}, "core/a.cpp"),
+    (rules.unbuilt_sources, {"layers/CMakeLists.txt": "set_source_files_properties(a.cu X)", "layers/a.cu": ""}, "layers/a.cu"),
+    (rules.unbuilt_sources, {"tests/fuzz/CMakeLists.txt": "# a.cpp", "tests/fuzz/a.cpp": ""}, "tests/fuzz/a.cpp"),
+    (rules.crowded_folders, {f"core/a/{i}.h": "" for i in range(31)}, "core/a: 31 sources"),
+    (rules.long_files, {"core/a.cpp": "\n" * 401}, "core/a.cpp: 401 lines"),
+    (rules.missing_citations, {"core/a.h": "// See formats.md 3.\n"}, "core/a.h cites formats.md"),
+    (rules.missing_citations, {"core/a.cpp": "int a;  // as in core/b.h\n"}, "core/a.cpp cites core/b.h"),
+    (rules.missing_citations, {"tests/a.py": '"""Like scripts/count."""\n'}, "tests/a.py cites scripts/count"),
+    (rules.missing_citations, {"README.md": "[more](core/MORE.md)\n"}, "README.md cites core/MORE.md"),
+    (rules.headless_scripts, {"scripts/count": SCRIPT.replace("cost", "price")}, "scripts/count: no cost"),
+    (rules.headless_scripts, {"scripts/count": SCRIPT.replace("# Counts the lines of a file.\n", "\n")}, "scripts/count: no purpose"),
+    (rules.headless_scripts, {"scripts/measure/count": SCRIPT}, "scripts/measure/count: its command does not name it"),
+    (rules.headless_scripts, {"scripts/parts/a.py": "import os\n"}, "scripts/parts/a.py: no purpose"),
+]
 
 
-def test_every_source_is_built(root):
-    listed = "".join(path.read_text() for path in [root / "CMakeLists.txt", *root.glob("*/CMakeLists.txt"), *root.glob("tests/*/CMakeLists.txt")])
-    unlisted = [str(path.relative_to(root)) for path in sources(root, "*.cpp", "*.cu") if path.name not in listed]
-    assert unlisted == []
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_tree_keeps(root, rule):
+    assert rule(root) == []
 
 
-def test_scripts_start_with_purpose_cost_and_command(root):
-    for path in sorted((root / "scripts").iterdir()):
-        if path.suffix in ("", ".sh") and path.name not in ("common.sh",) and path.is_file():
-            head = path.read_text()[:1500]
-            assert "cost " in head and "command " in head, path
+@pytest.mark.parametrize(("rule", "tree", "finding"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_tree_is_found_by(tmp_path, rule, tree, finding):
+    for name, text in tree.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert rule(tmp_path) == [finding]
+
+
+def test_each_rule_is_proved():
+    assert {rule for rule, _, _ in BROKEN} == set(RULES)
+
+
+def test_what_is_in_order_is_not_found(tmp_path):
+    for name, text in {
+        "CMakeLists.txt": "add_executable(nkat main.cpp) f(${PROJECT_SOURCE_DIR}/core/a.cpp)",
+        "main.cpp": '#include "core/a.h"\n',
+        "core/a.h": "// What scripts/count counts; see core/README.md and a.cpp.\n#pragma once\n",
+        "core/a.cpp": "#include <sys/mman.h>\n",
+        "core/README.md": "`core/a.h`, and the report.md that the program writes\n",
+        "scripts/count": SCRIPT,
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert [rule(tmp_path) for rule in RULES] == [[]] * len(RULES)

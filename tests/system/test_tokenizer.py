@@ -44,7 +44,7 @@ def train_small_tokenizer(folder):
     model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     vocabulary = {model.id_to_piece(i): i for i in range(model.get_piece_size())}
     merges = []
-    for piece, score in sorted(((p, model.get_score(i)) for p, i in vocabulary.items()), key=lambda one: -one[1]):
+    for piece, _ in sorted(((p, model.get_score(i)) for p, i in vocabulary.items()), key=lambda one: -one[1]):
         if len(piece) < 2 or model.is_byte(vocabulary[piece]) or model.is_control(vocabulary[piece]):
             continue
         splits = [(piece[:i], piece[i:]) for i in range(1, len(piece)) if piece[:i] in vocabulary and piece[i:] in vocabulary]
@@ -157,7 +157,7 @@ def test_refuses_a_folder_without_sentencepiece(nkat, tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     done = nkat("data", "tokenize", "--model-path", tmp_path, "--text", "a")
     assert done.returncode == 3
-    assert "tokenizer.model was expected" in done.stderr
+    assert "expected a sentencepiece tokenizer.model" in done.stderr
 
 
 def test_refuses_text_that_is_not_utf8(nkat_path, model_folder):

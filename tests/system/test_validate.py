@@ -14,8 +14,17 @@ import training
 def run(nkat, tmp_path_factory):
     """A run of 150 steps in which gates open; a few seconds."""
     folder = tmp_path_factory.mktemp("validate") / "run"
-    done = nkat("train", *training.options(folder, max_steps=150, checkpoint_every=50, validate_every=50, learning_rate=5e-2,
-                                           validation_data=training.first_lines(training.DEMO / "validation.jsonl", folder.parent / "held-out.jsonl", 20)))
+    done = nkat(
+        "train",
+        *training.options(
+            folder,
+            max_steps=150,
+            checkpoint_every=50,
+            validate_every=50,
+            learning_rate=5e-2,
+            validation_data=training.first_lines(training.DEMO / "validation.jsonl", folder.parent / "held-out.jsonl", 20),
+        ),
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -234,7 +243,7 @@ WRONG = [
     (["--model-path", training.DEMO / "model", "--tasks", "decision"], 2, "needs --validation-data"),
     (["--model-path", training.DEMO / "model", "--tasks", "math", "--general-data", "x.jsonl"], 2, "needs the task loss"),
     (["--model-path", training.DEMO / "model", "--ablate", "layers"], 2, "needs --validation-data"),
-    (["another-run"], 2, "one checkpoint-dir was expected, found 2"),
+    (["another-run"], 2, "expected one checkpoint-dir, found 2"),
     (["--minimum-rise", "-1"], 2, "--minimum-rise"),
     (["--compare", "nowhere"], 3, "nowhere"),
     (["--model-path", "nowhere"], 3, "nowhere"),

@@ -2,8 +2,6 @@
 import json
 import pathlib
 
-import pytest
-
 DEMO = pathlib.Path(__file__).resolve().parents[2] / "data" / "demo"
 # Of a metrics line, what a stop may change.
 MACHINE_KEYS = {"step_seconds", "tokens_per_second", "memory_bytes"}

@@ -1,31 +1,29 @@
 #include "train/run/checkpoint.h"
 
-#include <nlohmann/json.hpp>
 #include <torch/version.h>
 
 #include "core/cli/log.h"
 #include "core/error.h"
-#include "core/json.h"
+#include "core/files/atomic_file.h"
+#include "core/message.h"
 #include "core/version.h"
 #include "data/formats/safetensors.h"
+#include "data/run/checkpoint_files.h"
 #include "models/weights/tensor_io.h"
 
 namespace nkat::train {
 namespace {
 
-using Json = nlohmann::ordered_json;
-constexpr std::int64_t kFormatVersion = 1;
-
-// The four moment tensors by name, in one place for reading and writing.
+// The four moment tensors by name, for reading and writing.
 template <class State>
 auto named_moments(State& state) {
-  return std::vector{std::pair{"first_moment.weight", &state.first_moment.weight},
-                     std::pair{"first_moment.alpha", &state.first_moment.alpha},
-                     std::pair{"second_moment.weight", &state.second_moment.weight},
-                     std::pair{"second_moment.alpha", &state.second_moment.alpha}};
+  return std::vector{std::pair{data::kFirstMomentWeight, &state.first_moment.weight},
+                     std::pair{data::kFirstMomentAlpha, &state.first_moment.alpha},
+                     std::pair{data::kSecondMomentWeight, &state.second_moment.weight},
+                     std::pair{data::kSecondMomentAlpha, &state.second_moment.alpha}};
 }
 
-// (steps, A) float32: row i from line i+1.
+// (steps, A) float32: row i is from line i+1.
 at::Tensor series(const std::vector<StepMetrics>& lines, std::int64_t count, std::vector<double> StepMetrics::*values) {
   at::Tensor table = at::empty({static_cast<std::int64_t>(lines.size()), count}, at::kFloat);
   float* out = table.data_ptr<float>();
@@ -43,28 +41,26 @@ std::string state_tensors(const TrainerState& state, const std::vector<StepMetri
     tensors.push_back(models::float32_to_write(name, *tensor));
   const at::Tensor alpha = series(lines, state.adapter.count(), &StepMetrics::alpha);
   const at::Tensor force = series(lines, state.adapter.count(), &StepMetrics::gate_force);
-  tensors.push_back(models::float32_to_write("series.alpha", alpha));
-  tensors.push_back(models::float32_to_write("series.gate_force", force));
+  tensors.push_back(models::float32_to_write(data::kAlphaSeries, alpha));
+  tensors.push_back(models::float32_to_write(data::kGateForceSeries, force));
   const std::array<std::uint64_t, 2> random_state = {identity.seed, static_cast<std::uint64_t>(state.step)};
-  tensors.push_back({"random_state", data::DType::kU64, {2}, std::as_bytes(std::span(random_state))});
+  tensors.push_back({data::kRandomState, data::DType::kU64, {2}, std::as_bytes(std::span(random_state))});
   return data::serialize_safetensors(tensors, {{"format", "pt"}});
 }
 
 std::string state_json(const TrainerState& state, const RunIdentity& identity) {
-  Json json = {{"version", kFormatVersion},
-               {"step", state.step},
-               {"data_position", state.step * identity.window_samples},
-               {"updates", state.optimizer.updates},
-               {"seed", identity.seed},
-               {"data_sha256", identity.data_sha256},
-               {"base_sha256", identity.base.base_sha256},
-               {"program", kVersion},
-               {"libtorch", TORCH_VERSION}};
-  if (state.pending) json["pending_metrics"] = Json::parse(data::to_json_line(*state.pending));
-  return json.dump(2) + "\n";
+  return data::trainer_state_text({.step = state.step,
+                                   .data_position = state.step * identity.batch_samples,
+                                   .updates = state.optimizer.updates,
+                                   .seed = identity.seed,
+                                   .data_sha256 = identity.data_sha256,
+                                   .base_sha256 = identity.base.base_sha256,
+                                   .program = kVersion,
+                                   .libtorch = TORCH_VERSION,
+                                   .pending_metrics = state.pending});
 }
 
-// Name to bytes of every file but the manifest.
+// File name to bytes, of every file but the manifest.
 std::map<std::string, std::string> checkpoint_files(const TrainerState& state, const std::vector<StepMetrics>& history,
                                                     const models::Phi3Config& config, const RunIdentity& identity) {
   std::vector<StepMetrics> lines = history;
@@ -86,28 +82,17 @@ void load_moments(const fs::path& path, TrainerState& state) {
   }
 }
 
-void load_state_json(const fs::path& path, LoadedCheckpoint& loaded) {
-  const Json json = parse_json(read_file(path, 16 << 20), path.string());
-  try {
-    if (json.at("version").get<std::int64_t>() != kFormatVersion) {
-      throw FormatError(fmt::format("{}: version {} was expected, found {}; use the release that wrote it",
-                                    path.string(), kFormatVersion, json.at("version").dump()));
-    }
-    loaded.state.step = json.at("step").get<std::int64_t>();
-    loaded.state.optimizer.updates = json.at("updates").get<std::int64_t>();
-    loaded.identity.seed = json.at("seed").get<std::uint64_t>();
-    loaded.identity.data_sha256 = json.at("data_sha256").get<std::string>();
-    const auto position = json.at("data_position").get<std::int64_t>();
-    loaded.identity.window_samples = loaded.state.step > 0 ? position / loaded.state.step : 0;
-    if (json.contains("pending_metrics"))
-      loaded.state.pending = data::parse_metrics_line(json["pending_metrics"].dump(), path.string());
-  } catch (const nlohmann::json::exception& error) {
-    throw FormatError(fmt::format("{}: {}", path.string(), error.what()));
-  }
+void load_state_json(const fs::path& checkpoint, LoadedCheckpoint& loaded) {
+  data::SavedTrainerState saved = data::read_trainer_state(checkpoint);
+  loaded.state.step = saved.step;
+  loaded.state.optimizer.updates = saved.updates;
+  loaded.state.pending = std::move(saved.pending_metrics);
+  loaded.identity.seed = saved.seed;
+  loaded.identity.data_sha256 = std::move(saved.data_sha256);
+  loaded.identity.batch_samples = saved.step > 0 ? saved.data_position / saved.step : 0;
 }
 
-// Renamed first: who reads the run meanwhile finds a checkpoint whole or not at all. The one name for all takes what a
-// kill left behind along.
+// Renamed first, so that readers never see a partial folder; the fixed name also collects the leftovers of a crash.
 void take_away(const fs::path& folder) {
   const fs::path aside = folder.parent_path() / "removed";
   std::error_code error;
@@ -138,10 +123,12 @@ LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config&
   loaded.state.adapter = std::move(adapter);
   loaded.identity.base = std::move(base);
   load_moments(path / data::kStateTensors, loaded.state);
-  load_state_json(path / data::kStateJson, loaded);
+  load_state_json(path, loaded);
   if (data::checkpoint_path(path.parent_path(), loaded.state.step) != path) {
     throw FormatError(
-        fmt::format("{}: it holds step {}; folder and content do not match", path.string(), loaded.state.step));
+        fmt::format("{}: {}", path.string(),
+                    expected("the checkpoint of the step that the folder's name says",
+                             fmt::format("step {}", loaded.state.step), "the folder was renamed or mixed up")));
   }
   return loaded;
 }
@@ -184,10 +171,10 @@ void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step)
 }
 
 void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::Phi3Config& config,
-                     const models::BaseFingerprint& identity) {
-  AtomicFolder durable(folder);
-  for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, identity)) durable.write(name, bytes);
-  durable.publish();
+                     const models::BaseFingerprint& base) {
+  AtomicFolder files(folder);
+  for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, base)) files.write(name, bytes);
+  files.publish();
 }
 
 }  // namespace nkat::train

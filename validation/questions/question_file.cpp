@@ -9,10 +9,10 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "data/datasets/jsonl_pass.h"
 #include "core/json_object.h"
 #include "core/message.h"
 #include "data/datasets/record.h"
-#include "data/formats/jsonl.h"
 #include "validation/questions/answer_parser.h"
 
 namespace nkat::validation {
@@ -87,15 +87,6 @@ std::optional<MathQuestion> math_question(std::string_view line, const std::stri
       .question = question_of(record, where), .result = result, .kind = text_or_empty(record.metadata, "kind")};
 }
 
-// The count-th bad record: named and left out, or the end.
-void leave_out(const char* complaint, std::int64_t count, std::int64_t allowed) {
-  if (count <= allowed) return log::warning(fmt::format("left out: {}", complaint));
-  throw DataError(allowed == 0
-                      ? fmt::format("{} (--max-bad-records N leaves up to N such records out)", complaint)
-                      : fmt::format("{} bad records, at most {} may be left out (--max-bad-records); the last: {}",
-                                    count, allowed, complaint));
-}
-
 // parse: (line, where) -> a question, or nothing for a line of another task
 template <class One, class Parse>
 QuestionSet<One> read_questions(const std::vector<std::string>& files, const QuestionLimits& limits, const Parse& parse,
@@ -105,24 +96,18 @@ QuestionSet<One> read_questions(const std::vector<std::string>& files, const Que
     return limits.questions > 0 && static_cast<std::int64_t>(set.questions.size()) >= limits.questions;
   };
   std::int64_t passed_over = 0;
-  std::int64_t bad = 0;
+  data::BadRecords bad(limits.bad_records, 5, data::BadRecords::Log::kEach);
   for (const std::string& file : files) {
     data::JsonlReader reader(file);
-    for (std::optional<data::JsonlLine> line; !full() && (line = reader.next());) {
-      if (line->complaint.empty() && line->text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-      const std::string where = reader.where(line->number);
-      try {
-        if (!line->complaint.empty()) throw DataError(where + ": " + line->complaint);
-        std::optional<One> question = parse(line->text, where);
-        passed_over += question ? 0 : 1;
-        if (question) set.questions.push_back(std::move(*question));
-      } catch (const Error& error) {
-        if (error.exit_code() != ExitCode::kInput) throw;
-        leave_out(error.what(), ++bad, limits.bad_records);
-      }
-    }
+    if (full()) continue;
+    data::parse_lines(reader, bad, parse, [&](std::optional<One> question, const data::JsonlPlace&) {
+      passed_over += question ? 0 : 1;
+      if (question) set.questions.push_back(std::move(*question));
+      return !full();
+    });
   }
-  if (bad > 0) log::warning(fmt::format("{}: {} bad records left out (--max-bad-records)", set.source, bad));
+  if (bad.count() > 0)
+    log::warning(fmt::format("{}: {} bad records left out (--max-bad-records)", set.source, bad.count()));
   if (set.questions.empty() && !limits.at_least_one) return set;
   if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, hint));
   if (passed_over > 0) log::info(fmt::format("{}: {} lines of other tasks passed over", set.source, passed_over));

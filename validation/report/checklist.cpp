@@ -257,25 +257,28 @@ const char* status_name(CheckStatus status) {
 
 void declare_thresholds(OptionList& options, Thresholds& t) {
   options.add("alpha-start-tolerance", t.alpha_start,
-              {.help = "check: distance of alpha from its initial value at the first step", .minimum = 0});
+              {.help = "check: largest distance of alpha from its initial value at the first step", .minimum = 0});
   options.add("opened-layers", t.opened_layers,
-              {.help = "check: share of the layers that must open", .minimum = 0, .maximum = 1});
+              {.help = "check: fraction of the layers that must open", .minimum = 0, .maximum = 1});
   options.add("tau-width", t.tau_width,
-              {.help = "check: largest width of tau's interval, as a share of the run", .minimum = 0, .maximum = 1});
+              {.help = "check: largest width of tau's interval, as a fraction of the run", .minimum = 0, .maximum = 1});
   options.add("significance", t.significance,
               {.help = "check: McNemar's p below which a reasoning gain counts", .minimum = 0, .maximum = 1});
   options.add("rotation-error", t.rotation_error,
               {.help = "check: largest ||R^T R - I|| and |det R - 1|", .minimum = 0});
-  options.add("triality-limit", t.triality,
-              {.help = "check: triality loss at the last checkpoint; unrelated rotations have 2", .minimum = 0});
-  options.add("hours-limit", t.hours, {.help = "check: hours for all steps", .minimum = 0});
-  options.add("final-loss", t.final_loss, {.help = "check: last validation loss, nats", .minimum = 0});
+  options.add(
+      "triality-limit", t.triality,
+      {.help = "check: largest triality loss of the last checkpoint; unrelated rotations have 2", .minimum = 0});
+  options.add("hours-limit", t.hours, {.help = "check: longest time for all steps", .unit = "h", .minimum = 0});
+  options.add("final-loss", t.final_loss,
+              {.help = "check: largest last validation loss", .unit = "nats", .minimum = 0});
   options.add("general-loss-change", t.general_loss_change,
-              {.help = "check: largest rise of the loss on general text, nats"});
-  options.add("overfitting-rise", t.stability.overfitting_rise,
-              {.help = "check: last validation loss over its lowest, less 1", .minimum = 0});
+              {.help = "check: largest rise of the loss on general text", .unit = "nats"});
+  options.add(
+      "overfitting-rise", t.stability.overfitting_rise,
+      {.help = "check: largest rise of the last validation loss above its lowest, as a fraction", .minimum = 0});
   options.add("converged-change", t.stability.converged_change,
-              {.help = "check: change of the loss over the last fifth, as a share of it", .minimum = 0});
+              {.help = "check: largest relative change of the loss over the last fifth of the run", .minimum = 0});
   options.add(
       "spike-z", t.stability.spike_z,
       {.help = "robust z-score from which a loss or gradient norm is a spike", .minimum = 0, .above_minimum = true});

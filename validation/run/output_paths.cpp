@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "data/run/run_layout.h"
 #include "core/message.h"
 
 namespace nkat::validation {
@@ -20,14 +21,13 @@ fs::path resolved(const fs::path& path) {
 
 // What a training writes into its folder, and everything below these.
 bool belongs_to_run(const fs::path& path, const fs::path& run) {
-  static const std::vector<std::string> kNames = {"metrics.jsonl", "config.json", "summary.json", "training.png",
-                                                  "checkpoints",   "adapter",     "adapter-best", ".lock"};
   const fs::path folder = resolved(run);
-  if (folder.filename() == "checkpoints" && path.string().starts_with(folder.string() + "/")) return true;
+  if (folder.filename() == data::kCheckpointsFolder && path.string().starts_with(folder.string() + "/")) return true;
   for (const fs::path& root : {folder, folder.parent_path()}) {
-    if (root != folder && folder.filename() != "checkpoints") continue;
+    if (root != folder && folder.filename() != data::kCheckpointsFolder) continue;
     const fs::path inside = path.lexically_relative(root);
-    if (!inside.empty() && std::ranges::find(kNames, inside.begin()->string()) != kNames.end()) return true;
+    if (!inside.empty() && std::ranges::find(data::kRunEntries, inside.begin()->string()) != data::kRunEntries.end())
+      return true;
   }
   return false;
 }

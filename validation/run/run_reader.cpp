@@ -6,15 +6,12 @@
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"
 #include "validation/run/metrics_file.h"
-#include "validation/run/run_settings.h"
 #include "validation/run/saved_series.h"
 
 namespace nkat::validation {
 namespace {
 
 using data::StepMetrics;
-constexpr const char* kMetricsFile = "metrics.jsonl";
-constexpr const char* kCheckpoints = "checkpoints";
 
 // Where the parts of a run lie; a path is empty if the part is absent.
 struct RunPlaces {
@@ -59,15 +56,15 @@ RunPlaces find_places(const fs::path& given) {
   require_folder(given);
   fs::path folder = fs::absolute(given).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
-  const bool is_checkpoints =
-      !is_there(folder / kCheckpoints) && (folder.filename() == kCheckpoints || !data::saved_steps(folder).empty());
+  const bool is_checkpoints = !is_there(folder / data::kCheckpointsFolder) &&
+                              (folder.filename() == data::kCheckpointsFolder || !data::saved_steps(folder).empty());
   RunPlaces places;
-  const fs::path root = is_checkpoints && !is_there(folder / kMetricsFile) ? folder.parent_path() : folder;
-  places.checkpoints = is_checkpoints ? folder : root / kCheckpoints;
+  const fs::path root = is_checkpoints && !is_there(folder / data::kMetricsFile) ? folder.parent_path() : folder;
+  places.checkpoints = is_checkpoints ? folder : root / data::kCheckpointsFolder;
   places.root = root;
   places.name = root.filename().string();
-  if (is_there(root / kMetricsFile)) places.metrics = root / kMetricsFile;
-  if (is_there(root / "config.json")) places.config = root / "config.json";
+  if (is_there(root / data::kMetricsFile)) places.metrics = root / data::kMetricsFile;
+  if (is_there(root / data::kRunConfigFile)) places.config = root / data::kRunConfigFile;
   if (!is_there(places.checkpoints)) places.checkpoints.clear();
   if (!places.checkpoints.empty()) require_folder(places.checkpoints);
   if (is_there(folder / data::kManifest)) {
@@ -85,7 +82,7 @@ RunPlaces find_places(const fs::path& given) {
 fs::path canonical_root(const RunPlaces& places) {
   if (!places.metrics.empty()) return fs::weakly_canonical(places.root);
   const fs::path checkpoints = fs::weakly_canonical(places.checkpoints);
-  return checkpoints.filename() == kCheckpoints ? checkpoints.parent_path() : checkpoints;
+  return checkpoints.filename() == data::kCheckpointsFolder ? checkpoints.parent_path() : checkpoints;
 }
 
 // One checkpoint: verified and its last row read; or the complaint; or neither, because it was removed meanwhile.
@@ -211,8 +208,7 @@ RunRecords read_run(const fs::path& folder) {
   run.folder = folder;
   run.root = canonical_root(places);
   run.name = places.name;
-  ReadSettings read = places.config.empty() ? ReadSettings{} : read_run_settings(places.config);
-  run.settings = std::move(read.settings);
+  if (!places.config.empty()) run.settings = data::read_run_settings(places.config);
 
   // Before the metrics: a run that is going on writes a step's line before its checkpoint.
   std::vector<Inspected> valid;
@@ -223,7 +219,8 @@ RunRecords read_run(const fs::path& folder) {
     }
   }
   for (const Inspected& checkpoint : valid) run.checkpoints.push_back({checkpoint.step, checkpoint.path});
-  run.first_layer = read.first_layer.value_or(valid.empty() ? 0 : valid.back().sizes.first_adapter_layer);
+  run.first_layer =
+      run.settings.first_adapter_layer.value_or(valid.empty() ? 0 : valid.back().sizes.first_adapter_layer);
 
   take_metrics(run, places, valid);
   require_one_run(valid, run, places);

@@ -13,29 +13,16 @@
 #include <vector>
 
 #include "core/files/file.h"
+#include "data/run/run_config.h"
 #include "data/run/step_metrics.h"
 
 namespace nkat::validation {
 
+using data::RunSettings;
 // Values of RunSettings::control.
 inline constexpr const char* kNoControl = "none";
 inline constexpr const char* kIdentityControl = "identity";
 inline constexpr const char* kFrozenGatesControl = "frozen-gates";
-
-// Of the run's config.json, as far as it is there.
-struct RunSettings {
-  std::optional<std::int64_t> max_steps = std::nullopt;
-  std::optional<std::int64_t> warmup_steps = std::nullopt;
-  std::optional<std::int64_t> annealing_warmup = std::nullopt;
-  std::optional<std::int64_t> seed = std::nullopt;
-  // The validation losses up to this step are of other data than those after it.
-  std::int64_t validation_since = 0;
-  std::optional<double> alpha_init = std::nullopt;
-  std::optional<double> vram_budget_gib = std::nullopt;
-  std::string control = kNoControl;  // none, identity, shuffled, frozen-gates
-  std::string device = "";           // "cpu", "cuda:0"; "" if unknown
-  std::string model_path = "";
-};
 
 struct SavedCheckpoint {
   std::int64_t step = 0;

@@ -3,10 +3,8 @@
 #include <cmath>
 #include <cstring>
 
-#include <nlohmann/json.hpp>
-
 #include "core/error.h"
-#include "core/json.h"
+#include "core/message.h"
 #include "data/formats/safetensors.h"
 #include "data/run/checkpoint_files.h"
 
@@ -14,17 +12,17 @@ namespace nkat::validation {
 namespace {
 
 using data::StepMetrics;
-constexpr std::uint64_t kLargestState = 16 << 20;
 
 // Rows [first, steps) of a float32 table (steps, layers).
 std::vector<float> read_rows(const data::SafetensorsFile& file, const char* name,
                              const std::vector<std::int64_t>& shape, std::int64_t first) {
   const data::TensorInfo* info = file.find(name);
   if (info == nullptr || info->dtype != data::DType::kF32 || info->shape != shape) {
-    throw FormatError(fmt::format(
-        "{}: tensor '{}': F32 [{}] was expected, found {}", file.path().string(), name, fmt::join(shape, ", "),
-        info == nullptr ? "none"
-                        : fmt::format("{} [{}]", data::dtype_name(info->dtype), fmt::join(info->shape, ", "))));
+    throw FormatError(fmt::format("{}: tensor '{}': {}", file.path().string(), name,
+                                  expected(fmt::format("F32 [{}]", fmt::join(shape, ", ")),
+                                           info == nullptr ? "none"
+                                                           : fmt::format("{} [{}]", data::dtype_name(info->dtype),
+                                                                         fmt::join(info->shape, ", ")))));
   }
   std::vector<float> values(static_cast<std::size_t>((shape[0] - first) * shape[1]));
   const auto bytes = file.bytes(*info).last(values.size() * sizeof(float));
@@ -44,24 +42,28 @@ SavedSeries read_saved_series(const fs::path& checkpoint, std::int64_t step, std
   const std::int64_t first = rows == Rows::kAll ? 0 : std::max<std::int64_t>(step - 1, 0);
   SavedSeries series{.first_step = first + 1,
                      .layers = layers,
-                     .alpha = read_rows(file, "series.alpha", {step, layers}, first),
-                     .gate_force = read_rows(file, "series.gate_force", {step, layers}, first)};
+                     .alpha = read_rows(file, data::kAlphaSeries, {step, layers}, first),
+                     .gate_force = read_rows(file, data::kGateForceSeries, {step, layers}, first)};
   if (!std::all_of(series.alpha.begin(), series.alpha.end(), [](float value) { return std::isfinite(value); }))
-    throw FormatError(fmt::format("{}: tensor 'series.alpha' holds a value that is no number", file.path().string()));
+    throw FormatError(
+        fmt::format("{}: tensor '{}' holds a value that is no number", file.path().string(), data::kAlphaSeries));
   return series;
 }
 
 std::optional<StepMetrics> read_pending_metrics(const fs::path& checkpoint, std::int64_t step, std::int64_t layers) {
   const fs::path path = checkpoint / data::kStateJson;
-  const auto json = parse_json(read_file(path, kLargestState), path.string());
-  if (!json.is_object() || !json.contains("step") || json["step"] != step)
-    throw FormatError(fmt::format("{}: step {} was expected; folder and content do not match", path.string(), step));
-  if (!json.contains("pending_metrics")) return std::nullopt;
-  StepMetrics pending = data::parse_metrics_line(json["pending_metrics"].dump(), path.string());
+  const data::SavedTrainerState state = data::read_saved_step(checkpoint);
+  if (state.step != step) {
+    throw FormatError(fmt::format("{}: {}; folder and content do not match", path.string(),
+                                  expected(fmt::format("step {}", step), fmt::format("step {}", state.step))));
+  }
+  if (!state.pending_metrics) return std::nullopt;
+  const StepMetrics& pending = *state.pending_metrics;
   const auto wanted = static_cast<std::size_t>(layers);
   if (pending.step != step || pending.alpha.size() != wanted || pending.gate_force.size() != wanted) {
-    throw FormatError(fmt::format("{}: pending_metrics: the line of step {} with {} layers was expected, found step {}",
-                                  path.string(), step, layers, pending.step));
+    throw FormatError(fmt::format("{}: pending_metrics: {}", path.string(),
+                                  expected(fmt::format("the line of step {} with {} layers", step, layers),
+                                           fmt::format("step {}", pending.step))));
   }
   return pending;
 }

@@ -1,6 +1,5 @@
 #include "validation/tasks/eval_model.h"
 
-#include "models/device.h"
 #include "models/weights/base_fingerprint.h"
 
 namespace nkat::validation {
@@ -20,15 +19,14 @@ EvalInputs read_eval_inputs(const EvalModelOptions& options) {
 EvalModel open_eval_model(EvalInputs inputs) {
   std::vector<at::Tensor> blocks;
   if (inputs.has_adapter()) {
-    const models::Adapter& adapter = inputs.adapter.adapter;
     models::require_same_base(inputs.adapter, models::base_sha256(inputs.options.model_path), inputs.options.adapter);
-    blocks = adapter.blocks(adapter.rotations(), inputs.device);
+    blocks = inputs.adapter.adapter.matrices(inputs.device);
   }
   models::Decoder decoder =
       models::open_decoder(inputs.options.model_path, inputs.config,
                            {.dtype = inputs.precision,
                             .device = inputs.device,
-                            .forms = models::formats_of(models::base_format(inputs.options.base))});
+                            .forms = models::formats_of(inputs.options.base)});
   return {.config = std::move(inputs.config),
           .text = std::move(inputs.text),
           .decoder = std::move(decoder),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/adapter.h"
+#include "models/device.h"
 #include "models/model_folder.h"
 #include "validation/tasks/eval_results.h"
 
@@ -18,9 +19,9 @@ namespace nkat::validation {
 struct EvalModelOptions {
   std::string model_path;
   std::string adapter = "";  // "" for the bare model
-  std::string precision = "auto";
   std::string device = "auto";
-  std::string base = "safe";
+  models::Precision precision = models::Precision::kAuto;
+  models::BaseFormat base = models::BaseFormat::kSafe;
 };
 
 // Everything but the weights.

@@ -27,9 +27,9 @@ std::shared_ptr<const NamedData> read_data(data::DatasetOptions options, const s
                 data::Dataset(options, inputs.text.tokenizer, inputs.text.chat_template)});
   const data::DatasetSummary& summary = data->dataset.summary();
   const std::int64_t dropped = summary.dropped_overlong + summary.dropped_without_target;
-  if (summary.cut + dropped + summary.bad_records > 0) {
-    log::info(fmt::format("{}: {} of {} records cut, {} dropped, {} bad", data->name, summary.cut, summary.records,
-                          dropped, summary.bad_records));
+  if (summary.truncated + dropped + summary.bad_records > 0) {
+    log::info(fmt::format("{}: {} of {} records truncated, {} dropped, {} bad", data->name, summary.truncated,
+                          summary.records, dropped, summary.bad_records));
   }
   if (summary.samples > summary.records) {
     log::warning(

@@ -1,4 +1,4 @@
-// F32, F16 and BF16: one element a block.
+// F32, F16 and BF16: one element per block.
 #pragma once
 
 #include "data/quantize/kernels/half_floats.h"

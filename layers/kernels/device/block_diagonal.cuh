@@ -1,6 +1,6 @@
-// Device code of the block rotation. One thread owns block b of 8 channels and walks over tokens with M_b in registers;
-// the 32 lanes of a warp own 32 neighboring blocks, so a warp reads whole rows of 256 (bfloat16: 512 bytes) channels.
-// A CTA is 32 blocks x kWarps token lanes: lane w of a chunk takes tokens w, w + kWarps, ...
+// Device code of the block-diagonal map. One thread owns block b of 8 channels and walks over tokens with M_b in
+// registers; the 32 lanes of a warp own 32 neighboring blocks, so a warp reads whole rows of 256 (bfloat16: 512 bytes)
+// channels. A CTA is 32 blocks x kWarps token lanes: lane w of a chunk takes tokens w, w + kWarps, ...
 #pragma once
 
 #include "channels.cuh"
@@ -79,8 +79,8 @@ struct BackwardArguments {
   Extent extent;
 };
 
-// dh = M^T dy, and each chunk's share of dM = sum_t dy h^T, in one pass over dy.
-template <typename Scalar, typename Accumulate, int kWarps, bool kNeedsH, bool kNeedsBlocks>
+// dh = Mᵀ dy, and each chunk's share of dM = Σ_t dy hᵀ, in one pass over dy.
+template <typename Scalar, typename Accumulate, int kWarps, bool kNeedsH, bool kNeedsMatrices>
 __global__ void __launch_bounds__(32 * kWarps)
     block_diagonal_backward(BackwardArguments<Scalar, Accumulate> arguments) {
   const Extent extent = arguments.extent;
@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(32 * kWarps)
     const long long at = (token * extent.blocks + block) * 8;
     Accumulate dy[8];
     Channels<Scalar>::load(arguments.gradient + at, dy);
-    if constexpr (kNeedsBlocks) {
+    if constexpr (kNeedsMatrices) {
       Accumulate x[8];
       Channels<Scalar>::load(arguments.h + at, x);
 #pragma unroll
@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(32 * kWarps)
       Channels<Scalar>::store(arguments.h_gradient + at, dh);
     }
   }
-  if constexpr (kNeedsBlocks) {
+  if constexpr (kNeedsMatrices) {
     Accumulate* partial = arguments.partials + 64LL * extent.blocks * static_cast<long long>(blockIdx.x);
     reduce_lanes<Accumulate, kWarps>(sums, partial, block, extent.blocks);
   }

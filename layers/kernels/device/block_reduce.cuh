@@ -1,5 +1,5 @@
-// One value of every thread of a CTA combined into one that all of them get: within a warp by a butterfly, then the
-// warps in their order. The order depends on kThreads alone, so the bits are the same on every run.
+// Reduction over the threads of a CTA, with the result in every thread: within a warp by a butterfly, then the warps in
+// order. The order depends on kThreads alone, so the bits are the same on every run.
 #pragma once
 
 namespace nkat::layers::device {
@@ -11,7 +11,7 @@ struct Sum {
   }
 };
 
-// What is not a number loses against a number.
+// A NaN loses against a number.
 struct Largest {
   template <typename Value>
   __device__ __forceinline__ Value operator()(Value a, Value b) const {

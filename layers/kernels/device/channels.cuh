@@ -1,5 +1,5 @@
 // The 8 channels of one block as one thread holds them: loads and stores of 16 bytes, arithmetic in Accumulate.
-// bfloat16 is widened to float32 exactly and rounded to nearest even once, on the way out.
+// bfloat16 is widened to float32 exactly and rounded to nearest even once, when stored.
 #pragma once
 
 #include <cuda_bf16.h>

@@ -1,5 +1,6 @@
-// Device code of the cross-entropy: one CTA a row. The first pass keeps, in every thread, the largest logit so far and
-// the sum of exponentials relative to it (online softmax; Milakov, Gimelshein 2018); the second writes the gradient.
+// Device code of the cross-entropy: one CTA per row. The first pass keeps, in every thread, the largest logit so far
+// and the sum of exponentials relative to it (online softmax; Milakov, Gimelshein 2018); the second writes the
+// gradient.
 #pragma once
 
 #include "block_reduce.cuh"

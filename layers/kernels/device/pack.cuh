@@ -1,5 +1,5 @@
 // kWidth neighboring elements as one thread holds them: 8 with loads of 16 bytes (channels.cuh), or 1 for rows whose
-// length or address does not allow that. Arithmetic in SumOf<Scalar>, rounded to nearest even on the way out.
+// length or address does not allow that. Arithmetic in SumOf<Scalar>, rounded to nearest even when stored.
 #pragma once
 
 #include "channels.cuh"

@@ -1,4 +1,4 @@
-// Device code of RMSNorm: one CTA a row, which it reads twice, the second time from the cache.
+// Device code of RMSNorm: one CTA per row, which it reads twice, the second time from the cache.
 #pragma once
 
 #include "block_reduce.cuh"

@@ -1,5 +1,5 @@
-// Device code of the rotary embedding: one CTA a token; a thread turns kWidth neighboring channels of a head's first
-// half with their partners of the second.
+// Device code of the rotary embedding: one CTA per token; a thread rotates kWidth neighboring channels of a head's
+// first half with their partners of the second.
 #pragma once
 
 #include "pack.cuh"
@@ -15,7 +15,7 @@ struct RopeArguments {
   const Scalar* sin;  // (T, half)
   long long row_length;
   int half, heads, head_dim;
-  float direction;  // of the sine: 1, or -1 on the way back
+  float direction;  // of the sine: 1, or -1 in the backward pass
 };
 
 // (a, b) -> (a cos - b sin, b cos + a sin)

@@ -1,4 +1,4 @@
-// Device code of R = exp(A), A = (W - W^T)/2, and its adjoint: 8 lanes a matrix, lane j holding column j of every
+// Device code of R = exp(A), A = (W - Wᵀ)/2, and its adjoint: 8 lanes per matrix, lane j holding column j of every
 // running matrix in registers. A product P Q needs all of P and column j of Q, so P lies in shared memory: the Taylor
 // steps multiply by the same X and need no exchange, a squaring exchanges once. Float64 throughout, rounded once.
 #pragma once
@@ -8,7 +8,7 @@ namespace nkat::layers::device {
 constexpr int kMatricesPerCta = 4;  // one warp, so that its lanes only ever wait for one another
 constexpr int kDegree = 18;         // of the Taylor polynomial: 1/19! = 8e-18 at 1-norm 1
 constexpr int kSquarings = 6;  // of every matrix of 1-norm up to 2^6, hence of every spectral norm up to 64/sqrt(7)
-constexpr int kStride = 65;    // doubles a matrix in shared memory: four matrices' entries lie in different banks
+constexpr int kStride = 65;    // doubles per matrix in shared memory: four matrices' entries lie in different banks
 
 // m (8, 8) row-major, column x -> m x. A const volatile m is read anew each time, where it must not fill registers.
 template <typename Entry>
@@ -33,7 +33,7 @@ __device__ __forceinline__ void read_column(const Real* m /* or null: zeros */, 
   for (int row = 0; row < 8; ++row) x[row] = m == nullptr ? 0.0 : static_cast<double>(m[8 * row + lane]);
 }
 
-// Column `lane` of sign (W - W^T)/2.
+// Column `lane` of sign (W - Wᵀ)/2.
 template <typename Real>
 __device__ __forceinline__ void read_skew_column(const Real* w /* or null: zeros */, int lane, double sign,
                                                  double (&x)[8]) {
@@ -48,7 +48,7 @@ struct Squarings {
   int of_matrix, of_warp;  // the warp's largest
 };
 
-// kSquarings, and for a matrix of larger 1-norm as many as bring it to 1. What is not finite spreads as NaN.
+// kSquarings, and for a matrix of larger 1-norm as many as bring it to 1. NaN and infinity spread as NaN.
 __device__ __forceinline__ Squarings squarings(const double (&column)[8]) {
   double norm = 0;
 #pragma unroll
@@ -144,7 +144,7 @@ __device__ __forceinline__ void differentiated_squaring(double* p_shared, double
   for (int row = 0; row < 8; ++row) p[row] = takes_part ? left[row] : p[row];
 }
 
-// weight, rotation_gradient G (count, 8, 8) -> the skew part of the derivative of exp at A^T in the direction G
+// weight, rotation_gradient G (count, 8, 8) -> the skew part of the derivative of exp at Aᵀ in the direction G
 template <typename Real>
 __global__ void __launch_bounds__(8 * kMatricesPerCta)
     so8_rotation_backward(const Real* __restrict__ weight, const Real* __restrict__ rotation_gradient,
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(8 * kMatricesPerCta)
   const long long block = static_cast<long long>(blockIdx.x) * kMatricesPerCta + slot;
   double *p_shared = matrices[slot][0], *dp_shared = matrices[slot][1];
   double p[8], dp[8];
-  read_skew_column(block < count ? weight + 64 * block : nullptr, lane, -1.0, p);  // A^T = -A
+  read_skew_column(block < count ? weight + 64 * block : nullptr, lane, -1.0, p);  // Aᵀ = -A
   read_column(block < count ? rotation_gradient + 64 * block : nullptr, lane, dp);
   const Squarings steps = squarings(p);
   scale_column(ldexp(1.0, -steps.of_matrix), p);

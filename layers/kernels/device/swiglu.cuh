@@ -1,4 +1,4 @@
-// Device code of SwiGLU: blockIdx.x is the token, blockIdx.y a stretch of its F channels; a thread owns kWidth of them.
+// Device code of SwiGLU: blockIdx.x is the token, blockIdx.y a range of its F channels; a thread owns kWidth of them.
 #pragma once
 
 #include "pack.cuh"

@@ -28,7 +28,10 @@ def run(work, settings):
     data = write_full_samples(work / "auto.jsonl", SAMPLES, LENGTH)
     most = settings.sizes["num_hidden_layers"]
     base = {"device": "cpu", "precision": "bf16", "max_sequence_length": LENGTH, "gradient_accumulation": SAMPLES}
-    ends = [measure.plan(model, {**base, "tokens_per_micro_batch": "none", "checkpointing": how, "vram_budget_gib": UNLIMITED})["total_bytes"] for how in ("none", "full")]
+    ends = [
+        measure.plan(model, {**base, "tokens_per_micro_batch": "none", "checkpointing": how, "vram_budget_gib": UNLIMITED})["total_bytes"]
+        for how in ("none", "full")
+    ]
     budget = sum(ends) / 2 / measure.GIB
     auto = measure.plan(model, {**base, "vram_budget_gib": budget})
     choices = neighbors(auto["recomputed_layers"], auto["micro_batch_tokens"], most)
@@ -42,9 +45,31 @@ def run(work, settings):
                 **base, "max_steps": settings.steps + 1, "checkpointing": layers, "tokens_per_micro_batch": tokens, "vram_budget_gib": UNLIMITED}))
             seconds[name].append(sum(line["step_seconds"] for line in lines))
     ratios = {name: measure.ratios(seconds[name], seconds["auto"]) for name in choices}
-    record = {"budget_gib": budget, "choices": {name: {"recomputed_layers": choices[name][0], "tokens": choices[name][1], "fits": fits[name], "seconds": seconds[name],
-                                                       "ratio": ratios[name]} for name in choices}}
+    record = {
+        "budget_gib": budget,
+        "choices": {
+            name: {
+                "recomputed_layers": choices[name][0],
+                "tokens": choices[name][1],
+                "fits": fits[name],
+                "seconds": seconds[name],
+                "ratio": ratios[name],
+            }
+            for name in choices
+        },
+    }
     rows = [(name, *choices[name], "yes" if fits[name] else "no", measure.shown(ratios[name])) for name in choices]
-    bars = Bars("plans beside what auto chose", "time over auto's", [
-        (name.replace(" recomputes", "") + ("" if fits[name] else ", too large"), ratios[name]["median"], *ratios[name]["range"]) for name in choices], 1.0)
-    return record, measure.markdown((f"plan, budget {budget:.2f} GiB", "layers recomputed", "tokens a micro-batch", "fits", "time over auto's"), rows), [bars]
+    bars = Bars(
+        "plans beside what auto chose",
+        "time over auto's",
+        [
+            (name.replace(" recomputes", "") + ("" if fits[name] else ", too large"), ratios[name]["median"], *ratios[name]["range"])
+            for name in choices
+        ],
+        1.0,
+    )
+    return (
+        record,
+        measure.markdown((f"plan, budget {budget:.2f} GiB", "layers recomputed", "tokens a micro-batch", "fits", "time over auto's"), rows),
+        [bars],
+    )

@@ -65,8 +65,8 @@ def sanitized(program, tests, seconds=SANITIZER_SECONDS):
 
 def kernels(options, record):
     on_gpu = options.device != "cpu"
-    # On a CPU, to try this script: the twins of the kernels alone.
-    tests = [LAYERS_TESTS, "--gtest_filter=" + ("*Gpu*" if on_gpu else "BlockRotation*:-*Gpu*")]
+    # On a CPU, to try this script: the tests of the kernels' CPU versions alone.
+    tests = [LAYERS_TESTS, "--gtest_filter=" + ("*Gpu*" if on_gpu else "BlockDiagonal*:-*Gpu*")]
     counts, words = run_tests(tests)
     failures = [f"{LAYERS_TESTS.name}: {words}"] if words else []
     if on_gpu and (counts["skipped"] or not counts["passed"]):
@@ -74,14 +74,21 @@ def kernels(options, record):
     checked = {"all tools": "not measured: compute-sanitizer was not found" if on_gpu else "not measured: no GPU"}
     if on_gpu and (program := sanitizer()):
         checked = sanitized(program, tests)
-        failures += [f"compute-sanitizer, {tool}: {words}" for tool, words in checked.items() if words != "nothing found" and not words.startswith("not finished")]
+        failures += [
+            f"compute-sanitizer, {tool}: {words}"
+            for tool, words in checked.items()
+            if words != "nothing found" and not words.startswith("not finished")
+        ]
     rotation, _ = measure.measured([LAYERS_BENCHMARK, "cuda" if on_gpu else "cpu-quick"])
     return {**counts, "compute_sanitizer": checked, "block_diagonal": rotation.splitlines()}, failures
 
 
 # What train_benchmark peak measures, and the plan's name for the same of its card, in the same unit after the factor.
-PEAKS = {"operations_per_second": ("peak_tflops", 1e12, "hours_bf16_products"), "int8_operations_per_second": ("peak_int8_tops", 1e12, "hours_int8_products"),
-         "bytes_per_second": ("memory_bytes_per_second", 1, "hours_quantization")}
+PEAKS = {
+    "operations_per_second": ("peak_tflops", 1e12, "hours_bf16_products"),
+    "int8_operations_per_second": ("peak_int8_tops", 1e12, "hours_int8_products"),
+    "bytes_per_second": ("memory_bytes_per_second", 1, "hours_quantization"),
+}
 
 
 def peak(options, record):
@@ -114,7 +121,9 @@ def rates(planned, peaks, tokens, tokens_per_second):
     here times the plan's for that card over the plan's for these peaks."""
     hours = SAMPLES_OF_A_RUN * tokens / tokens_per_second / 3600
     here = hours_with_peaks(planned, peaks)
-    products = (here["operations_per_second"] + here["int8_operations_per_second"]) * planned["efficiency"] * SAMPLES_OF_A_RUN / planned["run_samples"]
+    products = (
+        (here["operations_per_second"] + here["int8_operations_per_second"]) * planned["efficiency"] * SAMPLES_OF_A_RUN / planned["run_samples"]
+    )
     return {"hours": hours, "of_peak": products / hours, "hours_on_rtx_3060_estimate": hours * planned["hours"] / sum(here.values())}
 
 
@@ -124,8 +133,13 @@ def train_row(options, base, length, peaks):
     words = {"device": options.device, "precision": "bf16", "vram_budget_gib": options.budget_gib, "max_sequence_length": length,
              "gradient_accumulation": samples, **({"base": base} if base else {})}
     planned = measure.plan(options.model, {**words, "card": "RTX 3060"})
-    row = {"base": base or "safe", "tokens": length, "planned_bytes": measure.planned_bytes(planned), "recomputed_layers": planned["recomputed_layers"],
-           "micro_batch_tokens": planned["micro_batch_tokens"]}
+    row = {
+        "base": base or "safe",
+        "tokens": length,
+        "planned_bytes": measure.planned_bytes(planned),
+        "recomputed_layers": planned["recomputed_layers"],
+        "micro_batch_tokens": planned["micro_batch_tokens"],
+    }
     try:
         lines, _ = measure.train(measure.Run(options.model, data, options.work / "run", {**words, "max_steps": 4}))
     except measure.Failed as error:
@@ -155,13 +169,38 @@ def baseline_rows(options, method, length):
     batches = [batch for batch in BATCHES if batch <= samples]
     row = {"method": method, "tokens": length}
     try:
-        out, _ = measure.measured([sys.executable, ROOT / "scripts" / "measure" / "bench_baseline.py", method, options.model, options.work / "tokens.json", "--batch", *batches,
-                                   "--steps", 2, "--device", options.device, "--budget-gib", options.budget_gib])
+        out, _ = measure.measured(
+            [
+                sys.executable,
+                ROOT / "scripts" / "measure" / "bench_baseline.py",
+                method,
+                options.model,
+                options.work / "tokens.json",
+                "--batch",
+                *batches,
+                "--steps",
+                2,
+                "--device",
+                options.device,
+                "--budget-gib",
+                options.budget_gib,
+            ]
+        )
     except measure.Failed as error:
         return [{**row, "batch": batches[0], "failed": error.words.splitlines()[-1]}]
     found = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    return [{**row, "batch": one["batch"], **({"failed": one["failed"]} if "failed" in one else
-                                              {"tokens_per_second": one["tokens"] / one["seconds"], "peak_bytes": one["peak_bytes"]})} for one in found]
+    return [
+        {
+            **row,
+            "batch": one["batch"],
+            **(
+                {"failed": one["failed"]}
+                if "failed" in one
+                else {"tokens_per_second": one["tokens"] / one["seconds"], "peak_bytes": one["peak_bytes"]}
+            ),
+        }
+        for one in found
+    ]
 
 
 def baseline(options, record):
@@ -192,11 +231,35 @@ def training_table(record):
             rows.append((row["base"], row["tokens"], f"{row['planned_bytes'] / GIB:.2f}", row["failed"], *[""] * 6))
             continue
         other = theirs.get(row["tokens"], {}).get("tokens_per_second")
-        rows.append((row["base"], row["tokens"], f"{row['planned_bytes'] / GIB:.2f}", f"{row['peak_bytes'] / GIB:.2f}", row["recomputed_layers"],
-                     f"{row['tokens_per_second']:.0f}", f"{row['tokens_per_second'] / other:.2f}" if other else "not measured", f"{100 * row['of_peak']:.0f} %",
-                     f"{row['hours']:.1f}", f"{row['hours_on_rtx_3060_estimate']:.1f}"))
-    return measure.markdown(("base", "tokens", "planned, GiB", "peak, GiB", "layers recomputed", "tokens/s", "over transformers + hooks, its fastest batch", "of the peaks of its products",
-                             "hours here", "hours on an RTX 3060 (estimate)"), rows)
+        rows.append(
+            (
+                row["base"],
+                row["tokens"],
+                f"{row['planned_bytes'] / GIB:.2f}",
+                f"{row['peak_bytes'] / GIB:.2f}",
+                row["recomputed_layers"],
+                f"{row['tokens_per_second']:.0f}",
+                f"{row['tokens_per_second'] / other:.2f}" if other else "not measured",
+                f"{100 * row['of_peak']:.0f} %",
+                f"{row['hours']:.1f}",
+                f"{row['hours_on_rtx_3060_estimate']:.1f}",
+            )
+        )
+    return measure.markdown(
+        (
+            "base",
+            "tokens",
+            "planned, GiB",
+            "peak, GiB",
+            "layers recomputed",
+            "tokens/s",
+            "over transformers + hooks, its fastest batch",
+            "of the peaks of its products",
+            "hours here",
+            "hours on an RTX 3060 (estimate)",
+        ),
+        rows,
+    )
 
 
 def table(record):
@@ -205,12 +268,18 @@ def table(record):
     if "kernels" in record:
         found = record["kernels"]
         text += f"kernel tests: {found['passed']} passed, {found['skipped']} skipped; compute-sanitizer: "
-        text += "; ".join(f"{tool}: {words.splitlines()[-1] if words else 'failed without a word'}" for tool, words in found["compute_sanitizer"].items()) + "\n\n```\n"
+        text += (
+            "; ".join(f"{tool}: {words.splitlines()[-1] if words else 'failed without a word'}" for tool, words in found["compute_sanitizer"].items())
+            + "\n\n```\n"
+        )
         text += "\n".join(found["block_diagonal"]) + "\n```\n\n"
     if "peak" in record:
         found = record["peak"]
-        text += (f"peaks: {found['operations_per_second'] / 1e12:.2f} TFLOP/s (BF16, {found['size']} cubed), {found['int8_operations_per_second'] / 1e12:.2f} "
-                 f"TOPS (8 bits), {found['bytes_per_second'] / 1e9:.0f} GB/s (copy)\n\n")
+        text += (
+            f"peaks: {found['operations_per_second'] / 1e12:.2f} TFLOP/s (BF16, {found['size']} cubed), "
+            f"{found['int8_operations_per_second'] / 1e12:.2f} "
+            f"TOPS (8 bits), {found['bytes_per_second'] / 1e9:.0f} GB/s (copy)\n\n"
+        )
     if "of_products" in record.get("shapes", {}):
         found = record["shapes"]
         text += (f"a micro-batch reaches {measure.shown(found['of_products'])} of the speed of its bare products; with M it takes "

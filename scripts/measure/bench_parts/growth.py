@@ -26,21 +26,39 @@ def exponent(xs, ys):
 def point(work, settings, sizes, length, samples, packing="none"):
     model = make_model(work / f"growth-{sizes['hidden_size']}x{sizes['num_hidden_layers']}", sizes)
     data = write_full_samples(work / "growth.jsonl", max(8, samples), length)
-    options = {"device": "cpu", "precision": "bf16", "max_sequence_length": length, "gradient_accumulation": samples, "tokens_per_micro_batch": packing,
-               "checkpointing": "none", "vram_budget_gib": 64}
+    options = {
+        "device": "cpu",
+        "precision": "bf16",
+        "max_sequence_length": length,
+        "gradient_accumulation": samples,
+        "tokens_per_micro_batch": packing,
+        "checkpointing": "none",
+        "vram_budget_gib": 64,
+    }
     planned = measure.plan(model, options)
     lines, _ = measure.train(measure.Run(model, data, work / "run", {**options, "max_steps": settings.rounds + 1}))
-    found = {"length": length, "layers": sizes["num_hidden_layers"], "samples": samples, "packing": packing, "operations": samples * planned["sample_flops"],
-             "planned_bytes": planned["total_bytes"], "seconds": measure.spread([line["step_seconds"] for line in lines]),
-             "bytes": max(line["memory_bytes"] for line in lines)}
+    found = {
+        "length": length,
+        "layers": sizes["num_hidden_layers"],
+        "samples": samples,
+        "packing": packing,
+        "operations": samples * planned["sample_flops"],
+        "planned_bytes": planned["total_bytes"],
+        "seconds": measure.spread([line["step_seconds"] for line in lines]),
+        "bytes": max(line["memory_bytes"] for line in lines),
+    }
     print(f"{length} tokens, {found['layers']} layers, {samples} samples, packing {packing}: {found['seconds']['median']:.3f} s", file=sys.stderr)
     return found
 
 
 def fits(xs, points):
     seconds = [one["seconds"]["median"] for one in points]
-    return {"seconds": exponent(xs, seconds), "operations": exponent(xs, [one["operations"] for one in points]),
-            "seconds_by_operations": exponent([one["operations"] for one in points], seconds), "bytes": exponent(xs, [one["bytes"] for one in points])}
+    return {
+        "seconds": exponent(xs, seconds),
+        "operations": exponent(xs, [one["operations"] for one in points]),
+        "seconds_by_operations": exponent([one["operations"] for one in points], seconds),
+        "bytes": exponent(xs, [one["bytes"] for one in points]),
+    }
 
 
 def panels(title, x, xs, points, others=()):
@@ -50,7 +68,10 @@ def panels(title, x, xs, points, others=()):
     held = lambda ones, key: [(x, one[key] / measure.MIB) for x, one in zip(xs, ones)]  # noqa: E731
     each = "measured, one sample at a time" if others else "measured"
     times = [Line(each, timed(points)), Line("by the operations", [(x, scale * one["operations"]) for x, one in zip(xs, points)], dashed=True)]
-    bytes_ = [Line(each, held(points, "bytes")), Line("planned for one at a time" if others else "planned", held(points, "planned_bytes"), dashed=True)]
+    bytes_ = [
+        Line(each, held(points, "bytes")),
+        Line("planned for one at a time" if others else "planned", held(points, "planned_bytes"), dashed=True),
+    ]
     if others:
         times.append(Line("measured, packed", timed(others)))
         bytes_.append(Line("measured, packed", held(others, "bytes")))
@@ -65,8 +86,14 @@ def run(work, settings):
               "samples": (samples, [point(work, settings, deep(4), LENGTH, count) for count in samples]),
               "samples, packed": (samples, [point(work, settings, deep(4), LENGTH, count, "auto") for count in samples])}
     record = {name: {"x": xs, "points": points, "exponents": fits(xs, points)} for name, (xs, points) in series.items()}
-    rows = [(name, f"{xs[0]} to {xs[-1]}", *(f"{record[name]['exponents'][key]:.2f}" for key in ("seconds", "operations", "seconds_by_operations", "bytes")))
-            for name, (xs, _) in series.items()]
+    rows = [
+        (
+            name,
+            f"{xs[0]} to {xs[-1]}",
+            *(f"{record[name]['exponents'][key]:.2f}" for key in ("seconds", "operations", "seconds_by_operations", "bytes")),
+        )
+        for name, (xs, _) in series.items()
+    ]
     table = measure.markdown(("grows", "from", "exponent of time", "of operations", "of time against operations", "of memory"), rows)
     drawn = panels("tokens of one sample", "tokens", *series["tokens"]) + panels("layers", "layers", *series["layers"])
     return record, table, drawn + panels("samples a step", "samples", *series["samples"], others=series["samples, packed"][1])

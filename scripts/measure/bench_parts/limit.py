@@ -15,10 +15,13 @@ def fractions(found):
     best = [min(pair) for pair in zip(seconds["products"], wide)]
     batches = WINDOW_TOKENS / found["tokens"]
     with_adapter = [batches * step + once for step, once in zip(seconds["with_blocks"], seconds["once_a_step"])]
-    return {"of_products": measure.ratios(seconds["products"], seconds["with_blocks"]), "of_float32_products": measure.ratios(wide, seconds["with_blocks"]),
-            "of_best_products": measure.ratios(best, seconds["with_blocks"]),
-            "adapter_in_a_pass": measure.ratios(seconds["with_blocks"], seconds["without_blocks"]),
-            "adapter_in_a_step": measure.ratios(with_adapter, [batches * step for step in seconds["without_blocks"]])}
+    return {
+        "of_products": measure.ratios(seconds["products"], seconds["with_blocks"]),
+        "of_float32_products": measure.ratios(wide, seconds["with_blocks"]),
+        "of_best_products": measure.ratios(best, seconds["with_blocks"]),
+        "adapter_in_a_pass": measure.ratios(seconds["with_blocks"], seconds["without_blocks"]),
+        "adapter_in_a_step": measure.ratios(with_adapter, [batches * step for step in seconds["without_blocks"]]),
+    }
 
 
 def run(work, settings):
@@ -32,4 +35,8 @@ def run(work, settings):
             ("of the faster of both", measure.shown(parts["of_best_products"])),
             ("time of a micro-batch with M over without", measure.shown_with_interval(parts["adapter_in_a_pass"])),
             (f"of a step of {WINDOW_TOKENS} tokens, with what is done once in it", measure.shown_with_interval(parts["adapter_in_a_step"]))]
-    return {"run": found, **parts}, measure.markdown((f"{found['tokens']} tokens in {len(LENGTHS)} samples, {found['threads']} threads", "ratio"), rows), []
+    return (
+        {"run": found, **parts},
+        measure.markdown((f"{found['tokens']} tokens in {len(LENGTHS)} samples, {found['threads']} threads", "ratio"), rows),
+        [],
+    )

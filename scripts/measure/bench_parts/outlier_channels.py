@@ -17,9 +17,12 @@ def widen_outliers(tensors, config):
         part = {name: tensors[f"model.layers.{layer}.{name}.weight"] for name in (
             "input_layernorm", "self_attn.qkv_proj", "self_attn.o_proj", "post_attention_layernorm", "mlp.gate_up_proj", "mlp.down_proj")}
         for channel, factor in FACTORS.items():
-            for source, row, reader in (("input_layernorm", channel, "self_attn.qkv_proj"), ("self_attn.qkv_proj", value_rows + channel, "self_attn.o_proj"),
-                                        ("post_attention_layernorm", channel, "mlp.gate_up_proj"),
-                                        ("mlp.gate_up_proj", config["intermediate_size"] + channel, "mlp.down_proj")):
+            for source, row, reader in (
+                ("input_layernorm", channel, "self_attn.qkv_proj"),
+                ("self_attn.qkv_proj", value_rows + channel, "self_attn.o_proj"),
+                ("post_attention_layernorm", channel, "mlp.gate_up_proj"),
+                ("mlp.gate_up_proj", config["intermediate_size"] + channel, "mlp.down_proj"),
+            ):
                 part[source][row] *= factor
                 part[reader][:, channel] /= factor
 

@@ -1,4 +1,4 @@
-"""Training beside transformers and PEFT: one window of 32 samples of 120 to 260 tokens, random model, hidden 768, 8 layers."""
+"""Training beside transformers and PEFT: one global batch of 32 samples of 120 to 260 tokens, random model, hidden 768, 8 layers."""
 import importlib.util
 import json
 import statistics
@@ -35,7 +35,9 @@ def turn(work, model, contender, steps, tokens):
     method, how = contender
     if method == "nkat":
         return run_nkat(work, model, how, steps, tokens)
-    out, _ = measure.measured([sys.executable, ROOT / "scripts" / "measure" / "bench_baseline.py", method, model, work / "tokens.json", "--batch", how, "--steps", steps])
+    out, _ = measure.measured(
+        [sys.executable, ROOT / "scripts" / "measure" / "bench_baseline.py", method, model, work / "tokens.json", "--batch", how, "--steps", steps]
+    )
     return json.loads(out)
 
 
@@ -68,4 +70,8 @@ def run(work, settings):
             print(f"round {number + 1}: {name}: {one['tokens'] / one['seconds']:.0f} tokens/s", file=sys.stderr)
     rows = {name: summary(turns[name], turns[REFERENCE]) if name in turns else None for name in CONTENDERS}
     bars = [(name.replace("transformers + ", ""), row["speed"]["median"], *row["speed"]["range"]) for name, row in rows.items() if row]
-    return {"window_tokens": tokens, "rows": rows, "turns": turns}, table(rows), [Bars("training speed", "tokens/s over transformers at batch 1", bars, 1.0)]
+    return (
+        {"global_batch_tokens": tokens, "rows": rows, "turns": turns},
+        table(rows),
+        [Bars("training speed", "tokens/s over transformers at batch 1", bars, 1.0)],
+    )

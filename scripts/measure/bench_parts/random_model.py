@@ -27,9 +27,15 @@ def sized(hidden, layers, heads=8, vocabulary=32064):
 def config_of(sizes):
     """config.json of a Phi-3 of these sizes that can address 131,072 tokens."""
     demo = json.loads((DEMO / "model" / "config.json").read_text())
-    return {**{key: value for key, value in demo.items() if key not in ("rope_scaling", "sliding_window")}, "rope_scaling": None, "sliding_window": None,
-            "max_position_embeddings": 131072, "original_max_position_embeddings": 131072, **sizes,
-            "num_key_value_heads": sizes["num_attention_heads"]}
+    return {
+        **{key: value for key, value in demo.items() if key not in ("rope_scaling", "sliding_window")},
+        "rope_scaling": None,
+        "sliding_window": None,
+        "max_position_embeddings": 131072,
+        "original_max_position_embeddings": 131072,
+        **sizes,
+        "num_key_value_heads": sizes["num_attention_heads"],
+    }
 
 
 def tensor_shapes(config):

@@ -20,7 +20,7 @@ def write_full_samples(path, count, tokens):
 
 
 def write_samples(folder, count, shortest, longest):
-    """One window of texts of shortest to longest tokens: text.jsonl, tokens.json. Returns the number of tokens."""
+    """One global batch of texts of shortest to longest tokens: text.jsonl, tokens.json. Returns the number of tokens."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(DEMO / "model" / "tokenizer.json"))

@@ -19,7 +19,9 @@ LENGTH = 64
 def first_step_of_nkat(work, model, data):
     """Seconds until the first line of metrics is written."""
     shutil.rmtree(work / "run", ignore_errors=True)
-    run = measure.Run(model, data, work / "run", {"max_steps": 1, "gradient_accumulation": 1, "max_sequence_length": LENGTH, "precision": "bf16", "device": "cpu"})
+    run = measure.Run(
+        model, data, work / "run", {"max_steps": 1, "gradient_accumulation": 1, "max_sequence_length": LENGTH, "precision": "bf16", "device": "cpu"}
+    )
     metrics = work / "run" / "metrics.jsonl"
     begin = time.perf_counter()
     with (work / "startup.log").open("w") as log, subprocess.Popen([str(measure.NKAT), "train", *map(str, run.words())], stderr=log) as child:
@@ -54,9 +56,18 @@ def run(work, settings):
         theirs.append(first_step_of_transformers(work, model))
     ratio = measure.ratios(ours, theirs)
     record = {"model": model.name, "seconds_unhashed": unhashed, "seconds": ours, "transformers_seconds": theirs, "ratio": ratio}
-    rows = [("program start to first step over transformers'", measure.shown(ratio)),
-            ("the first start, which hashes the base (unless its cache holds it), over the later ones", f"{unhashed / measure.spread(ours)['median']:.2f}")]
+    rows = [
+        ("program start to first step over transformers'", measure.shown(ratio)),
+        (
+            "the first start, which hashes the base (unless its cache holds it), over the later ones",
+            f"{unhashed / measure.spread(ours)['median']:.2f}",
+        ),
+    ]
     first = unhashed / measure.spread(theirs)["median"]
-    bars = Bars("program start to first step", "time over transformers'", [("first start", first, first, first), ("later starts", ratio["median"], *ratio["range"])],
-                1.0)
+    bars = Bars(
+        "program start to first step",
+        "time over transformers'",
+        [("first start", first, first, first), ("later starts", ratio["median"], *ratio["range"])],
+        1.0,
+    )
     return record, measure.markdown(("start-up", "ratio"), rows), [bars]

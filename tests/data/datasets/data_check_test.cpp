@@ -36,7 +36,7 @@ TEST_F(DataCheckTest, CountsWhatAFileHolds) {
   EXPECT_EQ(found.records, 5);
   EXPECT_EQ(found.bad_records, 1);
   EXPECT_EQ(found.duplicates, 1);
-  EXPECT_EQ(found.cut, 1);
+  EXPECT_EQ(found.truncated, 1);
   EXPECT_EQ(found.tokens_cut_off, 2);
   EXPECT_EQ(found.rendered, 1);
   EXPECT_EQ(found.dropped_without_target, 1);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/machine.h"
+#include "tests/support/message_of.h"
 #include "tests/support/mutations.h"
 #include "tests/support/tiny_tokenizer.h"
 
@@ -31,7 +32,7 @@ class DatasetTest : public ::testing::Test {
     return Dataset(options, tokenizer_, chat_);
   }
   std::string complaint(const DatasetOptions& options) {
-    return nkat::testing::complaint_about([&](const std::string&) { load(options); }, "");
+    return nkat::testing::message_of([&] { load(options); });
   }
   std::vector<fs::path> caches() const {
     std::vector<fs::path> all;
@@ -96,7 +97,7 @@ TEST_F(DatasetTest, ReadsFromTheCacheTheSecondTime) {
   EXPECT_EQ(fs::last_write_time(caches()[0]), made);
   EXPECT_EQ(second.summary().sha256, first.summary().sha256);
   EXPECT_EQ(second.summary().labels, first.summary().labels);
-  for (std::int64_t i = 0; i < 2; ++i) EXPECT_TRUE(std::ranges::equal(second.sample(i).marked, first.sample(i).marked));
+  for (std::int64_t i = 0; i < 2; ++i) EXPECT_TRUE(std::ranges::equal(second.sample(i).tokens, first.sample(i).tokens));
 }
 
 TEST_F(DatasetTest, MakesADamagedCacheAgain) {
@@ -125,13 +126,13 @@ TEST_F(DatasetTest, UsesATemporaryFileWhereNoCacheCanBeWritten) {
 TEST_F(DatasetTest, CutsDropsOrRefusesOverlongSamples) {
   const std::string a = file("a.jsonl", "{\"prompt\":\"h\",\"completion\":\"hello hello hello\"}\n" + kTwo);
   const Dataset cut = load({.files = {a}, .max_sequence_length = 8});
-  EXPECT_EQ(cut.summary().cut, 1);
+  EXPECT_EQ(cut.summary().truncated, 1);
   EXPECT_EQ(cut.sample(0).length(), 8);
-  const Dataset dropped = load({.files = {a}, .max_sequence_length = 8, .overlong = "drop"});
+  const Dataset dropped = load({.files = {a}, .max_sequence_length = 8, .overlong = Overlong::kDrop});
   EXPECT_EQ(dropped.summary().dropped_overlong, 1);
   EXPECT_EQ(dropped.size(), 2);
-  EXPECT_THAT(complaint({.files = {a}, .max_sequence_length = 8, .overlong = "error"}),
-              HasSubstr("a.jsonl:1: 10 tokens, at most 8"));
+  EXPECT_THAT(complaint({.files = {a}, .max_sequence_length = 8, .overlong = Overlong::kError}),
+              HasSubstr("a.jsonl:1: expected at most 8 tokens, found 10"));
   // Cut so short that no answer is left.
   const Dataset short_ones = load({.files = {a}, .max_sequence_length = 5});
   EXPECT_EQ(short_ones.summary().dropped_without_target, 2);
@@ -163,7 +164,7 @@ TEST_F(DatasetTest, RefusesIdsThatTheModelDoesNotHave) {
 TEST_F(DatasetTest, ReadsAddedTokensInContentAsAsked) {
   const std::string a = file("a.jsonl", R"({"text":"hello<|end|>hello"})");
   EXPECT_GT(load({.files = {a}}).sample(0).length(), 3);
-  EXPECT_EQ(load({.files = {a}, .special_tokens = "control"}).sample(0).length(), 3);
+  EXPECT_EQ(load({.files = {a}, .special_tokens = AddedTokens::kControl}).sample(0).length(), 3);
 }
 
 // 20,000 samples of 1,000 tokens are 80 MB of tokens; held in memory they would show in RssAnon, mapped they don't. The

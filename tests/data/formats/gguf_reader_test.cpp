@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "tests/support/mutations.h"
+#include "tests/support/message_of.h"
 #include "tests/support/raw_gguf.h"
 #include "tests/support/temporary_folder.h"
 
@@ -104,21 +104,19 @@ TEST_F(GgufReaderTest, ReadsEveryValueType) {
 TEST_F(GgufReaderTest, RefusesToConvert) {
   const GgufFile file = open({});
   const GgufMetadata& metadata = file.metadata();
-  const auto complaint = [](auto get) {
-    return nkat::testing::complaint_about([&](const std::string&) { get(); }, "");
-  };
+  const auto complaint = [](auto get) { return nkat::testing::message_of(get); };
   const std::string path = file.path().string();
   EXPECT_EQ(complaint([&] { metadata.number<std::uint64_t>("phi3.block_count"); }),
-            path + ": metadata key 'phi3.block_count': u64 was required, found u32");
+            path + ": metadata key 'phi3.block_count': expected u64, found u32");
   EXPECT_EQ(complaint([&] { metadata.number_or<float>("phi3.block_count", 1.0F); }),
-            path + ": metadata key 'phi3.block_count': f32 was required, found u32");
+            path + ": metadata key 'phi3.block_count': expected f32, found u32");
   EXPECT_EQ(complaint([&] { metadata.number<std::uint32_t>("phi3.context_length"); }),
             path + ": the metadata key 'phi3.context_length' is missing");
   EXPECT_EQ(complaint([&] { metadata.string("tokens"); }),
-            path + ": metadata key 'tokens': string was required, found array of 2 string");
+            path + ": metadata key 'tokens': expected string, found array of 2 string");
   EXPECT_EQ(complaint([&] { metadata.numbers<float>("tokens"); }),
-            path + ": metadata key 'tokens': array of f32 was required, found array of 2 string");
-  EXPECT_THAT(complaint([&] { metadata.strings("tokens", 1); }), HasSubstr("array of at most 1 string was required"));
+            path + ": metadata key 'tokens': expected array of f32, found array of 2 string");
+  EXPECT_THAT(complaint([&] { metadata.strings("tokens", 1); }), HasSubstr("expected array of at most 1 string"));
   EXPECT_THAT(complaint([&] { metadata.strings("tokens", 2, 1); }),
               HasSubstr("at most 1 bytes were required, found 2"));
   EXPECT_EQ(metadata.number_or<float>("phi3.rope.freq_base", 1e4F), 1e4F);

@@ -19,13 +19,13 @@ using ::testing::HasSubstr;
 
 class JsonlTest : public ::testing::Test {
  protected:
-  // "number=text" for good lines, "number!complaint" for bad ones.
+  // "number=text" for good lines, "number!error" for bad ones.
   std::vector<std::string> lines(const std::string& bytes) {
     JsonlReader reader(folder_.write("x.jsonl", bytes));
     std::vector<std::string> all;
     while (const auto line = reader.next()) {
       all.push_back(
-          fmt::format("{}{}{}{}", line->number, line->complaint.empty() ? '=' : '!', line->text, line->complaint));
+          fmt::format("{}{}{}{}", line->number, line->error.empty() ? '=' : '!', line->text, line->error));
     }
     EXPECT_EQ(reader.sha256(), sha256_hex(bytes));
     return all;

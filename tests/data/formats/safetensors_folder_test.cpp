@@ -95,7 +95,7 @@ TEST_F(SafetensorsFolderTest, RefusesEachCorruptIndexByName) {
       {"TensorInNoShard", map(rest + R"(,"d":"two.safetensors")"), "in no shard"},
       {"TensorInOtherShard", map(rest + R"(,"c":"one.safetensors")"), "in no shard"},
       {"TensorNamedForWrongShard", map(R"("a":"two.safetensors","b":"one.safetensors","c":"two.safetensors")"),
-       "should be in two.safetensors"},
+       "expected it in two.safetensors"},
       {"TensorTwiceInMap", map(rest + R"(,"a":"one.safetensors")"), "stands twice"},
   };
   for (const auto& one : corruptions) EXPECT_THAT(complaint(one.index), HasSubstr(one.message)) << one.name;
@@ -103,7 +103,7 @@ TEST_F(SafetensorsFolderTest, RefusesEachCorruptIndexByName) {
 
 TEST_F(SafetensorsFolderTest, RefusesATensorInTwoShards) {
   folder_.write("two.safetensors", shard_of({"c", "a"}));
-  EXPECT_THAT(complaint(kGoodIndex), HasSubstr("is also in"));
+  EXPECT_THAT(complaint(kGoodIndex), HasSubstr("duplicate tensor 'a', also in"));
 }
 
 TEST_F(SafetensorsFolderTest, SurvivesDamagedIndexes) {

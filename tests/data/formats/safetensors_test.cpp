@@ -116,13 +116,12 @@ std::string tensor(const std::string& fields) { return R"({"a":{)" + fields + "}
 std::vector<Corruption> corruptions() {
   const std::string f32 = R"("dtype":"F32","shape":[2],"data_offsets":[0,8])";
   std::vector<Corruption> all = {
-      {"EmptyFile", "", "the header's length: 8 bytes were required, found 0"},
-      {"SevenBytes", "1234567", "the header's length: 8 bytes were required, found 7"},
+      {"EmptyFile", "", "the header's length: expected 8 bytes, found 0"},
+      {"SevenBytes", "1234567", "the header's length: expected 8 bytes, found 7"},
       {"HeaderLongerThanFile", with_length(100, "{}"),
-       "at byte 8: the header: 100 bytes were required, found 2; the file is cut"},
-      {"HeaderAboveLimit", with_length(100'000'001, "{}"), "the header: at most 100000000 bytes were required"},
-      {"HeaderLengthOverflows", with_length(~std::uint64_t{0}, "{}"),
-       "the header: at most 100000000 bytes were required"},
+       "at byte 8: the header: expected 100 bytes, found 2; the file is cut"},
+      {"HeaderAboveLimit", with_length(100'000'001, "{}"), "the header: expected at most 100000000 bytes"},
+      {"HeaderLengthOverflows", with_length(~std::uint64_t{0}, "{}"), "the header: expected at most 100000000 bytes"},
       {"EmptyHeader", with_length(0, ""), "not valid JSON"},
       {"HeaderIsList", file_of("[]", 0), "a JSON object was expected"},
       {"HeaderIsNumber", file_of("5", 0), "a JSON object was expected"},
@@ -130,14 +129,16 @@ std::vector<Corruption> corruptions() {
       {"HeaderIsCutJson", file_of(R"({"a":{)", 0), "not valid JSON"},
       {"HeaderNotUtf8", file_of("{\"\xFF\":{}}", 0), "not valid JSON"},
       {"HeaderDeep", file_of(R"({"a":[[[[[[[[]]]]]]]]})", 0), "nested deeper"},
-      {"TensorTwice", file_of(R"({"a":{)" + f32 + R"(},"a":{)" + f32 + "}}", 8), "stands twice"},
+      {"TensorTwice", file_of(R"({"a":{)" + f32 + R"(},"a":{)" + f32 + "}}", 8), "duplicate tensor 'a'"},
       {"FieldTwice", file_of(tensor(f32 + R"(,"shape":[2])"), 8), "stands twice"},
-      {"UnknownField", file_of(tensor(f32 + R"(,"stride":[1])"), 8), "'stride' is not known"},
-      {"MissingField", file_of(tensor(R"("dtype":"F32","shape":[2])"), 8), "one is missing"},
-      {"TensorIsNumber", file_of(R"({"a":3})", 0), "an object with dtype"},
-      {"UnknownDtype", file_of(tensor(R"("dtype":"F31","shape":[2],"data_offsets":[0,8])"), 8), "dtype 'F31'"},
-      {"EightBitFloat", file_of(tensor(R"("dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8])"), 8), "dtype 'F8_E4M3'"},
-      {"DtypeIsNumber", file_of(tensor(R"("dtype":4,"shape":[2],"data_offsets":[0,8])"), 8), "dtype must be a text"},
+      {"UnknownField", file_of(tensor(f32 + R"(,"stride":[1])"), 8), "unknown field 'stride'"},
+      {"MissingField", file_of(tensor(R"("dtype":"F32","shape":[2])"), 8),
+       "expected dtype, shape and data_offsets, found only 2"},
+      {"TensorIsNumber", file_of(R"({"a":3})", 0), "expected an object with dtype"},
+      {"UnknownDtype", file_of(tensor(R"("dtype":"F31","shape":[2],"data_offsets":[0,8])"), 8), "found 'F31'"},
+      {"EightBitFloat", file_of(tensor(R"("dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8])"), 8), "found 'F8_E4M3'"},
+      {"DtypeIsNumber", file_of(tensor(R"("dtype":4,"shape":[2],"data_offsets":[0,8])"), 8),
+       "dtype: expected a string, found number"},
       {"NegativeDimension", file_of(tensor(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])"), 8), "integers >= 0"},
       {"FloatDimension", file_of(tensor(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])"), 8), "integers >= 0"},
       {"HugeDimension", file_of(tensor(R"("dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,8])"), 8),
@@ -147,7 +148,7 @@ std::vector<Corruption> corruptions() {
       {"BytesOverflow", file_of(tensor(R"("dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0])"), 0),
        "overflows"},
       {"RankNine", file_of(tensor(R"("dtype":"U8","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,1])"), 1),
-       "at most 8 dimensions"},
+       "expected at most 8 dimensions"},
       {"ShapeAgainstRange", file_of(tensor(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])"), 8), "needs 12 bytes"},
       {"OffsetsReversed", file_of(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[8,0])"), 8), "begin <= end"},
       {"ThreeOffsets", file_of(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8,8])"), 8), "begin <= end"},
@@ -157,21 +158,23 @@ std::vector<Corruption> corruptions() {
       {"Alias", file_of(R"({"a":{)" + f32 + R"(},"b":{)" + f32 + "}}", 8), "no overlaps"},
       {"DataCut", file_of(tensor(f32), 7), "cut or has bytes appended"},
       {"DataAppended", file_of(tensor(f32), 9), "cut or has bytes appended"},
-      {"NameEmpty", file_of(R"({"":{)" + f32 + "}}", 8), "1 to 256 bytes"},
-      {"NameTooLong", file_of("{\"" + std::string(257, 'n') + "\":{" + f32 + "}}", 8), "1 to 256 bytes"},
+      {"NameEmpty", file_of(R"({"":{)" + f32 + "}}", 8), "expected 1 to 256 bytes"},
+      {"NameTooLong", file_of("{\"" + std::string(257, 'n') + "\":{" + f32 + "}}", 8), "expected 1 to 256 bytes"},
       {"NameWithNul", file_of(R"({"a\u0000b":{)" + f32 + "}}", 8), "control characters"},
-      {"LongField", file_of(tensor(f32 + ",\"" + std::string(1 << 20, 'f') + "\":1"), 8), "fff ...' is not known"},
+      {"LongField", file_of(tensor(f32 + ",\"" + std::string(1 << 20, 'f') + "\":1"), 8), "fff ...'"},
       {"LongDtype",
        file_of(tensor("\"dtype\":\"" + std::string(1 << 20, 'F') + R"(","shape":[2],"data_offsets":[0,8])"), 8),
-       "FFF ...' can't be used"},
+       "FFF ...'"},
       {"HugeNumber", file_of(tensor(R"("dtype":"U8","shape":[99999999999999999999],"data_offsets":[0,8])"), 8),
        "integers >= 0"},
       {"ManyDimensions",
        file_of(tensor(R"("dtype":"U8","data_offsets":[0,8],"shape":[1)" + many(",1", 2'000'000) + "]"), 8),
-       "more than 48 MiB"},
-      {"MetadataTwice", file_of(R"({"__metadata__":{},"__metadata__":{}})", 0), "__metadata__ stands twice"},
-      {"MetadataHoldsNumber", file_of(R"({"__metadata__":{"a":1}})", 0), "must hold a text"},
-      {"MetadataIsList", file_of(R"({"__metadata__":[]})", 0), "object of texts"}};
+       "values that fit in 48 MiB"},
+      {"MetadataTwice", file_of(R"({"__metadata__":{},"__metadata__":{}})", 0), "duplicate __metadata__"},
+      {"MetadataHoldsNumber", file_of(R"({"__metadata__":{"a":1}})", 0),
+       "__metadata__: key 'a': expected a string, found number"},
+      {"MetadataIsList", file_of(R"({"__metadata__":[]})", 0),
+       "__metadata__: expected an object of strings, found array"}};
   return all;
 }
 
@@ -186,7 +189,8 @@ TEST_F(SafetensorsTest, RefusesMoreTensorsThanTheLimit) {
   for (int i = 0; i <= 131'073; ++i) {
     header += (i == 0 ? "\"" : ",\"") + std::to_string(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
   }
-  EXPECT_THAT(nkat::testing::complaint_about(reader(), file_of(header + "}", 0)), HasSubstr("at most 131072 tensors"));
+  EXPECT_THAT(nkat::testing::complaint_about(reader(), file_of(header + "}", 0)),
+              HasSubstr("expected at most 131072 tensors"));
 }
 
 }  // namespace

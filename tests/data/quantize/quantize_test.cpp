@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/files/sha256.h"
 #include "tests/data/quantize/golden_blocks.h"
+#include "tests/support/message_of.h"
 
 namespace nkat::gguf {
 namespace {
@@ -60,12 +61,7 @@ Weights random_weights(std::int64_t rows, std::int64_t length, bool with_importa
 }
 
 std::string complaint(GgmlType type, const Weights& weights) {
-  try {
-    encoded(type, weights, best_instructions());
-  } catch (const FormatError& error) {
-    return error.what();
-  }
-  return "";
+  return nkat::testing::message_of<FormatError>([&] { encoded(type, weights, best_instructions()); });
 }
 
 std::vector<Instructions> runnable() {
@@ -127,12 +123,8 @@ TEST(Quantize, TheComplaintIsAboutTheFirstRowWhicheverThreadFindsOne) {
     weights.values[row * 1024 + row] = std::numeric_limits<float>::quiet_NaN();
   std::vector<std::byte> bytes(tensor_bytes(kQ8_0, weights.values.size()).value());
   for (int repeat = 0; repeat < 5; ++repeat) {
-    try {
-      encode_tensor(kQ8_0, weights.rows(), bytes);
-      ADD_FAILURE() << "nothing was refused";
-    } catch (const FormatError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("row 500, column 500:"));
-    }
+    EXPECT_THAT(nkat::testing::message_of<FormatError>([&] { encode_tensor(kQ8_0, weights.rows(), bytes); }),
+                HasSubstr("row 500, column 500:"));
   }
 }
 

@@ -3,18 +3,22 @@
 
 #include <limits>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tiny_model.h"
 
 namespace nkat::exporting {
 namespace {
 
+using ::testing::HasSubstr;
+
 const std::string kQkv = "model.layers.0.self_attn.qkv_proj.weight";
 
-Phi3Tensor tensor_of(const std::string& source, TensorRole role = TensorRole::kQkv) {
-  return {.name = "x.weight", .source = source, .role = role};
+models::TensorSpec tensor_of(const std::string& name) {
+  return {.role = models::TensorRole::kQkv, .kind = models::TensorKind::kMatrix, .name = name};
 }
 
 TEST(Importance, IsTheMomentsOfTheColumns) {
@@ -42,8 +46,8 @@ TEST(Importance, WeighsATiedHeadAndNotTheEmbedding) {
   config.tie_word_embeddings = true;
   const std::string embedding = "model.embed_tokens.weight";
   const Importance importance({{embedding, std::vector<double>(32, 1.0)}}, 1, "");
-  for (const Phi3Tensor& tensor : phi3_tensors(config))
-    EXPECT_EQ(importance.of(tensor).size(), tensor.name == "output.weight" ? 32U : 0U) << tensor.name;
+  for (const models::TensorSpec& tensor : models::phi3_tensors(config))
+    EXPECT_EQ(importance.of(tensor).size(), tensor.gguf_name == "output.weight" ? 32U : 0U) << tensor.gguf_name;
 }
 
 TEST(Importance, WeighsNothingWhereNothingWasMeasured) {
@@ -53,13 +57,11 @@ TEST(Importance, WeighsNothingWhereNothingWasMeasured) {
 
 TEST(Importance, RefusesActivationsThatAreNotFinite) {
   for (const double bad : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN(), 1e39}) {
-    try {
+    const std::string message = nkat::testing::message_of<DataError>([&] {
       const Importance importance({{kQkv, {1.0, bad}}}, 1, "");
-      FAIL() << bad;
-    } catch (const DataError& error) {
-      EXPECT_NE(std::string(error.what()).find(kQkv), std::string::npos) << error.what();
-      EXPECT_NE(std::string(error.what()).find("column 1"), std::string::npos) << error.what();
-    }
+    });
+    EXPECT_THAT(message, HasSubstr(kQkv)) << bad;
+    EXPECT_THAT(message, HasSubstr("column 1")) << bad;
   }
 }
 

@@ -44,7 +44,7 @@ TEST_P(WidenedProductOf, TheSameBitsOnEveryRun) {
   EXPECT_TRUE(at::equal(once, bf16_gemm(x, w, Bf16Gemm::kForward, at::kFloat)));
 }
 
-// Beyond 1024 terms a sum goes on in another piece; beyond 4 x 512 columns there are several panels.
+// Beyond a depth of 1024 a sum continues in another panel; beyond 4 x 512 columns there are several panels.
 INSTANTIATE_TEST_SUITE_P(Sizes, WidenedProductOf,
                          ::testing::Values(Sizes{0, 8, 8}, Sizes{1, 1, 1}, Sizes{31, 33, 17}, Sizes{32, 64, 257},
                                            Sizes{33, 1027, 40}, Sizes{20, 48, 2051}, Sizes{200, 768, 2304}),

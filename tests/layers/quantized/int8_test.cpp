@@ -3,16 +3,15 @@
 #include <limits>
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/_int_mm.h>
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/isnan.h>
 #include <ATen/ops/linspace.h>
-#include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "layers/quantized/int8_rows.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
 #include "tests/support/tolerance.h"
@@ -28,8 +27,8 @@ using ::testing::ThrowsMessage;
 constexpr std::int64_t kColumns = 96, kRows = 1040;  // more rows than one tile of the result holds
 const std::vector<std::int64_t> kTokenCounts = {0, 1, 31, 33};
 
-Int8Matrix quantized(const at::Tensor& w, Int8Passes terms) {
-  Int8Matrix matrix = empty_int8_matrix(w.size(0), w.size(1), w.device(), terms);
+Int8Matrix quantized(const at::Tensor& w, Int8Passes passes) {
+  Int8Matrix matrix = empty_int8_matrix(w.size(0), w.size(1), w.device(), passes);
   matrix.channel_scales.copy_(at::linspace(0.1, 3, w.size(1)));
   set_rows(matrix, 0, w.narrow(0, 0, 8));
   set_rows(matrix, 8, w.narrow(0, 8, w.size(0) - 8));
@@ -40,27 +39,21 @@ at::Tensor widened(const Int8Matrix& matrix) {
   return matrix.values.to(at::kDouble) * matrix.scales.to(at::kDouble).unsqueeze(1) * matrix.channel_scales;
 }
 
-// Rounding x by rows moves an entry by half a step at most: half of max|row| / 127, or 1/254 of that with two terms.
-// The scale, its inverse, x by a column's factor and x by the inverse are float32, each off by at most 2^-24 of itself,
-// what is left for a second term by 2^-24 of half a step more.
-at::Tensor input_error(const at::Tensor& x, std::int64_t terms) {
+// Rounding x by rows moves an entry by half a step at most: half of max|row| / 127, or 1/254 of that with two passes.
+// The scale, its inverse, x by its channel scale and x by the inverse are float32, each off by at most 2^-24 of itself,
+// the residual of a second pass by 2^-24 of half a step more.
+at::Tensor input_error(const at::Tensor& x, std::int64_t passes) {
   const at::Tensor largest = std::get<0>(x.to(at::kDouble).abs().max(1, true));
-  return largest * ((terms == 1 ? 0.5 : 0.5 / 254) / 127 + 5 * 0x1p-24);
-}
-
-// The integers that rows stand for, in steps of their last term.
-at::Tensor steps_of(const Int8Rows& rows) {
-  const at::Tensor first = rows.values.narrow(0, 0, rows.scales.size(0)).to(at::kInt);
-  return rows.terms == 1 ? first : 254 * first + rows.values.narrow(0, rows.scales.size(0), rows.scales.size(0));
+  return largest * ((passes == 1 ? 0.5 : 0.5 / 254) / 127 + 5 * 0x1p-24);
 }
 
 // |y - x W| for the W that is held: sum over k of the error of x times |W|, at most seven float32 operations on the sum
 // (two conversions, 1/254, the addition, the three scales), and the result's own rounding.
-void expect_within_bound(const at::Tensor& y, const at::Tensor& x, const at::Tensor& w, std::int64_t terms) {
+void expect_within_bound(const at::Tensor& y, const at::Tensor& x, const at::Tensor& w, std::int64_t passes) {
   const at::Tensor wide = x.to(at::kDouble), exact = wide.mm(w);
-  const at::Tensor bound = input_error(x, terms) * w.abs().sum(0) + 7 * 0x1p-24 * wide.abs().mm(w.abs()) +
+  const at::Tensor bound = input_error(x, passes) * w.abs().sum(0) + 7 * 0x1p-24 * wide.abs().mm(w.abs()) +
                            unit_in_the_last_place(y.scalar_type()) / 2 * exact.abs();
-  EXPECT_LE((y.to(at::kDouble) - exact).abs().sub(bound).max().item<double>(), 0) << y.scalar_type() << terms;
+  EXPECT_LE((y.to(at::kDouble) - exact).abs().sub(bound).max().item<double>(), 0) << y.scalar_type() << passes;
 }
 
 class Int8MatrixOf : public ::testing::TestWithParam<at::ScalarType> {
@@ -79,8 +72,8 @@ TEST_P(Int8MatrixOf, AWeightIsHalfAStepOffAtMost) {
 
 TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
   const at::Tensor w = random({kRows, kColumns});
-  for (const std::int64_t terms : {1, 2}) {
-    const Int8Matrix matrix = quantized(w, {terms, terms});
+  for (const std::int64_t passes : {1, 2}) {
+    const Int8Matrix matrix = quantized(w, {passes, passes});
     for (const std::int64_t tokens : kTokenCounts) {
       const at::Tensor x = random({tokens, kColumns}), dy = random({tokens, kRows});
       const at::Tensor y = int8_linear(x, matrix), dx = int8_linear_backward(dy, matrix);
@@ -88,10 +81,10 @@ TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
       ASSERT_EQ(dx.sizes(), at::IntArrayRef({tokens, kColumns}));
       EXPECT_EQ(y.scalar_type(), GetParam());
       if (tokens == 0) continue;
-      // x meets the column scales before it is rounded, the gradient the row scales.
+      // x meets the channel scales before it is rounded, the gradient the row scales.
       const at::Tensor values = matrix.values.to(at::kDouble);
-      expect_within_bound(y, x.to(at::kDouble) * matrix.channel_scales, values.t() * matrix.scales, terms);
-      expect_within_bound(dx, dy.to(at::kDouble) * matrix.scales, values * matrix.channel_scales, terms);
+      expect_within_bound(y, x.to(at::kDouble) * matrix.channel_scales, values.t() * matrix.scales, passes);
+      expect_within_bound(dx, dy.to(at::kDouble) * matrix.scales, values * matrix.channel_scales, passes);
     }
   }
 }
@@ -136,23 +129,6 @@ TEST_P(Int8MatrixOf, NonContiguousInputsGiveTheSame) {
   EXPECT_TRUE(at::equal(int8_linear(x, matrix), int8_linear(x.contiguous(), matrix)));
 }
 
-TEST_P(Int8MatrixOf, TheLoopsAgreeWithPlainOperations) {
-  const at::Tensor x = random({33, kColumns}), factors = at::rand({kColumns}) + 0.5;
-  for (const std::int64_t terms : {1, 2}) {
-    const Int8Rows fast = quantize_rows(x, factors, terms);
-    Int8Rows slow{at::empty_like(fast.values), at::empty_like(fast.scales), terms};
-    plain::quantize_rows_into(x, factors, slow);
-    EXPECT_TRUE(at::equal(fast.scales, slow.scales));
-    // What both terms stand for, in steps of the last one: a fused multiply-add may take the other side of a tie.
-    EXPECT_LE(max_error(steps_of(fast), steps_of(slow)), 1);
-    const at::Tensor sums = at::randint(-1000000, 1000000, {fast.values.size(0), 40}, at::kInt);
-    at::Tensor y = at::empty({33, 40}, GetParam()), twin = at::empty_like(y);
-    dequantize_into(sums, fast, factors.narrow(0, 0, 40), y);
-    plain::dequantize_into(sums, fast, factors.narrow(0, 0, 40), twin);
-    EXPECT_LE(max_error(y, twin), unit_in_the_last_place(GetParam()) * max_abs(twin));
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(Types, Int8MatrixOf, ::testing::Values(at::kFloat, at::kBFloat16),
                          [](const auto& test) { return std::string(c10::toString(test.param)); });
 
@@ -169,8 +145,8 @@ TEST(Int8Matrix, ZeroRowsGiveZerosAndLargeOnesAreExactAtTheirPeak) {
   EXPECT_TRUE(at::isfinite(y).all().item<bool>());
 }
 
-// One channel a thousand times the others: one term rounds the others away, a second keeps them.
-TEST(Int8Matrix, ASecondTermKeepsWhatStandsBesideAnOutlier) {
+// One channel a thousand times the others: one pass rounds the others away, a second keeps them.
+TEST(Int8Matrix, ASecondPassKeepsWhatStandsBesideAnOutlier) {
   const at::Tensor w = at::randn({64, 64});
   at::Tensor x = at::randn({32, 64});
   x.select(1, 7).fill_(1000);
@@ -178,8 +154,8 @@ TEST(Int8Matrix, ASecondTermKeepsWhatStandsBesideAnOutlier) {
     const at::Tensor large = x.select(1, 7).to(at::kDouble).unsqueeze(1) * held.select(1, 7);
     return y.to(at::kDouble) - large;
   };
-  const auto cosine = [&](Int8Passes terms) {
-    const Int8Matrix matrix = quantized(w, terms);
+  const auto cosine = [&](Int8Passes passes) {
+    const Int8Matrix matrix = quantized(w, passes);
     const at::Tensor held = widened(matrix);
     const at::Tensor exact = x.to(at::kDouble).mm(held.t());
     return at::cosine_similarity(rest(int8_linear(x, matrix), held).flatten(), rest(exact, held).flatten(), 0)
@@ -215,6 +191,55 @@ TEST(Int8Matrix, NamesAWrongInput) {
         int8_linear(at::randn({3, 32}, at::kDouble), matrix);
       },
       ThrowsMessage<ShapeError>(HasSubstr("Double")));
+}
+
+at::Tensor random_int8(at::IntArrayRef shape) { return at::randint(-127, 128, shape, at::kChar); }
+
+// Against int64, whose products ATen takes one by one.
+at::Tensor exact_sums(const at::Tensor& left, const at::Tensor& right) {
+  return left.to(at::kLong).mm(right.to(at::kLong));
+}
+
+// Random values, and the largest: a sum of 2,056 products of 127 x 127 is no float32.
+TEST(Int8Gemm, AreExactOnThisProcessorAndInFloat32) {
+  for (const std::int64_t depth : {8, 1024, 1032, 2056}) {
+    for (const std::int64_t rows : {1, 33}) {
+      for (const auto& [left, right] :
+           {std::pair{random_int8({rows, depth}), random_int8({40, depth})},
+            {at::full({rows, depth}, 127, at::kChar), at::full({40, depth}, -127, at::kChar)},
+            {at::full({rows, depth}, -128, at::kChar), at::full({40, depth}, -128, at::kChar)}}) {
+        const at::Tensor exact = exact_sums(left, right.t());
+        EXPECT_TRUE(at::equal(int8_gemm(left, right.t()).to(at::kLong), exact)) << rows << " x " << depth;
+        for (const at::Tensor& other : {right.t(), right.t().contiguous()})
+          EXPECT_TRUE(at::equal(plain::int8_gemm(left, other).to(at::kLong), exact)) << rows << " x " << depth;
+      }
+    }
+  }
+}
+
+// ctest runs this a second time with oneDNN held to AVX2, where it saturates.
+TEST(Int8Gemm, TheProbeTellsWhetherLibTorchsOwnProductIsExact) {
+  const at::Tensor left = random_int8({33, 512}).abs(), right = random_int8({64, 512}).t();
+  const bool exact = at::equal(at::_int_mm(left, right).to(at::kLong), exact_sums(left, right));
+  EXPECT_EQ(exact, !int8_gemm_saturates());
+}
+
+// sm_86 has no tensor-core kernel for it; refused on the CPU too, so that a test shows the mistake.
+TEST(Int8Gemm, RefusesARowMajorRightSide) {
+  EXPECT_THAT(
+      [] {
+        int8_gemm(random_int8({33, 16}), random_int8({16, 8}));
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("column-major")));
+  EXPECT_NO_THROW(int8_gemm(random_int8({33, 16}), random_int8({8, 16}).t()));
+}
+
+TEST(Int8Gemm, NamesSidesThatDoNotMeet) {
+  EXPECT_THAT(
+      [] {
+        int8_gemm(random_int8({3, 8}), random_int8({16, 8}));
+      },
+      ThrowsMessage<ShapeError>(HasSubstr("(K=8, C)")));
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "layers/cpu/nf4.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
 #include "tests/support/tolerance.h"

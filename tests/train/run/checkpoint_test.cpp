@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -46,7 +47,7 @@ class CheckpointTest : public ::testing::Test {
   }
   const TemporaryFolder folder_;
   const RunIdentity identity_{
-      .base = {"model", std::string(64, 'a')}, .data_sha256 = std::string(64, 'b'), .seed = 4, .window_samples = 32};
+      .base = {"model", std::string(64, 'a')}, .data_sha256 = std::string(64, 'b'), .seed = 4, .batch_samples = 32};
 };
 
 TEST_F(CheckpointTest, BringsBackWhatItSaved) {
@@ -110,12 +111,8 @@ TEST_F(CheckpointTest, RefusesAFolderWhoseNameIsAnotherStep) {
 TEST_F(CheckpointTest, SaysSoWhenAllAreDamaged) {
   save(10);
   damage(at_step(10) / "adapter_config.json", 3);
-  try {
-    load_newest_checkpoint(folder_.path(), tiny_config());
-    FAIL() << "loaded";
-  } catch (const DataError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("all 1 checkpoints are damaged"));
-  }
+  EXPECT_THAT(nkat::testing::message_of<DataError>([&] { load_newest_checkpoint(folder_.path(), tiny_config()); }),
+              HasSubstr("all 1 checkpoints are damaged"));
 }
 
 TEST_F(CheckpointTest, NoneAtAllIsAFreshRun) {

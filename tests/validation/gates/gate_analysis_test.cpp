@@ -6,14 +6,18 @@
 #include <limits>
 #include <sched.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "core/random.h"
 #include "core/signals.h"
+#include "tests/support/message_of.h"
 
 namespace nkat::validation {
 namespace {
+
+using ::testing::HasSubstr;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kShut = 0.0067;
@@ -337,12 +341,7 @@ TEST(GateAnalysis, SurvivesShortAndEmptyRuns) {
 
   RunRecords empty;
   empty.folder = "runs/none";
-  try {
-    analyze_gates(empty, {});
-    FAIL();
-  } catch (const DataError& error) {
-    EXPECT_NE(std::string(error.what()).find("runs/none"), std::string::npos);
-  }
+  EXPECT_THAT(nkat::testing::message_of<DataError>([&] { analyze_gates(empty, {}); }), HasSubstr("runs/none"));
 }
 
 TEST(GateAnalysis, SaysWhetherTheRunIsFinished) {
@@ -366,7 +365,7 @@ TEST(GateAnalysisDeathTest, StopsWhenAsked) {
     }
     std::_Exit(0);
   };
-  EXPECT_EXIT(stopped(), testing::ExitedWithCode(75), "");
+  EXPECT_EXIT(stopped(), ::testing::ExitedWithCode(75), "");
 }
 
 }  // namespace

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 
 namespace nkat::validation {
 namespace {
+
+using ::testing::HasSubstr;
 
 using ::testing::ElementsAre;
 
@@ -176,14 +179,11 @@ TEST(RunComparison, AControlThatIsAnalyzedItselfIsNotInTheSpread) {
 TEST(RunComparison, RefusesRunsWithOtherLayers) {
   for (const GateResults& other : {report({kT}), report({kT, kT}, 5)}) {
     GateResults main = report({kT, kT});
-    try {
+    const std::string message = nkat::testing::message_of<ShapeError>([&] {
       compare_runs(main, records(), {{"elsewhere", "identity", 0, other}});
-      FAIL();
-    } catch (const ShapeError& error) {
-      const std::string message = error.what();
-      EXPECT_NE(message.find("main has layers 0 to 1"), std::string::npos) << message;
-      EXPECT_NE(message.find("elsewhere has layers"), std::string::npos) << message;
-    }
+    });
+    EXPECT_THAT(message, HasSubstr("main has layers 0 to 1"));
+    EXPECT_THAT(message, HasSubstr("elsewhere has layers"));
   }
 }
 

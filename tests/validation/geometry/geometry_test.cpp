@@ -224,7 +224,7 @@ TEST_F(GeometryTest, RefusesAnAdapterOfAnotherSizeThanItsConfig) {
   auto files = checkpoint_files(10, metrics_lines(10, 2), shape_, turn(0.5F));
   files[data::kAdapterModelFile] = adapter_bytes({.hidden = 16, .first_layer = 1, .num_layers = 3}, turn(0.5F));
   write_checkpoint(run_, 10, files);
-  EXPECT_THAT(refusal(), HasSubstr("the tensor 'layers.1.so8t.weight' must be F32 (6, 8, 8), found F32 (2, 8, 8)"));
+  EXPECT_THAT(refusal(), HasSubstr("tensor 'layers.1.so8t.weight': expected F32 (6, 8, 8), found F32 (2, 8, 8)"));
 }
 
 TEST_F(GeometryTest, RefusesAnAdapterWithoutOneOfItsLayers) {

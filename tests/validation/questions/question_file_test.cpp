@@ -80,7 +80,7 @@ TEST_F(QuestionFile, DamagedMathLinesAreNamedWithTheirPlace) {
       {R"({"question":"q","answer":null})", "key 'answer': expected a string that is not empty, found null"},
       {R"({"question":"q"})", "keys question"},
       {R"({"answer":"#### 7"})", "keys answer"},
-      {R"(["q"])", "JSON array"},
+      {R"(["q"])", "expected a JSON object"},
       {R"({"question":"q","answer":"#### 7")", "questions.jsonl:2"},
       {R"({"question":"q","question":"r","answer":"#### 7"})", "questions.jsonl:2"},
       {R"(question)", "questions.jsonl:2"},

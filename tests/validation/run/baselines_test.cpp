@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/validation/run/saved_run.h"
 
@@ -33,12 +34,7 @@ class ComparedRuns : public ::testing::Test {
     return read_compared_runs(read_run(at("main")), folders, {});
   }
   std::string refusal(const std::vector<std::string>& names) const {
-    try {
-      compare(names);
-    } catch (const ConfigError& error) {
-      return error.what();
-    }
-    return "accepted";
+    return nkat::testing::message_of<ConfigError>([&] { compare(names); });
   }
   std::string warnings(const std::vector<std::string>& names) const {
     CaptureStderr();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace nkat::validation {
@@ -17,12 +18,7 @@ class OutputPathsTest : public ::testing::Test {
   OutputPathsTest() { fs::create_directories(run_ / "checkpoints" / "step-000050"); }
 
   std::string refusal(const std::vector<OutputPath>& outputs, const std::vector<fs::path>& inputs = {}) const {
-    try {
-      check_output_paths(outputs, inputs, {run_});
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return nkat::testing::message_of([&] { check_output_paths(outputs, inputs, {run_}); });
   }
 
   TemporaryFolder folder_;

@@ -1,0 +1,76 @@
+#include "data/datasets/jsonl_pass.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/cli/log.h"
+#include "core/cli/progress.h"
+#include "core/signals.h"
+
+namespace nkat::data {
+namespace {
+
+constexpr std::uint64_t kProgressFrom = 8 << 20;  // bytes of a file that are worth a progress bar
+
+}  // namespace
+
+void refuse_bad_records(std::int64_t count, std::int64_t allowed, const std::vector<std::string>& messages) {
+  if (count == 1 && allowed == 0 && !messages.empty())
+    throw DataError(messages[0] + " (--max-bad-records N leaves up to N such records out)");
+  throw DataError(fmt::format("{} bad records, at most {} may be left out (--max-bad-records){}{}", count, allowed,
+                              messages.empty() ? "" : ":\n  ", fmt::join(messages, "\n  ")));
+}
+
+void BadRecords::add(const std::string& message) {
+  ++count_;
+  if (messages_.size() < messages_kept_) messages_.push_back(message);
+  if (count_ > allowed_) refuse_bad_records(count_, allowed_, messages_);
+  if (log_ == Log::kEach) log::warning(fmt::format("left out: {}", message));
+}
+
+void for_each_line(JsonlReader& reader, const std::function<bool(const JsonlLine&, const JsonlPlace&)>& visit) {
+  std::optional<ProgressBar> progress;
+  if (reader.file_size() >= kProgressFrom) {
+    progress.emplace("reading " + reader.path().filename().string(), reader.file_size());
+  }
+  std::int64_t records = 0;
+  while (const std::optional<JsonlLine> line = reader.next()) {
+    throw_if_stop_requested();
+    ++records;
+    if (!visit(*line, {reader.where(line->number), line->number})) return;
+    if (progress) progress->update(reader.bytes_read(), fmt::format("{} records", records));
+  }
+}
+
+RecordCounts encode_records(JsonlReader& reader, const SampleEncoder& encoder, BadRecords& bad,
+                            const std::function<void(const EncodedRecord&)>& handle) {
+  RecordCounts counts;
+  parse_lines(reader, bad, parse_record, [&](const Record& record, const JsonlPlace& place) {
+    ++counts.records;
+    ++counts.kinds[kind_name(record.kind)];
+    if (!record.label.empty()) ++counts.labels[record.label];
+    counts.rendered += record.was_rendered ? 1 : 0;
+    EncodedRecord encoded{.record = record, .place = place, .tokens = encoder.encode(record)};
+    encoded.whole_length = static_cast<std::int64_t>(encoded.tokens.size());
+    const TruncationResult result = encoder.truncate(encoded.tokens, place.where);
+    counts.truncated += result == TruncationResult::kTruncated ? 1 : 0;
+    counts.dropped_overlong += result == TruncationResult::kDroppedOverlong ? 1 : 0;
+    counts.dropped_without_target += result == TruncationResult::kDroppedWithoutTarget ? 1 : 0;
+    encoded.is_sample = result == TruncationResult::kWhole || result == TruncationResult::kTruncated;
+    if (encoded.is_sample) {
+      const auto length = static_cast<std::int64_t>(encoded.tokens.size());
+      ++counts.samples;
+      counts.tokens += length;
+      counts.tokens_cut_off += encoded.whole_length - length;
+      counts.target_tokens += count_targets(encoded.tokens);
+    }
+    handle(encoded);
+    return true;
+  });
+  counts.bad_records = bad.count();
+  counts.records += counts.bad_records;
+  counts.bad_messages = bad.messages();
+  return counts;
+}
+
+}  // namespace nkat::data

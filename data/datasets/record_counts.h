@@ -1,0 +1,64 @@
+// What one pass over data files counted. A new counter is a field and its row in kRecordCounters.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "core/json_object.h"
+
+namespace nkat::data {
+
+struct RecordCounts {
+  std::int64_t records = 0;      // good and bad ones, blank lines aside
+  std::int64_t bad_records = 0;  // left out
+  std::int64_t rendered = 0;     // records whose text or output was a rendered conversation
+  std::int64_t truncated = 0;
+  std::int64_t dropped_overlong = 0;
+  std::int64_t dropped_without_target = 0;
+  std::int64_t samples = 0;
+  std::int64_t tokens = 0;  // of the samples, after truncation
+  std::int64_t target_tokens = 0;
+  std::int64_t tokens_cut_off = 0;             // by truncation
+  std::map<std::string, std::int64_t> kinds;   // records by kind_name()
+  std::map<std::string, std::int64_t> labels;  // four-class records by label
+  std::vector<std::string> bad_messages;       // the first few
+
+  // A file that is repeated N times counts its records once and its samples N times.
+  void add(const RecordCounts& file, std::int64_t repeats = 1);
+};
+
+// Statistics of one file or of a whole dataset.
+struct DatasetSummary : RecordCounts {
+  std::int64_t longest = 0;     // tokens of the longest sample
+  std::int64_t largest_id = 0;  // token id
+  std::string sha256 = "";      // of the files' bytes, repeats, and what decides their tokens
+};
+
+struct RecordCounter {
+  const char* key;  // in JSON
+  std::int64_t RecordCounts::*field;
+  bool per_repeat;
+};
+inline constexpr std::array kRecordCounters = {
+    RecordCounter{"records", &RecordCounts::records, false},
+    RecordCounter{"bad_records", &RecordCounts::bad_records, false},
+    RecordCounter{"rendered", &RecordCounts::rendered, false},
+    RecordCounter{"cut", &RecordCounts::truncated, false},
+    RecordCounter{"dropped_overlong", &RecordCounts::dropped_overlong, false},
+    RecordCounter{"dropped_without_target", &RecordCounts::dropped_without_target, false},
+    RecordCounter{"samples", &RecordCounts::samples, true},
+    RecordCounter{"tokens", &RecordCounts::tokens, true},
+    RecordCounter{"target_tokens", &RecordCounts::target_tokens, true},
+    RecordCounter{"tokens_cut_off", &RecordCounts::tokens_cut_off, true},
+};
+
+nlohmann::ordered_json to_json(const RecordCounts& counts);
+// The inverse; the object may hold other keys too.
+RecordCounts record_counts_from(const JsonObject& object);
+
+}  // namespace nkat::data
