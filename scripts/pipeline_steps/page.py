@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 # Pass is blue and fail vermilion (Okabe and Ito), darkened until they contrast with white 4.5 to 1.
 STYLE = """*{box-sizing:border-box}
-body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:1.5rem auto;padding:0 1rem;color:#222;overflow-wrap:anywhere}
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:1.5rem auto;padding:0 1rem;color:#222;overflow-wrap:break-word}
 h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.25rem}
 .lead{font-size:1.125rem;border-left:.3rem solid #0072b2;padding-left:.75rem}
 .failed,.remarks{border-left:.3rem solid #a84400;background:#fdf1ea;padding:.4rem 1rem;margin:1rem 0}
@@ -23,16 +23,20 @@ table{border-collapse:collapse;width:100%;font-size:.875rem;margin:.75rem 0}
 td,th{border:1px solid #ddd;padding:.25rem .5rem;text-align:left;vertical-align:top}th{background:#f3f3f3}
 .pass{color:#005b8f;font-weight:600}.fail{color:#a84400;font-weight:600}.open{color:#666}
 pre{background:#f6f6f6;padding:.5rem;white-space:pre-wrap;font-size:.8125rem}
+td.long{overflow-wrap:anywhere}
 figure{margin:1rem 0}.picture{overflow-x:auto}img{max-width:100%;height:auto;display:block}figcaption{color:#555;font-size:.875rem}
 details{border-top:1px solid #ddd;padding:.25rem 0}summary{cursor:pointer}summary h2{display:inline;font-size:1.125rem}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(19rem,100%),1fr));gap:.75rem;margin:.75rem 0}
 .card{border:1px solid #ddd;border-radius:.25rem;padding:.5rem .75rem;font-size:.875rem}.card h3{margin:0 0 .25rem;font-size:1rem}
-.card dl{margin:0}.card dt{color:#555}.card dd{margin:0 0 .25rem}
+.card dl{margin:0;overflow-wrap:anywhere}.card dt{color:#555}.card dd{margin:0 0 .25rem}
 .bar{display:block;height:.5rem;background:#eee;margin:.125rem 0}.bar span{display:block;height:100%;background:#0072b2}
-@media(max-width:44rem){img{max-width:none;width:40rem}thead{display:none}table,tbody,tr,td{display:block}
+@media(max-width:44rem){img{max-width:none;width:40rem}}
+@media(max-width:60rem){thead{display:none}table,tbody,tr,td{display:block}
 tr{border:1px solid #ddd;border-radius:.25rem;margin:.5rem 0;padding:.25rem 0}
-td{border:0;display:grid;grid-template-columns:8rem 1fr;gap:.5rem}td:first-child{font-weight:600}td::before{content:attr(data-column);color:#555;font-weight:400}}"""
+td{border:0;display:grid;grid-template-columns:8rem minmax(0,1fr);gap:.5rem}td:first-child{font-weight:600}
+td::before{content:attr(data-column);color:#555;font-weight:400}}"""
 
+LONG_WORD = 24  # a column can't be made as wide: it may be broken anywhere
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
 SIGNS = {"pass": ("pass", "✓"), "done": ("pass", "✓"), "fail": ("fail", "✗"), "FAILED": ("fail", "✗"), "NOT WRITTEN": ("fail", "✗"),
          "not measured": ("open", "–")}
@@ -162,6 +166,8 @@ def with_sign(text: str) -> tuple[str, str]:
 
 def html_cell(column: str, cell: str) -> str:
     kind, content = with_sign(cell)
+    if not kind and any(len(word) > LONG_WORD for word in HASH.sub("", cell).split()):
+        kind = "long"
     return f'<td data-column="{html.escape(column)}"' + (f' class="{kind}"' if kind else "") + f"><span>{content}</span></td>"
 
 

@@ -73,6 +73,17 @@ std::string html_text(std::string_view text) {
   return html;
 }
 
+// A word that a column can't be made as wide as: it may be broken anywhere.
+bool has_long_word(std::string_view text) {
+  constexpr std::size_t kLongest = 24;
+  while (text.size() > kLongest) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end > kLongest) return true;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return false;
+}
+
 struct Sign {
   std::string_view status;
   std::string_view css_class;
@@ -83,8 +94,10 @@ constexpr std::array<Sign, 3> kSigns = {
 
 std::string html_cell(const std::string& column, const std::string& cell) {
   const auto* sign = std::ranges::find(kSigns, cell, &Sign::status);
-  if (sign == kSigns.end())
-    return fmt::format("<td data-column=\"{}\"><span>{}</span></td>", escaped(column), html_text(cell));
+  if (sign == kSigns.end()) {
+    return fmt::format("<td data-column=\"{}\"{}><span>{}</span></td>", escaped(column),
+                       has_long_word(cell) ? " class=\"long\"" : "", html_text(cell));
+  }
   return fmt::format("<td data-column=\"{}\" class=\"{}\"><span><b aria-hidden=\"true\">{}</b> {}</span></td>",
                      escaped(column), sign->css_class, sign->symbol, cell);
 }
@@ -119,18 +132,19 @@ std::string html_image(const Image& image) {
 constexpr std::string_view kStyle = R"(
 *{box-sizing:border-box}
 body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:1.5rem auto;padding:0 1rem;color:#222;
-  overflow-wrap:anywhere}
+  overflow-wrap:break-word}
 h1{font-size:1.5rem;line-height:1.25}h1+p{font-size:1.125rem;border-left:.3rem solid #0072b2;padding-left:.75rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem;margin:.75rem 0}
 td,th{border:1px solid #ddd;padding:.25rem .5rem;text-align:left;vertical-align:top}th{background:#f3f3f3}
 .pass{color:#005b8f;font-weight:600}.fail{color:#a84400;font-weight:600}.open{color:#666}
-figure{margin:1rem 0}.picture{overflow-x:auto}img{max-width:100%;height:auto;display:block}
+td.long{overflow-wrap:anywhere}figure{margin:1rem 0}.picture{overflow-x:auto}img{max-width:100%;height:auto;display:block}
 figcaption{color:#555;font-size:.875rem}
 details{border-top:1px solid #ddd;padding:.25rem 0}summary{cursor:pointer}summary h2{display:inline;font-size:1.125rem}
-@media(max-width:44rem){
-  img{max-width:none;width:40rem}thead{display:none}table,tbody,tr,td{display:block}
+@media(max-width:44rem){img{max-width:none;width:40rem}}
+@media(max-width:60rem){
+  thead{display:none}table,tbody,tr,td{display:block}
   tr{border:1px solid #ddd;border-radius:.25rem;margin:.5rem 0;padding:.25rem 0}
-  td{border:0;display:grid;grid-template-columns:8rem 1fr;gap:.5rem}
+  td{border:0;display:grid;grid-template-columns:8rem minmax(0,1fr);gap:.5rem}
   td:first-child{font-weight:600}td::before{content:attr(data-column);color:#555;font-weight:400}
 }
 )";

@@ -31,6 +31,12 @@ TEST(Document, GivesAStatusASignAColorAndItsColumnsName) {
   EXPECT_THAT(html, HasSubstr("<td data-column=\"what\"><span>x</span></td>"));
 }
 
+TEST(Document, LetsOnlyLongWordsBreak) {
+  const std::string html = to_html({Table{{"a", "b"}, {{"a transition in words", std::string(25, 'x')}}}}, "t");
+  EXPECT_THAT(html, HasSubstr("<td data-column=\"a\"><span>a transition"));
+  EXPECT_THAT(html, HasSubstr("<td data-column=\"b\" class=\"long\"><span>xxx"));
+}
+
 TEST(Document, ShortensHashesInHtmlAlone) {
   const std::string hash(64, 'a');
   const Document document = {Paragraph{"hash " + hash + " of <x>, not " + hash + "a"}};
