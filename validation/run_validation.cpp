@@ -56,8 +56,8 @@ EvalResults evaluate_adapter(const ValidateConfig& config, const RunRecords& run
   }
   EvalInputs inputs = read_eval_inputs({.model_path = config.model_path,
                                         .adapter = run.checkpoints.back().path.string(),
-                                        .precision = config.precision,
                                         .device = config.device,
+                                        .precision = config.precision,
                                         .base = config.base});
   const std::vector<EvalTask> tasks = prepare_tasks(config, inputs);
   const EvalModel model = open_eval_model(std::move(inputs));
