@@ -192,15 +192,13 @@ void test_written(const ExportOptions& options, ExportReport& report, const std:
 void require_retention(const ExportReport& report) {
   const std::vector<TensorRetention> lost = lost_tensors(report);
   if (lost.empty()) return;
-  throw CheckError(
-      fmt::format("{}: the adapter's change is lost in layers {}: stored as {} it is beyond the limits. The {} was "
-                  "published as asked, "
-                  "but holds the base and quantization noise there. Their gates are nearly shut, or the type is too "
-                  "coarse for them: "
-                  "take a finer one with {}, or accept it with {}",
-                  report.output, fmt::join(layers_with(report, RetentionStatus::kLost), ", "), lost_types(lost),
-                  report.format == "hf" ? "folder" : "file",
-                  report.format == "gguf-patch" ? "--patch-type" : "--quantization", accepting_options(lost)));
+  throw CheckError(fmt::format(
+      "{}: the adapter's change is lost in layers {}: stored as {} it is beyond the limits. The {} was published as "
+      "asked, but holds the base and quantization noise there. Their gates are nearly shut, or the type is too coarse "
+      "for them: take a finer one with {}, or accept it with {}",
+      report.output, fmt::join(layers_with(report, RetentionStatus::kLost), ", "), lost_types(lost),
+      report.format == "hf" ? "folder" : "file", report.format == "gguf-patch" ? "--patch-type" : "--quantization",
+      accepting_options(lost)));
 }
 
 std::string json_text(const Json& json) { return dump_json(json, 2) + "\n"; }

@@ -18,10 +18,11 @@ struct Schedule {
   std::int64_t max_steps = 5000;
   double min_rate_ratio = 0.1;
 
-  // Factor of the peak rate at step t. With w warm-up steps of S and the final ratio r: (t+1)/w during warm-up, then with
-  // p = (t-w)/max(1, S-w) cosine r + (1-r)(1+cos(pi p))/2, linear 1 - (1-r)p, constant 1.
+  // Factor of the peak rate at step t. With w warm-up steps of S and the final ratio r: (t+1)/w during warm-up, then
+  // with p = (t-w)/max(1, S-w) cosine r + (1-r)(1+cos(pi p))/2, linear 1 - (1-r)p, constant 1.
   double factor(std::int64_t t) const;
-  // Sum of factor(t) over all steps. Times the peak rate it bounds how far Adam moves a parameter: about one rate per step.
+  // Sum of factor(t) over all steps. Times the peak rate it bounds how far Adam moves a parameter, at about one rate
+  // per step.
   double total() const;
 };
 

@@ -1,5 +1,5 @@
-// The options of `nkat train` and `nkat plan`. Declared once, in declare_options(): flags, --help, the keys of --config,
-// the run's config.json, what may change on resume and what may differ between ranks all come from that list.
+// The options of `nkat train` and `nkat plan`. Declared once, in declare_options(): flags, --help, --config's keys, the
+// run's config.json, what may change on resume and what may differ between ranks all come from that list.
 #pragma once
 
 #include <cstdint>
@@ -97,8 +97,8 @@ nlohmann::ordered_json shared_options(const TrainConfig& config);
 // Lowers a default --max-sequence-length that the model can't address, and logs it.
 void limit_default_length(TrainConfig& config, std::int64_t model_positions, const OptionList& options);
 
-// Continues a run that was started with `saved`: values that are `auto` take what they were resolved to. ConfigError for
-// a difference that would change the run, with option, old and new value; a difference that is allowed is logged.
+// Continues a run that was started with `saved`: values that are `auto` take what they were resolved to. ConfigError
+// for a difference that would change the run, with option, old and new value; one that is allowed is logged.
 // `options`: which ones were given this time.
 void adopt_saved_config(TrainConfig& config, const nlohmann::ordered_json& saved, const OptionList& options);
 

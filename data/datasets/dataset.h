@@ -1,8 +1,8 @@
 // The samples of a run: data files read once, checked whole, tokenized, and kept in memory-mapped token caches
 // (token_cache.h). Memory: 16 bytes per record while a cache is written, nothing that grows afterwards.
 //
-// Throws DataError "file:line: ..." for the first bad record above max_bad_records, and for a file that leaves no target;
-// ConfigError for a malformed FILE:N.
+// Throws DataError "file:line: ..." for the first bad record above max_bad_records, and for a file that leaves no
+// target; ConfigError for a malformed FILE:N.
 #pragma once
 
 #include <cstdint>

@@ -7,8 +7,8 @@
 //   __metadata__            version "2"; key: what the tokens depend on; summary: JSON; sha256 of the three tensors,
 //                           key and summary
 //
-// It lies in core's cache_folder(), named by its key: the hash of the data file's bytes and of everything that decides its
-// tokens.
+// It lies in core's cache_folder(), named by its key: the hash of the data file's bytes and of everything that decides
+// its tokens.
 #pragma once
 
 #include <cstdint>
@@ -72,8 +72,9 @@ struct TokenizedFile {
   DatasetSummary summary;  // of this file, read once; sha256 is that of its bytes
 };
 
-// The tokens of one data file, from its cache or made now. A cache that is damaged or of another version is rebuilt; where
-// the folder can't be written, a temporary file takes its place. bad_allowed: how many bad records may be left out.
+// The tokens of one data file, from its cache or made now. A cache that is damaged or of another version is rebuilt;
+// where the folder can't be written, a temporary file takes its place. bad_allowed: how many bad records may be left
+// out.
 TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, std::int64_t bad_allowed);
 
 }  // namespace nkat::data

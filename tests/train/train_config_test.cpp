@@ -85,7 +85,7 @@ TEST_F(TrainConfigTest, ResumingMayMoveFilesWhoseContentIsComparedByHash) {
   EXPECT_NO_THROW(adopt_saved_config(config_, saved, options_));
 }
 
-// Each fixed option decides what is trained: a saved value that differs must be refused, a missing one, too.
+// A fixed option decides what is trained: another saved value is refused, and so is a missing one.
 TEST_F(TrainConfigTest, EveryOptionKnowsWhetherItMayChangeOnResume) {
   apply({});
   const Json now = to_json(config_);
@@ -99,8 +99,10 @@ TEST_F(TrainConfigTest, EveryOptionKnowsWhetherItMayChangeOnResume) {
     other[key] = "another value";
     without.erase(key);
     const bool may_change = changeable.contains(key);
-    TrainConfig config = config_;
-    const auto adopt = [&](const Json& saved) { adopt_saved_config(config, saved, options_); };
+    const auto adopt = [&](const Json& saved) {
+      TrainConfig config = config_;
+      adopt_saved_config(config, saved, options_);
+    };
     if (may_change) {
       EXPECT_NO_THROW(adopt(other)) << key;
       EXPECT_NO_THROW(adopt(without)) << key;

@@ -26,8 +26,8 @@ struct RankEnvironment {
 // Nothing without RANK. ConfigError names a variable that is missing or out of range.
 std::optional<RankEnvironment> rank_environment();
 
-// The device of this rank for --device `asked`: with several ranks and GPUs, auto is the GPU of the local rank's number.
-// ConfigError when all ranks of a machine are given the same GPU.
+// The device of this rank for --device `asked`: with several ranks, auto is the GPU of the local rank's number if there
+// are GPUs. ConfigError when all ranks of a machine are given the same GPU.
 std::string rank_device(const std::string& asked, const RankEnvironment& environment);
 
 }  // namespace nkat::train

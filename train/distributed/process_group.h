@@ -1,5 +1,5 @@
-// The ranks that train one adapter together, and their collectives: strings through c10d's key-value store, at any time;
-// tensors and integers through a process group (NCCL between GPUs, Gloo between CPUs), once it is open.
+// The ranks that train one adapter together, and their collectives: strings through c10d's key-value store, at any
+// time; tensors and integers through a process group (NCCL between GPUs, Gloo between CPUs), once it is open.
 //
 // Promise: all ranks make the same calls in the same order and get the same bytes. A run in one process is rank 0 of 1,
 // for which every call returns at once.

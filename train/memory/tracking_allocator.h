@@ -1,5 +1,5 @@
-// A CPU allocator that counts the bytes that tensors hold and fails beyond a limit, as a full GPU does. The program's code
-// and oneDNN's scratch memory are not counted.
+// A CPU allocator that counts the bytes that tensors hold and fails beyond a limit, as a full GPU does. The program's
+// code and oneDNN's scratch memory are not counted.
 #pragma once
 
 #include <cstdint>

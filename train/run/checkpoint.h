@@ -36,8 +36,8 @@ struct LoadedCheckpoint {
   TrainerState state;
   RunIdentity identity;
 };
-// Verifies the manifest, then loads. FormatError or DataError names the file that is damaged; ShapeError: the adapter is
-// one of another model. The state's settings keep their defaults.
+// Verifies the manifest, then loads. FormatError or DataError names the file that is damaged; ShapeError: the adapter
+// belongs to another model. The state's settings keep their defaults.
 LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config& config);
 
 // The newest checkpoint that verifies; damaged ones are named in the log and passed over. Nothing without checkpoints;

@@ -1,5 +1,5 @@
-// The folder of a run (--output-dir): where its files are, its effective config, and the lock that keeps a second process
-// out.
+// The folder of a run (--output-dir): where its files are, its effective config, and the lock that keeps a second
+// process out.
 #pragma once
 
 #include <memory>

@@ -165,7 +165,7 @@ TEST_F(OptionListTest, DeclaresEverythingElseAsWell) {
                                              {"required", false},
                                              {"resume", "fixed"},
                                              {"per_rank", false},
-                                             {"aliases", {"step-size"}}}));
+                                             {"aliases", Json::array({"step-size"})}}));
   EXPECT_EQ(declared("max-steps")["unit"], "steps");
   EXPECT_EQ(declared("max-steps")["minimum"], 1);
   EXPECT_EQ(declared("max-steps")["maximum"], nullptr);
