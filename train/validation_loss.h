@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/datasets/dataset.h"
+#include "models/adapter.h"
 #include "models/decoder.h"
 #include "models/evaluation.h"
 #include "train/distributed/process_group.h"
