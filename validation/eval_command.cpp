@@ -76,9 +76,10 @@ EvalTask prepare(const EvalConfig& config, const EvalInputs& inputs) {
   asked.max_bad_records = config.dataset.max_bad_records;
   if (config.task == Task::kDecision) return prepare_decision_task(asked, inputs);
   if (config.task == Task::kMath) return prepare_math_task(asked, inputs);
-  return prepare_loss_task(
-      {.dataset = config.dataset, .general_data = config.general_data, .ablate_layers = config.ablate == Ablation::kLayers},
-      inputs);
+  return prepare_loss_task({.dataset = config.dataset,
+                            .general_data = config.general_data,
+                            .ablate_layers = config.ablate == Ablation::kLayers},
+                           inputs);
 }
 
 ExitCode evaluate(const EvalConfig& config) {

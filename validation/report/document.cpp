@@ -137,7 +137,8 @@ h1{font-size:1.5rem;line-height:1.25}h1+p{font-size:1.125rem;border-left:.3rem s
 table{border-collapse:collapse;width:100%;font-size:.875rem;margin:.75rem 0}
 td,th{border:1px solid #ddd;padding:.25rem .5rem;text-align:left;vertical-align:top}th{background:#f3f3f3}
 .pass{color:#005b8f;font-weight:600}.fail{color:#a84400;font-weight:600}.open{color:#666}
-td.long{overflow-wrap:anywhere}figure{margin:1rem 0}.picture{overflow-x:auto}img{max-width:100%;height:auto;display:block}
+td.long{overflow-wrap:anywhere}figure{margin:1rem 0}
+.picture{overflow-x:auto}img{max-width:100%;height:auto;display:block}
 figcaption{color:#555;font-size:.875rem}
 details{border-top:1px solid #ddd;padding:.25rem 0}summary{cursor:pointer}summary h2{display:inline;font-size:1.125rem}
 @media(max-width:44rem){img{max-width:none;width:40rem}}
