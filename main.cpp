@@ -5,6 +5,7 @@
 #include "data/data_command.h"
 #include "data/inspect/inspect_command.h"
 #include "export/export_command.h"
+#include "export/patch/patch_command.h"
 #include "models/generate_command.h"
 #include "train/plan_command.h"
 #include "train/train_command.h"
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
                                nkat::validation::make_eval_command(),
                                nkat::models::make_generate_command(),
                                nkat::exporting::make_export_command(),
+                               nkat::exporting::make_patch_command(),
                                nkat::data::make_data_command(),
                                nkat::data::make_inspect_command(),
                            },

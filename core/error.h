@@ -1,5 +1,6 @@
 // The errors that every module throws, and the exit codes they end in.
-// A message says who, what was required, what was found, and what to do next. Libraries throw; only main.cpp prints.
+// A message says who, what was expected and found (core/message.h), and what to do next. Libraries throw; run_program()
+// in core/cli/command.h logs the message and returns the exit code.
 #pragma once
 
 #include <stdexcept>
@@ -9,9 +10,9 @@ namespace nkat {
 
 enum class ExitCode {
   kDone = 0,
-  kInternal = 1,      // a bug of ours
-  kUsage = 2,         // wrong usage, value, combination, or an option changed on resume
-  kInput = 3,         // a path that is missing, unreadable, malformed or does not match
+  kInternal = 1,      // a bug in nkat
+  kUsage = 2,         // a wrong flag, value or combination, or an option that must not change on resume
+  kInput = 3,         // a path that is missing, unreadable, malformed or doesn't match
   kMachine = 4,       // memory, device, disk, or a folder locked by another process
   kCheckFailed = 5,   // self-test, required verdict, third non-finite step in a row
   kInterrupted = 75,  // stopped by a signal with everything saved
@@ -60,7 +61,7 @@ class InternalError : public ErrorOf<ExitCode::kInternal> {
 
 [[noreturn]] void fail_invariant(const char* condition, const char* file, int line);
 
-// For our own bugs only; input is checked with the exceptions above.
+// For bugs only; input is checked with the exceptions above.
 #define NKAT_INVARIANT(condition) \
   ((condition) ? static_cast<void>(0) : ::nkat::fail_invariant(#condition, __FILE__, __LINE__))
 

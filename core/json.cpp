@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "core/utf8.h"
 
 namespace nkat {
@@ -26,15 +27,16 @@ constexpr std::size_t kKeyCost = 112;
 // An ordered object looks a key up by walking over all of them.
 constexpr std::size_t kMostOrderedKeys = 4096;
 
-// The library collects a whole text or number, however long, before it is asked about it.
+// The library collects a whole string or number, however long, before it calls the builder.
 void check_token_lengths(std::string_view text, const std::string& source) {
   const auto check = [&](std::size_t begin, std::size_t end) {
     if (end - begin > kLongestToken) {
-      throw FormatError(fmt::format("{}: a JSON text or number of at most {} bytes was expected, found {} at byte {}",
-                                    source, kLongestToken, end - begin, begin));
+      throw FormatError(fmt::format("{}: {}", source,
+                                    expected(fmt::format("a JSON string or number of at most {} bytes", kLongestToken),
+                                             fmt::format("{} at byte {}", end - begin, begin))));
     }
   };
-  std::size_t begin = 0;  // of the text or number around i
+  std::size_t begin = 0;  // of the string or number around i
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '"') {
       begin = i++;
@@ -58,9 +60,9 @@ class CheckedBuilder {
 
   CheckedBuilder(Json& result, const std::string& source, int max_depth)
       : result_(result), build_(std::in_place, result), source_(source), max_depth_(max_depth) {}
-  // Of the outermost object only these are kept; none: all.
+  // Of the top-level object only these keys are kept; none: all.
   void keep_only(const std::vector<std::string>& wanted_keys) { wanted_keys_ = &wanted_keys; }
-  // `result` holds one entry of the outermost object at a time.
+  // `result` holds one entry of the top-level object at a time.
   void hand_over_entries(const EntryHandler& handle) { handle_entry_ = &handle; }
 
   bool null() { return scalar(0) || (build_->null() && finished()); }
@@ -92,11 +94,11 @@ class CheckedBuilder {
       return true;
     }
     if (!keys_.back().insert(name).second) {
-      throw FormatError(fmt::format("{}: the key '{}' stands twice", source_, ellipsize(name)));
+      throw FormatError(fmt::format("{}: duplicate key '{}'", source_, ellipsize(name)));
     }
     if (std::is_same_v<Json, nlohmann::ordered_json> && keys_.back().size() > kMostOrderedKeys)
-      throw FormatError(
-          fmt::format("{}: an object of at most {} keys was expected, found more", source_, kMostOrderedKeys));
+      throw FormatError(fmt::format("{}: {}", source_,
+                                    expected(fmt::format("an object of at most {} keys", kMostOrderedKeys), "more")));
     if (depth_ == 1 && wanted_keys_ != nullptr && !wanted_keys_->empty())
       skipping_ = std::ranges::find(*wanted_keys_, name) == wanted_keys_->end();
     return skipping_ || build_->key(name);
@@ -123,7 +125,7 @@ class CheckedBuilder {
   }
 
  private:
-  // Counts a value that holds no others; is it left out?
+  // Accounts for a scalar; true if it is being skipped.
   bool scalar(std::size_t text_size) {
     if (skipping_) return true;
     if (handle_entry_ != nullptr && depth_ == 0) refuse_no_object();
@@ -136,12 +138,12 @@ class CheckedBuilder {
     }
     if (!skipping_) add_cost(kValueCost + kContainerCost);
   }
-  // Is the value that ends here left out? The outermost object itself never is.
+  // Ends a value; true if it is being skipped. The top-level object never is.
   bool leave() {
     if (--depth_ == 0) skipping_ = false;
     return skipping_;
   }
-  // The outermost object of entries that are handed over; it is not built.
+  // In the top-level object whose entries are handed over; it is not built.
   bool is_outermost() const { return handle_entry_ != nullptr && depth_ == 1; }
   bool finished() {
     if (is_outermost()) (*handle_entry_)(entry_, result_);
@@ -150,14 +152,14 @@ class CheckedBuilder {
   void add_cost(std::size_t bytes) {
     cost_ += bytes;
     if (cost_ > kMemoryLimit) {
-      throw FormatError(
-          fmt::format("{}: JSON of so many values that they take more than {} MiB, which none of the known "
-                      "files does",
-                      source_, kMemoryLimit >> 20));
+      throw FormatError(fmt::format(
+          "{}: {}", source_,
+          expected(fmt::format("JSON values that fit in {} MiB, as those of every known file do", kMemoryLimit >> 20),
+                   "more")));
     }
   }
   [[noreturn]] void refuse_no_object() const {
-    throw FormatError(fmt::format("{}: a JSON object was expected, found another value", source_));
+    throw FormatError(fmt::format("{}: {}", source_, expected("a JSON object", "another value")));
   }
 
   Json& result_;
@@ -169,7 +171,7 @@ class CheckedBuilder {
   std::string entry_;  // the entry's key
   std::size_t cost_ = 0;
   int depth_ = 0;
-  bool skipping_ = false;  // inside a value of the outermost object that nobody wants
+  bool skipping_ = false;  // inside a skipped top-level value
   std::vector<std::set<std::string>> keys_;
 };
 

@@ -35,14 +35,8 @@ ProcessMemory process_memory() {
   return {kilobytes_after("/proc/self/status", "VmRSS:"), kilobytes_after("/proc/self/status", "RssAnon:")};
 }
 
-std::uint64_t machine_memory_bytes() { return kilobytes_after("/proc/meminfo", "MemTotal:"); }
 std::uint64_t available_memory_bytes() { return kilobytes_after("/proc/meminfo", "MemAvailable:"); }
 void trim_heap() { ::malloc_trim(0); }
-
-std::string processor_name() {
-  const std::string name = cpuinfo_line("model name");
-  return name.empty() ? "unknown processor" : name;
-}
 
 bool processor_has_bf16() {
   std::istringstream flags(cpuinfo_line("flags"));

@@ -1,12 +1,16 @@
 #include "core/plot_page.h"
 
+#include <cerrno>
 #include <cmath>
+#include <cstdio>
+#include <cstring>
 #include <fstream>
 
-#include <gnuplot-iostream.h>
+#include <fmt/format.h>
 
 #include "core/cli/log.h"
 #include "core/shell_quote.h"
+#include "core/signals.h"
 
 namespace nkat {
 namespace {
@@ -21,15 +25,28 @@ std::string gnuplot_quoted(const fs::path& path) {
   return text += '\'';
 }
 
-// gnuplot's own words: the last line that it complained with.
-std::string reason_in(const fs::path& complaints) {
-  std::ifstream file(complaints);
+// gnuplot's own words: the last line of its messages.
+std::string reason_in(const fs::path& messages) {
+  std::ifstream file(messages);
   std::string reason, line;
   while (std::getline(file, line))
     if (const std::size_t start = line.find_first_not_of(" \t^"); start != std::string::npos)
       reason = line.substr(start);
   if (reason.empty()) return "nothing can be written there";
   return reason.find("not found") == std::string::npos ? reason : reason + "; scripts/setup installs gnuplot";
+}
+
+// What gnuplot says goes to the file `messages`.
+void pipe_to_gnuplot(const std::string& script, const fs::path& messages) {
+  ignore_write_signals();  // gnuplot may end before it has read everything
+  // "true": whether gnuplot succeeded is told by the page, not by its exit status.
+  std::FILE* pipe = ::popen(("gnuplot 2>" + shell_quoted(messages.string()) + "; true").c_str(), "w");
+  if (pipe == nullptr) {
+    log::warning(fmt::format("no plot: gnuplot can't be started: {}", std::strerror(errno)));
+    return;
+  }
+  std::fwrite(script.data(), 1, script.size(), pipe);
+  ::pclose(pipe);
 }
 
 }  // namespace
@@ -63,24 +80,19 @@ std::string PlotPage::data(const PlotPoints& points) {
 bool PlotPage::write(const fs::path& path) const {
   const fs::path temporary = path.string() + ".partial";
   const fs::path finished = path.string() + ".finished";  // gnuplot goes on after an error, with half a page
-  const fs::path complaints = path.string() + ".complaints";
-  try {
-    // "true": gnuplot's exit status is told by `finished`.
-    Gnuplot gnuplot("gnuplot 2>" + shell_quoted(complaints.string()) + "; true");
-    gnuplot << terminal_ << "set output " << gnuplot_quoted(temporary) << "\nset grid lc rgb '#DDDDDD'\n"
-            << tables_ << commands_ << "\nset output\nif (GPVAL_ERRNO == 0) { set print " << gnuplot_quoted(finished)
-            << "; print 1 }\n";
-  } catch (const std::exception& failure) {
-    log::warning(fmt::format("no plot: {}", failure.what()));
-  }
+  const fs::path messages = path.string() + ".messages";
+  pipe_to_gnuplot(fmt::format("{}set output {}\nset grid lc rgb '#DDDDDD'\n{}{}\nset output\n"
+                              "if (GPVAL_ERRNO == 0) {{ set print {}; print 1 }}\n",
+                              terminal_, gnuplot_quoted(temporary), tables_, commands_, gnuplot_quoted(finished)),
+                  messages);
   std::error_code error;
   bool drawn = fs::remove(finished, error);
   if (drawn) {
     fs::rename(temporary, path, error);
     drawn = !error;
   }
-  if (!drawn) log::warning(fmt::format("{}: not drawn: {}", path.string(), reason_in(complaints)));
-  for (const fs::path& left : {temporary, complaints}) fs::remove(left, error);
+  if (!drawn) log::warning(fmt::format("{}: not drawn: {}", path.string(), reason_in(messages)));
+  for (const fs::path& left : {temporary, messages}) fs::remove(left, error);
   return drawn;
 }
 

@@ -1,5 +1,5 @@
 // A page of plots, drawn by gnuplot into a PNG. Colors are those of Okabe and Ito, which color-blind readers can tell
-// apart; axes and grid look the same on every page.
+// apart.
 //
 //   PlotPage page(1200, 800);
 //   page << "set ylabel 'nats'\nplot " << page.data(points) << " with lines lc rgb " << kBlue << "\n";
@@ -36,12 +36,11 @@ class PlotPage {
   PlotPage(int width, int height);  // pixels
 
   PlotPage& operator<<(std::string_view commands);
-  // Adds a table and returns its name ("$data3") for a plot command; to be called before that command is streamed.
+  // Adds a table and returns its name ("$data3") for a plot command.
   std::string data(const PlotPoints& points);
   std::string data(const std::vector<std::vector<double>>& rows);
 
-  // Draws into `path`, whole or not at all. Without gnuplot, or if it fails, a warning is logged; returns whether it
-  // worked.
+  // Draws into `path`, whole or not at all. False, with a warning in the log, without gnuplot or if it fails.
   bool write(const fs::path& path) const;
 
  private:

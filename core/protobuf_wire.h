@@ -1,5 +1,5 @@
-// Protobuf's wire format (protobuf.dev/programming-guides/encoding): the fields of one message, read and written without
-// a schema.
+// Protobuf's wire format (protobuf.dev/programming-guides/encoding): the fields of one message, read and written
+// without a schema.
 //
 //   field   varint key = number << 3 | wire type, then the value
 //   value   a varint, 8 or 4 bytes little-endian, or a varint length and as many bytes

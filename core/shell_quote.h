@@ -1,4 +1,4 @@
-// A word of a command line as sh reads it, for commands that messages and reports print.
+// Quotes a word for sh, for commands in messages and reports.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace nkat {
 
-// Unchanged where it is plain; else in single quotes.
+// Unchanged if no character is special to sh; else in single quotes.
 std::string shell_quoted(std::string_view word);
 
 }  // namespace nkat

@@ -21,11 +21,11 @@ DecodedCodePoint decode_code_point(std::string_view text, std::size_t position);
 // The byte offset of the first invalid sequence, or npos.
 std::size_t find_invalid_utf8(std::string_view text);
 
-// How many leading bytes form whole characters: what follows is the beginning of a character that more bytes could
-// complete. Invalid bytes count as whole.
+// The number of leading bytes that form whole characters; the rest begins a character that more bytes could complete.
+// Invalid bytes count as whole.
 std::size_t complete_utf8_prefix(std::string_view text);
 
-// A text of others' as a message quotes it: cut to about 100 bytes at a whole character, " ..." in place of the rest.
+// Foreign text for a message: at most `longest` bytes, cut at a whole character, then " ...".
 std::string ellipsize(std::string_view text, std::size_t longest = 100);
 
 // Unicode property White_Space (PropList.txt of Unicode 15): 25 code points, U+200B is none of them.

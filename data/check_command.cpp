@@ -27,9 +27,9 @@ ExitCode run(const Config& config) {
   install_stop_signals();
   const Tokenizer tokenizer(config.model_path);
   const ChatTemplate chat_template = ChatTemplate::from_model_folder(config.model_path);
-  const SampleEncoder encoder(tokenizer, chat_template,
-                              {config.dataset.max_sequence_length, parse_overlong(config.dataset.overlong),
-                               parse_special_tokens(config.dataset.special_tokens)});
+  const SampleEncoder encoder(
+      tokenizer, chat_template,
+      {config.dataset.max_sequence_length, config.dataset.overlong, config.dataset.special_tokens});
   DataChecker checker(tokenizer, encoder);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   std::int64_t bad = 0;
@@ -67,10 +67,11 @@ Command make_data_check_command() {
       .description = "Reads data files as training would, with the tokenizer and chat template of a model folder.",
       .positional = "data"};
   OptionList& options = *command.options;
-  options.add("data", config->data, {.help = "JSONL files", .value = "FILE", .required = true});
-  options.add("model-path", config->model_path, {.help = "model folder", .value = "DIR", .required = true});
+  options.add("data", config->data, {.help = "JSONL files", .metavar = "FILE", .required = true});
+  options.add("model-path", config->model_path,
+              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
   declare_dataset_options(options, config->dataset);
-  options.add("json", config->json, {.help = "the report as JSON"});
+  options.add("json", config->json, {.help = "print JSON"});
   command.run = [config] { return run(*config); };
   return command;
 }

@@ -3,27 +3,44 @@
 #include <fmt/format.h>
 
 #include "core/cli/log.h"
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "data/data_command.h"
 #include "data/synthetic/generator.h"
 
 namespace nkat::data {
 namespace {
 
+enum class TaskChoice { kDecision, kMath, kBoth, kGeneral, kSmallTalk };
+constexpr EnumNames<TaskChoice, 5> kTaskNames = {{{TaskChoice::kDecision, "decision"},
+                                                  {TaskChoice::kMath, "math"},
+                                                  {TaskChoice::kBoth, "both"},
+                                                  {TaskChoice::kGeneral, "general"},
+                                                  {TaskChoice::kSmallTalk, "small-talk"}}};
+
+enum class LanguageChoice { kEnglish, kJapanese, kBoth };
+constexpr EnumNames<LanguageChoice, 3> kLanguageNames = {
+    {{LanguageChoice::kEnglish, "en"}, {LanguageChoice::kJapanese, "ja"}, {LanguageChoice::kBoth, "both"}}};
+
+constexpr EnumNames<Split, 3> kSplitNames = {
+    {{Split::kTrain, "train"}, {Split::kValidation, "validation"}, {Split::kTest, "test"}}};
+
 struct DataMakeConfig {
-  std::string task = "both";
-  std::string language = "both";
+  TaskChoice task = TaskChoice::kBoth;
+  LanguageChoice language = LanguageChoice::kBoth;
   std::int64_t count = 1000;
   std::int64_t seed = 0;
-  std::string split = "train";
+  Split split = Split::kTrain;
   std::string output = "-";
 };
 
-std::vector<GeneratedTask> tasks_of(const std::string& name) {
-  if (name == "decision") return {GeneratedTask::kDecision};
-  if (name == "math") return {GeneratedTask::kMath};
-  if (name == "general") return {GeneratedTask::kGeneral};
-  if (name == "small-talk") return {GeneratedTask::kSmallTalk};
+std::vector<GeneratedTask> tasks_of(TaskChoice choice) {
+  switch (choice) {
+    case TaskChoice::kDecision: return {GeneratedTask::kDecision};
+    case TaskChoice::kMath: return {GeneratedTask::kMath};
+    case TaskChoice::kGeneral: return {GeneratedTask::kGeneral};
+    case TaskChoice::kSmallTalk: return {GeneratedTask::kSmallTalk};
+    case TaskChoice::kBoth: break;
+  }
   return {GeneratedTask::kDecision, GeneratedTask::kMath};
 }
 
@@ -31,13 +48,11 @@ GeneratorOptions set_options(const DataMakeConfig& config) {
   GeneratorOptions options;
   options.tasks = tasks_of(config.task);
   options.languages = {Language::kEnglish, Language::kJapanese};
-  if (config.language == "en") options.languages = {Language::kEnglish};
-  if (config.language == "ja") options.languages = {Language::kJapanese};
+  if (config.language == LanguageChoice::kEnglish) options.languages = {Language::kEnglish};
+  if (config.language == LanguageChoice::kJapanese) options.languages = {Language::kJapanese};
   options.count = config.count;
   options.seed = static_cast<std::uint64_t>(config.seed);
-  options.split = config.split == "train"        ? Split::kTrain
-                  : config.split == "validation" ? Split::kValidation
-                                                 : Split::kTest;
+  options.split = config.split;
   return options;
 }
 
@@ -64,16 +79,14 @@ Command make_data_make_command() {
                       "splits share no request, whatever the seeds."};
   OptionList& options = *command.options;
   options.add(
-      "task", config->task,
-      {.help = "four-class decisions, arithmetic and geometry, or both in turn; general text and small talk are "
-               "what the demo model was pre-trained on",
-       .choices = {"decision", "math", "both", "general", "small-talk"}});
-  options.add("language", config->language,
-              {.help = "English, Japanese, or both in turn", .choices = {"en", "ja", "both"}});
-  options.add("count", config->count, {.help = "records to write", .value = "N", .minimum = 1, .maximum = 10'000'000});
-  options.add("seed", config->seed, {.help = "random seed", .value = "N", .minimum = 0});
-  options.add("split", config->split, {.help = "which requests may occur", .choices = {"train", "validation", "test"}});
-  options.add("output", config->output, {.help = "file to write; - is stdout", .value = "FILE"});
+      "task", config->task, kTaskNames,
+      {.help = "four-class decisions, arithmetic and geometry, or both alternately; general text and small talk are "
+               "the demo model's pre-training data"});
+  options.add("language", config->language, kLanguageNames, {.help = "English, Japanese, or both alternately"});
+  options.add("count", config->count, {.help = "records to write", .minimum = 1, .maximum = 10'000'000});
+  options.add("seed", config->seed, {.help = "random seed", .minimum = 0});
+  options.add("split", config->split, kSplitNames, {.help = "split of the requests; splits share none"});
+  options.add("output", config->output, {.help = "file to write, - = stdout", .metavar = "FILE"});
   command.run = [config] { return make(*config); };
   return command;
 }

@@ -58,9 +58,10 @@ Command make_data_samples_command() {
                       "from 0, that are predicted and count in a loss).",
                   .positional = "data"};
   OptionList& options = *command.options;
-  options.add("data", config->data, {.help = "JSONL files", .value = "FILE", .required = true});
-  options.add("model-path", config->model_path, {.help = "model folder", .value = "DIR", .required = true});
-  options.add("count", config->count, {.help = "largest number of samples to print; 0 = all", .minimum = 0});
+  options.add("data", config->data, {.help = "JSONL files", .metavar = "FILE", .required = true});
+  options.add("model-path", config->model_path,
+              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
+  options.add("count", config->count, {.help = "samples to print at most, 0 = all", .minimum = 0});
   declare_dataset_options(options, config->dataset);
   command.run = [config] { return run(*config); };
   return command;

@@ -16,7 +16,7 @@ namespace {
 struct Config {
   std::string model_path;
   std::string text;
-  std::string special_tokens = "control";
+  AddedTokens special_tokens = AddedTokens::kControl;
   bool lines = false;
   bool decode = false;
 };
@@ -24,15 +24,14 @@ struct Config {
 // One line of output for one text, or, with --decode, for one list of ids.
 std::string convert(const Tokenizer& tokenizer, const Config& config, const std::string& input) {
   if (!config.decode) {
-    const auto mode = config.special_tokens == "text" ? AddedTokens::kText : AddedTokens::kControl;
-    return nlohmann::json(tokenizer.encode(input, mode)).dump();
+    return nlohmann::json(tokenizer.encode(input, config.special_tokens)).dump();
   }
   const auto ids = nlohmann::json::parse(input, nullptr, /*allow_exceptions=*/false);
   const auto is_id = [](const nlohmann::json& id) {
     return id.is_number_integer() && id.get<std::int64_t>() == static_cast<std::int32_t>(id.get<std::int64_t>());
   };
   if (!ids.is_array() || !std::ranges::all_of(ids, is_id))
-    throw DataError("--decode: " + expected("a JSON list of ids", ellipsize(input)));
+    throw DataError("--decode: " + expected("a JSON list of token ids", ellipsize(input)));
   return nlohmann::json(tokenizer.decode(ids.get<std::vector<std::int32_t>>())).dump(-1, ' ', true);
 }
 
@@ -48,7 +47,7 @@ ExitCode run(const Config& config, bool text_given) {
     const auto text = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     ++number;
     if (!config.decode && !text.is_string())
-      throw DataError(fmt::format("stdin:{}: {}", number, expected("a JSON string", ellipsize(line))));
+      throw DataError(fmt::format("stdin:{}: {}", number, expected("a JSON string (\"...\")", ellipsize(line))));
     std::cout << convert(tokenizer, config, config.decode ? line : text.get<std::string>()) << '\n';
   }
   return ExitCode::kDone;
@@ -63,14 +62,13 @@ Command make_data_tokenize_command() {
       .summary = "prints the token ids of a string as a JSON list",
       .description = "Reads the text from --text or stdin; ids are those of the model's own fast tokenizer."};
   command.options->add("model-path", config->model_path,
-                       {.help = "model folder with tokenizer.model", .value = "DIR", .required = true});
-  command.options->add("text", config->text, {.help = "string to tokenize; stdin if not given", .value = "TEXT"});
-  command.options->add("special-tokens", config->special_tokens,
-                       {.help = "are added tokens such as <|end|> recognized (control) or plain text (text)",
-                        .choices = {"text", "control"}});
+                       {.help = "model folder with tokenizer.model", .metavar = "DIR", .required = true});
+  command.options->add("text", config->text, {.help = "text to tokenize; without it stdin is read", .metavar = "TEXT"});
+  command.options->add("special-tokens", config->special_tokens, kAddedTokensNames,
+                       {.help = "<|end|> and the like: plain text or control tokens"});
   command.options->add("lines", config->lines,
-                       {.help = "each line of stdin is a JSON string (\"...\"); prints one list per line"});
-  command.options->add("decode", config->decode, {.help = "the reverse: JSON lists of ids to JSON strings"});
+                       {.help = "read one JSON string (\"...\") per line of stdin, print one list per line"});
+  command.options->add("decode", config->decode, {.help = "convert JSON lists of token ids to JSON strings"});
   command.run = [config, options = command.options] { return run(*config, options->given("text")); };
   return command;
 }

@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <iostream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/message.h"
 #include "core/signals.h"
-#include "data/text/chat_template.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "export/export_report.h"
@@ -23,8 +23,7 @@
 #include "export/output/overwrite_guard.h"
 #include "export/output/sidecar_files.h"
 #include "export/patch/patch_command.h"
-#include "export/verify/self_test_options.h"
-#include "models/weights/weights.h"
+#include "export/verify/self_test.h"
 
 namespace nkat::exporting {
 namespace {
@@ -34,12 +33,13 @@ std::string checked_name(const ExportOptions& options, const Vocabulary& vocabul
   if (options.name.empty()) return default_name(options.model_path, !options.adapter.empty(), strips);
   if (names_phi3(options.name) == strips) return options.name;
   throw ConfigError(fmt::format(
-      "--name: a text {} \"phi-3\" or \"phi3\" was expected, found \"{}\"; by it llama.cpp decides whether white space "
-      "after role tags is swallowed, as this tokenizer {}",
-      strips ? "with" : "without", options.name, strips ? "does" : "doesn't"));
+      "--name: {}; by the name llama.cpp decides whether white space after role tokens is stripped, as this tokenizer "
+      "{}",
+      expected(fmt::format("a name {} \"phi-3\" or \"phi3\"", strips ? "with" : "without"), '"' + options.name + '"'),
+      strips ? "does" : "doesn't"));
 }
 
-gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSource& source, QuantizationRecipe mix,
+gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSource& source, QuantizationRecipe recipe,
                                  std::uint32_t context_length) {
   const Vocabulary vocabulary = read_vocabulary(options.model_path, source.config);
   if (!vocabulary.stripped_otherwise.empty()) {
@@ -48,7 +48,7 @@ gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSourc
   }
   gguf::GgufMetadata metadata = phi3_metadata(
       source.config, vocabulary, {checked_name(options, vocabulary), data::chat_template_source(options.model_path)},
-      mix, context_length);
+      recipe, context_length);
   add_provenance(source.provenance, metadata);
   return metadata;
 }
@@ -66,20 +66,21 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   require_expressible(source.config, options.model_path);
   const data::Tokenizer tokenizer(options.model_path);  // refuses another kind by name
   const auto chat_template = data::ChatTemplate::from_model_folder(options.model_path);
-  const QuantizationRecipe mix = *parse_recipe(report.quantization);
+  const QuantizationRecipe recipe = *parse_recipe(report.quantization);
   report.context_length =
       options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
-  gguf::GgufMetadata metadata = make_metadata(options, source, mix, static_cast<std::uint32_t>(report.context_length));
-  const std::vector<PlannedTensor> plan = plan_tensors(source.config, mix);
+  gguf::GgufMetadata metadata =
+      make_metadata(options, source, recipe, static_cast<std::uint32_t>(report.context_length));
+  const std::vector<PlannedTensor> plan = plan_tensors(source.config, recipe);
   create_folders(folder_of(options.output));
-  if (!options.importance.files.empty()) require_room(options.output, metadata, plan);
+  if (!options.importance.files.empty()) require_space(options.output, metadata, plan);
   const Importance importance = importance_of(options, source, report);
   add_importance(importance, metadata);
   report.fallbacks = fallbacks(plan);
-  for (const PlannedTensor& one : plan) ++report.tensors[gguf::traits(one.stored).name];
+  for (const PlannedTensor& one : plan) ++report.tensors[gguf::traits(one.file.type).name];
   SelfTestOptions test = self_test_options(options, source.config, stored_types(plan));
   if (importance.tokens() > 0)
-    test.is_weighted = [&](const Phi3Tensor& tensor) { return !importance.of(tensor).empty(); };
+    test.is_weighted = [&](const models::TensorSpec& tensor) { return !importance.of(tensor).empty(); };
   report.served_context = served_context(source.config);
   write_merged_gguf(options.output, metadata, plan, {source.weights, importance}, [&](const fs::path& written) {
     test_written(options, report, [&] { return self_test_gguf(written, plan, source.config, source.weights, test); });
@@ -110,68 +111,12 @@ void export_folder(const ExportOptions& options, const ExportSource& source, con
   }
   std::ranges::sort(report.files);
   test_written(options, report, [&] { return self_test_folder(folder.temporary_path(), type, source.weights, test); });
-  report.tensors[gguf::traits(type).name] = static_cast<int>(models::expected_tensors(source.config).size());
+  report.tensors[gguf::traits(type).name] = static_cast<int>(models::checkpoint_tensors(source.config).size());
   report.report_file = (fs::path(options.output) / kReportFile).string();
   report.seconds = seconds();
   report.in_place = true;
   folder.write(kReportFile, json_text(report_json(report)));
   folder.publish();
-}
-
-// The report beside a file that is in place already.
-void keep_report(const std::string& path, const nlohmann::ordered_json& report, const std::string& output) {
-  try {
-    write_file_atomically(path, json_text(report));
-  } catch (const DeviceError& error) {
-    throw DeviceError(fmt::format("{}; {} itself is in place, its report is not", error.what(), output));
-  }
-}
-
-const ExportReport& common(const ExportReport& report) { return report; }
-const ExportReport& common(const PatchReport& report) { return report.report; }
-
-// Prints the report of `work`, also where a check failed.
-template <class Report, class Work>
-ExitCode run_and_report(const Report& report, bool as_json, const Work& work) {
-  const auto print = [&] {
-    std::cout << (as_json ? json_text(report_json(report)) : report_text(report)) << std::flush;
-  };
-  try {
-    work();
-  } catch (const CheckError&) {
-    print();
-    throw;
-  }
-  print();
-  require_retention(common(report));
-  return ExitCode::kDone;
-}
-
-ExitCode run_patch(const ExportOptions& options, const std::function<double()>& seconds) {
-  PatchReport patch;
-  patch.report.output = options.output;
-  return run_and_report(patch, options.json, [&] {
-    export_patch(options, patch);
-    patch.report.seconds = seconds();
-    keep_report(patch.report.report_file, report_json(patch), options.output);
-  });
-}
-
-ExitCode run_whole_export(const ExportOptions& options, const std::function<double()>& seconds) {
-  const ExportSource source = open_source(options);
-  ExportReport report;
-  report.output = options.output;
-  report.format = options.format;
-  report.quantization = options.resolved_quantization();
-  report.provenance = source.provenance;
-  report.self_test = options.self_test;
-  return run_and_report(report, options.json, [&] {
-    if (options.format == "hf") return export_folder(options, source, seconds, report);
-    export_gguf(options, source, report);
-    report.seconds = seconds();
-    report.report_file = report_path(options.output).string();
-    keep_report(report.report_file, report_json(report), options.output);
-  });
 }
 
 ExitCode run_export(ExportOptions options) {
@@ -181,23 +126,39 @@ ExitCode run_export(ExportOptions options) {
   };
   options.output = resolved_output(options.output).string();
   check_output(options);
-  return options.is_patch() ? run_patch(options, seconds) : run_whole_export(options, seconds);
+  const ExportSource source = open_source(options);
+  ExportReport report;
+  report.output = options.output;
+  report.format = name_of(options.format, kExportFormatNames);
+  report.quantization = options.resolved_quantization();
+  report.provenance = source.provenance;
+  report.self_test = name_of(options.self_test, kSelfTestNames);
+  const auto work = [&] {
+    if (options.format == ExportFormat::kHf) return export_folder(options, source, seconds, report);
+    export_gguf(options, source, report);
+    report.seconds = seconds();
+    report.report_file = report_path(options.output).string();
+    keep_report(report.report_file, report_json(report), options.output);
+  };
+  run_and_print(work, [&] { return options.json ? json_text(report_json(report)) : report_text(report); });
+  require_retention(report);
+  return ExitCode::kDone;
 }
 
 }  // namespace
 
 Command make_export_command() {
   auto config = std::make_shared<ExportOptions>();
-  Command command{.name = "export", .summary = "merged model as GGUF or Hugging Face folder"};
+  Command command{.name = "export", .summary = "writes the merged model as a GGUF file or Hugging Face folder"};
   command.description =
       "Folds an adapter into its base in float32 and writes what llama.cpp, Ollama and koboldcpp load (with a "
-      "Modelfile beside it), or a folder for transformers. Before the file gets its name it is opened again, its "
-      "logits "
+      "Modelfile beside it), or a folder for transformers. Before the file is published it is opened again, its logits "
       "are compared with backbone + adapter, and the report (export.json) says, layer by layer, how much of the "
       "adapter's change is in it.";
   declare_options(*command.options, *config);
-  command.computes = true;
-  command.run = [config] {
+  command.uses_tensors = true;
+  command.run = [config, options = command.options] {
+    if (config->is_patch()) return run_patch_flag(*options);
     install_stop_signals();
     return run_export(*config);
   };

@@ -1,4 +1,4 @@
-// What `nkat export` is asked for.
+// The options of `nkat export` and `nkat patch`.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +10,30 @@
 
 namespace nkat::exporting {
 
+enum class ExportFormat { kGguf, kHf };
+inline constexpr EnumNames<ExportFormat, 2> kExportFormatNames = {
+    {{ExportFormat::kGguf, "gguf"}, {ExportFormat::kHf, "hf"}}};
+
+enum class SelfTestScope { kFull, kTensors, kOff };
+inline constexpr EnumNames<SelfTestScope, 3> kSelfTestNames = {
+    {{SelfTestScope::kFull, "full"}, {SelfTestScope::kTensors, "tensors"}, {SelfTestScope::kOff, "off"}}};
+
 struct ExportOptions {
   std::string model_path;
-  std::string patch;       // "": the whole file is written; else the GGUF file whose tensors are replaced
+  std::string patch;       // the GGUF file whose tensors are replaced; "": a whole file is written
   std::string patch_type;  // of the replaced tensors; "": each keeps its own
   std::string adapter;     // "": the base alone
   std::string output;
-  std::string format = "gguf";
+  ExportFormat format = ExportFormat::kGguf;
   std::string quantization = "auto";
   std::int64_t context_length = 0;  // 0: what the model was trained at before longrope
   std::int64_t max_shard_mib = 4096;
   std::string name;           // "": from the folder
   ImportanceData importance;  // without files: none
-  std::string self_test = "full";
-  std::vector<std::string> minimum_survived;  // TYPE=NUMBER (export/verify/adapter_retention.h)
-  std::vector<std::string> maximum_noise;
-  double maximum_kl = 0;  // nats a token; 0: by quantization
+  SelfTestScope self_test = SelfTestScope::kFull;
+  std::vector<std::string> min_retention;  // TYPE=NUMBER (export/verify/adapter_retention.h)
+  std::vector<std::string> max_noise;
+  double maximum_kl = 0;  // nats per token; 0: by quantization
   bool allow_base_mismatch = false;
   bool json = false;
 
@@ -35,5 +43,7 @@ struct ExportOptions {
 };
 
 void declare_options(OptionList& options, ExportOptions& config);
+// Those of `nkat patch`.
+void declare_patch_options(OptionList& options, ExportOptions& config);
 
 }  // namespace nkat::exporting

@@ -1,6 +1,7 @@
 #include "export/export_report.h"
 
 #include <algorithm>
+#include <iostream>
 #include <set>
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/json.h"
 #include "core/shell_quote.h"
 #include "core/version.h"
@@ -18,24 +20,24 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::vector<std::int64_t> layers_of(const ExportReport& report, RetentionStatus fate) {
+std::vector<std::int64_t> layers_with(const ExportReport& report, RetentionStatus status) {
   std::vector<std::int64_t> layers;
-  for (const TensorRetention& one : report.found.survival) {
-    if (one.fate() == fate) layers.push_back(one.layer);
+  for (const TensorRetention& one : report.found.retention) {
+    if (one.status() == status) layers.push_back(one.layer);
   }
   return layers;
 }
 
-Json survival_json(const TensorRetention& one) {
+Json retention_json(const TensorRetention& one) {
   return {{"layer", one.layer},
           {"type", one.type},
           {"change", one.change},
-          {"survived", one.survived},
+          {"survived", one.retained},
           {"noise", one.noise},
           {"error", one.error},
-          {"minimum_survived", one.limit.minimum_survived},
+          {"minimum_survived", one.limit.minimum_retained},
           {"maximum_noise", one.limit.maximum_noise},
-          {"fate", fate_name(one.fate())}};
+          {"fate", status_name(one.status())}};
 }
 
 Json importance_json(const ExportReport& report) {
@@ -68,13 +70,14 @@ Json logits_json(const std::optional<LogitComparison>& check) {
 
 std::string logits_lines(const LogitComparison& check) {
   std::string text = fmt::format(
-      "\nlogits on {} tokens of {} prompts, KL from backbone + adapter in nats a token\n  {:<22} {:.2e}, at most "
+      "\nlogits on {} tokens of {} prompts, KL from backbone + adapter in nats per token\n  {:<22} {:.2e}, at most "
       "{:.2e}; the same most likely token in {:.1f} %\n",
       check.tokens, check.prompts, "the file", check.mean_kl, check.largest_kl, 100 * check.top1_agreement);
   if (!check.base_mean_kl) return text;
   text += fmt::format("  {:<22} {:.2e}\n", "base without adapter", *check.base_mean_kl);
   if (check.mean_kl >= *check.base_mean_kl)
-    text += "  NO NEARER to the adapted model than its base is: the stored type adds more than the adapter changed\n";
+    text +=
+        "  NO NEARER to the adapted model than its base: the stored type adds more noise than the adapter's change\n";
   return text;
 }
 
@@ -87,33 +90,32 @@ std::string lost_types(const std::vector<TensorRetention>& lost) {
 
 std::vector<TensorRetention> lost_tensors(const ExportReport& report) {
   std::vector<TensorRetention> lost;
-  std::ranges::copy_if(report.found.survival, std::back_inserter(lost),
-                       [](const TensorRetention& one) { return one.fate() == RetentionStatus::kLost; });
+  std::ranges::copy_if(report.found.retention, std::back_inserter(lost),
+                       [](const TensorRetention& one) { return one.status() == RetentionStatus::kLost; });
   return lost;
 }
 
-std::string survival_table(const ExportReport& report) {
-  std::string text = "\nwhat survived of the adapter's change to ffn_down (1: all; noise in units of the change)\n";
-  text += fmt::format("{:>5}  {:<5} {:>9} {:>9} {:>9}  {}\n", "layer", "type", "change", "survived", "noise", "");
-  for (const TensorRetention& one : report.found.survival) {
-    if (one.fate() == RetentionStatus::kUnchanged) continue;
-    text += fmt::format("{:>5}  {:<5} {:>9.2e} {:>9.4f} {:>9.3g}  {}\n", one.layer, one.type, one.change, one.survived,
-                        one.noise, fate_name(one.fate()));
+std::string retention_table(const ExportReport& report) {
+  std::string text = "\nretention of the adapter's change to ffn_down (1: all; noise in units of the change)\n";
+  text += fmt::format("{:>5}  {:<5} {:>9} {:>9} {:>9}  {}\n", "layer", "type", "change", "retained", "noise", "");
+  for (const TensorRetention& one : report.found.retention) {
+    if (one.status() == RetentionStatus::kUnchanged) continue;
+    text += fmt::format("{:>5}  {:<5} {:>9.2e} {:>9.4f} {:>9.3g}  {}\n", one.layer, one.type, one.change, one.retained,
+                        one.noise, status_name(one.status()));
   }
-  const std::vector<std::int64_t> lost = layers_of(report, RetentionStatus::kLost),
-                                  weak = layers_of(report, RetentionStatus::kWeak);
+  const std::vector<std::int64_t> lost = layers_with(report, RetentionStatus::kLost),
+                                  weak = layers_with(report, RetentionStatus::kWeak);
   if (!lost.empty()) {
     text += fmt::format(
-        "LOST in layers {}, stored as {}: less than the least share is left, or the rounding noise is above the "
-        "limit\n",
+        "LOST in layers {}, stored as {}: retention is below its limit, or quantization noise above its own\n",
         fmt::join(lost, ", "), lost_types(lost_tensors(report)));
   }
   if (!weak.empty())
-    text += fmt::format("weak in layers {}: noise above the change, or a tenth off\n", fmt::join(weak, ", "));
-  if (!layers_of(report, RetentionStatus::kNotJudged).empty()) {
+    text += fmt::format("weak in layers {}: noise above the change, or more than 10 % off\n", fmt::join(weak, ", "));
+  if (!layers_with(report, RetentionStatus::kNotJudged).empty()) {
     text +=
-        "NOT JUDGED: these figures are relative to the file's own weights, whose rounding is not in them; with "
-        "--model-path they are measured from the base's weights\n";
+        "NOT JUDGED: these figures are relative to the file's own weights and don't include their quantization noise; "
+        "with --model-path they are measured from the base's weights\n";
   }
   return text;
 }
@@ -137,8 +139,8 @@ std::string serving_lines(const ExportReport& report) {
 }  // namespace
 
 Json report_json(const ExportReport& report) {
-  Json survival = Json::array();
-  for (const TensorRetention& one : report.found.survival) survival.push_back(survival_json(one));
+  Json retention = Json::array();
+  for (const TensorRetention& one : report.found.retention) retention.push_back(retention_json(one));
   return {{"nkat", kVersion},
           {"output", report.output},
           {"in_place", report.in_place},
@@ -157,8 +159,8 @@ Json report_json(const ExportReport& report) {
           {"adapter", adapter_json(report.provenance)},
           {"self_test", report.self_test},
           {"logits", logits_json(report.found.logits)},
-          {"ffn_down", survival},
-          {"lost_layers", layers_of(report, RetentionStatus::kLost)},
+          {"ffn_down", retention},
+          {"lost_layers", layers_with(report, RetentionStatus::kLost)},
           {"seconds", report.seconds}};
 }
 
@@ -169,20 +171,20 @@ std::string report_text(const ExportReport& report) {
   std::string text =
       fmt::format("{}: {} of {}, {} tensors in {}\n", report.output, format_bytes(static_cast<double>(report.bytes)),
                   report.quantization, types, format_duration(report.seconds));
-  if (!report.in_place) text = fmt::format("{}: NOT PUT IN PLACE, a check failed\n", report.output);
+  if (!report.in_place) text = fmt::format("{}: NOT PUBLISHED, a check failed\n", report.output);
   if (!report.report_file.empty()) text += fmt::format("report: {}\n", report.report_file);
   if (!report.modelfile.empty()) text += fmt::format("for Ollama: {}\n", report.modelfile);
-  for (const std::string& line : report.fallbacks) text += "falls back: " + line + "\n";
+  for (const std::string& line : report.fallbacks) text += "fallback: " + line + "\n";
   if (!report.importance_files.empty())
-    text += fmt::format("columns weighed by their second moments over {} tokens\n", report.importance_tokens);
-  if (!report.found.survival.empty() && report.provenance.has_adapter()) text += survival_table(report);
+    text += fmt::format("columns weighted by their second moments over {} tokens\n", report.importance_tokens);
+  if (!report.found.retention.empty() && report.provenance.has_adapter()) text += retention_table(report);
   if (report.found.logits) text += logits_lines(*report.found.logits);
   if (report.format == "gguf" && report.in_place) text += serving_lines(report);
   return text;
 }
 
 void test_written(const ExportOptions& options, ExportReport& report, const std::function<SelfTest()>& test) {
-  if (options.self_test == "off") return;
+  if (options.self_test == SelfTestScope::kOff) return;
   report.found = test();
   require_predictions(report.found, options.output);
 }
@@ -191,15 +193,32 @@ void require_retention(const ExportReport& report) {
   const std::vector<TensorRetention> lost = lost_tensors(report);
   if (lost.empty()) return;
   throw CheckError(fmt::format(
-      "{}: the adapter's change is lost in layers {}: stored as {} it is beyond the limits; the {} was written as "
-      "asked and is in "
-      "place, but what is left there is the base and rounding noise. Their gates are nearly shut, or the type is too "
-      "coarse for them: take a finer one with {}, or accept it with {}",
-      report.output, fmt::join(layers_of(report, RetentionStatus::kLost), ", "), lost_types(lost),
+      "{}: the adapter's change is lost in layers {}: stored as {} it is beyond the limits. The {} was published as "
+      "asked, but holds the base and quantization noise there. Their gates are nearly shut, or the type is too coarse "
+      "for them: take a finer one with {}, or accept it with {}",
+      report.output, fmt::join(layers_with(report, RetentionStatus::kLost), ", "), lost_types(lost),
       report.format == "hf" ? "folder" : "file", report.format == "gguf-patch" ? "--patch-type" : "--quantization",
       accepting_options(lost)));
 }
 
 std::string json_text(const Json& json) { return dump_json(json, 2) + "\n"; }
+
+void run_and_print(const std::function<void()>& work, const std::function<std::string()>& text) {
+  try {
+    work();
+  } catch (const CheckError&) {
+    std::cout << text() << std::flush;
+    throw;
+  }
+  std::cout << text() << std::flush;
+}
+
+void keep_report(const std::string& path, const Json& report, const std::string& output) {
+  try {
+    write_file_atomically(path, json_text(report));
+  } catch (const DeviceError& error) {
+    throw DeviceError(fmt::format("{}; {} itself is published, its report is not", error.what(), output));
+  }
+}
 
 }  // namespace nkat::exporting

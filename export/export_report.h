@@ -1,5 +1,5 @@
-// What an export says of itself: export.json beside the file or in the folder, the lines on standard output, and the
-// verdict on what was lost.
+// The report of an export: export.json beside the file or in the folder, the lines on standard output, and the verdict
+// on lost layers.
 #pragma once
 
 #include <functional>
@@ -22,14 +22,14 @@ struct ExportReport {
   std::string format;
   std::string quantization;
   std::uint64_t bytes = 0;
-  bool in_place = false;               // false: a check failed before the output got its name
+  bool in_place = false;               // published; false: a check failed before
   std::vector<std::string> files;      // of a folder
   std::int64_t context_length = 0;     // of a GGUF file; 0: a folder
-  std::int64_t served_context = 0;     // how much of it to serve (modelfile.h)
+  std::int64_t served_context = 0;     // how much of it to serve with (modelfile.h)
   std::map<std::string, int> tensors;  // by stored type
   std::vector<std::string> fallbacks;
   Provenance provenance;
-  std::vector<std::string> importance_files;  // empty: nothing was weighed
+  std::vector<std::string> importance_files;  // empty: unweighted
   std::int64_t importance_tokens = 0;
   std::string importance_sha256;
   std::string self_test;
@@ -39,14 +39,19 @@ struct ExportReport {
 
 nlohmann::ordered_json report_json(const ExportReport& report);
 std::string report_text(const ExportReport& report);
-// Indented; names that are no UTF-8 are shown as far as they are.
+// Indented; invalid UTF-8 in names is replaced.
 std::string json_text(const nlohmann::ordered_json& json);
 
-// The self-test of what was written, before it gets its name: runs it if the options ask for one, keeps what it found
-// in the report, and throws CheckError if the predictions are too far off.
+// Verifies the written file before it is published: runs `test` if the options ask for one, keeps its findings in the
+// report, and throws CheckError if the predictions are too far off.
 void test_written(const ExportOptions& options, ExportReport& report, const std::function<SelfTest()>& test);
 
-// CheckError if the adapter's change was lost in a layer. The file is in place all the same, and the message says so.
+// CheckError if the adapter's change was lost in a layer. The file is published all the same, and the message says so.
 void require_retention(const ExportReport& report);
+
+// Runs `work`, then prints the report's text, also after a CheckError.
+void run_and_print(const std::function<void()>& work, const std::function<std::string()>& text);
+// Writes the report of an output that is already published.
+void keep_report(const std::string& path, const nlohmann::ordered_json& report, const std::string& output);
 
 }  // namespace nkat::exporting

@@ -6,6 +6,7 @@
 #include <ATen/ops/sum.h>
 
 #include "layers/check.h"
+#include "layers/sigmoid.h"
 
 namespace nkat::layers {
 namespace {

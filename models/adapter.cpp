@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "core/random.h"
 #include "data/formats/safetensors.h"
 #include "layers/gate.h"
@@ -19,12 +20,13 @@ std::string tensor_name(std::int64_t layer, const char* what) { return fmt::form
 // Of an adapter that fits the model.
 data::AdapterConfig fitting_config(const fs::path& folder, const Phi3Config& model) {
   data::AdapterConfig config = data::read_adapter_config(folder);
-  for (const auto& [key, found, expected] :
+  for (const auto& [key, found, wanted] :
        {std::tuple{"hidden_size", config.hidden_size, model.hidden_size},
         std::tuple{"num_hidden_layers", config.num_hidden_layers, model.num_layers}}) {
-    if (found == expected) continue;
-    throw ShapeError(fmt::format("{}: {} is {}, the model's is {}; this adapter belongs to another model",
-                                 (folder / kAdapterConfigFile).string(), key, found, expected));
+    if (found == wanted) continue;
+    throw ShapeError(fmt::format("{}: {}: {}", (folder / kAdapterConfigFile).string(), key,
+                                 expected(fmt::format("the model's {}", wanted), std::to_string(found),
+                                          "this adapter belongs to another model")));
   }
   return config;
 }
@@ -32,10 +34,10 @@ data::AdapterConfig fitting_config(const fs::path& folder, const Phi3Config& mod
 at::Tensor read_tensor(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape,
                        const fs::path& path) {
   const data::TensorInfo* info = file.find(name);
-  if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", path.string(), name));
+  if (info == nullptr) throw FormatError(fmt::format("{}: tensor '{}' is missing", path.string(), name));
   at::Tensor tensor = float32_tensor(file, *info, shape, path);
   if (!tensor.isfinite().all().item<bool>())
-    throw FormatError(fmt::format("{}: the tensor '{}' holds a number that is not finite", path.string(), name));
+    throw FormatError(fmt::format("{}: tensor '{}' holds a value that is NaN or infinite", path.string(), name));
   return tensor;
 }
 
@@ -45,38 +47,38 @@ at::Tensor Adapter::rotations() const { return layers::so8_rotation(weight); }
 
 std::vector<double> Adapter::gates() const {
   std::vector<double> gates;
-  for (std::int64_t i = 0; i < count(); ++i) gates.push_back(layers::gate(alpha[i].item<double>()));
+  for (std::int64_t i = 0; i < count(); ++i) gates.push_back(layers::sigmoid(alpha[i].item<double>()));
   return gates;
 }
 
-std::vector<at::Tensor> Adapter::blocks(const at::Tensor& rotations, at::Device device) const {
-  std::vector<at::Tensor> blocks(static_cast<std::size_t>(first_layer));
+std::vector<at::Tensor> Adapter::matrices(const at::Tensor& rotations, at::Device device) const {
+  std::vector<at::Tensor> matrices(static_cast<std::size_t>(first_layer));
   const std::vector<double> opened = gates();
   for (std::int64_t i = 0; i < count(); ++i) {
-    blocks.push_back(layers::adapter_matrix(opened[static_cast<std::size_t>(i)], rotations[i]).to(device));
+    matrices.push_back(layers::adapter_matrix(opened[static_cast<std::size_t>(i)], rotations[i]).to(device));
   }
-  return blocks;
+  return matrices;
 }
 
-Adapter init_adapter(const Phi3Config& config, const AdapterInit& start) {
+Adapter init_adapter(const Phi3Config& config, const AdapterInit& init) {
   if (config.hidden_size % 8 != 0) {
-    throw ConfigError(
-        fmt::format("the adapter needs a hidden_size that is a multiple of 8, found {}", config.hidden_size));
+    throw ConfigError("hidden_size: " +
+                      expected("a multiple of 8, as the adapter needs", std::to_string(config.hidden_size)));
   }
-  if (start.first_layer >= config.num_layers) {
-    throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}",
-                                  config.num_layers - 1, start.first_layer));
+  if (init.first_layer >= config.num_layers) {
+    throw ConfigError("--first-adapter-layer: " + expected(fmt::format("0 to {} for this model", config.num_layers - 1),
+                                                           std::to_string(init.first_layer)));
   }
   Adapter adapter;
-  adapter.first_layer = start.first_layer;
-  const std::int64_t layers = config.num_layers - start.first_layer;
+  adapter.first_layer = init.first_layer;
+  const std::int64_t layers = config.num_layers - init.first_layer;
   adapter.weight = at::zeros({layers, config.hidden_size / 8, 8, 8}, at::kFloat);
-  adapter.alpha = at::full({layers}, start.alpha, at::kFloat);
-  for (std::int64_t i = 0; i < layers && start.weight_std > 0; ++i) {
-    RandomStream random(start.seed, "adapter-init", static_cast<std::uint64_t>(start.first_layer + i));
+  adapter.alpha = at::full({layers}, init.alpha, at::kFloat);
+  for (std::int64_t i = 0; i < layers && init.weight_std > 0; ++i) {
+    RandomStream random(init.seed, "adapter-init", static_cast<std::uint64_t>(init.first_layer + i));
     const at::Tensor layer = adapter.weight[i];
     float* values = layer.data_ptr<float>();
-    for (std::int64_t j = 0; j < layer.numel(); ++j) values[j] = static_cast<float>(start.weight_std * random.normal());
+    for (std::int64_t j = 0; j < layer.numel(); ++j) values[j] = static_cast<float>(init.weight_std * random.normal());
   }
   return adapter;
 }
@@ -110,8 +112,9 @@ LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
     alphas.push_back(read_tensor(file, tensor_name(layer, "alpha"), {}, path));
   }
   if (file.tensors().size() != 2 * weights.size()) {
-    throw FormatError(fmt::format("{}: {} tensors were expected, found {}", path.string(), 2 * weights.size(),
-                                  file.tensors().size()));
+    throw FormatError(
+        fmt::format("{}: {}", path.string(),
+                    expected(fmt::format("{} tensors", 2 * weights.size()), std::to_string(file.tensors().size()))));
   }
   loaded.adapter.weight = at::stack(weights);
   loaded.adapter.alpha = at::stack(alphas);

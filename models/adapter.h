@@ -1,8 +1,8 @@
 // The adapter of a whole model: one rotation weight and one gate for each decoder layer from `first_layer` up, and the
 // folder that holds them on disk (adapter_model.safetensors and adapter_config.json, shaped as PEFT users expect).
 //
-// Shapes: A = layers with an adapter (num_layers - first_layer), N = hidden_size / 8 blocks. Everything is float32 and
-// lives on the host: 768 K numbers for Phi-3.5-mini; only the blocks M = I + σ(α) R travel to the device, once a step.
+// Shapes: A = layers with an adapter (num_layers - first_layer), N = hidden_size / 8. Everything is float32 on the CPU
+// (768 K numbers for Phi-3.5-mini); only the matrices M = I + σ(α) R are copied to the device, once per step.
 #pragma once
 
 #include <cstdint>
@@ -31,21 +31,23 @@ struct Adapter {
   std::int64_t count() const { return alpha.size(0); }
   // R = exp((W - Wᵀ)/2): (A, N, 8, 8) float32.
   at::Tensor rotations() const;
-  // σ(α), one a layer.
+  // σ(α) of each layer.
   std::vector<double> gates() const;
-  // M = I + σ(α) R for every layer of the model on `device`; (N, 8, 8) float32, undefined below first_layer.
-  std::vector<at::Tensor> blocks(const at::Tensor& rotations, at::Device device) const;
+  // M = I + σ(α) R of every layer of the model on `device`: (N, 8, 8) float32, undefined below first_layer.
+  std::vector<at::Tensor> matrices(at::Device device) const { return matrices(rotations(), device); }
+  // The same where the rotations are at hand.
+  std::vector<at::Tensor> matrices(const at::Tensor& rotations, at::Device device) const;
 };
 
 struct AdapterInit {
   std::int64_t first_layer = 0;
   double alpha = -5.0;
-  double weight_std = 0.01;  // 0: exactly the identity
+  double weight_std = 0.01;  // 0: R is exactly the identity
   std::uint64_t seed = 0;
 };
-// W ~ std N(0,1) from RandomStream(seed, "adapter-init", layer). Throws ConfigError if first_layer is no layer of the
-// model, or hidden_size no multiple of 8.
-Adapter init_adapter(const Phi3Config& config, const AdapterInit& start);
+// W ~ std N(0,1) from RandomStream(seed, "adapter-init", layer). ConfigError if the model has no layer first_layer, or
+// hidden_size isn't a multiple of 8.
+Adapter init_adapter(const Phi3Config& config, const AdapterInit& init);
 
 using data::BaseFingerprint;
 // File name to bytes: the two files of an adapter folder.
@@ -56,10 +58,9 @@ struct LoadedAdapter {
   Adapter adapter;
   BaseFingerprint base;
 };
-// Checks type, version, sizes and that every number is finite; throws FormatError or ShapeError naming the file, and
-// DataError if a file is missing.
+// Checks type, version, sizes and finiteness. FormatError or ShapeError naming the file; DataError for a missing one.
 LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config);
-// Refuses an adapter that was trained on another base (DataError with both hashes).
+// DataError with both fingerprints if the adapter was trained on another base.
 void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha256, const fs::path& folder);
 
 }  // namespace nkat::models

@@ -10,6 +10,8 @@
 #include "core/error.h"
 #include "core/files/file.h"
 #include "core/json.h"
+#include "core/json_object.h"
+#include "core/message.h"
 
 namespace nkat::models {
 namespace {
@@ -19,11 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kLargestFile = 16u << 20;
 constexpr std::int64_t kLargestSize = std::int64_t{1} << 24;
 
-// A JSON value as it appears in a message.
-std::string shown(const Json& value) {
-  const std::string text = dump_json(value);
-  return text.size() <= 60 ? text : text.substr(0, 57) + "...";
-}
+std::string shown(const Json& value) { return nkat::shown(&value); }
 
 // Typed, range-checked access to the keys of one file, at the top level and inside its rope objects.
 class Reader {
@@ -39,9 +37,9 @@ class Reader {
     }
   }
 
-  [[noreturn]] void fail(const std::string& key, const std::string& required, const std::string& found) const {
-    throw FormatError(
-        fmt::format("{}: {}{} must be {}, found {}", file_, key.empty() ? "" : "key ", key, required, found));
+  [[noreturn]] void fail(const std::string& key, const std::string& wanted, const std::string& found) const {
+    const std::string where = key.empty() ? file_ : fmt::format("{}: key {}", file_, key);
+    throw FormatError(where + ": " + expected(wanted, found));
   }
   [[noreturn]] void refuse(const std::string& message) const { throw FormatError(file_ + ": " + message); }
 
@@ -57,13 +55,13 @@ class Reader {
   }
 
   std::int64_t integer(const std::string& key, const Json& value, std::int64_t minimum, std::int64_t maximum) const {
-    const std::string required = fmt::format("an integer from {} to {}", minimum, maximum);
-    if (!value.is_number_integer()) fail(key, required, shown(value));
+    const std::string wanted = fmt::format("an integer from {} to {}", minimum, maximum);
+    if (!value.is_number_integer()) fail(key, wanted, shown(value));
     if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(maximum)) {
-      fail(key, required, shown(value));
+      fail(key, wanted, shown(value));
     }
     const auto number = value.get<std::int64_t>();
-    if (number < minimum || number > maximum) fail(key, required, shown(value));
+    if (number < minimum || number > maximum) fail(key, wanted, shown(value));
     return number;
   }
   std::int64_t size(const std::string& key) const { return integer(key, need(key), 1, kLargestSize); }
@@ -142,7 +140,7 @@ void check_model_type(const Reader& reader) {
     }
   }
   const Json* architectures = reader.top({"architectures"});
-  if (type.empty() && architectures == nullptr) reader.refuse("key model_type is missing; it must be \"phi3\"");
+  if (type.empty() && architectures == nullptr) reader.fail("model_type", "\"phi3\"", "nothing");
   if (!type.empty() && type != "phi3") reader.fail("model_type", "\"phi3\"", '"' + type + '"');
   if (architectures != nullptr && *architectures != Json::array({"Phi3ForCausalLM"})) {
     reader.fail("architectures", "[\"Phi3ForCausalLM\"]", shown(*architectures));
@@ -173,20 +171,18 @@ void read_heads(const Reader& reader, Phi3Config& config) {
   if (fraction > 1) reader.fail("partial_rotary_factor", "at most 1", fmt::format("{}", fraction));
   config.rotary_dim = static_cast<std::int64_t>(static_cast<double>(config.head_dim) * fraction);
   if (config.rotary_dim < 2 || config.rotary_dim % 2 != 0) {
-    reader.refuse(
-        fmt::format("head_dim ({}) times partial_rotary_factor ({}) must be an even number of channels, "
-                    "at least 2, found {}",
-                    config.head_dim, fraction, config.rotary_dim));
+    reader.refuse(fmt::format("head_dim ({}) times partial_rotary_factor ({}): {}", config.head_dim, fraction,
+                              expected("an even number of channels, at least 2", std::to_string(config.rotary_dim))));
   }
 }
 
 std::vector<double> read_factors(const Reader& reader, const std::string& key, std::int64_t rotary_dim) {
   const Json* list = reader.rope({key});
-  const std::string required = fmt::format("a list of {} numbers above 0 (half the rotary dimension)", rotary_dim / 2);
-  if (list == nullptr) reader.fail(key, required, "nothing");
-  if (!list->is_array()) reader.fail(key, required, shown(*list));
+  const std::string wanted = fmt::format("a list of {} numbers above 0 (half the rotary dimension)", rotary_dim / 2);
+  if (list == nullptr) reader.fail(key, wanted, "nothing");
+  if (!list->is_array()) reader.fail(key, wanted, shown(*list));
   if (static_cast<std::int64_t>(list->size()) != rotary_dim / 2) {
-    reader.fail(key, required, fmt::format("{} of them", list->size()));
+    reader.fail(key, wanted, fmt::format("{} of them", list->size()));
   }
   std::vector<double> factors;
   for (const Json& value : *list) {

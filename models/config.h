@@ -1,10 +1,9 @@
-// What a Phi-3 model folder's config.json (and generation_config.json) says, checked and in one spelling.
+// The config.json (and generation_config.json) of a Phi-3 model folder, checked and in one spelling.
 //
-// Reads every spelling that Hugging Face's releases have used: `rope_scaling` or `rope_parameters`, `type` or
-// `rope_type`, "su", "yarn" or "longrope", rope values at the top level or inside that object, `torch_dtype` or
-// `dtype`, end tokens as a number or a list, key-value heads that are null. Two spellings that contradict each other
-// are refused. Errors: DataError if config.json can't be read; FormatError naming file, key, requirement and what was
-// found.
+// Accepts every spelling of Hugging Face's releases: `rope_scaling` or `rope_parameters`, `type` or `rope_type`, "su",
+// "yarn" or "longrope", rope values at the top level or inside that object, `torch_dtype` or `dtype`, end tokens as a
+// number or a list, key-value heads that are null. Contradicting spellings are refused. DataError if config.json can't
+// be read; FormatError naming file and key.
 #pragma once
 
 #include <cstdint>

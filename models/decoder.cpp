@@ -57,18 +57,18 @@ at::Tensor Decoder::rotated_qkv(std::int64_t index, const at::Tensor& x, const l
 }
 
 at::Tensor Decoder::finish_layer(std::int64_t index, const at::Tensor& x, const at::Tensor& attended,
-                                 const at::Tensor& blocks) const {
+                                 const at::Tensor& adapter_matrix) const {
   const LayerWeights& weights = layer_weights(index);
   const at::Tensor y = x + linear(attended, weights.attention_output);
   const at::Tensor normed = layers::rms_norm(y, weights.post_attention_norm, config_.rms_norm_eps);
   const at::Tensor h = linear(layers::swiglu(linear(normed, weights.gate_up)), weights.down);
-  return blocks.defined() ? layers::add_block_diagonal(y, h, blocks) : y + h;
+  return adapter_matrix.defined() ? layers::add_block_diagonal(y, h, adapter_matrix) : y + h;
 }
 
 at::Tensor Decoder::layer(std::int64_t index, const at::Tensor& x, const layers::PackedSequences& layout,
-                          const at::Tensor& blocks) const {
+                          const at::Tensor& adapter_matrix) const {
   const at::Tensor qkv = rotated_qkv(index, x, layout.angles);
-  return finish_layer(index, x, layers::causal_attention(qkv, layout, heads()), blocks);
+  return finish_layer(index, x, layers::causal_attention(qkv, layout, heads()), adapter_matrix);
 }
 
 at::Tensor Decoder::final_norm(const at::Tensor& x) const {
@@ -77,12 +77,12 @@ at::Tensor Decoder::final_norm(const at::Tensor& x) const {
 
 at::Tensor Decoder::logits(const at::Tensor& normed) const { return layers::linear(normed, weights_.head); }
 
-at::Tensor Decoder::hidden(const PackedBatch& batch, const std::vector<at::Tensor>& blocks) const {
-  NKAT_INVARIANT(blocks.empty() || static_cast<std::int64_t>(blocks.size()) == num_layers());
+at::Tensor Decoder::hidden(const PackedBatch& batch, const std::vector<at::Tensor>& adapter) const {
+  NKAT_INVARIANT(adapter.empty() || static_cast<std::int64_t>(adapter.size()) == num_layers());
   const layers::PackedSequences sequence_layout = layout(batch.lengths);
   at::Tensor x = embed(batch.tokens);
   for (std::int64_t i = 0; i < num_layers(); ++i) {
-    x = layer(i, x, sequence_layout, blocks.empty() ? at::Tensor() : blocks[static_cast<std::size_t>(i)]);
+    x = layer(i, x, sequence_layout, adapter.empty() ? at::Tensor() : adapter[static_cast<std::size_t>(i)]);
   }
   return final_norm(x);
 }

@@ -1,12 +1,12 @@
-// The Phi-3 decoder with an adapter's blocks, as one function a layer: the trainer and generation drive the layers.
+// The Phi-3 decoder with an adapter, one function per layer: the trainer and generation drive the layers.
 //
 //   x <- x + o_proj(attention(rope(qkv_proj(rms_norm(x)))))
 //   h  = down_proj(swiglu(gate_up_proj(rms_norm(x))))
-//   x <- x + h, or with blocks M of an adapter (mathematics: M = I + gate R)  x + M h
+//   x <- x + h, or with the matrix M = I + gate R of an adapter (layers/MATHEMATICS.md 2)  x + M h
 //
-// Only x and the blocks carry gradients; a layer keeps what the layers' headers say and nothing else. Samples are
-// packed: laid end to end without padding, each with positions from 0 and its own choice of short or long rotary
-// factors, so that what is computed for a sample does not depend on its neighbors.
+// Only x and M carry gradients; a layer keeps what the headers in layers/ state and nothing else. Samples are packed
+// end to end without padding, each with positions from 0 and its own choice of short or long rotary factors, so that a
+// sample's result doesn't depend on its neighbors.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,12 @@
 #include "layers/attention.h"
 #include "layers/rope.h"
 #include "models/config.h"
+#include "models/packed_batch.h"
 #include "models/weights/weights.h"
 
 namespace nkat::models {
 
-struct PackedBatch {
-  at::Tensor tokens;                  // (T) int64
-  std::vector<std::int64_t> lengths;  // of the samples; they sum to T
-};
-
-// Told a layer's matrix, as layer_weights() holds it, and its input (T, in) before they are multiplied.
+// Called with a layer's matrix, as layer_weights() holds it, and its input (T, in) before they are multiplied.
 using InputObserver = std::function<void(const layers::Weight& weight, const at::Tensor& input)>;
 
 class Decoder {
@@ -47,22 +43,22 @@ class Decoder {
   // (T) int64, each below the vocabulary size -> (T, H)
   at::Tensor embed(const at::Tensor& tokens) const;
   layers::PackedSequences layout(const std::vector<std::int64_t>& lengths) const;
-  // x (T, H), blocks (H/8, 8, 8) or undefined for no adapter -> (T, H)
+  // x (T, H), adapter_matrix (H/8, 8, 8) or undefined for no adapter -> (T, H)
   at::Tensor layer(std::int64_t index, const at::Tensor& x, const layers::PackedSequences& layout,
-                   const at::Tensor& blocks) const;
+                   const at::Tensor& adapter_matrix) const;
   at::Tensor final_norm(const at::Tensor& x) const;                // (T, H) -> (T, H)
   const at::Tensor& head_weight() const { return weights_.head; }  // (V, H)
   at::Tensor logits(const at::Tensor& normed) const;               // (T, H) -> (T, V)
 
-  // All layers and the final norm, with blocks for each layer (empty: no adapter). -> (T, H)
-  at::Tensor hidden(const PackedBatch& batch, const std::vector<at::Tensor>& blocks) const;
+  // All layers and the final norm. adapter: M of each layer (Adapter::matrices), or empty. -> (T, H)
+  at::Tensor hidden(const PackedBatch& batch, const std::vector<at::Tensor>& adapter) const;
 
-  // The two halves of layer(), between which a key-value cache can take the place of attention.
+  // The two halves of layer(): a key-value cache can replace the attention between them.
   // x (T, H) -> rotated q, k and v (T, (heads + 2 kv heads) head_dim)
   at::Tensor rotated_qkv(std::int64_t index, const at::Tensor& x, const layers::RopeAngles& angles) const;
   // x (T, H), attended (T, heads head_dim) -> (T, H)
   at::Tensor finish_layer(std::int64_t index, const at::Tensor& x, const at::Tensor& attended,
-                          const at::Tensor& blocks) const;
+                          const at::Tensor& adapter_matrix) const;
   const layers::RopeTable& rope() const { return rope_; }
 
   const LayerWeights& layer_weights(std::int64_t index) const {

@@ -6,21 +6,54 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "layers/kernels/device_info.h"
 
 namespace nkat::models {
 namespace {
 
-constexpr int kOldestDriver = 580;  // that CUDA 13.0 runs on
+constexpr int kOldestDriver = 580;  // for CUDA 13.0
 
 std::int64_t cuda_device_count() {
   const auto& hooks = at::detail::getCUDAHooks();
   return hooks.hasCUDA() ? hooks.deviceCount() : 0;
 }
 
+// Nothing for a text that names no device; "auto" is none.
+std::optional<at::Device> named_device(const std::string& text) {
+  if (text == "cpu") return at::kCPU;
+  if (text == "cuda") return at::Device(at::kCUDA, 0);
+  if (!text.starts_with("cuda:")) return std::nullopt;
+  std::int8_t index = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + 5, end, index);
+  if (error != std::errc() || stop != end || index < 0) return std::nullopt;
+  return at::Device(at::kCUDA, index);
+}
+
+// "" for a text that --device takes.
+std::string device_error(const std::string& text) {
+  if (text == "auto" || named_device(text)) return "";
+  return expected("auto, cpu or cuda:N", fmt::format("'{}'", text));
+}
+
 }  // namespace
 
+void declare_device_options(OptionList& options, std::string& device, Precision& precision, BaseFormat& base) {
+  options.add("device", device,
+              {.help = "auto, cpu or cuda:N",
+               .metavar = "DEVICE",
+               .check = device_error,
+               .resume = Resume::kMayChange,
+               .per_rank = true});
+  options.add("precision", precision, kPrecisionNames, {.help = "compute type"});
+  options.add("base", base, kBaseFormatNames,
+              {.help = "format of the frozen weights: safe = bf16 (--precision's type), balanced = int8, aggressive = "
+                       "nf4 for gate_up_proj and int8 for the others; exports merge into the original weights"});
+}
+
 at::Device resolve_device(const std::string& text, const std::optional<std::string>& driver) {
+  if (const std::string error = device_error(text); !error.empty()) throw ConfigError("--device: " + error);
   if (text == "cpu") return at::kCPU;
   const std::int64_t count = cuda_device_count();
   if (text == "auto") {
@@ -33,33 +66,26 @@ at::Device resolve_device(const std::string& text, const std::optional<std::stri
     return count > 0 ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   }
 
-  std::int8_t index = 0;
-  bool valid = text == "cuda";
-  if (text.starts_with("cuda:")) {
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data() + 5, end, index);
-    valid = error == std::errc() && stop == end && index >= 0;
-  }
-  if (!valid) throw ConfigError(fmt::format("--device must be auto, cpu or cuda:N, found '{}'", text));
   if (count == 0) {
     throw DeviceError(fmt::format(
-        "--device {}: no CUDA device can be used here (no GPU or driver, or a build without CUDA); use --device cpu",
-        text));
+        "--device {}: no usable CUDA device (no GPU or driver, or a build without CUDA); use --device cpu", text));
   }
-  if (index >= count) {
+  const at::Device device = *named_device(text);
+  if (device.index() >= count) {
     throw DeviceError(fmt::format("--device {}: this machine has {} CUDA device{}, cuda:0 to cuda:{}", text, count,
                                   count == 1 ? "" : "s", count - 1));
   }
-  return {at::kCUDA, index};
+  return device;
 }
 
-at::ScalarType resolve_precision(const std::string& text, at::Device device) {
-  if (text == "bf16") return at::kBFloat16;
-  if (text == "fp32") return at::kFloat;
-  if (text != "auto") throw ConfigError(fmt::format("--precision must be auto, bf16 or fp32, found '{}'", text));
+at::ScalarType resolve_precision(Precision precision, at::Device device) {
+  if (precision == Precision::kBf16) return at::kBFloat16;
+  if (precision == Precision::kFp32) return at::kFloat;
   return device.is_cuda() || processor_has_bf16() ? at::kBFloat16 : at::kFloat;
 }
 
-std::string precision_name(at::ScalarType dtype) { return dtype == at::kBFloat16 ? "bf16" : "fp32"; }
+Precision precision_of(at::ScalarType dtype) { return dtype == at::kBFloat16 ? Precision::kBf16 : Precision::kFp32; }
+
+std::string precision_name(at::ScalarType dtype) { return name_of(precision_of(dtype), kPrecisionNames); }
 
 }  // namespace nkat::models

@@ -11,7 +11,7 @@ namespace nkat::models {
 bool is_out_of_memory(const std::exception& error) {
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
-  // These arrive as plain errors with a text.
+  // These arrive as plain errors with a message.
   const std::string_view text = error.what();
   for (const char* sign : {"can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"}) {
     if (text.find(sign) != std::string_view::npos) return true;

@@ -36,7 +36,7 @@ double LossReport::sum() const {
 double LossReport::mean() const { return sum() / static_cast<double>(target_tokens()); }
 
 void for_each_pass(const data::Dataset& dataset, at::Device device, const EvaluationOptions& options,
-                   const std::function<void(const PackedSamples&)>& visit) {
+                   const std::function<void(const PackedBatch&)>& visit) {
   for (std::int64_t begin = options.first; begin < dataset.size();) {
     throw_if_stop_requested();
     const std::vector<std::int64_t> samples = next_pass(dataset, begin, options);
@@ -46,7 +46,7 @@ void for_each_pass(const data::Dataset& dataset, at::Device device, const Evalua
   }
 }
 
-void append_sample_sums(const PackedSamples& packed, const at::Tensor& values, std::vector<SampleLoss>& samples) {
+void append_sample_sums(const PackedBatch& packed, const at::Tensor& values, std::vector<SampleLoss>& samples) {
   const at::Tensor on_host = values.to(at::kCPU, at::kDouble).contiguous();
   const double* value = on_host.const_data_ptr<double>();
   const at::Tensor rows = packed.target_rows.cpu();
@@ -61,18 +61,18 @@ void append_sample_sums(const PackedSamples& packed, const at::Tensor& values, s
   }
 }
 
-void append_losses(const Decoder& decoder, const PackedSamples& packed, const at::Tensor& hidden, LossReport& report) {
+void append_losses(const Decoder& decoder, const PackedBatch& packed, const at::Tensor& hidden, LossReport& report) {
   const at::Tensor rows = hidden.index_select(0, packed.target_rows);  // (R, H)
   append_sample_sums(packed, layers::cross_entropy(rows, packed.targets, decoder.head_weight(), {}).losses,
                      report.samples);
 }
 
-LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& blocks, const data::Dataset& dataset,
+LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& adapter, const data::Dataset& dataset,
                          const EvaluationOptions& options) {
   const at::NoGradGuard no_grad;
   LossReport report;
-  for_each_pass(dataset, decoder.device(), options, [&](const PackedSamples& packed) {
-    append_losses(decoder, packed, decoder.hidden({packed.tokens, packed.lengths}, blocks), report);
+  for_each_pass(dataset, decoder.device(), options, [&](const PackedBatch& packed) {
+    append_losses(decoder, packed, decoder.hidden(packed, adapter), report);
   });
   return report;
 }

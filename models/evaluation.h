@@ -1,4 +1,5 @@
-// Token loss of a model over a dataset, without gradients, and the walk over the data that other measures share.
+// Token loss of a model over a dataset, without gradients, and the iteration over packed samples that other measures
+// share.
 #pragma once
 
 #include <functional>
@@ -29,20 +30,20 @@ struct EvaluationOptions {
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // samples, after each pass
 };
 
-// Calls visit with the samples asked for in the dataset's order, packed for one forward pass at a time, on `device`.
-// Throws Interrupted between passes when a stop was asked for.
+// Calls visit with the selected samples in the dataset's order, packed for one forward pass at a time, on `device`.
+// Throws Interrupted between passes.
 void for_each_pass(const data::Dataset& dataset, at::Device device, const EvaluationOptions& options,
-                   const std::function<void(const PackedSamples&)>& visit);
+                   const std::function<void(const PackedBatch&)>& visit);
 
-// values (R), one for each target of `packed`: appends their sum by sample. The sums are float64, so that the number of
-// passes does not show in a mean.
-void append_sample_sums(const PackedSamples& packed, const at::Tensor& values, std::vector<SampleLoss>& samples);
+// values (R), one per target of `packed`: appends their sum per sample, in float64, so that a mean doesn't depend on
+// the number of passes.
+void append_sample_sums(const PackedBatch& packed, const at::Tensor& values, std::vector<SampleLoss>& samples);
 
-// hidden (T, H) of `packed`: appends the token losses by sample.
-void append_losses(const Decoder& decoder, const PackedSamples& packed, const at::Tensor& hidden, LossReport& report);
+// hidden (T, H) of `packed`: appends the token losses per sample.
+void append_losses(const Decoder& decoder, const PackedBatch& packed, const at::Tensor& hidden, LossReport& report);
 
-// blocks: by layer, (N, 8, 8) float32 on the decoder's device or undefined; empty: the bare model.
-LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& blocks, const data::Dataset& dataset,
+// adapter: as Decoder::hidden takes it.
+LossReport evaluate_loss(const Decoder& decoder, const std::vector<at::Tensor>& adapter, const data::Dataset& dataset,
                          const EvaluationOptions& options);
 
 }  // namespace nkat::models

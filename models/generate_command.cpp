@@ -31,20 +31,20 @@ struct GenerateConfig {
   double top_p = 1;
   std::int64_t seed = 0;
   bool json = false;
-  std::string precision = "auto";
   std::string device = "auto";
-  std::string base = "safe";
+  Precision precision = Precision::kAuto;
+  BaseFormat base = BaseFormat::kSafe;
 };
 
-// Everything that answers: model, tokenizer, and the cached sequence that a chat goes on with.
-class Speaker {
+// Model, tokenizer and the cached sequence that a chat extends.
+class ChatSession {
  public:
-  explicit Speaker(const GenerateConfig& options)
+  explicit ChatSession(const GenerateConfig& options)
       : options_(options),
         tokenizer_(options.model_path),
         model_config_(read_phi3_config(options.model_path)),
         decoder_(load(options, model_config_)),
-        sequence_(decoder_, load_blocks(options, model_config_, decoder_.device())) {
+        sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {
     if (!options.raw) template_ = data::ChatTemplate::from_model_folder(options.model_path);
   }
 
@@ -59,7 +59,7 @@ class Speaker {
     Generation generation;
     std::string text;
   };
-  // Hands each piece of text to `show` as soon as its characters are whole.
+  // Calls `show` with each piece of text as soon as its characters are complete.
   Answer answer(const std::vector<std::int32_t>& prompt, const std::function<void(const std::string&)>& show) {
     data::StreamingDecoder decoder(tokenizer_);
     Answer answer;
@@ -79,18 +79,17 @@ class Speaker {
  private:
   static Decoder load(const GenerateConfig& options, const Phi3Config& config) {
     const at::Device device = resolve_device(options.device);
-    return open_decoder(options.model_path, config,
-                        {.dtype = resolve_precision(options.precision, device),
-                         .device = device,
-                         .forms = formats_of(base_format(options.base))});
+    return open_decoder(
+        options.model_path, config,
+        {.dtype = resolve_precision(options.precision, device), .device = device, .forms = formats_of(options.base)});
   }
 
-  static std::vector<at::Tensor> load_blocks(const GenerateConfig& options, const Phi3Config& config,
-                                             at::Device device) {
+  static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const Phi3Config& config,
+                                                       at::Device device) {
     if (options.adapter.empty()) return {};
     const LoadedAdapter loaded = load_adapter(options.adapter, config);
     require_same_base(loaded, base_sha256(options.model_path), options.adapter);
-    return loaded.adapter.blocks(loaded.adapter.rotations(), device);
+    return loaded.adapter.matrices(device);
   }
 
   const GenerateConfig& options_;
@@ -105,22 +104,22 @@ void show_on_stdout(const std::string& piece) { std::cout << piece << std::flush
 
 ExitCode exit_code(StopReason stop) { return stop == StopReason::kSignal ? ExitCode::kInterrupted : ExitCode::kDone; }
 
-ExitCode answer_prompt(Speaker& speaker, const GenerateConfig& options) {
+ExitCode answer_prompt(ChatSession& session, const GenerateConfig& options) {
   const std::vector<std::int32_t> prompt =
-      options.raw ? speaker.encode_raw(options.prompt)
-                  : speaker.encode_chat({{.role = data::Role::kUser, .content = options.prompt}});
+      options.raw ? session.encode_raw(options.prompt)
+                  : session.encode_chat({{.role = data::Role::kUser, .content = options.prompt}});
   if (options.json) {
-    const auto [generation, text] = speaker.answer(prompt, [](const std::string&) {});
+    const auto [generation, text] = session.answer(prompt, [](const std::string&) {});
     std::cout << nlohmann::ordered_json{{"tokens", generation.tokens}, {"text", text}}.dump() << "\n";
     return exit_code(generation.stop);
   }
-  const auto [generation, text] = speaker.answer(prompt, show_on_stdout);
+  const auto [generation, text] = session.answer(prompt, show_on_stdout);
   std::cout << "\n";
   return exit_code(generation.stop);
 }
 
-// One line is one user turn; the end of input ends the chat.
-ExitCode chat(Speaker& speaker) {
+// Each line is a user turn; end of input ends the chat.
+ExitCode chat(ChatSession& session) {
   std::ios::sync_with_stdio(false);  // so that in_avail() knows what is buffered
   std::vector<data::Turn> turns;
   while (true) {
@@ -130,7 +129,7 @@ ExitCode chat(Speaker& speaker) {
     if (!std::getline(std::cin, line)) return ExitCode::kDone;
     if (line.empty()) continue;
     turns.push_back({.role = data::Role::kUser, .content = line});
-    const auto [generation, text] = speaker.answer(speaker.encode_chat(turns), show_on_stdout);
+    const auto [generation, text] = session.answer(session.encode_chat(turns), show_on_stdout);
     std::cout << "\n" << std::flush;
     if (generation.stop == StopReason::kSignal) return ExitCode::kInterrupted;
     turns.push_back({.role = data::Role::kAssistant, .content = text});
@@ -139,30 +138,25 @@ ExitCode chat(Speaker& speaker) {
 
 void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("model-path", config.model_path,
-              {.help = "model folder in Hugging Face format", .value = "DIR", .required = true});
-  options.add("adapter", config.adapter, {.help = "adapter folder", .value = "DIR"});
+              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
+  options.add("adapter", config.adapter, {.help = "adapter folder", .metavar = "DIR"});
   options.add("prompt", config.prompt,
-              {.help = "one user turn; without it, a chat read from standard input", .value = "TEXT"});
-  options.add("raw", config.raw, {.help = "take the prompt as it is, without the chat template"});
-  options.add("max-new-tokens", config.max_new_tokens, {.help = "stop after this many tokens", .minimum = 1});
-  options.add("temperature", config.temperature,
-              {.help = "0: the likeliest token; above: random, flatter as it grows", .minimum = 0});
+              {.help = "user message to answer; without it, a chat read from standard input", .metavar = "TEXT"});
+  options.add("raw", config.raw, {.help = "use the prompt as is, without the chat template"});
+  options.add("max-new-tokens", config.max_new_tokens,
+              {.help = "length limit of an answer", .unit = "tokens", .minimum = 1});
+  options.add("temperature", config.temperature, {.help = "sampling temperature, 0 = greedy", .minimum = 0});
   options.add("top-p", config.top_p,
-              {.help = "draw from the likeliest tokens that hold this share of the probability",
-               .minimum = 0,
-               .maximum = 1,
-               .above_minimum = true});
-  options.add("seed", config.seed, {.help = "of the random draws", .minimum = 0});
+              {.help = "nucleus sampling threshold", .minimum = 0, .maximum = 1, .above_minimum = true});
+  options.add("seed", config.seed, {.help = "random seed", .minimum = 0});
   options.add("json", config.json, {.help = "print {\"tokens\": [...], \"text\": ...} at the end"});
-  options.add("precision", config.precision, {.help = "number type of the model", .choices = {"auto", "bf16", "fp32"}});
-  options.add("device", config.device, {.help = "auto, cpu or cuda:N", .value = "DEVICE"});
-  options.add("base", config.base, {.help = kBaseHelp, .choices = base_format_names()});
+  declare_device_options(options, config.device, config.precision, config.base);
   options.add_check([&options, &config] {
-    std::vector<std::string> complaints;
+    std::vector<std::string> errors;
     const bool chatting = !options.given("prompt");
-    if (chatting && config.json) complaints.push_back("--json needs --prompt");
-    if (chatting && config.raw) complaints.push_back("--raw needs --prompt");
-    return complaints;
+    if (chatting && config.json) errors.push_back("--json needs --prompt");
+    if (chatting && config.raw) errors.push_back("--raw needs --prompt");
+    return errors;
   });
 }
 
@@ -174,12 +168,12 @@ Command make_generate_command() {
                   .summary = "answers a prompt or chats",
                   .description = "Answers a prompt, or chats from standard input, with or without an adapter."};
   declare_options(*command.options, *config);
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config, options = command.options] {
     install_stop_signals();
     try {
-      Speaker speaker(*config);
-      return options->given("prompt") ? answer_prompt(speaker, *config) : chat(speaker);
+      ChatSession session(*config);
+      return options->given("prompt") ? answer_prompt(session, *config) : chat(session);
     } catch (...) {
       rethrow_memory_as_device_error("nkat generate");
     }

@@ -8,7 +8,7 @@ TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const Ph
   TextProcessor text{data::Tokenizer(model_folder), data::ChatTemplate::from_model_folder(model_folder)};
   if (text.tokenizer.vocabulary_size() > config.vocab_size) {
     throw FormatError(
-        fmt::format("{}: the tokenizer has {} ids, config.json says vocab_size {}; the files do not belong together",
+        fmt::format("{}: the tokenizer has {} ids, vocab_size in config.json is {}; the files do not belong together",
                     model_folder.string(), text.tokenizer.vocabulary_size(), config.vocab_size));
   }
   return text;

@@ -1,4 +1,4 @@
-// A model folder opened for use: config, tokenizer, chat template and, when asked for, the frozen decoder.
+// A model folder opened for use: tokenizer, chat template and the frozen decoder.
 #pragma once
 
 #include <memory>
@@ -15,10 +15,10 @@ struct TextProcessor {
   data::Tokenizer tokenizer;
   data::ChatTemplate chat_template;
 };
-// Refuses a tokenizer with more ids than the model has embeddings.
+// FormatError for a tokenizer with more ids than the model has embeddings.
 TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const Phi3Config& config);
 
-// Reads the weights and says how long that took.
+// Reads the weights and logs how long that took.
 Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, const WeightsOptions& options);
 
 }  // namespace nkat::models

@@ -11,10 +11,10 @@ at::Tensor int64_tensor(const std::vector<std::int64_t>& values) {
   return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
 }
 
-PackedSamples part_of(const PackedSamples& packed, std::size_t begin, std::size_t end) {
+PackedBatch part_of(const PackedBatch& packed, std::size_t begin, std::size_t end) {
   const auto first = packed.lengths.begin();
   const std::int64_t from = std::accumulate(first, first + static_cast<std::ptrdiff_t>(begin), std::int64_t{0});
-  PackedSamples part;
+  PackedBatch part;
   part.lengths.assign(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end));
   part.samples.assign(packed.samples.begin() + static_cast<std::ptrdiff_t>(begin),
                       packed.samples.begin() + static_cast<std::ptrdiff_t>(end));
@@ -28,13 +28,14 @@ PackedSamples part_of(const PackedSamples& packed, std::size_t begin, std::size_
 
 }  // namespace
 
-PackedSamples PackedSamples::to(at::Device device) const {
-  return {tokens.to(device), lengths, target_rows.to(device), targets.to(device), samples};
+PackedBatch PackedBatch::to(at::Device device) const {
+  const auto moved = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor.to(device) : tensor; };
+  return {moved(tokens), lengths, moved(target_rows), moved(targets), samples};
 }
 
-PackedSamples pack_samples(const data::Dataset& dataset, std::span<const std::int64_t> samples) {
+PackedBatch pack_samples(const data::Dataset& dataset, std::span<const std::int64_t> samples) {
   std::vector<std::int64_t> tokens, rows, targets;
-  PackedSamples packed;
+  PackedBatch packed;
   for (const std::int64_t index : samples) {
     const data::SampleView sample = dataset.sample(index);
     for (std::int64_t i = 0; i < sample.length(); ++i) {
@@ -53,16 +54,16 @@ PackedSamples pack_samples(const data::Dataset& dataset, std::span<const std::in
   return packed;
 }
 
-std::pair<PackedSamples, PackedSamples> split_in_half(const PackedSamples& packed) {
+std::pair<PackedBatch, PackedBatch> split_in_half(const PackedBatch& packed) {
   NKAT_INVARIANT(packed.lengths.size() >= 2);
   const std::size_t middle = packed.lengths.size() / 2;
   return {part_of(packed, 0, middle), part_of(packed, middle, packed.lengths.size())};
 }
 
-PackedSamples pad_rows(const PackedSamples& packed, std::int64_t multiple) {
+PackedBatch pad_rows(const PackedBatch& packed, std::int64_t multiple) {
   const std::int64_t missing = (multiple - packed.token_count() % multiple) % multiple;
   if (missing == 0) return packed;
-  PackedSamples padded = packed;
+  PackedBatch padded = packed;
   padded.tokens = at::cat({packed.tokens, packed.tokens.new_zeros({missing})});
   padded.lengths.push_back(missing);
   return padded;

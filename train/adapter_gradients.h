@@ -1,6 +1,6 @@
-// What the adapter does once an optimizer step (docs: the adapter's mathematics, 1-4): R = exp(A), the triality loss
-// and M = I + σR before the window's micro-batches; the chain rule from dL/dM to W and α after them. Exact, because α
-// and R are constant inside a window.
+// The adapter's part of an optimizer step: R = exp(A), the triality loss and M = I + sigma(alpha) R before the
+// micro-batches, the chain rule from dL/dM to W and alpha after them. Exact, because R and alpha are constant within a
+// step.
 //
 // Shapes: A layers with an adapter, N blocks, L layers of the model.
 #pragma once
@@ -11,37 +11,36 @@
 
 #include "models/adapter.h"
 #include "train/optimizer.h"
+#include "train/train_config.h"
 
 namespace nkat::train {
 
-enum class Control { kNone, kIdentity, kShuffled, kFrozenGates };
-Control control_from(const std::string& name);
-
-// Sum over the window's micro-batches of dL_LM/dM, one (N, 8, 8) float32 a layer with an adapter.
+// Sum over a step's micro-batches of dL_LM/dM: (N, 8, 8) float32 for each layer with an adapter.
 using AdapterMatrixGradients = std::vector<at::Tensor>;
 
 class AdapterGradients {
  public:
+  // adapter outlives the object.
   AdapterGradients(const models::Adapter& adapter, at::Device device);
 
-  // M on the device, by layer of the model; undefined below the first adapter layer. Leaves that take gradients.
-  const std::vector<at::Tensor>& blocks() const { return blocks_; }
+  // M on the device by layer of the model, undefined below the first adapter layer: leaves that take gradients.
+  const std::vector<at::Tensor>& matrices() const { return matrices_; }
   // Mean over the adapter's layers, unweighted.
   double triality() const { return triality_; }
-  // Takes what the micro-batches added to the leaves' gradients, and empties them.
+  // Takes what the micro-batches have added to the leaves' gradients, and empties them.
   AdapterMatrixGradients collect_gradients();
 
   struct Result {
-    AdapterGradient gradient;        // of L_LM + λ L_triality
-    std::vector<double> gate_force;  // f = -dL_LM/dσ = -<dM, R>, one a layer with an adapter
+    AdapterGradient gradient;        // of L_LM + lambda L_triality
+    std::vector<double> gate_force;  // f = -dL_LM/dsigma = -<dM, R> for each layer with an adapter
   };
-  Result backward(const AdapterMatrixGradients& block_gradients, double triality_weight, Control control) const;
+  Result backward(const AdapterMatrixGradients& matrix_gradients, double triality_weight, Control control) const;
 
  private:
   const models::Adapter& adapter_;
   std::vector<double> gates_;
   at::Tensor rotations_;  // (A, N, 8, 8)
-  std::vector<at::Tensor> blocks_;
+  std::vector<at::Tensor> matrices_;
   double triality_ = 0.0;
 };
 

@@ -9,7 +9,7 @@
 namespace nkat::train {
 namespace {
 
-// Each group is filled up to the limit before the next is begun: the fewest there can be.
+// Fills each group up to the limit before the next one begins: the fewest groups there can be.
 std::vector<std::size_t> filled_groups(const std::vector<std::int64_t>& sizes, std::int64_t limit) {
   std::vector<std::size_t> groups;
   std::int64_t sum = 0;
@@ -24,14 +24,14 @@ std::vector<std::size_t> filled_groups(const std::vector<std::int64_t>& sizes, s
   return groups;
 }
 
-std::vector<std::int64_t> window_samples(data::Sampler& sampler, const BatchShape& shape, std::int64_t step) {
+std::vector<std::int64_t> samples_of_step(data::Sampler& sampler, const BatchShape& shape, std::int64_t step) {
   const std::int64_t count = shape.batch_size * shape.accumulation;
   std::vector<std::int64_t> samples(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) samples[static_cast<std::size_t>(i)] = sampler.at(step * count + i);
   return samples;
 }
 
-// As tensors have them: nothing comes before the first token of a sample, so it is no target.
+// As models::pack_samples counts them: the first token of a sample has nothing to be predicted from.
 template <class Visit>
 void for_each_target(const data::SampleView& sample, const Visit& visit) {
   for (std::int64_t i = 1; i < sample.length(); ++i) {
@@ -39,7 +39,7 @@ void for_each_target(const data::SampleView& sample, const Visit& visit) {
   }
 }
 
-// Sums of up to `together` consecutive sizes.
+// Sums of `together` consecutive sizes each; the last may be of fewer.
 std::vector<std::int64_t> unit_sums(const std::vector<std::int64_t>& sizes, std::size_t together) {
   std::vector<std::int64_t> sums((sizes.size() + together - 1) / together);
   for (std::size_t i = 0; i < sizes.size(); ++i) sums[i / together] += sizes[i];
@@ -66,14 +66,14 @@ std::vector<std::size_t> balanced_groups(const std::vector<std::int64_t>& sizes,
 std::vector<std::vector<std::int64_t>> balanced_shares(const std::vector<std::int64_t>& sizes, int ranks) {
   std::vector<std::int64_t> by_size(sizes.size());
   std::iota(by_size.begin(), by_size.end(), std::int64_t{0});
-  const auto size_at = [&](std::int64_t place) { return sizes[static_cast<std::size_t>(place)]; };
+  const auto size_at = [&](std::int64_t index) { return sizes[static_cast<std::size_t>(index)]; };
   std::ranges::stable_sort(by_size, std::greater(), size_at);
   std::vector<std::vector<std::int64_t>> shares(static_cast<std::size_t>(ranks));
   std::vector<std::int64_t> sums(shares.size());
-  for (const std::int64_t place : by_size) {
+  for (const std::int64_t index : by_size) {
     const auto least = static_cast<std::size_t>(std::ranges::min_element(sums) - sums.begin());
-    shares[least].push_back(place);
-    sums[least] += size_at(place);
+    shares[least].push_back(index);
+    sums[least] += size_at(index);
   }
   for (auto& share : shares) std::ranges::sort(share);
   return shares;
@@ -81,46 +81,46 @@ std::vector<std::vector<std::int64_t>> balanced_shares(const std::vector<std::in
 
 GlobalBatch assemble_batch(const data::Dataset& dataset, data::Sampler& sampler, const BatchShape& shape,
                            std::int64_t step) {
-  GlobalBatch window;
-  window.samples = window_samples(sampler, shape, step);
+  GlobalBatch batch;
+  batch.samples = samples_of_step(sampler, shape, step);
   std::vector<std::int64_t> lengths;
-  for (const std::int64_t index : window.samples) {
+  for (const std::int64_t index : batch.samples) {
     const data::SampleView sample = dataset.sample(index);
     lengths.push_back(sample.length());
-    window.tokens += sample.length();
-    for_each_target(sample, [&](std::int32_t) { ++window.target_tokens; });
+    batch.tokens += sample.length();
+    for_each_target(sample, [&](std::int32_t) { ++batch.target_tokens; });
   }
   const auto share = balanced_shares(lengths, shape.ranks)[static_cast<std::size_t>(shape.rank)];
   std::vector<std::int64_t> samples, sizes;
-  for (const std::int64_t place : share) {
-    samples.push_back(window.samples[static_cast<std::size_t>(place)]);
-    sizes.push_back(lengths[static_cast<std::size_t>(place)]);
+  for (const std::int64_t index : share) {
+    samples.push_back(batch.samples[static_cast<std::size_t>(index)]);
+    sizes.push_back(lengths[static_cast<std::size_t>(index)]);
   }
   const auto together = static_cast<std::size_t>(shape.batch_size);
   std::size_t begin = 0;
   for (const std::size_t units : balanced_groups(unit_sums(sizes, together), shape.micro_batch_tokens)) {
     const std::size_t count = std::min(units * together, samples.size() - begin);
-    window.micro_batches.push_back(models::pack_samples(dataset, std::span(samples).subspan(begin, count)));
+    batch.micro_batches.push_back(models::pack_samples(dataset, std::span(samples).subspan(begin, count)));
     const auto first = share.begin() + static_cast<std::ptrdiff_t>(begin);
-    window.places.emplace_back(first, first + static_cast<std::ptrdiff_t>(count));
+    batch.sample_indices.emplace_back(first, first + static_cast<std::ptrdiff_t>(count));
     begin += count;
   }
-  return window;
+  return batch;
 }
 
-void shuffle_targets(GlobalBatch& window, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step) {
+void shuffle_targets(GlobalBatch& batch, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step) {
   std::vector<std::int64_t> ids;
-  std::vector<std::ptrdiff_t> begins;  // in ids, by place
-  for (const std::int64_t index : window.samples) {
+  std::vector<std::ptrdiff_t> begins;  // in ids, by index in the batch
+  for (const std::int64_t index : batch.samples) {
     begins.push_back(std::ssize(ids));
     for_each_target(dataset.sample(index), [&](std::int32_t token) { ids.push_back(token); });
   }
   begins.push_back(std::ssize(ids));
   RandomStream(seed, "shuffle-targets", static_cast<std::uint64_t>(step)).shuffle(ids);
-  for (std::size_t i = 0; i < window.micro_batches.size(); ++i) {
-    std::int64_t* target = window.micro_batches[i].targets.mutable_data_ptr<std::int64_t>();
-    for (const std::int64_t place : window.places[i]) {
-      const auto at = static_cast<std::size_t>(place);
+  for (std::size_t i = 0; i < batch.micro_batches.size(); ++i) {
+    std::int64_t* target = batch.micro_batches[i].targets.mutable_data_ptr<std::int64_t>();
+    for (const std::int64_t index : batch.sample_indices[i]) {
+      const auto at = static_cast<std::size_t>(index);
       target = std::copy(ids.begin() + begins[at], ids.begin() + begins[at + 1], target);
     }
   }

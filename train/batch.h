@@ -1,10 +1,11 @@
-// One accumulation window: batch_size x gradient_accumulation samples of the stream, in micro-batches of batch_size or
-// packed: as few as hold at most so many tokens each, cut so that the largest is as small as it can be. Samples keep
-// their order. Step s (from 0) takes the stream's positions s·n .. s·n + n - 1, so a step's data is a function of seed
-// and step, and how it is packed changes nothing but the rounding.
+// The global batch of a step: batch_size x gradient_accumulation samples, in micro-batches for gradient accumulation.
 //
-// Several ranks share a window: each packs the samples of its share, chosen so that the ranks' tokens differ little.
-// The shares are a function of the window's lengths, so that every rank knows its own.
+// Step s (from 0) takes the sampler's positions s·n .. s·n + n - 1, so a step's data is a function of seed and step.
+// Micro-batches hold batch_size samples, or are packed: as few as possible of at most so many tokens, cut so that the
+// largest is as small as it can be. Samples keep their order; packing changes nothing but the rounding.
+//
+// Several ranks share a global batch: each packs its share, chosen so that the ranks' tokens differ little. The shares
+// are a function of the samples' lengths, so that every rank knows its own.
 #pragma once
 
 #include <vector>
@@ -16,11 +17,11 @@
 namespace nkat::train {
 
 struct GlobalBatch {
-  std::vector<models::PackedSamples> micro_batches;  // of this rank
-  std::vector<std::vector<std::int64_t>> places;     // in the window, of each micro-batch's samples
-  std::vector<std::int64_t> samples;                 // of all ranks, by place: indices in the dataset
-  std::int64_t tokens = 0;                           // of all ranks
-  std::int64_t target_tokens = 0;                    // of all ranks
+  std::vector<models::PackedSamples> micro_batches;       // of this rank
+  std::vector<std::vector<std::int64_t>> sample_indices;  // of each micro-batch: into `samples`
+  std::vector<std::int64_t> samples;                      // of all ranks: indices in the dataset
+  std::int64_t tokens = 0;                                // of all ranks
+  std::int64_t target_tokens = 0;                         // of all ranks
 };
 
 struct BatchShape {
@@ -32,18 +33,18 @@ struct BatchShape {
 };
 
 // How many consecutive units of these sizes go together: as few groups as sums of at most `limit` allow (a larger unit
-// goes alone), with the smallest largest sum that many groups can have.
+// goes alone), and of all ways to cut that many groups one whose largest sum is smallest.
 std::vector<std::size_t> balanced_groups(const std::vector<std::int64_t>& sizes, std::int64_t limit);
 
-// Places of the units that each rank takes, ascending: the largest unit left goes to the rank that has least, so the
-// ranks' sums differ by at most the largest unit. With at least as many units as ranks, none is without.
+// Indices of the units that each rank takes, ascending: the largest unit left goes to the rank that has least, so the
+// ranks' sums differ by at most the largest unit. With at least as many units as ranks, each rank has one.
 std::vector<std::vector<std::int64_t>> balanced_shares(const std::vector<std::int64_t>& sizes, int ranks);
 
 GlobalBatch assemble_batch(const data::Dataset& dataset, data::Sampler& sampler, const BatchShape& shape,
                            std::int64_t step);
 
-// The control that must not learn: target ids permuted over all target positions of the window, by seed and step.
-// The same for any number of ranks.
-void shuffle_targets(GlobalBatch& window, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step);
+// The control that can't learn: target ids permuted over all target positions of the batch, by seed and step. The same
+// for any number of ranks.
+void shuffle_targets(GlobalBatch& batch, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step);
 
 }  // namespace nkat::train

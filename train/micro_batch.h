@@ -1,6 +1,7 @@
-// Forward and backward of one micro-batch: token loss of the frozen model with the adapter's blocks in every layer.
+// Forward and backward of one micro-batch: cross-entropy of the frozen model with the adapter's matrices in its layers.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "models/decoder.h"
@@ -8,17 +9,22 @@
 
 namespace nkat::train {
 
-// How a micro-batch spends memory; the memory monitor turns these.
+// How a micro-batch trades time for memory; OomFallback changes these when memory runs out.
 struct MemorySettings {
   std::int64_t recomputed_layers = 0;
   std::int64_t head_rows = 256;          // rows whose logits exist at once
-  std::int64_t micro_batch_samples = 1;  // at most so many samples run together
+  std::int64_t micro_batch_samples = 1;  // samples that run together, at most
   std::int64_t batch_samples = 1;        // --batch-size: down to it, splitting comes before recomputing
 };
 
-// Adds d(scale Σ losses)/dM to the gradient of every leaf in `blocks` (by layer; undefined below first_trained) and
-// returns Σ losses in nats. samples: on the decoder's device; on a GPU they run padded to whole tiles of 64 rows.
-double run_micro_batch(const models::Decoder& decoder, const std::vector<at::Tensor>& blocks,
-                       const models::PackedSamples& samples, double scale, const MemorySettings& choices);
+// Adds d(scale · Σ losses)/dM to the gradient of every leaf in `matrices` (by layer of the model; undefined below the
+// first adapter layer) and returns Σ losses in nats. samples: on the decoder's device.
+using MicroBatchFunction =
+    std::function<double(const std::vector<at::Tensor>& matrices, const models::PackedSamples& samples, double scale,
+                         const MemorySettings& settings)>;
+
+// The MicroBatchFunction of a model. On a GPU the samples are padded to whole tiles of 64 rows.
+double run_micro_batch(const models::Decoder& decoder, const std::vector<at::Tensor>& matrices,
+                       const models::PackedSamples& samples, double scale, const MemorySettings& settings);
 
 }  // namespace nkat::train

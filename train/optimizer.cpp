@@ -19,7 +19,7 @@ struct Group {
 
 void update_group(const Group& group, std::int64_t updates, double epsilon) {
   const std::vector<at::Tensor> no_maximum;
-  // The kernel reads the count after the increment of this update.
+  // The kernel expects the count with this update included.
   const std::vector<at::Tensor> steps = {at::full({}, static_cast<double>(updates), at::kFloat)};
   at::_fused_adamw_({group.parameter}, {group.gradient}, {group.first_moment}, {group.second_moment}, no_maximum, steps,
                     group.rate, kBeta1, kBeta2, /*weight_decay=*/0.0, epsilon, /*amsgrad=*/false, /*maximize=*/false);

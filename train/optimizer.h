@@ -1,5 +1,5 @@
-// AdamW over the adapter's two parameter groups, rotation weights and gates, without weight decay: β = (0.9, 0.999),
-// the update itself by ATen's fused kernel. Gradients of both are clipped together by their global norm.
+// AdamW over the adapter's two parameter groups, rotation weights and gates: beta = (0.9, 0.999), no weight decay, the
+// update by ATen's fused kernel. The gradients of both groups are clipped together by their global norm.
 //
 // Shapes: A layers with an adapter, N blocks; everything float32 on the host.
 #pragma once
@@ -18,7 +18,7 @@ struct AdapterGradient {
 struct OptimizerState {
   AdapterGradient first_moment;
   AdapterGradient second_moment;
-  std::int64_t updates = 0;  // applied ones: a skipped step does not count for the bias correction
+  std::int64_t updates = 0;  // skipped steps don't count: bias correction
 
   static OptimizerState zeros_for(const models::Adapter& adapter);
 };
@@ -33,7 +33,7 @@ struct ClipResult {
   bool clipped = false;
 };
 
-// √(Σ g²) over both groups, accumulated in float64. maximum 0: only measures.
+// The norm of both groups together, accumulated in float64. maximum 0: measures without clipping.
 ClipResult clip_by_global_norm(AdapterGradient& gradient, double maximum);
 
 double root_mean_square(const at::Tensor& tensor);

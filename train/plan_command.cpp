@@ -27,7 +27,7 @@ ExitCode run_plan(PlanConfig config, const OptionList& options) {
   const models::Phi3Config model = models::read_phi3_config(config.train.model_path);
   limit_default_length(config.train, model.max_position_embeddings, options);
   const bool on_gpu = config.train.device != "cpu";
-  const std::int64_t element_bytes = config.train.precision == "fp32" ? 4 : 2;
+  const std::int64_t element_bytes = config.train.precision == models::Precision::kFp32 ? 4 : 2;
   const CardChoice card = choose_card(config);
   const RunPlan plan = plan_run(model, config.train, plan_request(model, config.train, element_bytes, on_gpu), card);
   std::cout << (config.json ? plan_json(plan, card).dump(2) + "\n" : plan_table(model, config.train, plan, card));
@@ -40,19 +40,17 @@ Command make_plan_command() {
   auto config = std::make_shared<PlanConfig>();
   Command command{.name = "plan", .summary = "memory and time of a training run, before any weight is read"};
   command.description =
-      "Takes the options of `nkat train` and says what the run would hold on its device, how many layers must "
-      "recompute, the longest sequence that "
-      "fits, the hours on a named card, and how far gates and angles can get. Exits 4 if the plan does not fit the "
-      "budget. --device auto plans for a GPU.";
+      "Takes the options of `nkat train` and prints the run's memory by purpose, how many layers must recompute, the "
+      "longest sequence that fits, the hours on a named card, and how far gates and angles can move. Exits 4 if the "
+      "plan "
+      "does not fit the budget. --device auto plans for a GPU.";
   declare_options(*command.options, config->train, /*for_plan=*/true);
   std::vector<std::string> cards;
   for (const models::Card& card : models::known_cards()) cards.push_back(card.name);
-  command.options->add("card", config->card, {.help = "card for the hours, which are an estimate", .choices = cards});
-  command.options->add("efficiency", config->efficiency,
-                       {.help = "part of the card's peaks that products are taken to reach",
-                        .minimum = 0,
-                        .maximum = 1,
-                        .above_minimum = true});
+  command.options->add("card", config->card, {.help = "card of the runtime estimate", .choices = cards});
+  command.options->add(
+      "efficiency", config->efficiency,
+      {.help = "assumed fraction of peak throughput", .minimum = 0, .maximum = 1, .above_minimum = true});
   command.options->add("json", config->json, {.help = "print JSON"});
   command.run = [config, options = command.options] { return run_plan(*config, *options); };
   return command;

@@ -1,6 +1,5 @@
 #include "train/plan_report.h"
 
-#include <cmath>
 #include <numbers>
 
 #include <ATen/Parallel.h>
@@ -8,16 +7,18 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
+#include "core/message.h"
 #include "layers/cpu/bf16_gemm.h"
 #include "layers/quantized/int8.h"
+#include "layers/sigmoid.h"
 
 namespace nkat::train {
 namespace {
 
-// Matrix products are near their best from here on; more would only fill the memory.
+// Larger micro-batches don't make matrix products faster.
 constexpr std::int64_t kEnoughTokensOnCpu = 512, kEnoughTokensOnGpu = 1024;
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
-// The angle that Σ rates in every entry of A can reach: the spectral norm of the all-ones skew 8 x 8 matrix.
+// The spectral norm of the 8 x 8 skew matrix of ones: the angle if every entry of A moves alike.
 const double kAngleOfOnes = 1.0 / std::tan(std::numbers::pi / 16.0);
 
 std::int64_t wanted_layers(const models::Phi3Config& model, const TrainConfig& config,
@@ -28,8 +29,8 @@ std::int64_t wanted_layers(const models::Phi3Config& model, const TrainConfig& c
   if (config.checkpointing == "auto") return models::fewest_recomputed_layers(model, request).value_or(trained);
   const std::int64_t layers = std::stoll(config.checkpointing);
   if (layers > trained) {
-    throw ConfigError(
-        fmt::format("--checkpointing: at most {} layers of this model can recompute, found {}", trained, layers));
+    throw ConfigError("--checkpointing: " + expected(fmt::format("at most {} layers, all that are trained", trained),
+                                                     std::to_string(layers)));
   }
   return layers;
 }
@@ -100,17 +101,18 @@ std::string row(const std::string& name, double bytes, const std::string& note) 
 models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes,
                                  bool on_gpu) {
   if (config.first_adapter_layer >= model.num_layers) {
-    throw ConfigError(fmt::format("--first-adapter-layer: from 0 to {} was expected for this model, found {}",
-                                  model.num_layers - 1, config.first_adapter_layer));
+    throw ConfigError("--first-adapter-layer: " + expected(fmt::format("0 to {} for this model", model.num_layers - 1),
+                                                           std::to_string(config.first_adapter_layer)));
   }
   if (config.dataset.max_sequence_length > model.max_position_embeddings) {
-    throw ConfigError(fmt::format("--max-sequence-length: at most {} was expected for this model, found {}",
-                                  model.max_position_embeddings, config.dataset.max_sequence_length));
+    throw ConfigError("--max-sequence-length: " +
+                      expected(fmt::format("at most {} for this model", model.max_position_embeddings),
+                               std::to_string(config.dataset.max_sequence_length)));
   }
   models::PlanRequest request{.samples = config.batch_size,
                               .sequence_length = config.dataset.max_sequence_length,
                               .element_bytes = element_bytes,
-                              .forms = models::formats_of(models::base_format(config.base)),
+                              .forms = models::formats_of(config.base),
                               .first_adapter_layer = config.first_adapter_layer,
                               .on_gpu = on_gpu,
                               .widened = !on_gpu && element_bytes == 2 && layers::cpu::prefer_fp32_gemm(),
@@ -125,7 +127,7 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
                  const CardChoice& card) {
   RunPlan plan;
   plan.request = request;
-  plan.base = config.base;
+  plan.base = name_of(config.base, models::kBaseFormatNames);
   plan.memory = models::plan_memory(model, request, wanted_layers(model, config, request));
   plan.fits = plan.memory.total() <= request.budget_bytes;
   plan.longest_sequence = models::longest_sequence(model, request);
@@ -133,9 +135,9 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
   plan.run_samples = config.max_steps * config.window_samples();
   plan.hours = hours_of(model, plan, card);
   const double rates = config.rate_schedule().total();
-  plan.alpha_reach = config.control == "frozen-gates" ? 0.0 : rates * config.alpha_learning_rate;
-  plan.gate_reach = 1.0 / (1.0 + std::exp(-(config.alpha_init + plan.alpha_reach)));
-  plan.angle_reach = config.control == "identity" ? 0.0 : kAngleOfOnes * rates * config.learning_rate;
+  plan.alpha_reach = config.control == Control::kFrozenGates ? 0.0 : rates * config.alpha_learning_rate;
+  plan.gate_reach = layers::sigmoid(config.alpha_init + plan.alpha_reach);
+  plan.angle_reach = config.control == Control::kIdentity ? 0.0 : kAngleOfOnes * rates * config.learning_rate;
   return plan;
 }
 
@@ -159,13 +161,13 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
       "Memory for micro-batches of up to {} tokens, samples of up to {} ({} parameters, {} bytes each before --base)\n",
       plan.request.micro_batch_tokens(), config.dataset.max_sequence_length, models::parameter_count(model),
       plan.request.element_bytes);
-  text += row("weights", m.weights, fmt::format("frozen, --base {}", config.base));
+  text += row("weights", m.weights, fmt::format("frozen, --base {}", plan.base));
   text +=
       row("kept activations", m.activations, fmt::format("{} of {} layers recompute", m.recomputed_layers, trained));
   text += row("logits", m.head, fmt::format("{} rows at a time", plan.request.head_rows));
   text += row("adapter", m.adapter,
-              plan.request.on_gpu ? "M, its gradient and the window's sum; Adam's moments are on the host"
-                                  : "rotations, M, its gradient and the window's sum, Adam's moments");
+              plan.request.on_gpu ? "M, its gradient and their sum; Adam's moments are on the host"
+                                  : "rotations, M, its gradient and their sum, Adam's moments");
   text += row("workspace", m.workspace, "inside one layer's backward");
   if (plan.request.on_gpu) text += row("context", m.context, "driver and cuBLAS, an allowance");
   text += row(

@@ -1,5 +1,5 @@
-// The plan of a run as a table and as JSON: memory by purpose, what must recompute, the longest sequence, hours on a
-// named card (an estimate), and how far gates and angles can get with the rates given.
+// The plan of a run, as a table and as JSON: memory by purpose, recomputed layers, the longest sequence, hours on a
+// named card (an estimate), and how far the learning rates let gates and angles move.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ namespace nkat::train {
 
 struct CardChoice {
   models::Card card;
-  double efficiency = 0.65;  // of the card's peak that the run is taken to reach
+  double efficiency = 0.65;  // assumed fraction of peak throughput
 };
 
 struct RunPlan {
@@ -26,19 +26,19 @@ struct RunPlan {
   std::int64_t run_samples = 0;  // of all steps
   double sample_flops = 0;       // of a sample as long as the limit
   models::TimeByKind hours;      // of the whole run
-  double alpha_reach = 0;        // Σ rates: how far α can move
-  double gate_reach = 0;         // σ(alpha-init + reach)
-  double angle_reach = 0;        // radians; cot(π/16) Σ rates, all entries of A alike
+  double alpha_reach = 0;        // how far alpha can move: the sum of its rates
+  double gate_reach = 0;         // sigma(alpha_init + alpha_reach)
+  double angle_reach = 0;        // radians: cot(pi/16) · sum of rates, all entries of A alike
 };
 
-// With --tokens-per-micro-batch auto resolved into packed_tokens.
+// --tokens-per-micro-batch auto is resolved into packed_tokens. ConfigError for a layer or length that the model lacks.
 models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes,
                                  bool on_gpu);
 RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request,
                  const CardChoice& card);
 
-// --checkpointing resolved to a number of layers: auto takes the fewest that fit. DeviceError with the table and what
-// would fit if the plan exceeds the budget.
+// --checkpointing as a number of layers: auto takes the fewest that fit. DeviceError says what would fit if the plan
+// exceeds the budget.
 std::int64_t resolve_recomputed_layers(const models::Phi3Config& model, const TrainConfig& config,
                                        const models::PlanRequest& request);
 

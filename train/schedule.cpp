@@ -4,16 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "core/error.h"
-
 namespace nkat::train {
-
-ScheduleKind schedule_kind(const std::string& name) {
-  if (name == "cosine") return ScheduleKind::kCosine;
-  if (name == "constant") return ScheduleKind::kConstant;
-  if (name == "linear") return ScheduleKind::kLinear;
-  throw ConfigError("--schedule: one of cosine, constant, linear was expected, found '" + name + "'");
-}
 
 double Schedule::factor(std::int64_t t) const {
   if (t < warmup_steps) return static_cast<double>(t + 1) / static_cast<double>(warmup_steps);

@@ -4,7 +4,7 @@
 #include "core/cli/progress.h"
 #include "core/error.h"
 #include "core/machine.h"
-#include "data/datasets/dataset.h"
+#include "core/message.h"
 #include "models/device.h"
 #include "validation/geometry/geometry.h"
 #include "validation/run/baselines.h"
@@ -23,53 +23,49 @@ std::vector<GeometryRow> geometry_with_progress(const RunRecords& run) {
   });
 }
 
-bool holds_labels(const data::DatasetOptions& options, const EvalInputs& text) {
-  data::DatasetOptions checked = options;
-  checked.vocabulary_size = text.config.vocab_size;
-  return !data::Dataset(checked, text.text.tokenizer, text.text.chat_template).summary().labels.empty();
-}
-
-std::vector<Measurement> prepare_tasks(const ValidateConfig& config, const EvalInputs& text) {
+std::vector<EvalTask> prepare_tasks(const ValidateConfig& config, const EvalInputs& inputs) {
   const bool held_out = !config.validation_data.empty();
-  std::vector<Measurement> measurements;
+  std::vector<EvalTask> tasks;
   data::DatasetOptions dataset = config.dataset;
   if (held_out) dataset.files = {config.validation_data};
-  if (config.has_task("loss") && (held_out || !config.general_data.empty())) {
-    LossTaskOptions options{.dataset = dataset, .ablate_layers = config.ablate == "layers"};
+  if (config.has_task(Task::kLoss) && (held_out || !config.general_data.empty())) {
+    LossTaskOptions options{.dataset = dataset, .ablate_layers = config.ablate == Ablation::kLayers};
     if (!config.general_data.empty()) options.general_data = {config.general_data};
-    measurements.push_back(prepare_loss_task(options, text));
+    tasks.push_back(prepare_loss_task(options, inputs));
   }
   QuestionTaskOptions asked = config.questions;
   asked.max_bad_records = dataset.max_bad_records;
-  if (config.has_task("decision") && held_out && holds_labels(dataset, text)) {
+  if (config.has_task(Task::kDecision) && held_out) {
     asked.files = {config.validation_data};
-    measurements.push_back(prepare_decision_task(asked, text));
+    if (auto task = prepare_decision_task_if_labeled(asked, inputs)) tasks.push_back(std::move(*task));
   }
-  if (config.has_task("math")) {
+  if (config.has_task(Task::kMath)) {
     asked.files.clear();
     if (!config.reasoning_data.empty()) asked.files = {config.reasoning_data};
-    measurements.push_back(prepare_math_task(asked, text));
+    tasks.push_back(prepare_math_task(asked, inputs));
   }
-  return measurements;
+  return tasks;
 }
 
-EvalResults measure_gain(const ValidateConfig& config, const RunRecords& run) {
+EvalResults evaluate_adapter(const ValidateConfig& config, const RunRecords& run) {
   if (config.model_path.empty()) return {};
   if (run.checkpoints.empty()) {
-    throw DataError(fmt::format("{}: --model-path measures the newest checkpoint's adapter, but there is no checkpoint",
-                                run.folder.string()));
+    throw DataError(
+        fmt::format("{}: --model-path: {}", run.folder.string(),
+                    expected("a checkpoint, whose adapter is evaluated", "none", "train with --checkpoint-every N")));
   }
-  EvalInputs text = open_subject_text({.model_path = config.model_path,
-                                       .adapter = run.checkpoints.back().path.string(),
-                                       .precision = config.precision,
-                                       .device = config.device,
-                                       .base = config.base});
-  const std::vector<Measurement> measurements = prepare_tasks(config, text);
-  const EvalModel subject = open_subject(std::move(text));
-  EvalResults gain{.step = run.checkpoints.back().step, .precision = models::precision_name(subject.decoder.dtype())};
-  if (config.base != "safe") gain.precision += " with --base " + config.base;
-  for (const Measurement& measure : measurements) measure(subject, gain);
-  return gain;
+  EvalInputs inputs = read_eval_inputs({.model_path = config.model_path,
+                                        .adapter = run.checkpoints.back().path.string(),
+                                        .device = config.device,
+                                        .precision = config.precision,
+                                        .base = config.base});
+  const std::vector<EvalTask> tasks = prepare_tasks(config, inputs);
+  const EvalModel model = open_eval_model(std::move(inputs));
+  EvalResults results{.step = run.checkpoints.back().step, .precision = models::precision_name(model.decoder.dtype())};
+  if (config.base != models::BaseFormat::kSafe)
+    results.precision += " with --base " + name_of(config.base, models::kBaseFormatNames);
+  for (const EvalTask& task : tasks) task(model, results);
+  return results;
 }
 
 }  // namespace
@@ -86,7 +82,7 @@ Findings validate_run(const ValidateConfig& config) {
         compare_runs(findings.gates, findings.run, read_compared_runs(findings.run, config.compare, options));
   findings.geometry = geometry_with_progress(findings.run);
   findings.stability = analyze_stability(findings.run, config.thresholds.stability);
-  findings.gain = measure_gain(config, findings.run);
+  findings.eval = evaluate_adapter(config, findings.run);
   findings.checks = make_checklist(findings, config.thresholds);
   return findings;
 }

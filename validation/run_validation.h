@@ -1,5 +1,5 @@
-// The parts of a validation in order: records, gates, other runs, geometry, stability, and with a model what the
-// adapter gained and lost; at the end the checklist.
+// A whole validation: run records, gates, other runs, geometry, stability, with a model the evaluation of the adapter,
+// and the checklist.
 #pragma once
 
 #include "validation/report/findings.h"
@@ -7,7 +7,7 @@
 
 namespace nkat::validation {
 
-// Errors: those of the parts. Nothing is written.
+// Throws what the parts throw. Nothing is written.
 Findings validate_run(const ValidateConfig& config);
 
 }  // namespace nkat::validation

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
+#include "core/files/atomic_file.h"
 #include "core/signals.h"
 #include "models/device_errors.h"
 #include "validation/report/eval_text.h"
@@ -18,16 +19,18 @@
 namespace nkat::validation {
 namespace {
 
-// runs/report.md -> runs/report-plots
-fs::path plot_folder(const fs::path& report) { return report.parent_path() / (report.stem().string() + "-plots"); }
+fs::path transition_plot(const ValidateConfig& config) {
+  if (config.plot_phase_transition.empty()) return default_transition_plot(config.output_report);
+  return config.plot_phase_transition;
+}
 
 void check_outputs(const ValidateConfig& config) {
   std::vector<fs::path> runs = {config.run};
   runs.insert(runs.end(), config.compare.begin(), config.compare.end());
   check_output_paths({{"--output-report", config.output_report, {".md", ".html", ".json"}},
-                      {"--plot-phase-transition", config.plot_phase_transition, {".png"}}},
+                      {"--plot-phase-transition", transition_plot(config), {".png"}}},
                      {config.validation_data, config.general_data, config.reasoning_data}, runs);
-  if (fs::absolute(config.plot_phase_transition).parent_path() == fs::absolute(plot_folder(config.output_report)))
+  if (fs::absolute(transition_plot(config)).parent_path() == fs::absolute(plot_folder(config.output_report)))
     throw ConfigError(
         fmt::format("--plot-phase-transition '{}': the other plots go into this folder; choose another one",
                     config.plot_phase_transition));
@@ -37,9 +40,10 @@ void check_outputs(const ValidateConfig& config) {
 std::vector<Image> draw(const ValidateConfig& config, const Findings& findings) {
   std::vector<Image> plots;
   std::error_code ignored;
-  fs::remove(config.plot_phase_transition, ignored);
-  if (plot_phase_transition(findings, config.plot_phase_transition))
-    plots.push_back({config.plot_phase_transition, "Order parameter, crossings and susceptibility"});
+  const fs::path transition = transition_plot(config);
+  fs::remove(transition, ignored);
+  if (plot_phase_transition(findings, transition))
+    plots.push_back({transition, "Order parameter, force on the gates and susceptibility", /*section=*/""});
   if (lower_ending(config.output_report) == ".json") return plots;
   const fs::path folder = plot_folder(config.output_report);
   for (const char* name : kPlotNames) fs::remove(folder / name, ignored);
@@ -66,7 +70,7 @@ void print(const ValidateConfig& config, const Findings& findings) {
     std::cout << to_json(findings).dump(2) << '\n';
     return;
   }
-  std::cout << verdict_sentences(findings) << "\n\n" << to_text(findings.gain);
+  std::cout << verdict_sentences(findings) << "\n\n" << to_text(findings.eval);
   for (const Check& check : findings.checks) {
     std::cout << fmt::format("  {:13} {}{}", status_name(check.status), check.name,
                              check.value ? fmt::format(": {:.4g}", *check.value) : "")
@@ -103,15 +107,14 @@ ExitCode run_validate(const ValidateConfig& config) {
 Command make_validate_command() {
   auto config = std::make_shared<ValidateConfig>();
   Command command{.name = "validate",
-                  .summary = "says from a run's checkpoints whether its gates went through a transition"};
+                  .summary = "judges from a run's records whether its gates went through a transition"};
   command.description =
       "Reads a run, finished or not, and writes a report: a verdict for every gate from the force that the loss exerts "
-      "on "
-      "it, the geometry of the rotations, how steady training was, and a checklist. With --model-path and data it also "
-      "measures what the adapter gained and what the base lost.";
+      "on it, the geometry of the rotations, the stability of training, and a checklist. With --model-path and data it "
+      "also evaluates the adapter against its base.";
   declare_options(*command.options, *config);
   command.positional = "checkpoint-dir";
-  command.computes = true;
+  command.uses_tensors = true;
   command.run = [config] { return run_validate(*config); };
   return command;
 }

@@ -1,10 +1,11 @@
-// Everything that `nkat validate` can be told.
+// The options of `nkat validate`.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "data/datasets/dataset_options.h"
+#include "models/device.h"
 #include "validation/gates/gate_analysis.h"
 #include "validation/report/checklist.h"
 #include "validation/tasks/question_task_options.h"
@@ -19,25 +20,25 @@ struct ValidateConfig {
   std::int64_t seed = 0;  // of the bootstrap
 
   std::string output_report = "report.md";
-  std::string plot_phase_transition = "plot.png";
+  std::string plot_phase_transition;  // "": beside the report (run/output_paths.h)
   bool json = false;
 
-  // What takes the model.
+  // What needs the model.
   std::string model_path;
-  std::vector<std::string> tasks = {"loss", "decision", "math"};
+  std::vector<Task> tasks = {Task::kLoss, Task::kDecision, Task::kMath};
   std::string validation_data;
   std::string general_data;
   std::string reasoning_data;
   QuestionTaskOptions questions;
-  std::string ablate = "none";  // none, layers
-  std::string precision = "auto";
+  Ablation ablate = Ablation::kNone;
   std::string device = "auto";
-  std::string base = "safe";
+  models::Precision precision = models::Precision::kAuto;
+  models::BaseFormat base = models::BaseFormat::kSafe;
   data::DatasetOptions dataset;
 
   Thresholds thresholds;
 
-  bool has_task(const std::string& task) const;
+  bool has_task(Task task) const;
 };
 
 void declare_options(OptionList& options, ValidateConfig& config);

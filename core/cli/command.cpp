@@ -1,5 +1,6 @@
 #include "core/cli/command.h"
 
+#include <algorithm>
 #include <iostream>
 #include <map>
 
@@ -10,7 +11,9 @@
 #include "core/cli/log.h"
 #include "core/files/file.h"
 #include "core/json.h"
+#include "core/json_object.h"
 #include "core/machine.h"
+#include "core/message.h"
 
 namespace nkat {
 namespace {
@@ -29,25 +32,32 @@ struct Parsed {
 std::string help_text(const OptionList::Option& option) {
   std::string text = option.info.help;
   if (option.info.required) return text + " (required)";
-  if (!option.range_text.empty()) text += ", " + option.range_text;
-  if (!option.is_switch && !option.default_text.empty()) text += fmt::format(" (default {})", option.default_text);
-  return text;
+  if (const std::string range = describe_range(option.info); !range.empty()) text += ", " + range;
+  if (option.type == OptionType::kSwitch || option.default_text.empty()) return text;
+  return text +
+         fmt::format(" (default {}{}{})", option.default_text, option.info.unit.empty() ? "" : " ", option.info.unit);
 }
 
-void add_flag(Parsed& parsed, const OptionList::Option& option) {
-  std::string names = "--" + option.name;
-  if (parsed.command->positional == option.name) names += "," + option.name;
-  auto& words = parsed.words[option.name];
-  CLI::Option* flag = parsed.app->add_option(names, words, help_text(option));
-  if (option.is_switch) {
+CLI::Option* add_flag(Parsed& parsed, const OptionList::Option& option, const std::string& name) {
+  std::string names = "--" + name;
+  if (parsed.command->positional == name) names += "," + name;
+  CLI::Option* flag = parsed.app->add_option(names, parsed.words[name], help_text(option));
+  if (option.type == OptionType::kSwitch) {
     flag->expected(0, 1)->default_str("")->type_name("");
-  } else if (option.is_list) {
-    flag->expected(1, -1)->type_name(option.info.value);
+  } else if (option.type == OptionType::kList) {
+    flag->expected(1, -1)->type_name(option.info.metavar);
   } else {
     // Two values are parsed so that our own message names the flag.
-    flag->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->type_name(option.info.value);
+    flag->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->type_name(option.info.metavar);
   }
-  parsed.flags[option.name] = flag;
+  parsed.flags[name] = flag;
+  return flag;
+}
+
+void add_option(Parsed& parsed, const OptionList::Option& option) {
+  add_flag(parsed, option, option.name);
+  if (option.info.alias.empty()) return;
+  add_flag(parsed, option, option.info.alias)->group("");  // not shown
 }
 
 void add_command(CLI::App& parent, const Command& command, std::vector<std::unique_ptr<Parsed>>& all) {
@@ -69,7 +79,7 @@ void add_command(CLI::App& parent, const Command& command, std::vector<std::uniq
               ->type_name("NAME")
               ->expected(1);
     }
-    for (const auto& option : command.options->options()) add_flag(*parsed, option);
+    for (const auto& option : command.options->options()) add_option(*parsed, option);
   }
   all.push_back(std::move(parsed));
   CLI::App& app = *all.back()->app;
@@ -84,30 +94,53 @@ void refuse_extras(const CLI::App& app, const std::vector<std::string>& known) {
   }
 }
 
-// With the full name of the command ("nkat data check") in its usage line.
+// The full name of a command: "nkat data check".
+std::string full_name(const CLI::App& app) {
+  std::string name = app.get_name();
+  for (const CLI::App* parent = app.get_parent(); parent != nullptr; parent = parent->get_parent())
+    name = parent->get_name() + " " + name;
+  return name;
+}
+
 void print_help(const CLI::App& app) {
-  std::string before;
-  for (const CLI::App* parent = app.get_parent(); parent != nullptr; parent = parent->get_parent()) {
-    before = parent->get_name() + (before.empty() ? "" : " " + before);
-  }
-  std::cout << app.help(before);
+  const std::string name = full_name(app);
+  const std::size_t last = name.rfind(' ');
+  std::cout << app.help(last == std::string::npos ? "" : name.substr(0, last));
+}
+
+// `--help --json`: what --help says and what the options declare, for programs.
+nlohmann::ordered_json help_json(const CLI::App& app, const Command* command) {
+  nlohmann::ordered_json json = {{"command", full_name(app)}, {"summary", app.get_description()}};
+  nlohmann::ordered_json commands = nlohmann::ordered_json::array();
+  for (const CLI::App* one : app.get_subcommands({})) commands.push_back(one->get_name());
+  json["commands"] = commands;
+  if (command == nullptr || !command->run) return json;
+  json["positional"] = command->positional;
+  json["options"] = command->options->declarations();
+  json["presets"] = nlohmann::ordered_json::object();
+  for (const auto& [name, preset] : command->options->presets())
+    json["presets"][name] = {{"help", preset.first}, {"values", preset.second}};
+  return json;
 }
 
 ExitCode run_command(Parsed& parsed, const char* const* argv) {
   std::vector<std::string> known = {"--config", "--help"};
-  for (const auto& entry : parsed.flags) known.push_back("--" + entry.first);
+  for (const auto& [name, flag] : parsed.flags) {
+    if (!flag->get_group().empty()) known.push_back("--" + name);
+  }
   for (const Command& subcommand : parsed.command->subcommands) known.push_back(subcommand.name);
   refuse_extras(*parsed.app, known);
   if (!parsed.command->run) {
     print_help(*parsed.app);
-    throw ConfigError(fmt::format("{}: one of its commands was expected", parsed.command->name));
+    throw ConfigError(fmt::format("{}: {}", parsed.command->name, expected("one of its commands", "none")));
   }
   std::map<std::string, std::vector<std::string>> flags;
   for (const auto& [name, flag] : parsed.flags) {
     if (flag->count() == 0) continue;
     if (name == parsed.command->positional && flag->get_items_expected_max() == 1 && flag->count() > 1) {
-      throw ConfigError(fmt::format("{}: one {} was expected, found {}; see --help for the options that take more",
-                                    parsed.command->name, name, flag->count()));
+      throw ConfigError(fmt::format(
+          "{}: {}", parsed.command->name,
+          expected("one " + name, fmt::format("{}", flag->count()), "see --help for the options that take several")));
     }
     flags[name] = parsed.words[name];
     // A switch without a value arrives as one empty word.
@@ -116,10 +149,11 @@ ExitCode run_command(Parsed& parsed, const char* const* argv) {
   nlohmann::ordered_json file = nlohmann::ordered_json::object();
   if (!parsed.config_file.empty()) {
     file = parse_json(read_file(parsed.config_file, kConfigFileLimit), parsed.config_file);
-    if (!file.is_object()) throw ConfigError(parsed.config_file + ": a JSON object was expected");
+    if (!file.is_object())
+      throw ConfigError(fmt::format("{}: {}", parsed.config_file, expected("a JSON object", shown(&file))));
   }
   parsed.command->options->apply(flags, file, parsed.config_file);
-  if (parsed.command->computes) reexec_with_passive_omp_wait(argv);
+  if (parsed.command->uses_tensors) reexec_with_passive_omp_wait(argv);
   return parsed.command->run();
 }
 
@@ -129,7 +163,12 @@ ExitCode parse_and_run(CLI::App& app, std::vector<std::unique_ptr<Parsed>>& all,
   } catch (const CLI::CallForHelp&) {
     const CLI::App* asked = &app;
     while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();
-    print_help(*asked);
+    if (std::find(argv, argv + argc, std::string_view("--json")) == argv + argc) {
+      print_help(*asked);
+    } else {
+      const auto found = std::ranges::find_if(all, [&](const auto& one) { return one->app == asked; });
+      std::cout << dump_json(help_json(*asked, found == all.end() ? nullptr : (*found)->command), 2) << '\n';
+    }
     return ExitCode::kDone;
   } catch (const CLI::CallForVersion& version) {
     std::cout << version.what() << '\n';
@@ -147,7 +186,7 @@ ExitCode parse_and_run(CLI::App& app, std::vector<std::unique_ptr<Parsed>>& all,
   for (const auto& parsed : all) known.push_back(parsed->command->name);
   refuse_extras(app, known);
   print_help(app);
-  throw ConfigError("a command was expected");
+  throw ConfigError(expected("a command", "none"));
 }
 
 }  // namespace

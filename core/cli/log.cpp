@@ -5,8 +5,6 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include "core/cli/log_prefix.h"
-
 namespace nkat::log {
 namespace {
 

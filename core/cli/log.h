@@ -15,7 +15,9 @@ void info(const std::string& message);
 void warning(const std::string& message);
 void error(const std::string& message);
 
-// What to call around each line, so that a progress bar and the log share a terminal; empty functions take it off.
+// Prefix of this process's log lines, for processes that share a terminal.
+void set_prefix(const std::string& prefix);
+// Hooks run before and after each line, so that a progress bar can share the terminal; pass {} to remove them.
 void set_screen_hooks(std::function<void()> wipe, std::function<void()> redraw);
 
 }  // namespace nkat::log

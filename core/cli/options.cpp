@@ -8,10 +8,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/cli/log.h"
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 std::string json_key(std::string name) {
   std::replace(name.begin(), name.end(), '-', '_');
@@ -23,6 +27,23 @@ std::string flag_name(std::string key) {
   return key;
 }
 
+std::string in_quotes(std::string_view text) { return fmt::format("'{}'", text); }
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
+  const std::string near = nearest_name(name, candidates);
+  return near.empty() ? "" : fmt::format("did you mean '{}'?", near);
+}
+
+// "one of a, b, c", or "" for one of the choices.
+std::string choice_error(const std::string& text, const std::vector<std::string>& choices) {
+  if (choices.empty() || std::ranges::find(choices, text) != choices.end()) return "";
+  return expected(fmt::format("one of {}", fmt::join(choices, ", ")), in_quotes(text), did_you_mean(text, choices));
+}
+
+std::string choice_metavar(const std::vector<std::string>& choices) {
+  return choices.empty() ? "TEXT" : fmt::format("{}", fmt::join(choices, "|"));
+}
+
 template <class Number>
 bool parse_number(const std::string& text, Number& number) {
   const char* end = text.data() + text.size();
@@ -30,58 +51,81 @@ bool parse_number(const std::string& text, Number& number) {
   return error == std::errc() && stopped == end && std::isfinite(static_cast<double>(number));
 }
 
-std::string describe_range(const OptionInfo& info) {
-  const char* from = info.above_minimum ? "above" : "at least";
-  const bool low = std::isfinite(info.minimum);
-  const bool high = std::isfinite(info.maximum);
-  if (low && high && !info.above_minimum) return fmt::format("from {} to {}", info.minimum, info.maximum);
-  if (low && high) return fmt::format("above {}, at most {}", info.minimum, info.maximum);
-  if (low) return fmt::format("{} {}", from, info.minimum);
-  return high ? fmt::format("at most {}", info.maximum) : std::string();
-}
+std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
-std::string text_of(const nlohmann::ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
+bool is_word(const Json& value) { return value.is_string() || value.is_number() || value.is_boolean(); }
 
-bool is_word(const nlohmann::ordered_json& value) {
-  return value.is_string() || value.is_number() || value.is_boolean();
-}
-
-// The words of a key's value, as if they stood behind the flag; a complaint if it has another form.
-std::string words_of(const nlohmann::ordered_json& value, bool is_list, std::vector<std::string>& words) {
+// Converts a JSON value to command-line words; returns an error message.
+std::string words_of(const Json& value, bool is_list, std::vector<std::string>& words) {
   if (!value.is_array()) {
     words = {text_of(value)};
-    return is_word(value) ? ""
-                          : fmt::format("a text, a number, true or false was expected, found {}", value.type_name());
+    return is_word(value) ? "" : expected("a string, a number, true or false", value.type_name());
   }
   for (const auto& item : value) words.push_back(text_of(item));
-  if (!is_list) return "one value was expected, found a list";
-  const bool texts = std::all_of(value.begin(), value.end(), [](const auto& item) { return item.is_string(); });
-  return texts ? "" : "a list of texts was expected";
+  if (!is_list) return expected("one value", "a list");
+  const auto other = std::ranges::find_if(value, [](const auto& item) { return !item.is_string(); });
+  return other == value.end() ? "" : expected("a list of strings", fmt::format("a list with {}", other->dump()));
+}
+
+bool is_blank(const std::vector<std::string>& words) {
+  return std::ranges::all_of(words, [](const std::string& word) { return word.empty(); });
+}
+
+Json finite_bound(double bound, OptionType type) {
+  if (!std::isfinite(bound)) return nullptr;
+  return type == OptionType::kInteger ? Json(static_cast<std::int64_t>(bound)) : Json(bound);
 }
 
 }  // namespace
 
+std::string OptionList::Option::key() const { return json_key(name); }
+
+Json OptionList::Option::value() const {
+  Json json;
+  save(json);
+  return json;
+}
+
 template <class Field>
 void OptionList::add_number(const std::string& name, Field& field, const OptionInfo& info) {
-  const std::string kind = std::is_integral_v<Field> ? "a whole number" : "a number";
-  Option option{.name = name, .info = info, .default_text = fmt::format("{}", field)};
-  if (option.info.value.empty()) option.info.value = std::is_integral_v<Field> ? "N" : "X";
-  option.range_text = describe_range(info);
-  option.set = [&field, info, kind](const std::vector<std::string>& words) -> std::string {
+  constexpr bool kWhole = std::is_integral_v<Field>;
+  Option option{.name = name,
+                .type = kWhole ? OptionType::kInteger : OptionType::kNumber,
+                .info = info,
+                .default_text = fmt::format("{}", field)};
+  if (option.info.metavar.empty()) option.info.metavar = kWhole ? "N" : "X";
+  option.set = [&field, info](const std::vector<std::string>& words) -> std::string {
+    const std::string kind = kWhole ? "a whole number" : "a number";
     Field number{};
-    if (words.size() != 1 || !parse_number(words[0], number)) {
-      return fmt::format("{} was expected, found '{}'", kind, fmt::join(words, " "));
-    }
+    if (words.size() != 1 || !parse_number(words[0], number))
+      return expected(kind, fmt::format("'{}'", fmt::join(words, " ")));
     const double value = static_cast<double>(number);
     if (value < info.minimum || value > info.maximum || (info.above_minimum && value == info.minimum)) {
-      return fmt::format("{} {} was expected, found {}", kind, describe_range(info), words[0]);
+      const std::string range = describe_range(info);
+      return expected(fmt::format("{} {}{}", kind, range.starts_with("at ") ? "of " : "", range), words[0]);
     }
     field = number;
     return "";
   };
-  option.save = [&field](nlohmann::ordered_json& json) { json = field; };
+  option.save = [&field](Json& json) { json = field; };
+  options_.push_back(std::move(option));
+}
+
+void OptionList::add_text(const std::string& name, const OptionInfo& info, const std::function<std::string()>& get,
+                          const std::function<void(const std::string&)>& set) {
+  Option option{.name = name,
+                .type = info.choices.empty() ? OptionType::kString : OptionType::kChoice,
+                .info = info,
+                .default_text = get()};
+  if (option.info.metavar.empty()) option.info.metavar = choice_metavar(info.choices);
+  option.set = [info, set, initial = get()](const std::vector<std::string>& words) -> std::string {
+    if (words.size() != 1) return expected("one value", fmt::format("{}", words.size()));
+    std::string error = words[0] == initial ? "" : choice_error(words[0], info.choices);
+    if (error.empty() && info.check) error = info.check(words[0]);
+    if (error.empty()) set(words[0]);
+    return error;
+  };
+  option.save = [get](Json& json) { json = get(); };
   options_.push_back(std::move(option));
 }
 
@@ -91,44 +135,41 @@ void OptionList::add(const std::string& name, std::int64_t& field, const OptionI
 void OptionList::add(const std::string& name, double& field, const OptionInfo& info) { add_number(name, field, info); }
 
 void OptionList::add(const std::string& name, std::string& field, const OptionInfo& info) {
-  Option option{.name = name, .info = info, .default_text = field};
-  if (option.info.value.empty())
-    option.info.value = info.choices.empty() ? "TEXT" : fmt::format("{}", fmt::join(info.choices, "|"));
-  option.set = [&field, info](const std::vector<std::string>& words) -> std::string {
-    if (words.size() != 1) return fmt::format("one value was expected, found {}", words.size());
-    if (!info.choices.empty() && std::find(info.choices.begin(), info.choices.end(), words[0]) == info.choices.end()) {
-      const std::string near = nearest_name(words[0], info.choices);
-      return fmt::format("one of {} was expected, found '{}'{}", fmt::join(info.choices, ", "), words[0],
-                         near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
-    }
-    field = words[0];
-    return "";
-  };
-  option.save = [&field](nlohmann::ordered_json& json) { json = field; };
-  options_.push_back(std::move(option));
+  add_text(
+      name, info, [&field] { return field; }, [&field](const std::string& text) { field = text; });
 }
 
 void OptionList::add(const std::string& name, std::vector<std::string>& field, const OptionInfo& info) {
-  Option option{.name = name, .info = info, .default_text = fmt::format("{}", fmt::join(field, " ")), .is_list = true};
-  if (option.info.value.empty()) option.info.value = "TEXT";
-  option.set = [&field](const std::vector<std::string>& words) -> std::string {
-    field = words;
+  add_list(
+      name, info, [&field] { return field; }, [&field](const std::vector<std::string>& words) { field = words; });
+}
+
+void OptionList::add_list(const std::string& name, const OptionInfo& info,
+                          const std::function<std::vector<std::string>()>& get,
+                          const std::function<void(const std::vector<std::string>&)>& set) {
+  Option option{
+      .name = name, .type = OptionType::kList, .info = info, .default_text = fmt::format("{}", fmt::join(get(), " "))};
+  if (option.info.metavar.empty()) option.info.metavar = choice_metavar(info.choices);
+  option.set = [info, set](const std::vector<std::string>& words) -> std::string {
+    for (const std::string& word : words) {
+      if (std::string error = choice_error(word, info.choices); !error.empty()) return error;
+    }
+    set(words);
     return "";
   };
-  option.save = [&field](nlohmann::ordered_json& json) { json = field; };
+  option.save = [get](Json& json) { json = get(); };
   options_.push_back(std::move(option));
 }
 
 void OptionList::add(const std::string& name, bool& field, const OptionInfo& info) {
-  Option option{.name = name, .info = info, .default_text = field ? "true" : "false", .is_switch = true};
+  Option option{.name = name, .type = OptionType::kSwitch, .info = info, .default_text = field ? "true" : "false"};
   option.set = [&field](const std::vector<std::string>& words) -> std::string {
     const std::string word = words.empty() ? "true" : words[0];
-    if (words.size() > 1 || (word != "true" && word != "false"))
-      return fmt::format("true or false was expected, found '{}'", word);
+    if (words.size() > 1 || (word != "true" && word != "false")) return expected("true or false", in_quotes(word));
     field = word == "true";
     return "";
   };
-  option.save = [&field](nlohmann::ordered_json& json) { json = field; };
+  option.save = [&field](Json& json) { json = field; };
   options_.push_back(std::move(option));
 }
 
@@ -138,92 +179,137 @@ void OptionList::add_preset(const std::string& name, const std::string& help, co
 
 OptionList::Option* OptionList::find(std::string_view name_or_key) {
   const std::string name = flag_name(std::string(name_or_key));
-  const auto found =
-      std::find_if(options_.begin(), options_.end(), [&](const Option& option) { return option.name == name; });
+  const auto found = std::ranges::find_if(
+      options_, [&](const Option& one) { return one.name == name || (one.info.alias == name && !name.empty()); });
   return found == options_.end() ? nullptr : &*found;
 }
 
 bool OptionList::given(const std::string& name) const {
-  return std::any_of(options_.begin(), options_.end(),
-                     [&](const Option& option) { return option.name == name && option.given; });
+  return std::ranges::any_of(options_, [&](const Option& option) { return option.name == name && option.given; });
 }
 
-void OptionList::apply(const std::map<std::string, std::vector<std::string>>& flags, const nlohmann::ordered_json& file,
-                       const std::string& file_name) {
-  std::vector<std::string> complaints;
-  std::vector<std::string> names;
-  for (Option& option : options_) {
-    names.push_back(option.name);
-    option.given = false;
+void OptionList::apply_preset(const Flags& flags, const Json& file, Errors& errors) {
+  const auto flag = flags.find("preset");
+  if (flag == flags.end() && !file.contains("preset")) return;
+  const std::string preset = flag == flags.end() ? text_of(file["preset"]) : flag->second.at(0);
+  const auto found = presets_.find(preset);
+  if (found == presets_.end()) {
+    std::vector<std::string> known;
+    for (const auto& entry : presets_) known.push_back(entry.first);
+    errors.push_back("--preset: " + expected(fmt::format("one of {}", fmt::join(known, ", ")), in_quotes(preset)));
+    return;
   }
-  const auto set = [&](Option& option, const std::vector<std::string>& words, const std::string& where) {
-    const std::string complaint = option.set(words);
-    if (!complaint.empty()) complaints.push_back(fmt::format("{}: {}", where, complaint));
-    option.given = true;
-  };
+  for (const auto& [name, value] : found->second.second)
+    NKAT_INVARIANT(find(name) != nullptr && find(name)->set({value}).empty());
+}
 
-  std::string preset;
-  const bool has_preset = file.contains("preset") || flags.contains("preset");
-  if (file.contains("preset")) preset = text_of(file["preset"]);
-  if (const auto given = flags.find("preset"); given != flags.end()) preset = given->second.at(0);
-  if (has_preset) {
-    const auto found = presets_.find(preset);
-    if (found == presets_.end()) {
-      std::vector<std::string> known;
-      for (const auto& entry : presets_) known.push_back(entry.first);
-      complaints.push_back(fmt::format("--preset: one of {} was expected, found '{}'", fmt::join(known, ", "), preset));
-    } else {
-      for (const auto& [name, value] : found->second.second) {
-        NKAT_INVARIANT(find(name) != nullptr && find(name)->set({value}).empty());
-      }
-    }
-  }
+void OptionList::apply_file(const Json& file, const std::string& file_name, Errors& errors) {
+  std::vector<std::string> keys;
+  for (const Option& option : options_) keys.push_back(option.key());
   for (const auto& [key, value] : file.items()) {
     if (key == "preset") continue;
     Option* option = find(key);
     const std::string where = fmt::format("{}: key '{}'", file_name, key);
     if (option == nullptr) {
-      const std::string near = nearest_name(flag_name(key), names);
-      complaints.push_back(where + " is not an option" +
-                           (near.empty() ? "" : fmt::format("; did you mean '{}'?", json_key(near))));
-    } else if (option->given) {
-      complaints.push_back(where + " stands twice");
-    } else {
-      std::vector<std::string> words;
-      const std::string complaint = words_of(value, option->is_list, words);
-      if (complaint.empty()) {
-        set(*option, words, where);
-      } else {
-        complaints.push_back(fmt::format("{}: {}", where, complaint));
-        option->given = true;
-      }
+      const std::string near = did_you_mean(json_key(key), keys);
+      errors.push_back(fmt::format("{} is not an option{}{}", where, near.empty() ? "" : "; ", near));
+      continue;
     }
-  }
-  for (const auto& [name, words] : flags) {
-    if (Option* option = find(name)) set(*option, words, "--" + name);
-  }
-  for (const Option& option : options_) {
-    const auto given = flags.find(option.name);
-    const bool empty_flag =
-        given != flags.end() && !option.is_switch &&
-        std::all_of(given->second.begin(), given->second.end(), [](const auto& word) { return word.empty(); });
-    if (option.info.required && empty_flag)
-      complaints.push_back(fmt::format("--{}: it must not be empty", option.name));
-    if (option.info.required && !option.given)
-      complaints.push_back(fmt::format("--{} is required ({})", option.name, option.info.help));
-  }
-  if (complaints.empty()) {
-    for (const auto& check : checks_) {
-      for (auto& complaint : check()) complaints.push_back(std::move(complaint));
+    if (option->given) {
+      errors.push_back(fmt::format("{}: duplicate key '{}'", file_name, option->key()));
+      continue;
     }
+    option->given = true;
+    if (flag_name(key) != option->name)
+      log::warning(fmt::format("{} is now '{}'; the former name still works", where, option->key()));
+    std::vector<std::string> words;
+    std::string error = words_of(value, option->type == OptionType::kList, words);
+    if (error.empty()) error = option->set(words);
+    if (!error.empty()) errors.push_back(fmt::format("{}: {}", where, error));
   }
-  if (!complaints.empty()) throw ConfigError(fmt::format("{}", fmt::join(complaints, "\n")));
 }
 
-nlohmann::ordered_json OptionList::to_json() const {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const Option& option : options_) option.save(json[json_key(option.name)]);
+void OptionList::apply_flags(const Flags& flags, Errors& errors) {
+  for (const auto& [name, words] : flags) {
+    Option* option = find(name);
+    if (option == nullptr) continue;
+    if (name != option->name) {
+      if (flags.contains(option->name)) {
+        errors.push_back(fmt::format("--{} is the former name of --{}; give one of them", name, option->name));
+        continue;
+      }
+      log::warning(fmt::format("--{} is now --{}; the former name still works", name, option->name));
+    }
+    option->given = true;
+    if (const std::string error = option->set(words); !error.empty())
+      errors.push_back(fmt::format("--{}: {}", name, error));
+  }
+}
+
+void OptionList::check_required(const Flags& flags, Errors& errors) const {
+  for (const Option& option : options_) {
+    if (!option.info.required) continue;
+    const auto flag = flags.find(option.name);
+    if (flag != flags.end() && option.type != OptionType::kSwitch && is_blank(flag->second))
+      errors.push_back(fmt::format("--{}: it must not be empty", option.name));
+    if (!option.given) errors.push_back(fmt::format("--{} is required ({})", option.name, option.info.help));
+  }
+}
+
+void OptionList::apply(const Flags& flags, const Json& file, const std::string& file_name) {
+  for (Option& option : options_) option.given = false;
+  Errors errors;
+  apply_preset(flags, file, errors);
+  apply_file(file, file_name, errors);
+  apply_flags(flags, errors);
+  check_required(flags, errors);
+  if (errors.empty()) {
+    for (const auto& check : checks_) {
+      for (std::string& error : check()) errors.push_back(std::move(error));
+    }
+  }
+  if (!errors.empty()) throw ConfigError(fmt::format("{}", fmt::join(errors, "\n")));
+}
+
+Json OptionList::to_json(const std::function<bool(const OptionInfo&)>& wanted) const {
+  Json json = Json::object();
+  for (const Option& option : options_) {
+    if (!wanted || wanted(option.info)) json[option.key()] = option.value();
+  }
   return json;
+}
+
+Json OptionList::declarations() const {
+  Json list = Json::array();
+  for (const Option& option : options_) {
+    const OptionInfo& info = option.info;
+    Json aliases = Json::array();
+    if (!info.alias.empty()) aliases.push_back(info.alias);
+    list.push_back({{"name", option.name},
+                    {"key", option.key()},
+                    {"type", name_of(option.type, kOptionTypeNames)},
+                    {"metavar", info.metavar},
+                    {"default", option.value()},
+                    {"minimum", finite_bound(info.minimum, option.type)},
+                    {"above_minimum", info.above_minimum},
+                    {"maximum", finite_bound(info.maximum, option.type)},
+                    {"choices", info.choices},
+                    {"unit", info.unit},
+                    {"help", info.help},
+                    {"required", info.required},
+                    {"resume", name_of(info.resume, kResumeNames)},
+                    {"per_rank", info.per_rank},
+                    {"aliases", aliases}});
+  }
+  return list;
+}
+
+std::string describe_range(const OptionInfo& info) {
+  const bool low = std::isfinite(info.minimum), high = std::isfinite(info.maximum);
+  if (low && high && !info.above_minimum) return fmt::format("from {} to {}", info.minimum, info.maximum);
+  if (low && high) return fmt::format("above {} and at most {}", info.minimum, info.maximum);
+  if (low) return fmt::format("{} {}", info.above_minimum ? "above" : "at least", info.minimum);
+  return high ? fmt::format("at most {}", info.maximum) : "";
 }
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {

@@ -14,7 +14,7 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
   ~ProgressBar();  // leaves the last state on the screen
 
-  // detail: what stands behind the bar, for example "loss 1.234  open 3/6".
+  // detail: text after the bar, for example "loss 1.234  open 3/6".
   void update(std::uint64_t done, const std::string& detail);
 
  private:

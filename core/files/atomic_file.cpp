@@ -1,51 +1,32 @@
-// The writing half of core/files/file.h, and core/files/atomic_file.h.
 #include "core/files/atomic_file.h"
 
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <optional>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat {
 namespace {
 
 constexpr std::string_view kTemporaryMark = ".nkat-tmp-";
 
-[[noreturn]] void fail_write(const fs::path& path, const char* what) {
-  const int code = errno;
-  const char* advice = code == ENOSPC || code == EDQUOT ? "; free some space and run the same command again" : "";
-  throw DeviceError(fmt::format("{}: {} failed: {}{}", path.string(), what, std::strerror(code), advice));
-}
-
 fs::path temporary_sibling(const fs::path& path) {
   static int counter = 0;
   return folder_of(path) / fmt::format("{}{}{}-{}", path.filename().string(), kTemporaryMark, ::getpid(), counter++);
 }
 
-void write_all(int file, std::string_view bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(file, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_write(path, "writing");
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-}
-
 void write_new_file(const fs::path& path, std::string_view bytes) {
   const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!file) fail_write(path, "creating the file");
-  write_all(file.get(), bytes, path);
+  write_all(file, bytes, path);
   // A failed fsync is never repeated: Linux drops the dirty pages and the next one would succeed.
   if (::fsync(file.get()) != 0) fail_write(path, "fsync");
 }
@@ -70,7 +51,7 @@ std::optional<pid_t> process_of(const std::string& name) {
   return process;
 }
 
-// Of this name only: others in the folder may be in work.
+// Of this name only: other names in the folder may be in use.
 void remove_temporaries_of_dead_processes(const fs::path& path) {
   const std::string start = path.filename().string() + std::string(kTemporaryMark);
   std::error_code ignored;
@@ -82,8 +63,6 @@ void remove_temporaries_of_dead_processes(const fs::path& path) {
 }
 
 }  // namespace
-
-fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
 void write_file_atomically(const fs::path& path, std::string_view bytes) {
   const fs::path temporary = temporary_sibling(path);
@@ -107,9 +86,9 @@ AtomicFile::AtomicFile(const fs::path& path, std::uint64_t size) : AtomicFile(pa
   size_ = size;
   const std::uint64_t free = free_disk_space(temporary_.parent_path());
   if (free < size) {
-    throw DeviceError(
-        fmt::format("{}: {} bytes of disk space are required, {} are free; free some, or choose another folder",
-                    path.string(), size, free));
+    throw DeviceError(fmt::format("{}: {}", path.string(),
+                                  expected(fmt::format("{} bytes of free disk space", size), fmt::format("{}", free),
+                                           "free some, or choose another folder")));
   }
 }
 
@@ -118,14 +97,14 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::append(std::span<const std::byte> bytes) {
-  write_all(file_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
+  write_all(file_, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
   written_ += bytes.size();
 }
 
 void AtomicFile::replace_start(std::span<const std::byte> bytes) {
   NKAT_INVARIANT(bytes.size() <= written_);
   if (::lseek(file_.get(), 0, SEEK_SET) < 0) fail_write(temporary_, "seeking");
-  write_all(file_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
+  write_all(file_, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, temporary_);
   if (::lseek(file_.get(), 0, SEEK_END) < 0) fail_write(temporary_, "seeking");
 }
 
@@ -184,61 +163,10 @@ AppendFile::AppendFile(const fs::path& path, std::uint64_t keep_bytes)
   sync_folder(path.parent_path());
 }
 
-void AppendFile::append(std::string_view bytes) { write_all(file_.get(), bytes, path_); }
+void AppendFile::append(std::string_view bytes) { write_all(file_, bytes, path_); }
 
 void AppendFile::sync() {
   if (::fsync(file_.get()) != 0) fail_write(path_, "fsync");
-}
-
-std::uint64_t free_disk_space(const fs::path& path) {
-  struct statvfs status {};
-  if (::statvfs(path.c_str(), &status) != 0) {
-    throw DataError(fmt::format("{}: its free disk space can't be read: {}", path.string(), std::strerror(errno)));
-  }
-  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
-}
-
-void create_folders(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) throw DeviceError(fmt::format("{}: the folder can't be created: {}", path.string(), error.message()));
-}
-
-FolderLock::FolderLock(const fs::path& folder) {
-  const fs::path path = folder / kFolderLockFile;
-  file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!file_) fail_write(path, "creating the lock");
-  if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) fail_write(path, "locking (does this file system have locks?)");
-    char holder[32] = {};
-    const ssize_t count = ::read(file_.get(), holder, sizeof holder - 1);
-    throw DeviceError(fmt::format("{}: in use by another process ({}); wait for it, stop it, or choose another folder",
-                                  folder.string(), count > 0 ? holder : "its number is not known"));
-  }
-  // The holder before may have removed the file between open and flock: what is locked then is no file that others see.
-  struct stat locked {
-  }, seen{};
-  if (::fstat(file_.get(), &locked) != 0 || ::stat(path.c_str(), &seen) != 0 || locked.st_ino != seen.st_ino) {
-    throw DeviceError(
-        fmt::format("{}: its lock was removed by another process just now; start again", folder.string()));
-  }
-  const std::string name = fmt::format("process {}", ::getpid());
-  if (::ftruncate(file_.get(), 0) != 0) fail_write(path, "cutting the lock");
-  write_all(file_.get(), name, path);
-}
-
-fs::path cache_folder() {
-  fs::path folder;
-  if (const char* own = std::getenv("NKAT_CACHE_DIR"); own != nullptr && *own != '\0') {
-    folder = own;
-  } else if (const char* shared = std::getenv("XDG_CACHE_HOME"); shared != nullptr && *shared == '/') {
-    folder = fs::path(shared) / "nkat";
-  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
-    folder = fs::path(home) / ".cache" / "nkat";
-  }
-  std::error_code error;
-  if (!folder.empty()) fs::create_directories(folder, error);
-  return error || ::access(folder.c_str(), W_OK) != 0 ? fs::path() : folder;
 }
 
 }  // namespace nkat

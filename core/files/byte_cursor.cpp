@@ -3,22 +3,31 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat {
+namespace {
+
+std::string byte_count(std::uint64_t count, std::string_view prefix = "") {
+  return fmt::format("{}{} byte{}", prefix, count, count == 1 ? "" : "s");
+}
+
+}  // namespace
 
 std::uint64_t ByteCursor::varint(std::string_view what) {
   std::uint64_t value = 0;
   for (unsigned shift = 0; shift < 64; shift += 7) {
     const auto byte = number<std::uint8_t>(what);
-    if (shift == 63 && byte > 1) fail(fmt::format("{}: a number of at most 64 bits was required, found more", what));
+    if (shift == 63 && byte > 1) fail(fmt::format("{}: {}", what, expected("a number of at most 64 bits", "more")));
     value |= std::uint64_t{byte & 0x7Fu} << shift;
     if (byte < 0x80) return value;
   }
-  fail(fmt::format("{}: a number of at most 10 bytes was required, found a longer one", what));
+  fail(fmt::format("{}: {}", what, expected("a number of at most 10 bytes", "a longer one")));
 }
 
 std::string ByteCursor::text(std::uint64_t length, std::uint64_t limit, std::string_view what) {
-  if (length > limit) fail(fmt::format("{}: at most {} bytes were required, found {}", what, limit, length));
+  if (length > limit)
+    fail(fmt::format("{}: {}", what, expected(byte_count(limit, "at most "), fmt::format("{}", length))));
   const auto bytes = take(length, what);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -39,7 +48,8 @@ void ByteCursor::fail(std::string_view complaint) const {
 }
 
 void ByteCursor::fail_short(std::uint64_t count, std::string_view what) const {
-  fail(fmt::format("{}: {} bytes were required, found {}; the file is cut or damaged", what, count, remaining()));
+  fail(fmt::format("{}: {}", what,
+                   expected(byte_count(count), fmt::format("{}", remaining()), "the file is cut or damaged")));
 }
 
 }  // namespace nkat

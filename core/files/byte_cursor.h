@@ -4,9 +4,9 @@
 //   const auto version = cursor.number<std::uint32_t>("the version");
 //   const std::string key = cursor.text(cursor.number<std::uint64_t>("a key's length"), 65'535, "a key");
 //
-// Numbers are little-endian and may lie at any address. Every need is compared with what is left, so that no sum can
-// overflow, and before anything is allocated. What is not there throws FormatError "<source>: at byte N: ...": N counts
-// from the start of the outermost bytes. Bytes of a map may change while they are read: take each of them once.
+// Numbers are little-endian, at any alignment. A length is compared with the remaining bytes before anything is
+// allocated, and without a sum that could overflow. Missing bytes are a FormatError "<source>: at byte N: ...", where N
+// counts from the start of the outermost bytes. Bytes of a map may change while they are read: take each of them once.
 #pragma once
 
 #include <bit>
@@ -41,7 +41,7 @@ class ByteCursor {
     std::memcpy(&value, take(sizeof value, what).data(), sizeof value);
     return value;
   }
-  // Seven bits a byte, the lowest first, at most 10 bytes (protobuf).
+  // Protobuf's variable-length integer: seven bits per byte, the lowest first, at most 10 bytes.
   std::uint64_t varint(std::string_view what);
 
   std::span<const std::byte> take(std::uint64_t count, std::string_view what) {
@@ -52,10 +52,10 @@ class ByteCursor {
   }
   // A copy of the next `length` bytes; refused above `limit`.
   std::string text(std::uint64_t length, std::uint64_t limit, std::string_view what);
-  // A cursor over the next `length` bytes, which this one passes over.
+  // A cursor over the next `length` bytes, which this one skips.
   ByteCursor part(std::uint64_t length, std::string_view what);
   void skip(std::uint64_t count, std::string_view what) { take(count, what); }
-  // Passes over bytes up to the next multiple of `alignment`.
+  // Skips to the next multiple of `alignment`.
   void align(std::uint64_t alignment, std::string_view what);
 
   [[noreturn]] void fail(std::string_view complaint) const;

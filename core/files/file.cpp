@@ -1,17 +1,20 @@
 #include "core/files/file.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat {
 namespace {
@@ -24,8 +27,8 @@ std::uint64_t size_of(const FileDescriptor& file, const fs::path& path) {
     throw DataError(fmt::format("{}: its size can't be read: {}", path.string(), system_message()));
   }
   if (!S_ISREG(status.st_mode)) {
-    throw DataError(fmt::format("{}: a file was required, found a {}", path.string(),
-                                S_ISDIR(status.st_mode) ? "folder" : "device or pipe"));
+    throw DataError(fmt::format("{}: {}", path.string(),
+                                expected("a file", S_ISDIR(status.st_mode) ? "a folder" : "a device or pipe")));
   }
   return static_cast<std::uint64_t>(status.st_size);
 }
@@ -43,6 +46,21 @@ FileDescriptor::~FileDescriptor() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+void fail_write(const fs::path& path, const char* what) {
+  const int code = errno;
+  const char* advice = code == ENOSPC || code == EDQUOT ? "; free some space and run the same command again" : "";
+  throw DeviceError(fmt::format("{}: {} failed: {}{}", path.string(), what, std::strerror(code), advice));
+}
+
+void write_all(const FileDescriptor& file, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(file.get(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail_write(path, "writing");
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
 FileDescriptor open_for_reading(const fs::path& path) {
   // O_NONBLOCK: opening a FIFO by mistake must not hang.
   FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -55,7 +73,8 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
   const FileDescriptor file = open_for_reading(path);
   const std::uint64_t size = size_of(file, path);
   if (size > limit) {
-    throw DataError(fmt::format("{}: at most {} bytes were expected, found {}", path.string(), limit, size));
+    throw DataError(fmt::format("{}: {}", path.string(),
+                                expected(fmt::format("at most {} bytes", limit), fmt::format("{}", size))));
   }
   std::string bytes(size, '\0');
   std::size_t done = 0;
@@ -100,6 +119,59 @@ void MappedFile::release(std::size_t offset, std::size_t length) const {
   const std::size_t begin = (offset + page - 1) / page * page;
   const std::size_t end = (offset + length) / page * page;
   if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
+
+std::uint64_t free_disk_space(const fs::path& path) {
+  struct statvfs status {};
+  if (::statvfs(path.c_str(), &status) != 0) {
+    throw DataError(fmt::format("{}: its free disk space can't be read: {}", path.string(), std::strerror(errno)));
+  }
+  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+void create_folders(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw DeviceError(fmt::format("{}: the folder can't be created: {}", path.string(), error.message()));
+}
+
+FolderLock::FolderLock(const fs::path& folder) {
+  const fs::path path = folder / kFolderLockFile;
+  file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!file_) fail_write(path, "creating the lock");
+  if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) fail_write(path, "locking (does this file system have locks?)");
+    char holder[32] = {};
+    const ssize_t count = ::read(file_.get(), holder, sizeof holder - 1);
+    throw DeviceError(fmt::format("{}: in use by another process ({}); wait for it, stop it, or choose another folder",
+                                  folder.string(), count > 0 ? holder : "its number is not known"));
+  }
+  // The previous holder may have unlinked the file between open and flock; then the lock is on an orphaned inode.
+  struct stat locked {
+  }, seen{};
+  if (::fstat(file_.get(), &locked) != 0 || ::stat(path.c_str(), &seen) != 0 || locked.st_ino != seen.st_ino) {
+    throw DeviceError(
+        fmt::format("{}: its lock was removed by another process just now; start again", folder.string()));
+  }
+  const std::string name = fmt::format("process {}", ::getpid());
+  if (::ftruncate(file_.get(), 0) != 0) fail_write(path, "cutting the lock");
+  write_all(file_, name, path);
+}
+
+fs::path cache_folder() {
+  fs::path folder;
+  if (const char* own = std::getenv("NKAT_CACHE_DIR"); own != nullptr && *own != '\0') {
+    folder = own;
+  } else if (const char* shared = std::getenv("XDG_CACHE_HOME"); shared != nullptr && *shared == '/') {
+    folder = fs::path(shared) / "nkat";
+  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
+    folder = fs::path(home) / ".cache" / "nkat";
+  }
+  std::error_code error;
+  if (!folder.empty()) fs::create_directories(folder, error);
+  return error || ::access(folder.c_str(), W_OK) != 0 ? fs::path() : folder;
 }
 
 }  // namespace nkat

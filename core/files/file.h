@@ -1,4 +1,4 @@
-// Files as the rest of the program needs them: bounded reads, memory maps, and writes that are whole or absent.
+// Files and folders: bounded reads, memory maps, locks. Writes that are whole or absent are in core/files/atomic_file.h.
 // Every failure names the path. What is missing, unreadable or too large throws DataError (exit 3); a write that the
 // disk refuses (full, quota, read-only, I/O error) throws DeviceError (exit 4).
 #pragma once
@@ -29,6 +29,11 @@ class FileDescriptor {
   int descriptor_ = -1;
 };
 
+// The DeviceError of a system call that has just failed: the path, what failed, and the reason in errno.
+[[noreturn]] void fail_write(const fs::path& path, const char* what);
+// Writes all bytes, or throws that DeviceError.
+void write_all(const FileDescriptor& file, std::string_view bytes, const fs::path& path);
+
 // Opens a regular file for reading; a folder, a device or a missing path is a DataError.
 FileDescriptor open_for_reading(const fs::path& path);
 
@@ -45,7 +50,7 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
-  // Tells the kernel that these bytes are not needed for now; they stay readable (read again from the file).
+  // Tells the kernel that these bytes are not needed for now; they stay readable (from the file again).
   void release(std::size_t offset, std::size_t length) const;
 
  private:
@@ -53,46 +58,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// Replaces `path` by these bytes: temporary name in the same folder, fsync, rename, fsync of the folder.
-void write_file_atomically(const fs::path& path, std::string_view bytes);
-
-// A folder that appears whole under its name, or not at all.
-//   AtomicFolder folder(path); folder.write("a", bytes); folder.publish();
-// Files are written to a temporary sibling and fsynced one by one; publish() renames. Without publish() the
-// destructor removes the temporary folder.
-class AtomicFolder {
- public:
-  explicit AtomicFolder(const fs::path& final_path);
-  AtomicFolder(const AtomicFolder&) = delete;
-  AtomicFolder& operator=(const AtomicFolder&) = delete;
-  ~AtomicFolder();
-
-  const fs::path& temporary_path() const { return temporary_; }
-  void write(const std::string& name, std::string_view bytes);
-  // Puts the folder in place, atomically, whether or not one of that name is there (it is exchanged, then removed).
-  void publish();
-
- private:
-  fs::path final_;
-  fs::path temporary_;
-  bool published_ = false;
-};
-
-// Removes temporary files and folders that an earlier process left in `folder` (names made by this header only).
-void remove_stale_temporaries(const fs::path& folder);
-
-// A file that grows line by line; each append is one write(2), so a line is there whole or (after a crash) cut.
-class AppendFile {
- public:
-  // Opens or creates; keeps the first `keep_bytes` bytes and cuts the rest.
-  AppendFile(const fs::path& path, std::uint64_t keep_bytes);
-  void append(std::string_view bytes);
-  void sync();
-
- private:
-  fs::path path_;
-  FileDescriptor file_;
-};
+// The folder of a file; "." for a bare name.
+fs::path folder_of(const fs::path& file);
 
 // Bytes that an unprivileged process may still write in this path's file system.
 std::uint64_t free_disk_space(const fs::path& path);
@@ -102,7 +69,7 @@ void create_folders(const fs::path& path);
 
 inline constexpr const char* kFolderLockFile = ".lock";
 
-// Holds a folder for this process until destroyed; a second holder gets a DeviceError that names the first one.
+// Holds a folder for this process until destroyed. DeviceError that names the holder if another process has it.
 class FolderLock {
  public:
   explicit FolderLock(const fs::path& folder);
@@ -111,8 +78,8 @@ class FolderLock {
   FileDescriptor file_;
 };
 
-// A folder for what can be computed again: $NKAT_CACHE_DIR, else $XDG_CACHE_HOME/nkat, else ~/.cache/nkat. Created.
-// Empty if none of them can be written.
+// The folder for what can be computed again, created: $NKAT_CACHE_DIR, else $XDG_CACHE_HOME/nkat, else ~/.cache/nkat.
+// An empty path if it can't be written.
 fs::path cache_folder();
 
 }  // namespace nkat

@@ -90,9 +90,9 @@ std::string to_text(const DataCheck& check) {
   if (check.rendered > 0)
     row("rendered",
         fmt::format("{} records held a rendered conversation; it was parsed back into turns", check.rendered));
-  row("samples",
-      fmt::format("{}; {} truncated ({} tokens lost), {} dropped as overlong, {} dropped without a target",
-                  check.samples, check.truncated, check.tokens_cut_off, check.dropped_overlong, check.dropped_without_target));
+  row("samples", fmt::format("{}; {} truncated ({} tokens lost), {} dropped as overlong, {} dropped without a target",
+                             check.samples, check.truncated, check.tokens_cut_off, check.dropped_overlong,
+                             check.dropped_without_target));
   row("tokens", fmt::format("{}, of them {} targets", check.tokens, check.target_tokens));
   std::string lengths;
   for (const auto& [percent, length] : check.length_percentiles) {

@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "core/files/sha256.h"
 #include "core/message.h"
-#include "data/datasets/tokenized_file.h"
 
 namespace nkat::data {
 namespace {
@@ -29,8 +28,8 @@ FileAndRepeats parse_file(const std::string& text) {
   const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, parsed.repeats);
   if (stop != end || stop == text.data() + colon + 1) return {text, 1};
   if (error != std::errc() || parsed.repeats < 1 || parsed.repeats > kRepeatLimit) {
-    throw ConfigError(
-        fmt::format("{}: {}", text, expected(fmt::format("FILE:N with N from 1 to {}", kRepeatLimit), text.substr(colon + 1))));
+    throw ConfigError(fmt::format(
+        "{}: {}", text, expected(fmt::format("FILE:N with N from 1 to {}", kRepeatLimit), text.substr(colon + 1))));
   }
   return parsed;
 }
@@ -59,8 +58,7 @@ void check_file(const std::string& path, const DatasetSummary& file, std::int64_
 
 Dataset::Dataset(const DatasetOptions& options, const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
   if (options.files.empty()) throw ConfigError(expected("at least one data file", "none"));
-  const EncodingLimits limits{options.max_sequence_length, parse_overlong(options.overlong),
-                              parse_special_tokens(options.special_tokens)};
+  const EncodingLimits limits{options.max_sequence_length, options.overlong, options.special_tokens};
   const SampleEncoder encoder(tokenizer, chat_template, limits);
   std::string identity = encoder.identity();
   for (const std::string& text : options.files) {

@@ -1,8 +1,8 @@
 // The samples of a run: data files read once, checked whole, tokenized, and kept in memory-mapped token caches
-// (tokenized_file.h). Memory: 16 bytes per record while a cache is written, nothing that grows afterwards.
+// (token_cache.h). Memory: 16 bytes per record while a cache is written, nothing that grows afterwards.
 //
-// Throws DataError "file:line: ..." for the first bad record above max_bad_records, and for a file that leaves no target;
-// ConfigError for a malformed FILE:N.
+// Throws DataError "file:line: ..." for the first bad record above max_bad_records, and for a file that leaves no
+// target; ConfigError for a malformed FILE:N.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,6 @@ struct SampleView {
   }
   bool is_target(std::int64_t i) const { return (tokens[static_cast<std::size_t>(i)] & kTargetBit) != 0; }
   std::int64_t target_count() const { return count_targets(tokens); }
-};
-
-// Statistics of one file or of a whole dataset.
-struct DatasetSummary : RecordCounts {
-  std::int64_t longest = 0;     // tokens of the longest sample
-  std::int64_t largest_id = 0;  // token id
-  std::string sha256 = "";      // of the files' bytes, repeats, and what decides their tokens
 };
 
 class Dataset {

@@ -159,7 +159,8 @@ Record parse_record(std::string_view line, const std::string& where) {
   } else {
     std::string keys;
     for (const auto& entry : object.items()) keys += (keys.empty() ? "" : ", ") + entry.key();
-    fields.fail(expected(fmt::format("one of {}", kKinds), keys.empty() ? "no keys" : "the keys " + ellipsize(keys, 200)));
+    fields.fail(
+        expected(fmt::format("one of {}", kKinds), keys.empty() ? "no keys" : "the keys " + ellipsize(keys, 200)));
   }
   record.label = read_label(object);
   record.metadata = fields.unused();

@@ -32,6 +32,13 @@ struct RecordCounts {
   void add(const RecordCounts& file, std::int64_t repeats = 1);
 };
 
+// Statistics of one file or of a whole dataset.
+struct DatasetSummary : RecordCounts {
+  std::int64_t longest = 0;     // tokens of the longest sample
+  std::int64_t largest_id = 0;  // token id
+  std::string sha256 = "";      // of the files' bytes, repeats, and what decides their tokens
+};
+
 struct RecordCounter {
   const char* key;  // in JSON
   std::int64_t RecordCounts::*field;

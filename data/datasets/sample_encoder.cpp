@@ -10,19 +10,6 @@
 
 namespace nkat::data {
 
-Overlong parse_overlong(const std::string& name) {
-  if (name == "cut") return Overlong::kCut;
-  if (name == "drop") return Overlong::kDrop;
-  if (name == "error") return Overlong::kError;
-  throw ConfigError(fmt::format("--overlong: {}", expected("cut, drop or error", fmt::format("'{}'", name))));
-}
-
-AddedTokens parse_special_tokens(const std::string& name) {
-  if (name == "text") return AddedTokens::kText;
-  if (name == "control") return AddedTokens::kControl;
-  throw ConfigError(fmt::format("--data-special-tokens: {}", expected("text or control", fmt::format("'{}'", name))));
-}
-
 std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
   std::vector<std::uint32_t> tokens;
   if (record.turns.empty()) {
@@ -46,10 +33,9 @@ TruncationResult SampleEncoder::truncate(std::vector<std::uint32_t>& tokens, con
   if (tokens.size() > limit) {
     if (limits_.overlong == Overlong::kDrop) return TruncationResult::kDroppedOverlong;
     if (limits_.overlong == Overlong::kError) {
-      throw DataError(
-          fmt::format("{}: {}", where,
-                      expected(fmt::format("at most {} tokens", limit), std::to_string(tokens.size()),
-                               "raise --max-sequence-length or choose --overlong cut or drop")));
+      throw DataError(fmt::format("{}: {}", where,
+                                  expected(fmt::format("at most {} tokens", limit), std::to_string(tokens.size()),
+                                           "raise --max-sequence-length or choose --overlong cut or drop")));
     }
     tokens.resize(limit);
     result = TruncationResult::kTruncated;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "data/datasets/dataset_options.h"
 #include "data/datasets/record.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
@@ -14,10 +15,6 @@ namespace nkat::data {
 
 // The label mask is a bit of each token: set where the token is a target of the loss.
 inline constexpr std::uint32_t kTargetBit = 1u << 31;
-
-enum class Overlong { kCut, kDrop, kError };
-Overlong parse_overlong(const std::string& name);           // "cut", "drop", "error"; others: ConfigError
-AddedTokens parse_special_tokens(const std::string& name);  // "text", "control"
 
 struct EncodingLimits {
   std::int64_t max_sequence_length = 1024;  // tokens

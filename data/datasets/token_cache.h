@@ -7,7 +7,8 @@
 //   __metadata__            version "2"; key: what the tokens depend on; summary: JSON; sha256 of the three tensors,
 //                           key and summary
 //
-// A file that is cut, damaged, of another version or of another key is a FormatError; the caller rebuilds it.
+// It lies in core's cache_folder(), named by its key: the hash of the data file's bytes and of everything that decides
+// its tokens.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,8 @@
 
 #include "core/files/atomic_file.h"
 #include "core/files/sha256.h"
+#include "data/datasets/record_counts.h"
+#include "data/datasets/sample_encoder.h"
 #include "data/formats/safetensors.h"
 
 namespace nkat::data {
@@ -49,6 +52,7 @@ bool is_token_cache(const SafetensorsFile& file);
 
 class TokenCache {
  public:
+  // FormatError for a file that is cut, damaged, of another version or of another key.
   TokenCache(const fs::path& path, std::string_view key);
 
   std::int64_t size() const { return static_cast<std::int64_t>(ends_.size()); }
@@ -62,5 +66,15 @@ class TokenCache {
   std::span<const std::uint64_t> ends_;
   std::span<const std::uint64_t> lines_;
 };
+
+struct TokenizedFile {
+  TokenCache cache;
+  DatasetSummary summary;  // of this file, read once; sha256 is that of its bytes
+};
+
+// The tokens of one data file, from its cache or made now. A cache that is damaged or of another version is rebuilt;
+// where the folder can't be written, a temporary file takes its place. bad_allowed: how many bad records may be left
+// out.
+TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, std::int64_t bad_allowed);
 
 }  // namespace nkat::data

@@ -33,9 +33,9 @@ Command make_inspect_command() {
                       "checkpoint folders. What is damaged ends in exit code 3.",
                   .positional = "path"};
   OptionList& options = *command.options;
-  options.add("path", config->path, {.help = "file or folder", .value = "PATH", .required = true});
-  options.add("check-values", config->check_values, {.help = "read all numbers and require that they are finite"});
-  options.add("json", config->json, {.help = "as JSON"});
+  options.add("path", config->path, {.help = "file or folder", .metavar = "PATH", .required = true});
+  options.add("check-values", config->check_values, {.help = "read all numbers and refuse NaN and infinity"});
+  options.add("json", config->json, {.help = "print JSON"});
   command.run = [config] { return run(*config); };
   return command;
 }

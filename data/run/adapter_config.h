@@ -15,7 +15,7 @@ namespace nkat::data {
 struct BaseFingerprint {
   std::string base_model_name_or_path = "";
   std::string base_sha256 = "";        // models/weights/base_fingerprint.h
-  std::string base_norms_sha256 = "";  // models/weights/norm_fingerprint.h; empty: unknown
+  std::string base_norms_sha256 = "";  // models/weights/base_fingerprint.h; empty: unknown
 };
 
 struct AdapterConfig {

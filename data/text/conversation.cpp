@@ -16,12 +16,12 @@ namespace {
 constexpr std::string_view kBegin = "<s>";
 constexpr std::string_view kEnd = "<|end|>";
 constexpr std::array<std::string_view, 2> kFinalTokens = {"<|endoftext|>", "</s>"};
-struct Tag {
+struct RoleToken {
   std::string_view text;
   Role role;
 };
-constexpr std::array kTags = {Tag{"<|system|>", Role::kSystem}, Tag{"<|user|>", Role::kUser},
-                              Tag{"<|assistant|>", Role::kAssistant}};
+constexpr std::array kRoleTokens = {RoleToken{"<|system|>", Role::kSystem}, RoleToken{"<|user|>", Role::kUser},
+                                    RoleToken{"<|assistant|>", Role::kAssistant}};
 
 void drop_leading_space(std::string_view& text) {
   while (!text.empty()) {
@@ -31,20 +31,20 @@ void drop_leading_space(std::string_view& text) {
   }
 }
 
-std::optional<Role> take_tag(std::string_view& text) {
-  for (const Tag& tag : kTags) {
-    if (!text.starts_with(tag.text)) continue;
-    text.remove_prefix(tag.text.size());
-    return tag.role;
+std::optional<Role> take_role_token(std::string_view& text) {
+  for (const RoleToken& token : kRoleTokens) {
+    if (!text.starts_with(token.text)) continue;
+    text.remove_prefix(token.text.size());
+    return token.role;
   }
   return std::nullopt;
 }
 
-// Where the content that begins the text stops: at <|end|>, or, where that was left out, at the next tag or final
+// Where the content that begins the text stops: at <|end|>, or, where that was left out, at the next role token or final
 // token.
 std::size_t content_length(std::string_view text) {
   std::size_t length = std::min(text.find(kEnd), text.size());
-  for (const Tag& tag : kTags) length = std::min(length, text.find(tag.text));
+  for (const RoleToken& token : kRoleTokens) length = std::min(length, text.find(token.text));
   for (const std::string_view token : kFinalTokens) length = std::min(length, text.find(token));
   return length;
 }
@@ -64,7 +64,7 @@ bool is_rendered_conversation(std::string_view text) {
   drop_leading_space(text);
   if (text.starts_with(kBegin)) text.remove_prefix(kBegin.size());
   drop_leading_space(text);
-  return take_tag(text).has_value();
+  return take_role_token(text).has_value();
 }
 
 std::vector<Turn> parse_rendered_conversation(std::string_view text) {
@@ -79,7 +79,7 @@ std::vector<Turn> parse_rendered_conversation(std::string_view text) {
       final_token = true;
     }
     if (final_token) continue;
-    const std::optional<Role> role = take_tag(text);
+    const std::optional<Role> role = take_role_token(text);
     if (!role) {
       throw FormatError(fmt::format("rendered conversation: after turn {}: {}", turns.size(),
                                     expected("<|system|>, <|user|> or <|assistant|>", "other text")));

@@ -19,12 +19,15 @@
 #include <string_view>
 #include <vector>
 
+#include "core/enum_names.h"
 #include "core/files/file.h"
 #include "data/text/added_tokens.h"
 
 namespace nkat::data {
 
 enum class AddedTokens { kText, kControl };  // are added-token strings inside the text recognized?
+inline constexpr EnumNames<AddedTokens, 2> kAddedTokensNames = {
+    {{AddedTokens::kText, "text"}, {AddedTokens::kControl, "control"}}};
 
 struct TokenSpan {
   std::int32_t id = 0;

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
+#include "models/phi3.h"
 
 namespace nkat::exporting {
 namespace {
@@ -21,11 +23,8 @@ class Reader {
  public:
   explicit Reader(const gguf::GgufFile& file) : file_(file), metadata_(file.metadata()) {}
 
-  [[noreturn]] void refuse(const std::string& what, const std::string& required, const std::string& found) const {
-    throw FormatError(fmt::format("{}: {}: {} was required, found {}", file_.path().string(), what, required, found));
-  }
-  void require(bool condition, const std::string& what, const std::string& required, const std::string& found) const {
-    if (!condition) refuse(what, required, found);
+  void require(bool condition, const std::string& what, const std::string& wanted, const std::string& found) const {
+    if (!condition) throw FormatError(fmt::format("{}: {}: {}", file_.path().string(), what, expected(wanted, found)));
   }
   bool has(const std::string& key) const { return metadata_.find(key) != nullptr; }
 
@@ -35,12 +34,12 @@ class Reader {
   std::int64_t size_or(const std::string& key, std::int64_t otherwise) const {
     return has(key) ? size(key) : otherwise;
   }
-  // A number, or a list with the same one for every layer.
+  // A number, or a list that holds the same one for every layer.
   std::int64_t uniform_size(const std::string& key, std::int64_t layers) const {
     const GgufValue* value = metadata_.find(key);
     const bool unsigned_list = value != nullptr && value->is_array_of<std::uint32_t>();
     if (!unsigned_list && (value == nullptr || !value->is_array_of<std::int32_t>())) return size(key);
-    require(value->count() == static_cast<std::uint64_t>(layers), key, fmt::format("{} numbers, one a layer", layers),
+    require(value->count() == static_cast<std::uint64_t>(layers), key, fmt::format("{} numbers, one per layer", layers),
             fmt::format("{}", value->count()));
     const auto first = value->element<std::uint32_t>();
     for (std::size_t i = 1; i < value->count(); ++i)
@@ -62,7 +61,7 @@ class Reader {
   // Of a per-token list, if there is one.
   void require_count(const std::string& key, std::int64_t vocab_size, std::uint64_t count) const {
     require(count == static_cast<std::uint64_t>(vocab_size), key,
-            fmt::format("{} elements, one a row of token_embd.weight", vocab_size), fmt::format("{}", count));
+            fmt::format("{} elements, one per row of the embedding", vocab_size), fmt::format("{}", count));
   }
   std::vector<double> factors(const char* name, std::int64_t rotary_dim) const {
     const gguf::GgufTensor* tensor = file_.find(name);
@@ -132,8 +131,8 @@ void read_positions(const Reader& reader, models::Phi3Config& config) {
   config.max_position_embeddings = std::max(context, config.original_max_position_embeddings);
   const auto window = reader.metadata().number_or<std::uint32_t>("phi3.attention.sliding_window", 0);
   if (window > 0) config.sliding_window = window;
-  config.long_factor = reader.factors("rope_factors_long.weight", config.rotary_dim);
-  config.short_factor = reader.factors("rope_factors_short.weight", config.rotary_dim);
+  config.long_factor = reader.factors(models::kGgufLongFactors, config.rotary_dim);
+  config.short_factor = reader.factors(models::kGgufShortFactors, config.rotary_dim);
   reader.require(config.long_factor.size() == config.short_factor.size(), "rope_factors", "both lists or none",
                  config.long_factor.empty() ? "rope_factors_short alone" : "rope_factors_long alone");
   config.attention_factor = reader.positive_or("phi3.rope.scaling.attn_factor", 1);
@@ -172,12 +171,13 @@ models::Phi3Config phi3_config_from(const gguf::GgufFile& file) {
   config.rms_norm_eps = reader.positive("phi3.attention.layer_norm_rms_epsilon");
   read_heads(reader, config);
   read_positions(reader, config);
-  const gguf::GgufTensor* embedding = file.find("token_embd.weight");
+  const std::string table = models::phi3_tensor(config, models::TensorRole::kEmbedding).gguf_name;
+  const gguf::GgufTensor* embedding = file.find(table);
   const std::uint64_t rows = embedding == nullptr ? 0 : embedding->rows();
-  reader.require(rows >= 1 && rows <= kLargestSize, "token_embd.weight", fmt::format("1 to {} rows", kLargestSize),
+  reader.require(rows >= 1 && rows <= kLargestSize, table, fmt::format("1 to {} rows", kLargestSize),
                  embedding == nullptr ? "no such tensor" : fmt::format("{}", rows));
   config.vocab_size = static_cast<std::int64_t>(rows);
-  config.tie_word_embeddings = file.find("output.weight") == nullptr;
+  config.tie_word_embeddings = file.find(models::phi3_tensor(config, models::TensorRole::kHead).gguf_name) == nullptr;
   read_tokens(reader, config);
   return config;
 }

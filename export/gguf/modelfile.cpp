@@ -22,9 +22,9 @@ std::int64_t served_context(const models::Phi3Config& config) {
   return std::min(kEnough, config.original_max_position_embeddings);
 }
 
-std::string modelfile(const std::string& gguf_name, const std::string& form, std::int64_t context) {
+std::string modelfile(const std::string& gguf_name, const std::string& template_name, std::int64_t context) {
   std::string text = fmt::format("FROM ./{}\nTEMPLATE \"\"\"{}\"\"\"\n", gguf_name,
-                                 form == "Phi-3 (April 2024)" ? kTagAfterUser : kOneTagAMessage);
+                                 template_name == "Phi-3 (April 2024)" ? kTagAfterUser : kOneTagAMessage);
   for (const char* stop : kStops) text += fmt::format("PARAMETER stop \"{}\"\n", stop);
   return text + fmt::format("PARAMETER num_ctx {}\n", context);
 }

@@ -69,13 +69,13 @@ void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_templat
 }  // namespace
 
 GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& vocabulary, const ModelText& text,
-                           QuantizationRecipe mix, std::uint32_t context_length) {
+                           QuantizationRecipe recipe, std::uint32_t context_length) {
   GgufMetadata metadata("the file to be exported");
   Keys keys(metadata);
   keys.text("general.architecture", "phi3");
   keys.text("general.type", "model");
   keys.text("general.name", text.name);
-  keys.u32("general.file_type", file_type(mix));
+  keys.u32("general.file_type", file_type(recipe));
   keys.u32("general.quantization_version", kQuantizationVersion);
   add_architecture(config, context_length, keys);
   add_tokenizer(vocabulary, text.chat_template, metadata);

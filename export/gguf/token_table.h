@@ -1,10 +1,10 @@
-// The token table of a GGUF file, as llama.cpp's own converter builds it from a Phi-3 folder (formats.md 5.2).
+// The token table of a GGUF file, as llama.cpp's own converter builds it from a Phi-3 folder (data/FORMATS.md 5.2).
 //
 //   every id below vocab_size   "[PADi]", score -10000, UNUSED
 //   pieces of tokenizer.model   their text (with U+2581), score and type
 //   added tokens                their text, score -1000, CONTROL if special, else USER_DEFINED
 //
-// Refused with a FormatError that names the token: a text that stands twice (llama.cpp aborts on it), an id beyond
+// Refused with a FormatError that names the token: a duplicate text (llama.cpp aborts on it), an id beyond
 // vocab_size, a table without one of the four tokens that llama.cpp's phi-3 rules look up.
 #pragma once
 

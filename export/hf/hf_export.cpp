@@ -10,8 +10,7 @@
 #include "core/files/atomic_file.h"
 #include "core/json.h"
 #include "export/gguf/gguf_export.h"
-#include "models/weights/checkpoint_tensors.h"
-#include "models/weights/weights.h"
+#include "models/phi3.h"
 
 namespace nkat::exporting {
 namespace {
@@ -42,10 +41,8 @@ const char* torch_name(gguf::GgmlType type) {
 std::vector<Shard> plan_shards(const models::Phi3Config& config, const HfExport& options) {
   std::vector<Shard> shards(1);
   std::uint64_t used = 0;
-  for (const models::NamedShape& tensor : models::expected_tensors(config)) {
-    std::uint64_t elements = 1;
-    for (const std::int64_t dimension : tensor.shape) elements *= static_cast<std::uint64_t>(dimension);
-    const std::uint64_t bytes = *gguf::tensor_bytes(options.type, elements);
+  for (const models::TensorSpec& tensor : models::checkpoint_tensors(config)) {
+    const std::uint64_t bytes = *gguf::tensor_bytes(options.type, tensor.matrix().elements());
     if (!shards.back().empty() && used + bytes > options.shard_bytes) {
       shards.emplace_back();
       used = 0;
@@ -87,7 +84,7 @@ std::string shard_index(const std::vector<Shard>& shards) {
   return Json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump(2) + "\n";
 }
 
-// config.json as it was, but for the stored type.
+// The model's config.json with the new stored type.
 std::string merged_config(const HfExport& options) {
   const fs::path path = options.model_folder / "config.json";
   Json config = parse_json(read_file(path, kConfigLimit), path.string());
@@ -112,12 +109,11 @@ void require_space(const std::vector<Shard>& shards, const fs::path& folder) {
 }  // namespace
 
 void write_merged_folder(AtomicFolder& folder, const HfExport& options, const models::Phi3Config& config,
-                         const MergedWeights& weights) {
+                         const models::WeightSource& weights) {
   const std::vector<Shard> shards = plan_shards(config, options);
   require_space(shards, folder.temporary_path());
   std::uint64_t total = 0, done = 0;
-  for (const models::NamedShape& tensor : models::expected_tensors(config))
-    total += weights.shape(tensor.name).elements();
+  for (const models::TensorSpec& tensor : models::checkpoint_tensors(config)) total += tensor.matrix().elements();
   ProgressBar progress("export", total);
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string header = shard_header(shards[i], options.type);

@@ -8,21 +8,43 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
+#include "core/message.h"
+#include "core/signals.h"
 #include "data/datasets/dataset.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
-#include "export/imatrix/activation_moments.h"
+#include "models/weights/streamed_forward.h"
 
 namespace nkat::exporting {
 namespace {
+
+// Second moments E[x_j^2] of the inputs of the matrices, by their names in the checkpoint: those of every layer, and
+// the head, whose input is the hidden state after the final norm (a tied head goes by the embedding's name). Squares
+// are added in float64, token after token, so that neither threads nor batching change them.
+struct ActivationMoments {
+  std::int64_t tokens = 0;
+  std::map<std::string, std::vector<double>> columns;
+};
+
+// input (T, columns)
+void add_squares(const at::Tensor& input, std::vector<double>& sums) {
+  NKAT_INVARIANT(input.scalar_type() == at::kFloat && input.dim() == 2);
+  const at::Tensor rows = input.contiguous();
+  const std::size_t width = static_cast<std::size_t>(rows.size(1));
+  sums.resize(width);
+  const float* row = rows.const_data_ptr<float>();
+  for (std::int64_t i = 0; i < rows.size(0); ++i, row += width) {
+    for (std::size_t j = 0; j < width; ++j) sums[j] += static_cast<double>(row[j]) * static_cast<double>(row[j]);
+  }
+}
 
 void require_finite(const std::string& tensor, const std::vector<double>& moments) {
   for (std::size_t column = 0; column < moments.size(); ++column) {
     if (std::isfinite(static_cast<float>(moments[column]))) continue;
     throw DataError(fmt::format(
-        "importance of '{}': finite activations were expected, the second moment of column {} is {}; the merged model "
-        "overflows on this text, check the model and the adapter with nkat eval",
-        tensor, column, moments[column]));
+        "importance of '{}': {}", tensor,
+        expected("finite activations", fmt::format("a second moment of {} in column {}", moments[column], column),
+                 "the merged model overflows on this text, check model and adapter with nkat eval")));
   }
 }
 
@@ -39,7 +61,7 @@ models::PackedBatch packed(const std::vector<std::int64_t>& tokens, std::vector<
   return {at::tensor(at::ArrayRef<std::int64_t>(tokens), at::kLong), std::move(lengths)};
 }
 
-// The first `most` tokens of the samples, in their order; the last sample may be cut.
+// The first `most` tokens of the samples, in order; the last sample may be truncated.
 std::vector<models::PackedBatch> first_tokens(const data::Dataset& dataset, std::int64_t most) {
   std::vector<models::PackedBatch> batches;
   std::vector<std::int64_t> tokens, lengths;
@@ -60,20 +82,25 @@ std::vector<models::PackedBatch> first_tokens(const data::Dataset& dataset, std:
   return batches;
 }
 
-// Reads the merged weights, and gives a layer's pages back behind it.
-ActivationMoments moments_of(const models::Phi3Config& config, const MergedWeights& weights,
-                             const std::vector<models::PackedBatch>& batches) {
-  const auto read = [&](const std::string& tensor, std::size_t first_row, std::span<float> out) {
-    weights.read_merged(tensor, first_row, out);
+ActivationMoments activation_moments(const models::StreamedModel& model,
+                                     const std::vector<models::PackedBatch>& batches,
+                                     const std::function<void(std::int64_t layer)>& done) {
+  ActivationMoments moments;
+  const auto observe = [&](const std::string& tensor, const at::Tensor& input) {
+    throw_if_stop_requested();
+    add_squares(input, moments.columns[tensor]);
   };
-  const std::vector<Phi3Tensor> tensors = phi3_tensors(config);
-  ProgressBar progress("importance, layers", static_cast<std::uint64_t>(config.num_layers));
-  return activation_moments({.config = config, .read = read}, batches, [&](std::int64_t layer) {
-    for (const Phi3Tensor& tensor : tensors) {
-      if (tensor.layer == layer) weights.release(tensor.source);
-    }
-    progress.update(static_cast<std::uint64_t>(layer) + 1, "");
-  });
+  const std::vector<at::Tensor> hidden = models::streamed_hidden(model, batches, observe, done);
+  const std::string head = models::phi3_tensor(model.config, models::TensorRole::kHead).name;
+  for (const at::Tensor& states : hidden) {
+    add_squares(states, moments.columns[head]);
+    moments.tokens += states.size(0);
+  }
+  NKAT_INVARIANT(moments.tokens > 0);
+  for (auto& [tensor, columns] : moments.columns) {
+    for (double& column : columns) column /= static_cast<double>(moments.tokens);
+  }
+  return moments;
 }
 
 }  // namespace
@@ -87,20 +114,23 @@ Importance::Importance(const std::map<std::string, std::vector<double>>& moments
   }
 }
 
-std::span<const float> Importance::of(const Phi3Tensor& tensor) const {
-  if (tensor.role == TensorRole::kVector || tensor.role == TensorRole::kEmbedding) return {};
-  const auto found = columns_.find(tensor.source);
+std::span<const float> Importance::of(const models::TensorSpec& tensor) const {
+  if (tensor.kind != models::TensorKind::kMatrix) return {};
+  const auto found = columns_.find(tensor.name);
   return found == columns_.end() ? std::span<const float>() : std::span<const float>(found->second);
 }
 
 Importance measure_importance(const ImportanceData& data, const fs::path& model_folder,
-                              const models::Phi3Config& config, const MergedWeights& weights) {
+                              const models::Phi3Config& config, const models::WeightSource& weights) {
   const data::Tokenizer tokenizer(model_folder);
   const auto chat_template = data::ChatTemplate::from_model_folder(model_folder);
   const data::Dataset dataset(
       {.files = data.files, .max_sequence_length = data.max_sequence_length, .vocabulary_size = config.vocab_size},
       tokenizer, chat_template);
-  const ActivationMoments moments = moments_of(config, weights, first_tokens(dataset, data.tokens));
+  ProgressBar progress("importance, layers", static_cast<std::uint64_t>(config.num_layers));
+  const ActivationMoments moments =
+      activation_moments({.config = config, .weights = weights}, first_tokens(dataset, data.tokens),
+                         [&](std::int64_t layer) { progress.update(static_cast<std::uint64_t>(layer) + 1, ""); });
   return {moments.columns, moments.tokens, dataset.summary().sha256};
 }
 

@@ -8,31 +8,29 @@
 #include "core/error.h"
 #include "core/files/sha256.h"
 #include "core/message.h"
-#include "data/run/trainer_state.h"
-#include "export/merge/checkpoint_weights.h"
+#include "data/run/checkpoint_files.h"
 #include "export/merge/merge.h"
 #include "models/adapter.h"
 #include "models/weights/base_fingerprint.h"
+#include "models/weights/weight_source.h"
 
 namespace nkat::exporting {
 namespace {
 
 constexpr std::uint64_t kAdapterLimit = std::uint64_t{1} << 32;
 
-std::vector<std::vector<float>> host_blocks(const models::Adapter& adapter) {
-  std::vector<std::vector<float>> all;
-  for (const at::Tensor& layer : adapter.blocks(adapter.rotations(), at::kCPU)) {
-    if (!layer.defined()) {
-      all.emplace_back();
-      continue;
-    }
-    const at::Tensor values = layer.contiguous();
-    all.emplace_back(values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel());
+AdapterMatrices host_matrices(const models::Adapter& adapter, const models::Phi3Config& config) {
+  AdapterMatrices matrices;
+  const std::vector<at::Tensor> layers = adapter.matrices(at::kCPU);
+  for (std::int64_t layer = adapter.first_layer; layer < config.num_layers; ++layer) {
+    const at::Tensor values = layers[static_cast<std::size_t>(layer)].contiguous();
+    const float* begin = values.const_data_ptr<float>();
+    matrices[models::phi3_tensor(config, models::TensorRole::kDown, layer).name] = {begin, begin + values.numel()};
   }
-  return all;
+  return matrices;
 }
 
-// A checkpoint's own step; an adapter folder doesn't say.
+// The step of a checkpoint; a plain adapter folder doesn't name one.
 std::optional<std::uint32_t> training_step(const fs::path& folder) {
   if (!fs::exists(folder / data::kStateJson)) return std::nullopt;
   const std::int64_t step = data::read_saved_step(folder).step;
@@ -49,8 +47,8 @@ void check_base(const AdapterParts& adapter, const std::string& base, const Expo
   if (trained_on == base) return;
   if (!options.allow_base_mismatch) {
     throw DataError(fmt::format(
-        "{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use the model it was "
-        "trained on, or merge all the same with --allow-base-mismatch",
+        "{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use that base, or merge "
+        "anyway with --allow-base-mismatch",
         options.adapter, trained_on, adapter.base_name, base));
   }
   warn_of_mismatch(adapter);
@@ -61,23 +59,23 @@ void check_base(const AdapterParts& adapter, const std::string& base, const Expo
 void warn_of_mismatch(const AdapterParts& adapter) {
   log::warning(
       fmt::format("the adapter was trained on another base ({}): its rotations act on features that this model may not "
-                  "have; nobody has measured what comes out. nkat.adapter.base_sha256 in the file keeps the difference "
-                  "visible",
+                  "have, and nobody has measured the result. nkat.adapter.base_sha256 in the file records the mismatch",
                   adapter.base_name));
 }
 
 AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& config) {
   if (config.hidden_size % static_cast<std::int64_t>(kBlockRows) != 0)
-    throw ShapeError(fmt::format("{}: an adapter needs a base whose hidden size is a multiple of {}, found {}",
-                                 folder.string(), kBlockRows, config.hidden_size));
+    throw ShapeError(fmt::format("{}: hidden size of the base: {}", folder.string(),
+                                 expected(fmt::format("a multiple of {}, as an adapter needs", kBlockRows),
+                                          std::to_string(config.hidden_size))));
   if (!fs::exists(folder / models::kAdapterConfigFile)) {
     throw DataError(
-        fmt::format("{}: an adapter folder was expected, with {} in it; of a run that is its adapter/, "
-                    "adapter-best/ or one of checkpoints/step-N",
-                    folder.string(), models::kAdapterConfigFile));
+        fmt::format("{}: {}", folder.string(),
+                    expected(fmt::format("an adapter folder, with {} in it", models::kAdapterConfigFile), "none",
+                             "of a run, name adapter/, adapter-best/ or one of checkpoints/step-N")));
   }
   const models::LoadedAdapter loaded = models::load_adapter(folder, config);
-  AdapterParts parts{.blocks = host_blocks(loaded.adapter),
+  AdapterParts parts{.matrices = host_matrices(loaded.adapter, config),
                      .provenance = {},
                      .base_name = loaded.base.base_model_name_or_path,
                      .base_norms_sha256 = loaded.base.base_norms_sha256};
@@ -92,7 +90,7 @@ AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& conf
 
 ExportSource open_source(const ExportOptions& options) {
   models::Phi3Config config = models::read_phi3_config(options.model_path);
-  auto base = std::make_unique<CheckpointWeights>(options.model_path, config);
+  auto base = std::make_unique<models::SafetensorsWeights>(options.model_path, config);
   if (options.adapter.empty()) {
     log::warning("no --adapter: the base alone is exported");
     return {std::move(config),
@@ -102,7 +100,8 @@ ExportSource open_source(const ExportOptions& options) {
   AdapterParts adapter = read_adapter(options.adapter, config);
   adapter.provenance.base_sha256 = models::base_sha256(options.model_path);
   check_base(adapter, adapter.provenance.base_sha256, options);
-  return {std::move(config), std::move(adapter.provenance), MergedWeights(std::move(base), std::move(adapter.blocks))};
+  return {std::move(config), std::move(adapter.provenance),
+          MergedWeights(std::move(base), std::move(adapter.matrices))};
 }
 
 }  // namespace nkat::exporting

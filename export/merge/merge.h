@@ -1,4 +1,4 @@
-// The adapter folded into the weights: W' = (I + σ(α) R) W, eight rows of W_down at a time (mathematics.md 2).
+// The adapter folded into the weights: W' = (I + σ(α) R) W, eight rows of W_down at a time (layers/MATHEMATICS.md 2).
 //
 // Promise: every element is the sum of eight products of float32 numbers, added in float64 in the order of the columns
 // of M and rounded once to float32, so |error| <= 2^-24 |W'| + 2^-149, whatever the threads. Nothing is allocated.

@@ -2,41 +2,30 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "core/error.h"
 #include "export/merge/merge.h"
 
 namespace nkat::exporting {
-namespace {
 
-constexpr std::size_t kPieceElements = std::size_t{4} << 20;
-
-}  // namespace
-
-std::string down_projection(std::int64_t layer) { return fmt::format("model.layers.{}.mlp.down_proj.weight", layer); }
-
-MergedWeights::MergedWeights(std::unique_ptr<const WeightSource> base, std::vector<std::vector<float>> blocks)
-    : base_(std::move(base)), blocks_(std::move(blocks)) {
-  for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
-    if (blocks_[layer].empty()) continue;
-    const std::string name = down_projection(static_cast<std::int64_t>(layer));
-    NKAT_INVARIANT(blocks_[layer].size() == base_->shape(name).rows * kBlockRows);
-    blocks_of_[name] = blocks_[layer];
-  }
+MergedWeights::MergedWeights(std::unique_ptr<const models::WeightSource> base, AdapterMatrices matrices)
+    : base_(std::move(base)), matrices_(std::move(matrices)) {
+  for (const auto& [tensor, values] : matrices_)
+    NKAT_INVARIANT(values.size() == base_->shape(tensor).rows * kBlockRows);
 }
 
-void MergedWeights::read_merged(const std::string& tensor, std::size_t first_row, std::span<float> out) const {
+void MergedWeights::read(const std::string& tensor, std::size_t first_row, std::span<float> out) const {
   base_->read(tensor, first_row, out);
-  const auto found = blocks_of_.find(tensor);
-  if (found == blocks_of_.end()) return;
-  const std::size_t row_length = shape(tensor).row_length;
+  const auto found = matrices_.find(tensor);
+  if (found == matrices_.end()) return;
+  const std::size_t columns = shape(tensor).columns;
   NKAT_INVARIANT(first_row % kBlockRows == 0);
-  merge_rows(found->second.subspan(first_row * kBlockRows, out.size() / row_length * kBlockRows), row_length, out);
+  const std::span<const float> matrices = found->second;
+  merge_rows(matrices.subspan(first_row * kBlockRows, out.size() / columns * kBlockRows), columns, out);
 }
 
-std::size_t MergedWeights::rows_of_piece(MatrixShape shape) {
-  const std::size_t rows = std::max(kBlockRows, kPieceElements / shape.row_length / kBlockRows * kBlockRows);
+std::size_t rows_per_piece(models::MatrixShape shape) {
+  constexpr std::size_t kPieceElements = std::size_t{4} << 20;
+  const std::size_t rows = std::max(kBlockRows, kPieceElements / shape.columns / kBlockRows * kBlockRows);
   return std::min(rows, shape.rows);
 }
 

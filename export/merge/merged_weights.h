@@ -1,4 +1,4 @@
-// A model's weights as float32, a few rows at a time, as they are stored or with an adapter folded in.
+// A model's weights with an adapter folded in: a source of weights that decorates another one.
 #pragma once
 
 #include <map>
@@ -7,30 +7,32 @@
 #include <string>
 #include <vector>
 
-#include "export/merge/weight_source.h"
+#include "models/weights/weight_source.h"
 
 namespace nkat::exporting {
 
-class MergedWeights {
- public:
-  // blocks: by layer, (hidden/8, 8, 8) row-major, the matrices M = I + σ(α) R; empty where a layer has no adapter.
-  MergedWeights(std::unique_ptr<const WeightSource> base, std::vector<std::vector<float>> blocks);
+// By the name of the tensor they change: M = I + σ(α) R of consecutive blocks, (rows/8, 8, 8) row-major.
+using AdapterMatrices = std::map<std::string, std::vector<float>, std::less<>>;
 
-  const WeightSource& base() const { return *base_; }
-  MatrixShape shape(const std::string& tensor) const { return base_->shape(tensor); }
-  bool is_changed(const std::string& tensor) const { return blocks_of_.contains(tensor); }
-  // By layer, as they were given.
-  const std::vector<std::vector<float>>& blocks() const { return blocks_; }
-  // As WeightSource::read; of changed tensors a multiple of eight rows from a multiple of eight.
-  void read_merged(const std::string& tensor, std::size_t first_row, std::span<float> out) const;
-  void release(const std::string& tensor) const { base_->release(tensor); }
-  // How many rows make a piece of at most 16 MiB, in multiples of eight.
-  static std::size_t rows_of_piece(MatrixShape shape);
+class MergedWeights final : public models::WeightSource {
+ public:
+  MergedWeights(std::unique_ptr<const models::WeightSource> base, AdapterMatrices matrices);
+
+  models::MatrixShape shape(const std::string& tensor) const override { return base_->shape(tensor); }
+  // Of changed tensors a multiple of eight rows from a multiple of eight on.
+  void read(const std::string& tensor, std::size_t first_row, std::span<float> out) const override;
+  void release(const std::string& tensor) const override { base_->release(tensor); }
+
+  const models::WeightSource& base() const { return *base_; }
+  const AdapterMatrices& matrices() const { return matrices_; }
+  bool is_changed(const std::string& tensor) const { return matrices_.contains(tensor); }
 
  private:
-  std::unique_ptr<const WeightSource> base_;
-  std::vector<std::vector<float>> blocks_;
-  std::map<std::string, std::span<const float>, std::less<>> blocks_of_;
+  std::unique_ptr<const models::WeightSource> base_;
+  AdapterMatrices matrices_;
 };
+
+// Rows of a piece of at most 16 MiB, a multiple of eight unless it is the whole tensor.
+std::size_t rows_per_piece(models::MatrixShape shape);
 
 }  // namespace nkat::exporting

@@ -21,7 +21,7 @@ bool is_own_gguf(const fs::path& path) {
   }
 }
 
-// The first file that no export put there; empty if there is none.
+// The first file that no export wrote; empty if all are an export's.
 std::string foreign_file(const fs::path& folder) {
   const std::set<std::string> written = reported_files(folder / kReportFile);
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -34,7 +34,7 @@ std::string foreign_file(const fs::path& folder) {
 void check_folder(const ExportOptions& options) {
   const fs::path output = options.output;
   if (!fs::is_directory(output))
-    throw ConfigError(fmt::format("--output: the name of a folder was expected, {} is a file", options.output));
+    throw ConfigError(fmt::format("--output: expected a folder, {} is a file", options.output));
   if (fs::equivalent(output, options.model_path))
     throw ConfigError(fmt::format("--output: {} is the model itself; name another folder", options.output));
   if (const std::string other = foreign_file(output); !other.empty()) {
@@ -62,9 +62,9 @@ fs::path resolved_output(const std::string& output) {
 void check_output(const ExportOptions& options) {
   const fs::path output = options.output;
   if (!fs::exists(output)) return;
-  if (options.format == "hf") return check_folder(options);
+  if (options.format == ExportFormat::kHf) return check_folder(options);
   if (fs::is_directory(output))
-    throw ConfigError(fmt::format("--output: the name of a file was expected, {} is a folder", options.output));
+    throw ConfigError(fmt::format("--output: expected a file, {} is a folder", options.output));
   if (is_own_gguf(output)) return;
   throw ConfigError(fmt::format(
       "--output: {} is no GGUF file that `nkat export` wrote and is not replaced; name another, or remove it",

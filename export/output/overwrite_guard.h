@@ -1,4 +1,4 @@
-// Where an export may be written: nothing of the user's is replaced but an earlier export.
+// Where an export may be written: it replaces an earlier export and nothing else.
 #pragma once
 
 #include "core/files/file.h"
@@ -6,7 +6,7 @@
 
 namespace nkat::exporting {
 
-// The path that --output means: "out/hf/" is "out/hf", and a link is what it points to.
+// The path that --output means: "out/hf/" is "out/hf", and a link is its target.
 fs::path resolved_output(const std::string& output);
 
 // ConfigError for a folder where a file is written or the other way round, a GGUF file that `nkat export` didn't write,

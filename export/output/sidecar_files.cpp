@@ -20,7 +20,7 @@ constexpr const char* kMark = "# written by nkat export, ";
 
 std::string mark_of(const std::string& text) { return fmt::format("{}{}\n", kMark, sha256_hex(text).substr(0, 16)); }
 
-// Null if it is none.
+// Null if it isn't a report.
 Json read_report(const fs::path& path) {
   try {
     Json report = parse_json(read_file(path, kReportLimit), path.string());

@@ -7,9 +7,11 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
+#include "core/message.h"
 #include "core/signals.h"
-#include "export/gguf/gguf_weights.h"
+#include "export/gguf/gguf_export.h"
 #include "export/verify/self_test.h"
+#include "models/weights/weight_source.h"
 
 namespace nkat::exporting {
 namespace {
@@ -19,35 +21,20 @@ using gguf::GgmlType;
 constexpr std::uint64_t kPieceBytes = std::uint64_t{16} << 20;
 constexpr std::string_view kOurKeys = "nkat.";
 
-std::string file_name(std::int64_t layer) { return fmt::format("blk.{}.ffn_down.weight", layer); }
-
-// By the file's name, the layers that the adapter changes.
-std::map<std::string, std::int64_t> changed_layers(const MergedWeights& weights) {
-  std::map<std::string, std::int64_t> layers;
-  for (std::size_t i = 0; i < weights.blocks().size(); ++i) {
-    const auto layer = static_cast<std::int64_t>(i);
-    if (!weights.blocks()[i].empty()) layers[file_name(layer)] = layer;
-  }
-  return layers;
-}
-
 void require_codecs(const gguf::GgufFile& base, const gguf::GgufTensor& tensor, bool is_source, bool keeps_type) {
   const gguf::GgmlTypeTraits& type = gguf::traits(tensor.type);
   if (type.has_codec) return;
   const std::string who = fmt::format("{}: tensor '{}' is stored as {}", base.path().string(), tensor.name, type.name);
   if (is_source)
-    throw FormatError(who + ", which can't be decoded here; merge from the base's own weights with --model-path DIR" +
+    throw FormatError(who + ", which has no decoder here; merge from the base's own weights with --model-path DIR" +
                       (keeps_type ? " and name the type that replaces it with --patch-type" : ""));
   if (keeps_type)
-    throw FormatError(who +
-                      ", which can't be encoded here; name the type that replaces it with --patch-type, q8_0 say");
+    throw FormatError(who + ", which has no encoder here; name the type that replaces it with --patch-type, q8_0 say");
 }
 
 PlannedTensor copied(const gguf::GgufTensor& tensor) {
-  return {
-      .tensor = {.name = tensor.name, .source = "", .ne = {tensor.ne.begin(), tensor.ne.begin() + tensor.dimensions}},
-      .wanted = tensor.type,
-      .stored = tensor.type};
+  return {.file = {tensor.name, {tensor.ne.begin(), tensor.ne.begin() + tensor.dimensions}, tensor.type},
+          .requested = tensor.type};
 }
 
 gguf::GgufMetadata patched_metadata(const gguf::GgufFile& base, const PatchSource& source) {
@@ -70,7 +57,7 @@ void for_pieces(std::uint64_t bytes, const Use& use) {
 }
 
 [[noreturn]] void fail(const std::string& output, const std::string& what) {
-  throw CheckError(fmt::format("{}: {}; {}", output, what, kNotPutInPlace));
+  throw CheckError(fmt::format("{}: {}; {}", output, what, kNotPublished));
 }
 
 void check_copy(const gguf::GgufFile& written, const gguf::GgufTensor& found, const gguf::GgufFile& base,
@@ -79,31 +66,29 @@ void check_copy(const gguf::GgufFile& written, const gguf::GgufTensor& found, co
   const std::span<const std::byte> copy = written.bytes(found), bytes = base.bytes(original);
   for_pieces(bytes.size(), [&](std::uint64_t begin, std::uint64_t end) {
     if (!std::ranges::equal(copy.subspan(begin, end - begin), bytes.subspan(begin, end - begin)))
-      fail(output, fmt::format("tensor '{}' is not the one of {}", found.name, base.path().string()));
+      fail(output, fmt::format("tensor '{}' differs from {}", found.name, base.path().string()));
   });
   written.release(found);
   base.release(original);
 }
 
-// Order, metadata and copied tensors; the replaced ones are named for the rest of the test.
+// Checks order, metadata and copied tensors; returns the replaced ones for the rest of the test.
 std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch& patch, const std::string& output) {
-  if (written.metadata().pairs() != patch.metadata.pairs()) fail(output, "its metadata is not what was to be written");
+  if (written.metadata().pairs() != patch.metadata.pairs()) fail(output, "metadata mismatch");
   if (written.tensors().size() != patch.plan.size())
-    fail(output, fmt::format("{} tensors were expected, found {}", patch.plan.size(), written.tensors().size()));
+    fail(output, expected(fmt::format("{} tensors", patch.plan.size()), std::to_string(written.tensors().size())));
   std::vector<StoredTensor> replaced;
   for (std::size_t i = 0; i < patch.plan.size(); ++i) {
     const PlannedTensor& planned = patch.plan[i];
     const gguf::GgufTensor& found = written.tensors()[i];
-    if (!is_planned(found, planned))
-      fail(output, fmt::format("tensor '{}' is not in the file as it was to be written", planned.tensor.name));
-    const std::string& source = planned.tensor.source;
-    if (source.empty()) {
-      check_copy(written, found, patch.base, output);
+    if (!is_planned(found, planned)) fail(output, fmt::format("tensor '{}' differs from the plan", planned.file.name));
+    if (planned.source) {
+      replaced.push_back({.source = *planned.source, .written = planned.source->name, .type = planned.file.type});
     } else {
-      replaced.push_back({.source = source, .written = source, .type = planned.stored, .layer = planned.tensor.layer});
+      check_copy(written, found, patch.base, output);
     }
   }
-  std::ranges::sort(replaced, {}, &StoredTensor::layer);
+  std::ranges::sort(replaced, {}, [](const StoredTensor& one) { return one.source.layer; });
   return replaced;
 }
 
@@ -111,15 +96,17 @@ std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch&
 
 Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<GgmlType> type) {
   Patch patch{.base = base, .source = source, .metadata = patched_metadata(base, source), .plan = {}};
-  const std::map<std::string, std::int64_t> layers = changed_layers(source.weights);
+  std::map<std::string, models::TensorSpec> changed;  // by the file's name
+  for (models::TensorSpec& spec : models::phi3_tensors(source.config)) {
+    if (source.weights.is_changed(spec.name)) changed[spec.gguf_name] = std::move(spec);
+  }
   for (const gguf::GgufTensor& tensor : base.tensors()) {
     PlannedTensor planned = copied(tensor);
-    if (const auto layer = layers.find(tensor.name); layer != layers.end()) {
+    if (const auto found = changed.find(tensor.name); found != changed.end()) {
       require_codecs(base, tensor, source.merged_from == kMergedFromFile, !type.has_value());
-      planned.tensor.source = down_projection(layer->second);
-      planned.tensor.layer = layer->second;
-      planned.wanted = type.value_or(tensor.type);
-      planned.stored = gguf::storable_type(planned.wanted, tensor.ne[0]);
+      planned.source = found->second;
+      planned.requested = type.value_or(tensor.type);
+      planned.file.type = gguf::storable_type(planned.requested, tensor.ne[0]);
     }
     patch.plan.push_back(std::move(planned));
   }
@@ -127,12 +114,9 @@ Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::opt
 }
 
 void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFile& verify) {
-  std::vector<gguf::GgufTensorPlan> tensors;
+  const std::vector<gguf::GgufTensorPlan> tensors = file_plan(patch.plan);
   std::map<std::string, const PlannedTensor*> by_name;
-  for (const PlannedTensor& one : patch.plan) {
-    tensors.push_back({one.tensor.name, one.tensor.ne, one.stored});
-    by_name[one.tensor.name] = &one;
-  }
+  for (const PlannedTensor& one : patch.plan) by_name[one.file.name] = &one;
   ProgressBar progress("patch", gguf::gguf_file_size(patch.metadata, tensors));
   std::uint64_t done = 0;
   const auto produce = [&](const gguf::GgufTensor& tensor, const auto& append) {
@@ -142,8 +126,8 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
       progress.update(done, tensor.name);
     };
     const PlannedTensor& planned = *by_name.at(tensor.name);
-    if (!planned.tensor.source.empty())
-      return produce_encoded(patch.source.weights, planned.tensor.source, planned.stored, append_and_show);
+    if (planned.source)
+      return produce_encoded(patch.source.weights, planned.source->name, planned.file.type, append_and_show);
     const gguf::GgufTensor& original = *patch.base.find(tensor.name);
     for_pieces(original.bytes, [&](std::uint64_t begin, std::uint64_t end) {
       append_and_show(patch.base.bytes(original).subspan(begin, end - begin));
@@ -154,7 +138,8 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
 }
 
 bool can_decode_all(const Patch& patch) {
-  return std::ranges::all_of(patch.plan, [](const PlannedTensor& one) { return gguf::traits(one.stored).has_codec; });
+  return std::ranges::all_of(patch.plan,
+                             [](const PlannedTensor& one) { return gguf::traits(one.file.type).has_codec; });
 }
 
 SelfTest self_test_patch(const fs::path& path, const Patch& patch, const SelfTestOptions& options) {
@@ -162,7 +147,7 @@ SelfTest self_test_patch(const fs::path& path, const Patch& patch, const SelfTes
     const gguf::GgufFile written(path);
     const std::vector<StoredTensor> replaced = check_file(written, patch, options.output);
     const models::Phi3Config& config = patch.source.config;
-    const GgufWeights weights(written, config);
+    const models::GgufWeights weights(written, config);
     return self_test_weights(config, patch.source.weights, {config, weights}, replaced, options);
   });
 }

@@ -1,16 +1,16 @@
-// An existing GGUF file with an adapter folded into its ffn_down tensors, and everything else as it was.
+// An existing GGUF file with an adapter folded into its ffn_down tensors, and everything else unchanged.
 //
-// The tensors keep their order, and all but those that the adapter changes their bytes, with whatever an importance
-// matrix put into them; the metadata keeps its order, values and types, but for the nkat.* keys, which are ours.
-// general.file_type stays too: it names the type of most weights, and ffn_down has but a fifth of them. The file is
-// written as version 3. Memory: pieces of 16 MiB, whatever the file's size.
+// Tensors keep their order, and all but those that the adapter changes keep their bytes, with whatever an importance
+// matrix put into them. Metadata keeps its order, values and types, except for the nkat.* keys, which are ours.
+// general.file_type stays too: it names the type of most weights, and ffn_down has a fifth of them. Written as version
+// 3. Memory: pieces of 16 MiB, whatever the file's size.
 #pragma once
 
 #include <optional>
 #include <vector>
 
 #include "data/formats/gguf_reader.h"
-#include "export/gguf/gguf_export.h"
+#include "export/gguf/tensor_plan.h"
 #include "export/patch/patch_source.h"
 #include "export/verify/self_test.h"
 
@@ -20,21 +20,21 @@ struct Patch {
   const gguf::GgufFile& base;
   const PatchSource& source;
   gguf::GgufMetadata metadata;
-  // In the file's order; tensor.source is the checkpoint's name of a tensor that is replaced, "" of the others.
+  // In the file's order; those with a source are replaced.
   std::vector<PlannedTensor> plan;
 };
 
-// type: of every replaced tensor, or what rows of that length fall back to; nothing: each keeps its own. FormatError,
-// naming the tensor, if there is no encoder for a type that is to be kept, or no decoder for one that is merged from.
-// base and source must outlive the result.
+// type: of every replaced tensor, or what rows of that length fall back to; nothing: each keeps its own. FormatError
+// naming the tensor if a kept type has no encoder, or one that is merged from no decoder. base and source must outlive
+// the result.
 Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<gguf::GgmlType> type);
 
 // Errors: as write_merged_gguf. `path` must not be the base.
 void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFile& verify = {});
 
-// Can every tensor of the patched file be decoded, as a test of its logits needs?
+// Can every tensor of the patched file be decoded, as a comparison of logits needs?
 bool can_decode_all(const Patch& patch);
-// Opens the written file again: metadata and copied tensors must be there byte for byte, and the rest as self_test.h.
+// Opens the written file again: metadata and copied tensors must be equal byte for byte; the rest as in self_test.h.
 SelfTest self_test_patch(const fs::path& path, const Patch& patch, const SelfTestOptions& options);
 
 }  // namespace nkat::exporting

@@ -5,10 +5,11 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "export/gguf/gguf_config.h"
-#include "export/gguf/gguf_weights.h"
 #include "export/merge/export_source.h"
-#include "models/weights/norm_fingerprint.h"
+#include "models/weights/base_fingerprint.h"
+#include "models/weights/weight_source.h"
 
 namespace nkat::exporting {
 namespace {
@@ -19,18 +20,27 @@ void refuse_merged(const gguf::GgufFile& file) {
   for (const auto& [key, value] : file.metadata().pairs()) {
     if (!key.starts_with("nkat.adapter.")) continue;
     throw FormatError(
-        fmt::format("{}: an adapter was merged into this file already (key '{}'), and a second one would act on its "
-                    "result; patch the file as it was before",
+        fmt::format("{}: an adapter is already merged into this file (key '{}'), and a second one would act on its "
+                    "result; patch the original file",
                     file.path().string(), key));
   }
 }
 
-void require_float32_norms(const gguf::GgufFile& file, const GgufWeights& weights, const models::Phi3Config& config) {
-  for (const std::string& name : models::norm_names(config)) {
+std::vector<std::string> norm_names(const models::Phi3Config& config) {
+  std::vector<std::string> names;
+  for (const models::TensorSpec& tensor : models::phi3_tensors(config)) {
+    if (tensor.kind == models::TensorKind::kNorm) names.push_back(tensor.name);
+  }
+  return names;
+}
+
+void require_float32_norms(const gguf::GgufFile& file, const models::GgufWeights& weights,
+                           const models::Phi3Config& config) {
+  for (const std::string& name : norm_names(config)) {
     const gguf::GgufTensor& stored = weights.stored(name);
     if (stored.type == gguf::GgmlType::kF32) continue;
-    throw FormatError(fmt::format("{}: tensor '{}' must be f32, as llama.cpp needs norms, found {}",
-                                  file.path().string(), stored.name, gguf::traits(stored.type).name));
+    throw FormatError(fmt::format("{}: tensor '{}': {}", file.path().string(), stored.name,
+                                  expected("f32, as llama.cpp needs for norms", gguf::traits(stored.type).name)));
   }
 }
 
@@ -46,15 +56,17 @@ void require_same_sizes(const gguf::GgufFile& file, const models::Phi3Config& fo
         Size{"head_dim", &models::Phi3Config::head_dim}, Size{"rotary dimension", &models::Phi3Config::rotary_dim},
         Size{"vocab_size", &models::Phi3Config::vocab_size}}) {
     if (found.*member == wanted.*member) continue;
-    throw ShapeError(fmt::format("{}: {} is {}, {} has {}; the file was made from another model", file.path().string(),
-                                 key, found.*member, options.model_path, wanted.*member));
+    throw ShapeError(fmt::format("{}: {}: {}", file.path().string(), key,
+                                 expected(fmt::format("the {} of {}", wanted.*member, options.model_path),
+                                          std::to_string(found.*member), "the file was made from another model")));
   }
 }
 
-void require_same_norms(const gguf::GgufFile& file, const GgufWeights& found, const WeightSource& wanted,
-                        const ExportOptions& options, const models::Phi3Config& config) {
+void require_same_norms(const gguf::GgufFile& file, const models::GgufWeights& found,
+                        const models::WeightSource& wanted, const ExportOptions& options,
+                        const models::Phi3Config& config) {
   std::vector<float> theirs(static_cast<std::size_t>(config.hidden_size)), ours(theirs.size());
-  for (const std::string& name : models::norm_names(config)) {
+  for (const std::string& name : norm_names(config)) {
     found.read(name, 0, theirs);
     wanted.read(name, 0, ours);
     for (std::size_t i = 0; i < ours.size(); ++i) {
@@ -67,9 +79,10 @@ void require_same_norms(const gguf::GgufFile& file, const GgufWeights& found, co
   }
 }
 
-// Empty if the file is proved to be of the adapter's base, else why it isn't.
-std::string complaint_about_base(const gguf::GgufFile& file, const GgufWeights& weights, const AdapterParts& adapter,
-                                 const models::Phi3Config& config, const std::string& named_base) {
+// Why the file isn't proved to be made from the adapter's base; empty if it is.
+std::string doubt_about_base(const gguf::GgufFile& file, const models::GgufWeights& weights,
+                             const AdapterParts& adapter, const models::Phi3Config& config,
+                             const std::string& named_base) {
   if (!named_base.empty() && named_base != adapter.provenance.trained_on)
     return fmt::format("the file names its base in {} as {}, the adapter was trained on {} ({})", kBaseKey, named_base,
                        adapter.provenance.trained_on, adapter.base_name);
@@ -78,8 +91,7 @@ std::string complaint_about_base(const gguf::GgufFile& file, const GgufWeights& 
         "its adapter_config.json has no base_norms_sha256, so that nothing tells whether {} was made "
         "from the base it was trained on ({}); give that as --model-path",
         file.path().string(), adapter.base_name);
-  const std::string found =
-      models::norms_sha256(config, [&](const std::string& name, std::span<float> out) { weights.read(name, 0, out); });
+  const std::string found = models::norms_sha256(config, weights);
   if (found == adapter.base_norms_sha256) return "";
   return fmt::format(
       "it was trained on a base whose norms have SHA-256 {} ({}), those of {} have {}; use a file made "
@@ -87,7 +99,7 @@ std::string complaint_about_base(const gguf::GgufFile& file, const GgufWeights& 
       adapter.base_norms_sha256, adapter.base_name, file.path().string(), found);
 }
 
-PatchSource from_checkpoint(const gguf::GgufFile& file, const GgufWeights& weights, models::Phi3Config config,
+PatchSource from_checkpoint(const gguf::GgufFile& file, const models::GgufWeights& weights, models::Phi3Config config,
                             const ExportOptions& options) {
   ExportSource source = open_source(options);
   require_same_sizes(file, config, source.config, options);
@@ -99,21 +111,20 @@ PatchSource from_checkpoint(const gguf::GgufFile& file, const GgufWeights& weigh
           .paired_by = "norms of the checkpoint"};
 }
 
-PatchSource from_file(const gguf::GgufFile& file, std::unique_ptr<const GgufWeights> weights, models::Phi3Config config,
-                      const ExportOptions& options) {
+PatchSource from_file(const gguf::GgufFile& file, std::unique_ptr<const models::GgufWeights> weights,
+                      models::Phi3Config config, const ExportOptions& options) {
   AdapterParts adapter = read_adapter(options.adapter, config);
   const bool names_base = file.metadata().find(kBaseKey) != nullptr;
   adapter.provenance.base_sha256 = names_base ? file.metadata().string(kBaseKey) : "";
-  const std::string complaint = complaint_about_base(file, *weights, adapter, config, adapter.provenance.base_sha256);
-  if (!complaint.empty() && !options.allow_base_mismatch)
-    throw DataError(
-        fmt::format("{}: {}, or merge all the same with --allow-base-mismatch", options.adapter, complaint));
-  if (!complaint.empty()) warn_of_mismatch(adapter);
+  const std::string doubt = doubt_about_base(file, *weights, adapter, config, adapter.provenance.base_sha256);
+  if (!doubt.empty() && !options.allow_base_mismatch)
+    throw DataError(fmt::format("{}: {}, or merge anyway with --allow-base-mismatch", options.adapter, doubt));
+  if (!doubt.empty()) warn_of_mismatch(adapter);
   return {.config = std::move(config),
           .provenance = std::move(adapter.provenance),
-          .weights = MergedWeights(std::move(weights), std::move(adapter.blocks)),
+          .weights = MergedWeights(std::move(weights), std::move(adapter.matrices)),
           .merged_from = kMergedFromFile,
-          .paired_by = complaint.empty() ? "hash of the norms" : "nothing"};
+          .paired_by = doubt.empty() ? "hash of the norms" : "nothing"};
 }
 
 }  // namespace
@@ -121,7 +132,7 @@ PatchSource from_file(const gguf::GgufFile& file, std::unique_ptr<const GgufWeig
 PatchSource open_patch_source(const gguf::GgufFile& file, const ExportOptions& options) {
   refuse_merged(file);
   models::Phi3Config config = phi3_config_from(file);
-  auto weights = std::make_unique<const GgufWeights>(file, config);
+  auto weights = std::make_unique<const models::GgufWeights>(file, config);
   require_float32_norms(file, *weights, config);
   if (!options.model_path.empty()) return from_checkpoint(file, *weights, std::move(config), options);
   return from_file(file, std::move(weights), std::move(config), options);

@@ -1,20 +1,18 @@
 // What is merged into an existing GGUF file, and the proof that file, adapter and checkpoint belong together.
 //
-//   with --model-path   adapter and checkpoint by the hash of all weights (export_source.h), checkpoint and file by
-//   their
-//                       sizes and their norms, equal bit for bit as float32; merged from the checkpoint
-//   without             adapter and file by their sizes and the hash of the norms that the adapter's folder names;
-//                       merged from the file's own weights, decoded
+//   with --model-path   adapter and checkpoint by the fingerprint of all weights (export_source.h); checkpoint and file
+//                       by their sizes and norms, equal bit for bit as float32. Merged from the checkpoint.
+//   without             adapter and file by their sizes and the fingerprint of the norms in the adapter's folder.
+//                       Merged from the file's own weights, decoded.
 //
-// The file's own weights lie on the grid of their type, so that a change under half a step is rounded back to it where
-// the type stays, and the first quantization's noise is in what is merged. A finer --patch-type keeps such changes.
+// The file's own weights lie on the grid of their type: where the type stays, a change under half a step is rounded
+// back, and the first quantization's noise is in what is merged. A finer --patch-type keeps such changes. Equal norms
+// don't prove equal weights: a fine-tune with frozen norms passes.
 //
-// Equal norms don't prove equal weights: a fine-tune whose norms were frozen has its base's, and passes.
-//
-// Errors: those of phi3_config_from, GgufWeights and the adapter; FormatError for a file that an adapter was merged
-// into already, or whose norms are not F32; ShapeError for other sizes than the checkpoint's; DataError for norms that
-// differ, or that nothing proves. --allow-base-mismatch logs what it risks instead, where the adapter is in doubt; a
-// file that isn't the checkpoint's is refused all the same.
+// Errors: those of phi3_config_from, GgufWeights and the adapter; FormatError for a file that already holds an adapter
+// or whose norms aren't F32; ShapeError for other sizes than the checkpoint's; DataError for norms that differ or prove
+// nothing. --allow-base-mismatch logs the risk instead where the adapter is in doubt; a file that isn't the
+// checkpoint's is refused all the same.
 #pragma once
 
 #include <string>

@@ -1,14 +1,14 @@
-// How much of the adapter's change is in the file that was written, measured on that file.
+// Retention: how much of the adapter's change is in the written file, measured on that file.
 //
 // Per tensor, with W the base's weights, W' the merged ones in float32, F the file's decoded ones, d = W' - W:
 //
-//   survived  <F - W, d> / <d, d>      1: all of it; 0: none
-//   noise     |F - W'| / |d|           what the stored type added, in units of the change
+//   retained  <F - W, d> / <d, d>      1: all of the change; 0: none
+//   noise     |F - W'| / |d|           quantization noise in units of the change
 //   error     |F - W'| / |W'|          the same in units of the weights
 //
-// Below the limits a change is lost: by default below half of what it was, or under noise of four times its size (6 %
-// of the noise's power). One whose noise is larger than itself, or that is a tenth off, is weak. Sums in float64.
-// Memory: three pieces of 16 MiB.
+// Beyond the limits a change is lost: by default below half of it, or under noise of four times its size (6 % of the
+// noise's power). Weak: noise above the change, or off by more than 10 %. Sums in float64. Memory: three pieces of
+// 16 MiB.
 #pragma once
 
 #include <map>
@@ -20,7 +20,7 @@
 namespace nkat::exporting {
 
 struct RetentionLimit {
-  double minimum_survived = 0.5;
+  double minimum_retained = 0.5;
   double maximum_noise = 4;
 };
 
@@ -28,25 +28,25 @@ struct RetentionLimit {
 class RetentionLimits {
  public:
   RetentionLimits() = default;
-  // Words TYPE=VALUE, where TYPE is ggml's name of a type ("q4_K", capitals don't matter) or "all", which a type's own
-  // word goes before. ConfigError for any other word.
-  RetentionLimits(const std::vector<std::string>& minimum_survived, const std::vector<std::string>& maximum_noise);
+  // Words TYPE=VALUE, where TYPE is ggml's name of a type ("q4_K" in any case), or "all" for types without a word of
+  // their own. ConfigError for any other word.
+  RetentionLimits(const std::vector<std::string>& minimum_retained, const std::vector<std::string>& maximum_noise);
 
   RetentionLimit of(const std::string& type) const;
 
  private:
-  std::map<std::string, double> minimum_survived_, maximum_noise_;
+  std::map<std::string, double> minimum_retained_, maximum_noise_;
 };
 
-// kNotJudged: measured against the file's own decoded weights, so that their rounding is not in the figures.
+// kNotJudged: measured against the file's own decoded weights, whose quantization noise is not in the figures.
 enum class RetentionStatus { kUnchanged, kKept, kWeak, kLost, kNotJudged };
-const char* fate_name(RetentionStatus fate);  // "kept"
+const char* status_name(RetentionStatus status);  // "kept"
 
 struct TensorRetention {
   std::int64_t layer = 0;
   std::string type = "";  // as stored: "q4_K"
   double change = 0;      // |d| / |W|
-  double survived = 0;
+  double retained = 0;
   double noise = 0;
   double error = 0;
   double distance = 0;  // |F - W'|
@@ -54,15 +54,14 @@ struct TensorRetention {
   RetentionLimit limit = {};
   bool judged = true;
 
-  RetentionStatus fate() const;
+  RetentionStatus status() const;
 };
 
-// Any tensor, by its name in the checkpoint; the written one may go by another. The caller sets layer, type and limit.
-TensorRetention measure_survival(const MergedWeights& weights, const std::string& tensor, const WeightSource& written,
-                                 const std::string& written_name);
+// Of any tensor, by its name in the checkpoint; written_name: its name there. The caller sets layer, type and limit.
+TensorRetention measure_retention(const MergedWeights& weights, const std::string& tensor,
+                                  const models::WeightSource& written, const std::string& written_name);
 
-// The options with which all of these would have been accepted: "--minimum-survived q4_0=-2.6 --maximum-noise
-// q4_0=99".
+// The options that would have accepted all of these: "--min-retention q4_0=-2.6 --max-noise q4_0=99".
 std::string accepting_options(const std::vector<TensorRetention>& lost);
 
 }  // namespace nkat::exporting

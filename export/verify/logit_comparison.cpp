@@ -14,20 +14,14 @@ namespace {
 
 constexpr std::int64_t kRows = 64;  // of logits, held in float64
 
-// Reads rows and gives a tensor's pages back once its last row was read.
-models::ReadRows reader_of(const WeightSource& weights) {
-  return [&weights](const std::string& tensor, std::size_t first_row, std::span<float> out) {
-    weights.read(tensor, first_row, out);
-    const MatrixShape shape = weights.shape(tensor);
-    if (first_row + out.size() / shape.row_length == shape.rows) weights.release(tensor);
-  };
-}
-
-std::vector<at::Tensor> block_tensors(const std::vector<std::vector<float>>& blocks) {
+// M of each layer, undefined where the adapter has none; empty without an adapter.
+std::vector<at::Tensor> adapter_by_layer(const models::Phi3Config& config, const AdapterMatrices& matrices) {
   std::vector<at::Tensor> tensors;
   constexpr auto kBlock = static_cast<std::int64_t>(kBlockRows);
-  for (const std::vector<float>& layer : blocks) {
-    tensors.push_back(layer.empty() ? at::Tensor() : at::tensor(layer, at::kFloat).view({-1, kBlock, kBlock}));
+  for (std::int64_t layer = 0; layer < config.num_layers && !matrices.empty(); ++layer) {
+    const auto found = matrices.find(models::phi3_tensor(config, models::TensorRole::kDown, layer).name);
+    tensors.push_back(found == matrices.end() ? at::Tensor()
+                                              : at::tensor(found->second, at::kFloat).view({-1, kBlock, kBlock}));
   }
   return tensors;
 }
@@ -42,9 +36,9 @@ std::vector<models::PackedBatch> batches_of(const Prompts& prompts) {
 }
 
 // (T, V) of all prompts, end to end.
-class Walk {
+class Pass {
  public:
-  Walk(const Prompts& prompts, std::uint64_t layers)
+  Pass(const Prompts& prompts, std::uint64_t layers)
       : batches_(batches_of(prompts)), progress_("self-test, layers of the logits", layers) {}
 
   at::Tensor logits(const models::StreamedModel& model) {
@@ -76,15 +70,15 @@ Divergence divergence(const at::Tensor& exact, const at::Tensor& found) {
 
 }  // namespace
 
-LogitComparison check_logits(const models::Phi3Config& config, const MergedWeights& weights,
-                             const WrittenModel& written, const Prompts& prompts) {
+LogitComparison compare_logits(const models::Phi3Config& config, const MergedWeights& weights,
+                               const WrittenModel& written, const Prompts& prompts) {
   const at::NoGradGuard no_grad;
-  const bool adapted = std::ranges::any_of(weights.blocks(), [](const auto& layer) { return !layer.empty(); });
-  const models::ReadRows base = reader_of(weights.base());
-  Walk walk(prompts, static_cast<std::uint64_t>(config.num_layers * (adapted ? 3 : 2)));
-  const at::Tensor exact = walk.logits({.config = config, .read = base, .blocks = block_tensors(weights.blocks())});
-  const Divergence of_file =
-      divergence(exact, walk.logits({.config = written.config, .read = reader_of(written.weights)}));
+  const bool adapted = !weights.matrices().empty();
+  const models::WeightSource& base = weights.base();
+  Pass pass(prompts, static_cast<std::uint64_t>(config.num_layers * (adapted ? 3 : 2)));
+  const at::Tensor exact =
+      pass.logits({.config = config, .weights = base, .adapter = adapter_by_layer(config, weights.matrices())});
+  const Divergence of_file = divergence(exact, pass.logits({.config = written.config, .weights = written.weights}));
   LogitComparison check{.prompts = static_cast<std::int64_t>(prompts.size()),
                         .tokens = exact.size(0),
                         .mean_kl = of_file.kl.mean().item<double>(),
@@ -92,7 +86,7 @@ LogitComparison check_logits(const models::Phi3Config& config, const MergedWeigh
                         .top1_agreement = of_file.same.to(at::kDouble).mean().item<double>(),
                         .base_mean_kl = std::nullopt};
   if (adapted)
-    check.base_mean_kl = divergence(exact, walk.logits({.config = config, .read = base})).kl.mean().item<double>();
+    check.base_mean_kl = divergence(exact, pass.logits({.config = config, .weights = base})).kl.mean().item<double>();
   return check;
 }
 

@@ -1,13 +1,13 @@
-// The logits of a written model beside those of backbone + adapter, on a few prompts.
+// The logits of a written model compared with those of backbone + adapter, on a few prompts.
 //
-// The adapter acts on activations here, x + M h as in training, not through merged weights: so the merge, the encoding,
-// and which tensor goes where are checked at once, by another path than the one that wrote the file. Both are walked
+// The adapter acts on activations here, x + M h as in training, not through merged weights: this checks the merge, the
+// encoding and the placement of tensors at once, by another path than the one that wrote the file. Both models run
 // layer by layer in float32 (models/weights/streamed_forward.h), KL in float64:
 //
-//   KL(p || q) = Σ_v p_v (log p_v - log q_v)  a token, p of backbone + adapter, q of the file, in nats
+//   KL(p || q) = Σ_v p_v (log p_v - log q_v)  per token, p of backbone + adapter, q of the file, in nats
 //
 // Memory: one layer's matrices (452 MiB for Phi-3.5-mini), and the logits of all tokens, three times. Throws
-// Interrupted between layers when a stop was asked for.
+// Interrupted between layers.
 #pragma once
 
 #include <cstdint>
@@ -32,20 +32,20 @@ struct LogitComparison {
   double maximum_kl = 0;               // the bound on mean_kl
 };
 
-// The written weights, and the config by which their tensors are named: of a tied model's GGUF file the head is a
-// tensor of its own.
+// The written weights and the config that names their tensors: in a tied model's GGUF file the head is a tensor of its
+// own.
 struct WrittenModel {
   const models::Phi3Config& config;
-  const WeightSource& weights;
+  const models::WeightSource& weights;
 };
 
-LogitComparison check_logits(const models::Phi3Config& config, const MergedWeights& weights,
-                             const WrittenModel& written, const Prompts& prompts);
+LogitComparison compare_logits(const models::Phi3Config& config, const MergedWeights& weights,
+                               const WrittenModel& written, const Prompts& prompts);
 
-// A mean KL well above what sound files have whose coarsest weights are of this type, all of as many bits together: ten
-// times that of the demo model in 4 and 5 bits (0.1 in q4_0, 0.019 in q5_k_s), and more in finer types, where deep
+// A mean KL well above that of sound files whose coarsest weights are of this type; types of as many bits share a
+// bound. In 4 and 5 bits ten times the demo model's (0.1 in q4_0, 0.019 in q5_k_s); more in finer types, where deep
 // models lie higher: a random one of Phi-3.5-mini's size has 7.4e-3 in q8_0 (the demo 5e-4), and 0.65 in q4_0. The
-// bound is there for files that compute something else, which are nats away.
+// bound is for files that compute something else, which are nats away.
 double default_maximum_kl(gguf::GgmlType type);
 
 }  // namespace nkat::exporting

@@ -1,10 +1,10 @@
-// How far decoded weights may be from those that were encoded, if nothing but rounding came between.
+// How far decoded weights may be from the encoded ones if nothing but rounding came between.
 //
-// Of every type two parts: half a step of its grid for weights of a block that is as wide as its norm allows (of 32
-// weights one at the end of the range, sqrt(31) half steps beside it; for the K types also the rounding of the scales
-// of narrower sub-blocks), a share of |W'|; and the rounding of scales below float16's normal range (2^-25 at most,
-// times the largest number that it is multiplied by), for each weight. No sound file passes it; one that holds another
-// tensor, zeros, or a damaged block of large scale does.
+// Two parts per type. A share of |W'|: half a grid step for the weights of a block that is as wide as its norm allows
+// (of 32 weights one at the end of the range, sqrt(31) half steps beside it; for K types also the rounding of the
+// scales of narrower sub-blocks). And per weight the rounding of scales below float16's normal range (at most 2^-25,
+// times the largest code they multiply). No sound file exceeds the bound; one with another tensor, zeros, or a damaged
+// block of large scale does.
 #pragma once
 
 #include <cstdint>

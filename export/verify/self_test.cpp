@@ -7,24 +7,56 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
-#include "export/gguf/gguf_weights.h"
-#include "export/merge/checkpoint_weights.h"
+#include "core/message.h"
 #include "export/verify/quantization_error_bound.h"
-#include "models/weights/checkpoint_tensors.h"
-#include "models/weights/weights.h"
+#include "models/model_folder.h"
+#include "models/weights/weight_source.h"
 
 namespace nkat::exporting {
 
-const char* const kNotPutInPlace = "it was not put in place, an older file of that name is as it was; export again";
+const char* const kNotPublished = "nothing was published, an existing file is unchanged; export again";
 
 namespace {
 
-// Columns that hardly count may be far off, but a file with zeros in place of its weights is not sound.
+// Columns of little importance may be far off, but not so far that zeros would pass for the weights.
 constexpr double kLargestWeighted = 0.5;
 
-std::int64_t layer_of(const std::string& source) {
-  constexpr std::string_view kStart = "model.layers.";
-  return source.ends_with(".mlp.down_proj.weight") ? std::stoll(source.substr(kStart.size())) : -1;
+struct Conversation {
+  const char* question;
+  const char* answer;
+};
+
+constexpr Conversation kConversations[] = {
+    {"Why is the sky blue?", "Air scatters short waves of light more than long ones, so blue comes from everywhere."},
+    {"日本の首都はどこですか。", "日本の首都は東京です。"},
+    {"What is 48 + 57 - 19?", "48 + 57 = 105, and 105 - 19 = 86.\n#### 86"},
+    {"Write a loop that sums a list.", "total = 0\nfor x in values:\n    total += x\nprint(total)"},
+};
+
+models::TextProcessor open_text_processor(const fs::path& model_folder, const models::Phi3Config& config) {
+  try {
+    return models::load_tokenizer_and_template(model_folder, config);
+  } catch (const FormatError& error) {
+    throw FormatError(std::string(error.what()) + "; --self-test tensors needs no tokenizer");
+  } catch (const DataError& error) {
+    throw DataError(std::string(error.what()) + "; --self-test tensors needs no tokenizer");
+  }
+}
+
+// Short conversations in English, Japanese, digits and code, truncated where the model's short rope factors end. Fixed,
+// so that two exports can be compared.
+Prompts self_test_prompts(const fs::path& model_folder, const models::Phi3Config& config) {
+  constexpr std::int64_t kLongest = 256;  // tokens
+  const models::TextProcessor text = open_text_processor(model_folder, config);
+  const auto longest = static_cast<std::size_t>(std::min(kLongest, config.original_max_position_embeddings));
+  Prompts prompts;
+  for (const auto& [question, answer] : kConversations) {
+    const std::vector<data::Turn> turns = {{data::Role::kUser, question}, {data::Role::kAssistant, answer}};
+    auto tokens = text.chat_template.encode(text.tokenizer, turns, data::AddedTokens::kText, false).tokens;
+    if (tokens.size() > longest) tokens.resize(longest);
+    prompts.push_back(std::move(tokens));
+  }
+  return prompts;
 }
 
 class Tester {
@@ -33,38 +65,38 @@ class Tester {
       : weights_(weights), written_(written), options_(options) {}
 
   std::vector<TensorRetention> tensors(const std::vector<StoredTensor>& stored) const {
-    std::vector<TensorRetention> survival;
+    std::vector<TensorRetention> retention;
     ProgressBar progress("self-test, tensors", stored.size());
     std::uint64_t done = 0;
     for (const StoredTensor& one : stored) {
       TensorRetention found = tensor(one);
-      if (one.layer >= 0) survival.push_back(std::move(found));
-      progress.update(++done, one.source);
+      if (one.source.role == models::TensorRole::kDown) retention.push_back(std::move(found));
+      progress.update(++done, one.source.name);
     }
-    return survival;
+    return retention;
   }
 
   std::optional<LogitComparison> logits(const models::Phi3Config& config) const {
     if (options_.prompts.empty()) return std::nullopt;
-    LogitComparison found = check_logits(config, weights_, written_, options_.prompts);
+    LogitComparison found = compare_logits(config, weights_, written_, options_.prompts);
     found.maximum_kl = options_.maximum_kl;
     return found;
   }
 
  private:
   TensorRetention tensor(const StoredTensor& one) const {
-    TensorRetention found = measure_survival(weights_, one.source, written_.weights, one.written);
-    found.layer = one.layer;
+    TensorRetention found = measure_retention(weights_, one.source.name, written_.weights, one.written);
+    found.layer = one.source.layer;
     found.type = gguf::traits(one.type).name;
     found.limit = options_.limits.of(found.type);
     found.judged = options_.judges_rounding;
-    const double rounding = quantization_error_bound(one.type, found.size, weights_.shape(one.source).elements());
+    const double rounding = quantization_error_bound(one.type, found.size, one.source.matrix().elements());
     const double limit = one.weighted ? std::max(rounding, kLargestWeighted * found.size) : rounding;
     if (found.distance <= limit) return found;
     throw CheckError(fmt::format(
         "{}: tensor '{}', stored as {}, is {:.3g} away from the merged weights, whose size is {:.3g}; rounding to {} "
         "explains {:.3g}; {}",
-        options_.output, one.source, found.type, found.distance, found.size, found.type, limit, kNotPutInPlace));
+        options_.output, one.source.name, found.type, found.distance, found.size, found.type, limit, kNotPublished));
   }
 
   const MergedWeights& weights_;
@@ -73,17 +105,17 @@ class Tester {
 };
 
 bool is_as_planned(const gguf::GgufFile& file, const PlannedTensor& planned) {
-  const gguf::GgufTensor* found = file.find(planned.tensor.name);
+  const gguf::GgufTensor* found = file.find(planned.file.name);
   if (found == nullptr || !is_planned(*found, planned)) return false;
-  const auto values = std::as_bytes(std::span(planned.tensor.values));
+  const auto values = std::as_bytes(std::span(planned.values));
   return values.empty() || std::ranges::equal(file.bytes(*found), values);
 }
 
 void check_tensors(const gguf::GgufFile& file, const std::vector<PlannedTensor>& plan, const std::string& output) {
   for (const PlannedTensor& planned : plan) {
     if (is_as_planned(file, planned) && file.tensors().size() == plan.size()) continue;
-    throw CheckError(fmt::format("{}: tensor '{}' is not in the file as it was to be written; {}", output,
-                                 planned.tensor.name, kNotPutInPlace));
+    throw CheckError(
+        fmt::format("{}: tensor '{}' differs from the plan; {}", output, planned.file.name, kNotPublished));
   }
 }
 
@@ -92,17 +124,16 @@ SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
   check_tensors(file, plan, options.output);
   models::Phi3Config written_config = config;
   written_config.tie_word_embeddings = false;  // output.weight is always there, and read by llama.cpp
-  const GgufWeights written(file, written_config);
+  const models::GgufWeights written(file, written_config);
   std::vector<StoredTensor> stored;
   for (const PlannedTensor& planned : plan) {
-    const std::string& source = planned.tensor.source;
-    if (source.empty()) continue;
-    stored.push_back(
-        {.source = source,
-         .written = planned.tensor.role == TensorRole::kOutput ? models::head_tensor(written_config) : source,
-         .type = planned.stored,
-         .layer = layer_of(source),
-         .weighted = options.is_weighted && options.is_weighted(planned.tensor)});
+    if (!planned.source) continue;
+    const models::TensorSpec& source = *planned.source;
+    const bool is_head = source.role == models::TensorRole::kHead;
+    stored.push_back({.source = source,
+                      .written = is_head ? models::phi3_tensor(written_config, source.role).name : source.name,
+                      .type = planned.file.type,
+                      .weighted = options.is_weighted && options.is_weighted(source)});
   }
   return self_test_weights(config, weights, {written_config, written}, stored, options);
 }
@@ -110,15 +141,31 @@ SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
 SelfTest test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
                      const SelfTestOptions& options) {
   const models::Phi3Config config = models::read_phi3_config(folder);
-  const CheckpointWeights written(folder, config);
+  const models::SafetensorsWeights written(folder, config);
   std::vector<StoredTensor> stored;
-  for (const models::NamedShape& tensor : models::expected_tensors(config)) {
-    stored.push_back({.source = tensor.name, .written = tensor.name, .type = type, .layer = layer_of(tensor.name)});
-  }
+  for (const models::TensorSpec& tensor : models::checkpoint_tensors(config))
+    stored.push_back({.source = tensor, .written = tensor.name, .type = type});
   return self_test_weights(config, weights, {config, written}, stored, options);
 }
 
 }  // namespace
+
+SelfTestOptions self_test_options(const ExportOptions& options, const models::Phi3Config& config,
+                                  const std::vector<gguf::GgmlType>& stored) {
+  SelfTestOptions test{.output = options.output, .limits = {options.min_retention, options.max_noise}};
+  if (options.self_test != SelfTestScope::kFull) return test;
+  test.prompts = self_test_prompts(options.model_path, config);
+  test.maximum_kl = options.maximum_kl;
+  if (options.maximum_kl > 0) return test;
+  for (const gguf::GgmlType type : stored) test.maximum_kl = std::max(test.maximum_kl, default_maximum_kl(type));
+  return test;
+}
+
+std::vector<gguf::GgmlType> stored_types(const std::vector<PlannedTensor>& plan) {
+  std::vector<gguf::GgmlType> types;
+  for (const PlannedTensor& one : plan) types.push_back(one.file.type);
+  return types;
+}
 
 SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
                            const std::vector<StoredTensor>& stored, const SelfTestOptions& options) {
@@ -129,16 +176,17 @@ SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights
 void require_predictions(const SelfTest& test, const std::string& output) {
   if (!test.logits || test.logits->mean_kl <= test.logits->maximum_kl) return;
   const LogitComparison& found = *test.logits;
-  throw CheckError(fmt::format(
-      "{}: its predictions differ from backbone + adapter by {:.3g} nats a token (mean KL over {} tokens), at most "
-      "{:.3g} was expected; {}, or accept it with --maximum-kl {:.2g}",
-      output, found.mean_kl, found.tokens, found.maximum_kl, kNotPutInPlace, 1.1 * found.mean_kl));
+  throw CheckError(fmt::format("{}: mean KL from backbone + adapter: {}; {}, or accept it with --maximum-kl {:.2g}",
+                               output,
+                               expected(fmt::format("at most {:.3g} nats per token", found.maximum_kl),
+                                        fmt::format("{:.3g} over {} tokens", found.mean_kl, found.tokens)),
+                               kNotPublished, 1.1 * found.mean_kl));
 }
 
 SelfTest as_check(const std::string& output, const std::function<SelfTest()>& test) {
   const auto failed = [&](const std::exception& error) {
     return CheckError(
-        fmt::format("{}: what was written can't be read again: {}; {}", output, error.what(), kNotPutInPlace));
+        fmt::format("{}: the written file can't be read back: {}; {}", output, error.what(), kNotPublished));
   };
   try {
     return test();

@@ -1,9 +1,10 @@
-// A written file opened again by our own readers, before it gets its name: every tensor is there, with its type and
-// shape, and holds the merged weights but for its type's rounding (quantization_error_bound.h); with prompts, also its logits are
-// compared with backbone + adapter (logit_comparison.h). What survived of the adapter is measured on the way (adapter_retention.h).
+// Verification of a written file before it is published: our own readers open it again, every tensor must be there with
+// its type and sizes, and hold the merged weights up to its type's rounding (quantization_error_bound.h). With prompts,
+// its logits are compared with backbone + adapter (logit_comparison.h). Retention is measured on the way
+// (adapter_retention.h).
 //
-// CheckError (exit 5) names what isn't as it must be; the caller doesn't publish the file then. A change that was lost
-// to a coarse type is no such error: the file is what was asked for. Throws Interrupted between pieces and layers.
+// CheckError (exit 5) names what is wrong; the caller then doesn't publish the file. A change lost to a coarse type is
+// no such error: the file is what was asked for. Throws Interrupted between pieces and layers.
 #pragma once
 
 #include <functional>
@@ -11,7 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "export/gguf/gguf_export.h"
+#include "export/export_options.h"
+#include "export/gguf/tensor_plan.h"
+#include "export/merge/merged_weights.h"
 #include "export/verify/adapter_retention.h"
 #include "export/verify/logit_comparison.h"
 
@@ -22,12 +25,18 @@ struct SelfTestOptions {
   RetentionLimits limits = {};
   Prompts prompts = {};  // none: tensors alone
   double maximum_kl = 0;
-  std::function<bool(const Phi3Tensor&)> is_weighted = {};  // encoded with an importance?
-  bool judges_rounding = true;                              // false: the base is the file's own decoded weights
+  std::function<bool(const models::TensorSpec&)> is_weighted = {};  // encoded with an importance?
+  bool judges_rounding = true;                                      // false: the base is the file's own decoded weights
 };
+// stored: the types in the file. Unless the options say, the coarsest one bounds how far the predictions may be off.
+// With --self-test full the prompts are rendered and encoded with the template and tokenizer of options.model_path.
+// FormatError for a folder whose tokenizer or template is unknown.
+SelfTestOptions self_test_options(const ExportOptions& options, const models::Phi3Config& config,
+                                  const std::vector<gguf::GgmlType>& stored);
+std::vector<gguf::GgmlType> stored_types(const std::vector<PlannedTensor>& plan);
 
 struct SelfTest {
-  std::vector<TensorRetention> survival;  // of ffn_down, by layer
+  std::vector<TensorRetention> retention;  // of ffn_down, by layer
   std::optional<LogitComparison> logits;
 };
 
@@ -36,22 +45,21 @@ SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& 
 SelfTest self_test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
                           const SelfTestOptions& options);
 
-// A tensor of the written model, to be held against the merged weights.
+// A tensor of the written model, to be compared with the merged weights.
 struct StoredTensor {
-  std::string source;   // in the base's checkpoint
-  std::string written;  // by which the written weights know it
+  models::TensorSpec source;  // in the base's checkpoint
+  std::string written;        // its name among the written weights
   gguf::GgmlType type = gguf::GgmlType::kF32;
-  std::int64_t layer = -1;  // of an ffn_down; its survival is part of the result
-  bool weighted = false;    // by an importance: it may be off by up to half of the weights' size
+  bool weighted = false;  // encoded with an importance: it may be off by up to half of the weights' size
 };
 // The part that needs no file: these tensors, and with prompts the logits. config: the base's.
 SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
                            const std::vector<StoredTensor>& stored, const SelfTestOptions& options);
-// CheckError if the logits are further off than they may be. Not part of the test, so that the figures can be shown.
+// CheckError if the logits are further off than allowed. Apart from the test, so that the figures can be shown.
 void require_predictions(const SelfTest& test, const std::string& output);
-// Runs `test`; what the readers refuse becomes a CheckError, for it is a file that was just written, not the user's.
+// Runs `test`; an error of the readers becomes a CheckError, since the file was just written and isn't the user's.
 SelfTest as_check(const std::string& output, const std::function<SelfTest()>& test);
-// "it was not put in place, ...": ends the messages of failed checks.
-extern const char* const kNotPutInPlace;
+// "nothing was published, ...": ends the messages of failed checks.
+extern const char* const kNotPublished;
 
 }  // namespace nkat::exporting

@@ -1,5 +1,5 @@
 // Tile sizes of products with a frozen matrix and of attention on a CPU, for the loops and for the memory plan that
-// counts their temporary memory (models/planning/gemm_workspace.h). No LibTorch.
+// counts their temporary memory (models/planning/memory_plan.h). No LibTorch.
 #pragma once
 
 #include <cstdint>

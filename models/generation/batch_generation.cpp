@@ -13,36 +13,36 @@
 namespace nkat::models {
 namespace {
 
-// The sequences in work, and the prompts that wait.
-class Desk {
+// The active sequences, and the prompts that wait.
+class BatchScheduler {
  public:
-  Desk(const Decoder& decoder, const std::vector<at::Tensor>& blocks,
-       const std::vector<std::vector<std::int32_t>>& prompts, const BatchGenerationOptions& options)
+  BatchScheduler(const Decoder& decoder, const std::vector<at::Tensor>& adapter,
+                 const std::vector<std::vector<std::int32_t>>& prompts, const BatchGenerationOptions& options)
       : options_(options),
         config_(decoder.config()),
         prompts_(prompts),
         results_(prompts.size()),
-        batch_(decoder, blocks, {.slots = options.max_sequences}),
+        batch_(decoder, adapter, {.slots = options.max_sequences}),
         width_(options.max_sequences) {
     for (std::size_t prompt = 0; prompt < prompts.size(); ++prompt) waiting_.push_back(prompt);
     for (std::int64_t slot = options.max_sequences; slot > 0; --slot) free_slots_.push_back(slot - 1);
   }
 
   std::vector<Generation> run() {
-    for (admit(); !work_.empty(); admit()) {
-      if (!write_on_or_shrink()) continue;
-      std::erase_if(work_, [this](const Work& work) { return leave_if_done(work); });
+    for (admit(); !active_.empty(); admit()) {
+      if (!step_or_shrink()) continue;
+      std::erase_if(active_, [this](const Active& active) { return retire_if_done(active); });
       if (options_.progress) options_.progress(progress_);
     }
     return std::move(results_);
   }
 
  private:
-  struct Work {
-    std::size_t prompt = 0;  // its number
+  struct Active {
+    std::size_t prompt = 0;  // index
     std::int64_t slot = 0;
     std::int64_t reserved = 0;         // cache positions
-    std::vector<std::int32_t> tokens;  // the prompt and what has been written
+    std::vector<std::int32_t> tokens;  // the prompt and its continuation
   };
 
   std::int64_t needed(const std::vector<std::int32_t>& prompt) const {
@@ -51,74 +51,74 @@ class Desk {
   }
 
   void admit() {
-    while (!waiting_.empty() && static_cast<std::int64_t>(work_.size()) < width_) {
+    while (!waiting_.empty() && static_cast<std::int64_t>(active_.size()) < width_) {
       const std::size_t prompt = waiting_.front();
       const std::int64_t reserved = needed(prompts_[prompt]);
-      if (!work_.empty() && reserved_ + reserved > options_.cache_tokens) return;
+      if (!active_.empty() && reserved_ + reserved > options_.cache_tokens) return;
       const std::int64_t slot = free_slots_.back();
       waiting_.pop_front();
       free_slots_.pop_back();
       reserved_ += reserved;
       batch_.reserve(slot, reserved);
-      work_.push_back({.prompt = prompt, .slot = slot, .reserved = reserved, .tokens = prompts_[prompt]});
+      active_.push_back({.prompt = prompt, .slot = slot, .reserved = reserved, .tokens = prompts_[prompt]});
     }
   }
 
-  // False where the memory didn't suffice: the youngest half has gone back to wait, and the batch stays that narrow.
-  bool write_on_or_shrink() {
+  // False if memory ran out: the most recently started half waits again, and the batch stays that narrow.
+  bool step_or_shrink() {
     try {
-      write_on();
+      step();
       return true;
     } catch (const std::exception& error) {
-      if (!is_out_of_memory(error) || work_.size() == 1) throw;
+      if (!is_out_of_memory(error) || active_.size() == 1) throw;
     }
-    width_ = static_cast<std::int64_t>(work_.size()) / 2;
-    while (static_cast<std::int64_t>(work_.size()) > width_) {
-      const Work& youngest = work_.back();
-      progress_.new_tokens -= static_cast<std::int64_t>(results_[youngest.prompt].tokens.size());
-      results_[youngest.prompt].tokens.clear();
-      waiting_.push_front(youngest.prompt);
-      vacate(youngest);
-      work_.pop_back();
+    width_ = static_cast<std::int64_t>(active_.size()) / 2;
+    while (static_cast<std::int64_t>(active_.size()) > width_) {
+      const Active& last_started = active_.back();
+      progress_.new_tokens -= static_cast<std::int64_t>(results_[last_started.prompt].tokens.size());
+      results_[last_started.prompt].tokens.clear();
+      waiting_.push_front(last_started.prompt);
+      free_slot(last_started);
+      active_.pop_back();
     }
     if (batch_.decoder().device().is_cuda()) layers::cuda_empty_cache(batch_.decoder().device().index());
-    log::warning(fmt::format("out of memory: from now on at most {} prompts in work at once", width_));
+    log::warning(fmt::format("out of memory: at most {} prompts at once from now on", width_));
     return false;
   }
 
-  // One token more for each sequence in work.
-  void write_on() {
+  // One more token for each active sequence.
+  void step() {
     std::vector<BatchDecoder::Request> requests;
-    for (const Work& work : work_) requests.push_back({.slot = work.slot, .tokens = work.tokens});
-    const at::Tensor likeliest = batch_.next_logits(requests).argmax(1).to(at::kCPU);
-    for (std::size_t i = 0; i < work_.size(); ++i) {
-      const auto token = static_cast<std::int32_t>(likeliest.const_data_ptr<std::int64_t>()[i]);
-      work_[i].tokens.push_back(token);
-      results_[work_[i].prompt].tokens.push_back(token);
+    for (const Active& active : active_) requests.push_back({.slot = active.slot, .tokens = active.tokens});
+    const at::Tensor most_likely = batch_.next_logits(requests).argmax(1).to(at::kCPU);
+    for (std::size_t i = 0; i < active_.size(); ++i) {
+      const auto token = static_cast<std::int32_t>(most_likely.const_data_ptr<std::int64_t>()[i]);
+      active_[i].tokens.push_back(token);
+      results_[active_[i].prompt].tokens.push_back(token);
     }
-    progress_.new_tokens += static_cast<std::int64_t>(work_.size());
+    progress_.new_tokens += static_cast<std::int64_t>(active_.size());
   }
 
-  bool leave_if_done(const Work& work) {
-    Generation& result = results_[work.prompt];
+  bool retire_if_done(const Active& active) {
+    Generation& result = results_[active.prompt];
     if (std::ranges::binary_search(config_.end_tokens, result.tokens.back())) {
       result.stop = StopReason::kEndToken;
     } else if (static_cast<std::int64_t>(result.tokens.size()) >= options_.max_new_tokens) {
       result.stop = StopReason::kMaxNewTokens;
-    } else if (static_cast<std::int64_t>(work.tokens.size()) >= config_.max_position_embeddings) {
+    } else if (static_cast<std::int64_t>(active.tokens.size()) >= config_.max_position_embeddings) {
       result.stop = StopReason::kContextFull;
     } else {
       return false;
     }
-    vacate(work);
+    free_slot(active);
     ++progress_.finished;
     return true;
   }
 
-  void vacate(const Work& work) {
-    batch_.release(work.slot);
-    free_slots_.push_back(work.slot);
-    reserved_ -= work.reserved;
+  void free_slot(const Active& active) {
+    batch_.release(active.slot);
+    free_slots_.push_back(active.slot);
+    reserved_ -= active.reserved;
   }
 
   const BatchGenerationOptions& options_;
@@ -127,21 +127,21 @@ class Desk {
   std::vector<Generation> results_;
   BatchDecoder batch_;
   std::vector<std::int64_t> free_slots_;
-  std::vector<Work> work_;
-  std::deque<std::size_t> waiting_;  // numbers of prompts
-  std::int64_t width_;               // sequences in work at once, at most
-  std::int64_t reserved_ = 0;        // cache positions of all work
+  std::vector<Active> active_;
+  std::deque<std::size_t> waiting_;  // indices of prompts
+  std::int64_t width_;               // most active sequences
+  std::int64_t reserved_ = 0;        // cache positions of all active sequences
   BatchProgress progress_ = {.finished = 0, .prompts = static_cast<std::int64_t>(prompts_.size()), .new_tokens = 0};
 };
 
 }  // namespace
 
-std::vector<Generation> generate_batch(const Decoder& decoder, const std::vector<at::Tensor>& blocks,
+std::vector<Generation> generate_batch(const Decoder& decoder, const std::vector<at::Tensor>& adapter,
                                        const std::vector<std::vector<std::int32_t>>& prompts,
                                        const BatchGenerationOptions& options) {
   for (const std::vector<std::int32_t>& prompt : prompts) check_prompt(prompt, decoder.config());
   if (options.max_new_tokens == 0) return std::vector<Generation>(prompts.size());
-  return Desk(decoder, blocks, prompts, options).run();
+  return BatchScheduler(decoder, adapter, prompts, options).run();
 }
 
 std::int64_t cache_bytes_per_token(const Decoder& decoder) {

@@ -5,12 +5,13 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "core/signals.h"
 
 namespace nkat::models {
 
 void check_prompt(const std::vector<std::int32_t>& prompt, const Phi3Config& config) {
-  if (prompt.empty()) throw DataError("the prompt is empty; at least one token was expected");
+  if (prompt.empty()) throw DataError("the prompt is empty: " + expected("at least one token", "none"));
   for (const std::int32_t token : prompt) {
     if (token < 0 || token >= config.vocab_size) {
       throw DataError(

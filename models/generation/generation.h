@@ -1,8 +1,8 @@
-// Writes on from a prompt, one token at a time.
+// Continues a prompt, one token at a time.
 //
-// Temperature 0 takes the likeliest token (the first of equals). Otherwise a token is drawn from softmax(logits /
-// temperature), cut to the smallest set of likeliest tokens whose probabilities reach top_p. Draws come from
-// RandomStream(seed, "generate"), computed in float64 on the host, so a seed gives the same text on every run.
+// Temperature 0 takes the most likely token (the first of equals). Otherwise a token is sampled from softmax(logits /
+// temperature) restricted to the smallest set of most likely tokens whose probabilities reach top_p (nucleus sampling).
+// RandomStream(seed, "generate"), computed in float64 on the CPU: a seed gives the same text on every run.
 #pragma once
 
 #include <cstdint>

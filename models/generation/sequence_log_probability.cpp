@@ -29,13 +29,13 @@ struct Pass {
   }
 };
 
-void append_scores(const Decoder& decoder, const std::vector<at::Tensor>& blocks, const Pass& pass,
+void append_scores(const Decoder& decoder, const std::vector<at::Tensor>& adapter, const Pass& pass,
                    std::vector<double>& scores) {
   const auto on_device = [&](const std::vector<std::int64_t>& values) {
     return at::tensor(values, at::kLong).to(decoder.device());
   };
-  const at::Tensor hidden = decoder.hidden({on_device(pass.tokens), pass.lengths}, blocks);  // (T, H)
-  const at::Tensor rows = hidden.index_select(0, on_device(pass.rows));                      // (R, H)
+  const at::Tensor hidden = decoder.hidden({on_device(pass.tokens), pass.lengths}, adapter);  // (T, H)
+  const at::Tensor rows = hidden.index_select(0, on_device(pass.rows));                       // (R, H)
   const at::Tensor losses = layers::cross_entropy(rows, on_device(pass.targets), decoder.head_weight(), {})
                                 .losses.to(at::kCPU, at::kDouble)
                                 .contiguous();
@@ -49,7 +49,7 @@ void append_scores(const Decoder& decoder, const std::vector<at::Tensor>& blocks
 
 }  // namespace
 
-std::vector<double> log_probabilities(const Decoder& decoder, const std::vector<at::Tensor>& blocks,
+std::vector<double> log_probabilities(const Decoder& decoder, const std::vector<at::Tensor>& adapter,
                                       const std::vector<ScoredSequence>& sequences, const ScoringOptions& options) {
   const at::NoGradGuard no_grad;
   std::vector<double> scores;
@@ -61,7 +61,7 @@ std::vector<double> log_probabilities(const Decoder& decoder, const std::vector<
       if (!pass.tokens.empty() && together > static_cast<std::size_t>(options.tokens_per_pass)) break;
       pass.add(sequences[i]);
     }
-    append_scores(decoder, blocks, pass, scores);
+    append_scores(decoder, adapter, pass, scores);
     if (options.progress) {
       options.progress(static_cast<std::int64_t>(scores.size()), static_cast<std::int64_t>(sequences.size()));
     }

@@ -1,4 +1,4 @@
-// How likely a model holds given continuations: the sum of log-probabilities of a text's last tokens.
+// Log-probabilities of given continuations: the sum over the last tokens of each sequence.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ struct ScoringOptions {
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
 };
 
-// Nats (<= 0), one a sequence: Σ log p(token | tokens before it), softmax in float32, summed in float64. blocks: as
-// Decoder::hidden takes them. Throws Interrupted when a stop was asked for.
-std::vector<double> log_probabilities(const Decoder& decoder, const std::vector<at::Tensor>& blocks,
+// Nats (<= 0) per sequence: Σ log p(token | tokens before it), softmax in float32, summed in float64. adapter: as
+// Decoder::hidden takes it. Throws Interrupted.
+std::vector<double> log_probabilities(const Decoder& decoder, const std::vector<at::Tensor>& adapter,
                                       const std::vector<ScoredSequence>& sequences, const ScoringOptions& options);
 
 }  // namespace nkat::models

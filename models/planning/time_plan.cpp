@@ -7,8 +7,8 @@ namespace {
 constexpr double kSlowLayout = 0.38;
 constexpr double kBandwidthShare = 0.85;
 
-// Bytes that the steps of layers/quantized/int8_rows.cpp (plain) read and write for an entry of BF16 input: to float32 6, factors
-// 8, abs and largest 12, divided 8, cleaned 8, rounded 8, stored 5; of a second term 12 + 8 + 8 + 5.
+// Bytes that the steps of layers/quantized/int8_rows.cpp (plain) read and write for an entry of BF16 input: to float32
+// 6, factors 8, abs and largest 12, divided 8, cleaned 8, rounded 8, stored 5; of a second term 12 + 8 + 8 + 5.
 constexpr double kRoundBytes = 55, kSecondTermBytes = 33;
 // For an entry of the result: to float32 8, row scales 8, column scales 8, stored 6; each term's int32 4; the second's
 // sum 12.
@@ -23,7 +23,7 @@ struct Matrix {
 
 double linear_operations(const Phi3Config& config) {
   double entries = 0;
-  for (const MatrixShape& matrix : layer_matrices(config)) entries += static_cast<double>(matrix.rows * matrix.columns);
+  for (const TensorSpec& matrix : layer_matrices(config)) entries += static_cast<double>(matrix.matrix().elements());
   return 2 * entries;
 }
 
@@ -91,9 +91,10 @@ MicroBatchWork micro_batch_work(const Phi3Config& config, const PlanRequest& req
   const auto tokens = static_cast<double>(request.micro_batch_tokens());
   const double attention = attention_operations(config, request) * (passes.forward + 2.5 * passes.back);
   MicroBatchWork work{.bf16_operations = tokens * (attention + 2 * head_operations(config))};
-  for (const MatrixShape& shape : layer_matrices(config)) {
+  for (const TensorSpec& tensor : layer_matrices(config)) {
+    const MatrixShape shape = tensor.matrix();
     const Matrix matrix{static_cast<double>(shape.rows), static_cast<double>(shape.columns),
-                        request.forms.of(shape.role)};
+                        request.forms.of(tensor.role)};
     work += matrix_work(matrix, static_cast<double>(request.micro_batch_rows()), passes);
   }
   return work;

@@ -1,11 +1,11 @@
-// How long training steps take on a named card, from the model's config alone: an estimate, since it rests on published
-// peaks and on shares of them that nobody has measured with this program.
+// How long training steps take on a named card, from the model's config alone: an estimate from published peaks and
+// assumed shares of them.
 //
-// What it takes for granted: products reach the given share of the peak of the kind they are (8-bit ones of an int8
-// matrix on the way back 0.38 of that, for the layout that cuBLASLt is slow in); attention and head are in BF16; what
-// ATen's separate steps read and write to round inputs, scale sums and widen NF4 moves at 0.85 of the memory's
-// bandwidth and overlaps nothing, which is too much where a card's cache holds a tile. Everything else is within the
-// given share. Units: floating-point or 8-bit integer operations (a multiply-add is two), bytes, seconds.
+// Assumptions: products reach the given share of their type's peak (in backward, those of an int8 matrix 0.38 of that,
+// for the layout that cuBLASLt is slow in); attention and head are in BF16; ATen's separate steps to round inputs,
+// scale sums and decode NF4 move their bytes at 0.85 of the memory's bandwidth and overlap nothing, which is too
+// pessimistic where a card's cache holds a tile. Everything else is within the given share. Units: floating-point or
+// 8-bit integer operations (a multiply-add is two), bytes, seconds.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@
 
 namespace nkat::models {
 
-// Peaks are the makers' figures, dense.
+// The makers' peak figures, without sparsity.
 struct Card {
   std::string name;
   double bf16_tflops;  // accumulated in float32
@@ -26,27 +26,27 @@ struct Card {
 const std::vector<Card>& known_cards();
 
 // Operations of one sample of sequence_length tokens, forward and backward, causal attention counted at half,
-// attention's backward at 2.5 times its forward; nothing below the first adapter layer is in the backward. Of the dense
-// model, whatever the base kind.
+// attention's backward at 2.5 times its forward; no backward below the first adapter layer. Of the dense model,
+// whatever the base format.
 double sample_flops(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
 
-// What a card does for one micro-batch, padded rows included.
+// The work of one micro-batch, padded rows included.
 struct MicroBatchWork {
   double bf16_operations = 0;
-  double int8_operations = 0;       // in the layout that products are fast in
-  double int8_back_operations = 0;  // in the other one
-  double quantization_bytes = 0;    // read and written beside the products
+  double int8_operations = 0;       // in the fast layout
+  double int8_back_operations = 0;  // in the slow one
+  double quantization_bytes = 0;    // read and written outside the products
 
   MicroBatchWork& operator+=(const MicroBatchWork& other);
 };
 MicroBatchWork micro_batch_work(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
 
-// Of the kinds of work, in the unit of what gives it.
+// One figure per kind of work.
 struct TimeByKind {
   double bf16 = 0, int8 = 0, quantization = 0;
   double total() const { return bf16 + int8 + quantization; }
 };
-// Bytes a second that a card's memory is taken to move.
+// Assumed bandwidth of a card's memory, bytes per second.
 double memory_rate(const Card& card);
 // efficiency: the share of a peak that products reach, above 0.
 TimeByKind micro_batch_seconds(const MicroBatchWork& work, const Card& card, double efficiency);

@@ -9,10 +9,11 @@
 #include "core/cli/log.h"
 #include "core/cli/progress.h"
 #include "core/error.h"
-#include "core/files/file.h"
+#include "core/files/atomic_file.h"
 #include "core/files/sha256.h"
 #include "core/signals.h"
 #include "data/formats/safetensors.h"
+#include "models/phi3.h"
 
 namespace nkat::models {
 namespace {
@@ -23,7 +24,7 @@ constexpr std::size_t kPiece = std::size_t{64} << 20;
 constexpr std::uint64_t kWorthShowing = std::uint64_t{256} << 20;  // about 0.2 s
 constexpr std::size_t kDigits = 64;
 
-// Where the hash of these very files is kept; nothing if there is no cache folder.
+// The cache entry of these files; nothing without a cache folder.
 std::optional<fs::path> cache_file(const SafetensorsFolder& folder) {
   const fs::path cache = cache_folder();
   if (cache.empty()) return std::nullopt;
@@ -45,7 +46,7 @@ std::optional<std::string> read_cached(const std::optional<fs::path>& file) {
 std::vector<SafetensorsFolder::Located> hashed_tensors(const SafetensorsFolder& folder) {
   std::vector<SafetensorsFolder::Located> tensors;
   for (const std::string& name : folder.names()) {
-    if (!name.ends_with(".rotary_emb.inv_freq")) tensors.push_back(*folder.find(name));
+    if (!is_computed_tensor(name)) tensors.push_back(*folder.find(name));
   }
   return tensors;
 }
@@ -85,10 +86,27 @@ std::string base_sha256(const fs::path& model_folder) {
     try {
       write_file_atomically(*file, digits);
     } catch (const Error& error) {
-      log::warning(fmt::format("the base model's hash is not cached: {}", error.what()));
+      log::warning(fmt::format("the fingerprint of the base model is not cached: {}", error.what()));
     }
   }
   return digits;
+}
+
+std::string norms_sha256(const Phi3Config& config, const WeightSource& weights) {
+  Sha256 hash;
+  for (const TensorSpec& tensor : phi3_tensors(config)) {
+    if (tensor.kind != TensorKind::kNorm) continue;
+    std::vector<float> values(tensor.matrix().elements());
+    weights.read(tensor.name, 0, values);
+    weights.release(tensor.name);
+    hash.update(fmt::format("{}{}{}{}", tensor.name, '\0', values.size(), '\0'));
+    hash.update(std::as_bytes(std::span(values)));
+  }
+  return hash.hex();
+}
+
+std::string norms_sha256(const fs::path& model_folder, const Phi3Config& config) {
+  return norms_sha256(config, SafetensorsWeights(model_folder, config));
 }
 
 }  // namespace nkat::models

@@ -1,7 +1,8 @@
-// Between safetensors bytes and tensors on the host, for the small float32 files (adapters and trainer state). Bytes
-// are copied, because a mapped tensor may be unaligned.
+// Conversion between safetensors bytes and CPU tensors, for the small float32 files (adapters, trainer state), and the
+// search for values that are no numbers.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <ATen/core/Tensor.h>
@@ -11,11 +12,16 @@
 
 namespace nkat::models {
 
-// A float32 copy of the tensor; ShapeError if shape or dtype differ from what is asked for.
+// A float32 copy (a mapped tensor may be unaligned); ShapeError if shape or dtype differ from what is asked for.
 at::Tensor float32_tensor(const data::SafetensorsFile& file, const data::TensorInfo& info, at::IntArrayRef shape,
                           const fs::path& path);
 
-// Refers to the tensor's memory (contiguous float32 on the host), which must outlive the result.
+// Refers to the tensor's memory (contiguous float32 on the CPU), which must outlive the result.
 data::TensorToWrite float32_to_write(const std::string& name, const at::Tensor& tensor);
+
+// How many values are NaN or infinite, without a copy: on a CPU by their bits, since LibTorch's sum of bfloat16 widens
+// the whole tensor first, which took twice as long as reading a model. tensor: contiguous, float32, bfloat16, float16
+// or float64, on any device.
+std::int64_t count_nonfinite(const at::Tensor& tensor);
 
 }  // namespace nkat::models

@@ -1,41 +1,23 @@
 #include "models/weights/weight_format.h"
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "layers/cpu/gemm_tiles.h"
 
 namespace nkat::models {
 
-const char* const kBaseHelp =
-    "how the frozen matrices are held: safe, in --precision's type; balanced, as 8-bit integers; aggressive, "
-    "gate_up_proj in four bits (NF4) and the others as 8-bit integers. nkat plan --base says what each takes. Exports "
-    "merge into the original weights";
-
-const std::vector<std::string>& base_format_names() {
-  static const std::vector<std::string> names = {"safe", "balanced", "aggressive"};  // in the order of BaseFormat
-  return names;
-}
-
-BaseFormat base_format(const std::string& name) {
-  const auto& names = base_format_names();
-  const auto found = std::find(names.begin(), names.end(), name);
-  NKAT_INVARIANT(found != names.end());
-  return static_cast<BaseFormat>(found - names.begin());
-}
-
-const WeightFormat& LayerFormats::of(MatrixRole role) const {
+const WeightFormat& LayerFormats::of(TensorRole role) const {
   switch (role) {
-    case MatrixRole::kQkv: return qkv;
-    case MatrixRole::kAttentionOutput: return attention_output;
-    case MatrixRole::kGateUp: return gate_up;
-    default: return down;
+    case TensorRole::kQkv: return qkv;
+    case TensorRole::kAttentionOutput: return attention_output;
+    case TensorRole::kGateUp: return gate_up;
+    case TensorRole::kDown: return down;
+    default: NKAT_INVARIANT(false);
   }
 }
 
 // Chosen by the cosine of the adapter's gradient to that of the dense base (layers/MEASURED.md): an input rounded in
-// one term loses what stands beside a large channel, a gradient does not; NF4 in more than gate_up, 44 % of the
-// weights, leaves less than 0.95.
+// one pass loses the channels beside a large one, a gradient doesn't; NF4 in more than gate_up (44 % of the weights)
+// leaves less than 0.95.
 LayerFormats formats_of(BaseFormat kind) {
   using Storage = WeightFormat::Storage;
   const WeightFormat int8{.storage = Storage::kInt8, .input_passes = 2, .gradient_passes = 1};
@@ -46,21 +28,13 @@ LayerFormats formats_of(BaseFormat kind) {
   }
 }
 
-std::vector<MatrixShape> layer_matrices(const Phi3Config& config) {
-  const std::int64_t h = config.hidden_size, f = config.intermediate_size;
-  return {{MatrixRole::kQkv, config.qkv_rows(), h},
-          {MatrixRole::kAttentionOutput, h, config.num_heads * config.head_dim},
-          {MatrixRole::kGateUp, 2 * f, h},
-          {MatrixRole::kDown, h, f}};
-}
-
-double matrix_bytes(const MatrixShape& shape, const WeightFormat& form, std::int64_t element_bytes) {
-  const auto rows = static_cast<double>(shape.rows), columns = static_cast<double>(shape.columns);
+double matrix_bytes(const TensorSpec& matrix, const WeightFormat& form, std::int64_t element_bytes) {
+  const std::int64_t width = matrix.shape[1];
+  const auto rows = static_cast<double>(matrix.shape[0]), columns = static_cast<double>(width);
   switch (form.storage) {
     case WeightFormat::Storage::kInt8: return rows * (columns + 4) + 4 * columns;
     case WeightFormat::Storage::kNf4:
-      return rows *
-                 (columns / 2 + 2 * static_cast<double>((shape.columns + layers::kNf4Block - 1) / layers::kNf4Block)) +
+      return rows * (columns / 2 + 2 * static_cast<double>((width + layers::kNf4Block - 1) / layers::kNf4Block)) +
              4 * columns;
     default: return rows * columns * static_cast<double>(element_bytes);
   }

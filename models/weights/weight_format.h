@@ -1,48 +1,39 @@
-// How the frozen base is held: `--base safe|balanced|aggressive`, and what that means for each matrix of a layer.
-// No LibTorch. Embedding, head and norms are always in the type that computes.
+// How the frozen base is held: `--base safe|balanced|aggressive`, and the format of each matrix of a layer. Embedding,
+// head and norms are always in the compute type. No LibTorch.
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "models/config.h"
+#include "core/enum_names.h"
+#include "models/phi3.h"
 
 namespace nkat::models {
 
 enum class BaseFormat {
-  kSafe,        // numbers of the type that computes
-  kBalanced,    // 8-bit integers, one scale a row and one a column
-  kAggressive,  // gate_up in NF4, one scale each 32 weights; the others as balanced
+  kSafe,        // in the compute type
+  kBalanced,    // 8-bit integers, one scale per row and one per column
+  kAggressive,  // gate_up in NF4, one scale per 32 weights; the others as balanced
 };
 
-extern const char* const kBaseHelp;  // of the option
-const std::vector<std::string>& base_format_names();
-BaseFormat base_format(const std::string& name);  // InternalError for a name that the options let through
-
-enum class MatrixRole { kQkv, kAttentionOutput, kGateUp, kDown };
+inline constexpr EnumNames<BaseFormat, 3> kBaseFormatNames = {
+    {{BaseFormat::kSafe, "safe"}, {BaseFormat::kBalanced, "balanced"}, {BaseFormat::kAggressive, "aggressive"}}};
 
 struct WeightFormat {
   enum class Storage { kDense, kInt8, kNf4 };
   Storage storage = Storage::kDense;
-  std::int64_t input_passes = 1;     // 8-bit passes over a product's input; of kInt8
-  std::int64_t gradient_passes = 1;  // and over its gradient
+  std::int64_t input_passes = 1;     // kInt8: 8-bit passes over a product's input
+  std::int64_t gradient_passes = 1;  // and over the gradient in backward
 };
 
-// A form for each matrix of a layer.
+// The format of each matrix of a layer.
 struct LayerFormats {
   WeightFormat qkv = {}, attention_output = {}, gate_up = {}, down = {};
-  const WeightFormat& of(MatrixRole role) const;
+  const WeightFormat& of(TensorRole role) const;  // of a layer's matrix
 };
 LayerFormats formats_of(BaseFormat kind);
 
-struct MatrixShape {
-  MatrixRole role;
-  std::int64_t rows, columns;
-};
-std::vector<MatrixShape> layer_matrices(const Phi3Config& config);
-
-// Bytes that a matrix takes in a form.
-double matrix_bytes(const MatrixShape& shape, const WeightFormat& form, std::int64_t element_bytes);
+// Bytes of a matrix in a format.
+double matrix_bytes(const TensorSpec& matrix, const WeightFormat& form, std::int64_t element_bytes);
 
 }  // namespace nkat::models

@@ -2,10 +2,10 @@
 
 #include <chrono>
 #include <cstring>
-#include <set>
+#include <functional>
+#include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "core/cli/log.h"
 #include "core/cli/progress.h"
@@ -13,40 +13,41 @@
 #include "core/signals.h"
 #include "data/formats/safetensors.h"
 #include "layers/quantized/channel_scales.h"
-#include "models/weights/checkpoint_tensors.h"
-#include "models/weights/nonfinite.h"
+#include "models/weights/tensor_io.h"
+#include "models/weights/weight_source.h"
 
 namespace nkat::models {
 namespace {
 
-using data::SafetensorsFolder;
-using data::TensorInfo;
-
-constexpr const char* kHeadTensor = "lm_head.weight";  // of a model that isn't tied
-
-bool is_ignored(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
+at::ScalarType torch_type(const data::TensorInfo& info) {
+  switch (info.dtype) {
+    case data::DType::kF32: return at::kFloat;
+    case data::DType::kF16: return at::kHalf;
+    case data::DType::kBF16: return at::kBFloat16;
+    default: NKAT_INVARIANT(false);  // SafetensorsWeights lets no other type pass
+  }
+}
 
 void require_all_finite(std::int64_t wrong, const std::string& name, const std::string& where) {
   if (wrong == 0) return;
-  throw FormatError(fmt::format("{}: tensor {} holds {} values that are NaN or infinite; the checkpoint is damaged",
-                                where, name, wrong));
+  throw FormatError(fmt::format(
+      "{}: tensor {} holds {} values that are NaN or infinite; the checkpoint is damaged, download it again", where,
+      name, wrong));
 }
 
 constexpr std::int64_t kDensePiece = 512 << 20, kQuantizedPiece = 16 << 20;  // bytes of float32
-constexpr std::int64_t kJudgedRows = 512;
+constexpr std::int64_t kSampledRows = 512;
 
 class Loader {
  public:
   Loader(const std::filesystem::path& folder, const Phi3Config& config, const WeightsOptions& options)
       : where_(folder.string()),
-        folder_(folder),
+        source_(folder, config),
         options_(at::TensorOptions(options.device).dtype(options.dtype)),
-        forms_(options.forms) {
-    check_checkpoint(folder_, config, where_);
-  }
+        forms_(options.forms) {}
 
   at::Tensor load(const std::string& name) {
-    at::Tensor result = at::empty(folder_.find(name)->info->shape, options_);
+    at::Tensor result = at::empty(source_.folder().find(name)->info->shape, options_);
     for_each_piece(name, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
       result.narrow(0, first, rows.size(0)).copy_(rows);
     });
@@ -54,17 +55,16 @@ class Loader {
     return result;
   }
 
-  layers::Weight load_matrix(const std::string& name, MatrixRole role) {
-    const std::vector<std::int64_t>& shape = folder_.find(name)->info->shape;
-    const WeightFormat& form = forms_.of(role);
+  layers::Weight load_matrix(const TensorSpec& tensor) {
+    const WeightFormat& form = forms_.of(tensor.role);
     switch (form.storage) {
       case WeightFormat::Storage::kInt8:
-        return quantize(name,
-                        layers::empty_int8_matrix(shape[0], shape[1], options_.device(),
+        return quantize(tensor.name,
+                        layers::empty_int8_matrix(tensor.shape[0], tensor.shape[1], options_.device(),
                                                   {.input = form.input_passes, .gradient = form.gradient_passes}));
       case WeightFormat::Storage::kNf4:
-        return quantize(name, layers::empty_nf4_matrix(shape[0], shape[1], options_.device()));
-      default: return load(name);
+        return quantize(tensor.name, layers::empty_nf4_matrix(tensor.shape[0], tensor.shape[1], options_.device()));
+      default: return load(tensor.name);
     }
   }
 
@@ -84,12 +84,12 @@ class Loader {
     return matrix;
   }
 
-  // Rows of the stored tensor at even distances, as many as a column is judged by.
+  // Evenly spaced rows of the stored tensor: the sample that the channel scales are computed from.
   at::Tensor spread_rows(const std::string& name) {
-    const auto [file, info] = *folder_.find(name);
+    const auto [file, info] = *source_.folder().find(name);
     const std::span<const std::byte> bytes = file->bytes(*info);
-    const std::int64_t rows = info->shape[0], columns = info->shape[1], step = (rows + kJudgedRows - 1) / kJudgedRows;
-    at::Tensor chosen = at::empty({(rows + step - 1) / step, columns}, stored_type(*info));
+    const std::int64_t rows = info->shape[0], columns = info->shape[1], step = (rows + kSampledRows - 1) / kSampledRows;
+    at::Tensor chosen = at::empty({(rows + step - 1) / step, columns}, torch_type(*info));
     const std::size_t row_bytes = bytes.size() / static_cast<std::size_t>(rows);
     auto* target = static_cast<std::byte*>(chosen.data_ptr());
     for (std::int64_t row = 0; row < rows; row += step, target += row_bytes) {
@@ -98,10 +98,10 @@ class Loader {
     return chosen;
   }
 
-  // Whole rows of the stored tensor, so many that they take `most` bytes in float32, or one.
+  // Whole rows of the stored tensor: as many as take at most `most` bytes in float32, at least one.
   void for_each_piece(const std::string& name, std::int64_t most,
                       const std::function<void(std::int64_t first, const at::Tensor& rows)>& use) {
-    const auto [file, info] = *folder_.find(name);
+    const auto [file, info] = *source_.folder().find(name);
     const std::span<const std::byte> bytes = file->bytes(*info);
     const std::int64_t rows = info->shape[0], width = info->shape.size() > 1 ? info->shape[1] : 1;
     const std::int64_t step = std::max<std::int64_t>(1, most / (4 * width));
@@ -112,7 +112,7 @@ class Loader {
       shape[0] = std::min(step, rows - first);
       use(first, source(bytes.subspan(static_cast<std::size_t>(first * row_bytes),
                                       static_cast<std::size_t>(shape[0] * row_bytes)),
-                        shape, stored_type(*info)));
+                        shape, torch_type(*info)));
       file->release(*info);
     }
     bytes_read_ += bytes.size();
@@ -130,67 +130,41 @@ class Loader {
   }
 
   std::string where_;
-  SafetensorsFolder folder_;
+  SafetensorsWeights source_;
   at::TensorOptions options_;
   LayerFormats forms_;
   std::uint64_t bytes_read_ = 0;
 };
 
-std::string layer_prefix(std::int64_t index) { return fmt::format("model.layers.{}.", index); }
+// The tensor that isn't a layer's matrix.
+at::Tensor& dense_tensor(Weights& weights, const TensorSpec& tensor) {
+  switch (tensor.role) {
+    case TensorRole::kEmbedding: return weights.embedding;
+    case TensorRole::kFinalNorm: return weights.final_norm;
+    case TensorRole::kHead: return weights.head;
+    default: return weights.layers[static_cast<std::size_t>(tensor.layer)].norm(tensor.role);
+  }
+}
 
 }  // namespace
 
-std::vector<NamedShape> expected_tensors(const Phi3Config& config) {
-  const std::int64_t h = config.hidden_size, f = config.intermediate_size;
-  std::vector<NamedShape> tensors = {{kEmbeddingTensor, {config.vocab_size, h}}};
-  for (std::int64_t i = 0; i < config.num_layers; ++i) {
-    const std::string prefix = layer_prefix(i);
-    tensors.push_back({prefix + "input_layernorm.weight", {h}});
-    tensors.push_back({prefix + "self_attn.qkv_proj.weight", {config.qkv_rows(), h}});
-    tensors.push_back({prefix + "self_attn.o_proj.weight", {h, config.num_heads * config.head_dim}});
-    tensors.push_back({prefix + "post_attention_layernorm.weight", {h}});
-    tensors.push_back({prefix + "mlp.gate_up_proj.weight", {2 * f, h}});
-    tensors.push_back({prefix + "mlp.down_proj.weight", {h, f}});
-  }
-  tensors.push_back({"model.norm.weight", {h}});
-  if (!config.tie_word_embeddings) tensors.push_back({kHeadTensor, {config.vocab_size, h}});
-  return tensors;
+at::Tensor& LayerWeights::norm(TensorRole role) {
+  NKAT_INVARIANT(role == TensorRole::kInputNorm || role == TensorRole::kPostAttentionNorm);
+  return role == TensorRole::kInputNorm ? input_norm : post_attention_norm;
 }
 
-std::string head_tensor(const Phi3Config& config) {
-  return config.tie_word_embeddings ? kEmbeddingTensor : kHeadTensor;
-}
-
-at::ScalarType stored_type(const TensorInfo& info) {
-  switch (info.dtype) {
-    case data::DType::kF32: return at::kFloat;
-    case data::DType::kF16: return at::kHalf;
-    case data::DType::kBF16: return at::kBFloat16;
-    default:
-      throw FormatError(fmt::format("tensor {} is stored as {}; weights must be F32, F16 or BF16", info.name,
-                                    data::dtype_name(info.dtype)));
+const layers::Weight& LayerWeights::matrix(TensorRole role) const {
+  switch (role) {
+    case TensorRole::kQkv: return qkv;
+    case TensorRole::kAttentionOutput: return attention_output;
+    case TensorRole::kGateUp: return gate_up;
+    case TensorRole::kDown: return down;
+    default: NKAT_INVARIANT(false);
   }
 }
 
-void check_checkpoint(const data::SafetensorsFolder& folder, const Phi3Config& config, const std::string& where) {
-  std::set<std::string> expected_names;
-  for (const auto& [name, shape] : expected_tensors(config)) {
-    expected_names.insert(name);
-    const auto located = folder.find(name);
-    if (!located) throw FormatError(fmt::format("{}: tensor {} is missing; config.json asks for it", where, name));
-    if (located->info->shape != shape) {
-      throw ShapeError(fmt::format("{}: tensor {} must have shape [{}] by config.json, found [{}]", where, name,
-                                   fmt::join(shape, ", "), fmt::join(located->info->shape, ", ")));
-    }
-    stored_type(*located->info);
-  }
-  if (config.tie_word_embeddings) expected_names.insert(kHeadTensor);  // some writers store it all the same
-  for (const std::string& name : folder.names()) {
-    if (!expected_names.contains(name) && !is_ignored(name)) {
-      throw FormatError(fmt::format("{}: tensor {} belongs to no part of a Phi-3 with this config.json ({} layers)",
-                                    where, name, config.num_layers));
-    }
-  }
+layers::Weight& LayerWeights::matrix(TensorRole role) {
+  return const_cast<layers::Weight&>(std::as_const(*this).matrix(role));
 }
 
 Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config,
@@ -199,19 +173,15 @@ Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config
   const at::NoGradGuard no_grad;
   Loader loader(model_folder, config, options);
   Weights weights;
-  weights.embedding = loader.load(kEmbeddingTensor);
-  for (std::int64_t i = 0; i < config.num_layers; ++i) {
-    const std::string prefix = layer_prefix(i);
-    weights.layers.push_back(
-        {.input_norm = loader.load(prefix + "input_layernorm.weight"),
-         .qkv = loader.load_matrix(prefix + "self_attn.qkv_proj.weight", MatrixRole::kQkv),
-         .attention_output = loader.load_matrix(prefix + "self_attn.o_proj.weight", MatrixRole::kAttentionOutput),
-         .post_attention_norm = loader.load(prefix + "post_attention_layernorm.weight"),
-         .gate_up = loader.load_matrix(prefix + "mlp.gate_up_proj.weight", MatrixRole::kGateUp),
-         .down = loader.load_matrix(prefix + "mlp.down_proj.weight", MatrixRole::kDown)});
+  weights.layers.resize(static_cast<std::size_t>(config.num_layers));
+  for (const TensorSpec& tensor : checkpoint_tensors(config)) {
+    if (tensor.is_layer_matrix()) {
+      weights.layers[static_cast<std::size_t>(tensor.layer)].matrix(tensor.role) = loader.load_matrix(tensor);
+    } else {
+      dense_tensor(weights, tensor) = loader.load(tensor.name);
+    }
   }
-  weights.final_norm = loader.load("model.norm.weight");
-  weights.head = config.tie_word_embeddings ? weights.embedding : loader.load(kHeadTensor);
+  if (config.tie_word_embeddings) weights.head = weights.embedding;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   log::info(fmt::format("read {} of weights from {} in {:.1f} s",
                         format_bytes(static_cast<double>(loader.bytes_read())), model_folder.string(), seconds));

@@ -1,21 +1,19 @@
 // The frozen weights of a Phi-3 model, read tensor by tensor into the type and device they compute in.
 //
-// Sources are F32, F16 or BF16 safetensors, mapped; each tensor's source pages are given back once it is converted, so
-// the model is never in memory twice. Matrices above 512 MiB are read in pieces of whole rows, and a matrix that is
-// held quantized (weight_format.h) in pieces of 16 MiB, so that memory never holds more than the quantized model and a
-// piece. Nothing is allocated before every name and shape has been compared with the config. Errors: FormatError for a
-// missing or unexpected tensor, an unusable type or a value that is not finite (found by one sum over each tensor,
-// exact search only if that sum is not finite); ShapeError for another shape; Interrupted if a stop is asked for.
+// A tensor's source pages are released once it is converted, so the model is never in memory twice. Matrices above 512
+// MiB are read in pieces of whole rows, and those held quantized (weight_format.h) in pieces of 16 MiB. Errors: those
+// of SafetensorsWeights, before anything is allocated; FormatError for values that are NaN or infinite (their bits are
+// tested); Interrupted.
 #pragma once
 
 #include <filesystem>
-#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "layers/quantized/weight.h"
 #include "models/config.h"
+#include "models/phi3.h"
 #include "models/weights/weight_format.h"
 
 namespace nkat::models {
@@ -27,6 +25,10 @@ struct LayerWeights {
   at::Tensor post_attention_norm;   // (H)
   layers::Weight gate_up;           // (2F, H): gate rows, then up rows
   layers::Weight down;              // (H, F)
+
+  at::Tensor& norm(TensorRole role);
+  layers::Weight& matrix(TensorRole role);
+  const layers::Weight& matrix(TensorRole role) const;
 };
 
 // No tensor requires a gradient.
@@ -37,7 +39,7 @@ struct Weights {
   at::Tensor head;        // (V, H); the same storage as embedding where the config ties them
 };
 
-// In which type, where, and in which form the matrices of the layers.
+// forms: how the layers' matrices are held.
 struct WeightsOptions {
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
@@ -45,12 +47,5 @@ struct WeightsOptions {
 };
 Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config,
                      const WeightsOptions& options);
-
-// Every tensor that a checkpoint of this config holds, with its shape, in forward order.
-struct NamedShape {
-  std::string name;
-  std::vector<std::int64_t> shape;
-};
-std::vector<NamedShape> expected_tensors(const Phi3Config& config);
 
 }  // namespace nkat::models

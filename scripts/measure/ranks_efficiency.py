@@ -27,7 +27,7 @@ from bench_parts.samples import write_samples
 CONTENDERS = {"1 process, 1 thread": (1, 1), "1 process, 2 threads": (1, 2), "2 ranks, 1 thread each": (2, 1)}
 MODELS = {"this model": (768, 8), "Phi-3.5-mini": (3072, 32)}  # hidden size, layers
 GIGABIT_BYTES, HOP_SECONDS = 125e6, 1e-4  # of 1 Gbit/s; what one message takes beside its bytes
-WORDS, FLOATS_A_WORD = 5, 4  # train/step_result.cpp, train/distributed/packed_integers.cpp
+WORDS, FLOATS_A_WORD = 5, 4  # train/step_result.cpp
 
 
 def tokens_per_second(folder, ranks, threads, samples, steps):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline_steps.errors import INPUT, USAGE, PipelineError
 from pipeline_steps.llama_library import available_cores
-from pipeline_steps.nkat_options import NkatOption, did_you_mean, options_of
+from pipeline_steps.nkat_options import NkatOption, did_you_mean, former_keys, options_of
 
 # What the pipeline sets itself.
 RESERVED = {
@@ -55,9 +55,13 @@ class Checker:
     def section(self, where: str, command: str, given) -> dict:
         """An nkat command's options; a null leaves a default out."""
         if not isinstance(given, dict):
-            self.wrong.append(f"{where}: an object with options of `nkat {command}` was expected")
+            self.wrong.append(f"{where}: expected an object with options of `nkat {command}`, found {given!r}")
             return {}
-        options = options_of(self.nkat, command)
+        options, former = options_of(self.nkat, command), former_keys(self.nkat, command)
+        for key in sorted(set(given) & set(former)):
+            if former[key] in given:
+                self.wrong.append(f"{where}: '{key}' is the former name of '{former[key]}'; give one of them")
+        given = {former.get(key, key): value for key, value in given.items()}
         for key in sorted(RESERVED[command] & set(given)):
             self.wrong.append(f"{where}: '{key}' is set by the pipeline; leave it out")
         self.keys(where, given, [key for key in options if key not in RESERVED[command]] + sorted(RESERVED[command]))
@@ -84,7 +88,7 @@ def parse(path: str) -> dict:
         keys = [key for key, _ in pairs]
         twice = {key for key in keys if keys.count(key) > 1}
         if twice:
-            raise ValueError(f"the key '{sorted(twice)[0]}' stands twice")
+            raise ValueError(f"duplicate key '{sorted(twice)[0]}'")
         return dict(pairs)
 
     try:
@@ -94,25 +98,25 @@ def parse(path: str) -> dict:
     except ValueError as error:
         raise PipelineError(INPUT, f"{path}: no readable JSON: {error}") from None
     if not isinstance(content, dict):
-        raise PipelineError(USAGE, f"{path}: a JSON object was expected")
+        raise PipelineError(USAGE, f"{path}: expected a JSON object, found {type(content).__name__}")
     return content
 
 
 def check_performance(checker: Checker, given, train: dict) -> Performance:
     result = Performance(data=train.get("validation_data", ""), threads=available_cores())
     if not isinstance(given, dict):
-        checker.wrong.append("performance: an object was expected")
+        checker.wrong.append(f"performance: expected an object, found {given!r}")
         return result
     known = list(vars(result))
     checker.keys("performance", given, known)
     for key, value in given.items():
         if key == "data":
             if not isinstance(value, str):
-                checker.wrong.append("performance: data: the name of a file was expected")
+                checker.wrong.append(f"performance: data: expected the name of a file, found {value!r}")
             elif not pathlib.Path(value).is_file():
                 checker.missing.append(f"performance: data: {value} is missing")
         elif key in known and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            checker.wrong.append(f"performance: {key}: a whole number of at least 1 was expected, found {value!r}")
+            checker.wrong.append(f"performance: {key}: expected a whole number of at least 1, found {value!r}")
         if key in known:
             setattr(result, key, value)
     return result
@@ -127,7 +131,7 @@ def check_validate(checker: Checker, given, train: dict) -> dict:
 
 def check_export(checker: Checker, given) -> list[dict]:
     if not isinstance(given, list) or not given:
-        checker.wrong.append("export: a list of objects with options of `nkat export` was expected")
+        checker.wrong.append(f"export: expected a list of objects with options of `nkat export`, found {given!r}")
         return []
     return [checker.section(f"export[{i}]", "export", entry) for i, entry in enumerate(given)]
 
@@ -138,7 +142,7 @@ def read_config(path: str, nkat: str) -> Config:
     checker.keys("config", content, SECTIONS)
     for key in ("output_dir", "llama_cpp"):
         if not isinstance(content.get(key, ""), str):
-            checker.wrong.append(f"{key}: the name of a folder was expected, found {content[key]!r}")
+            checker.wrong.append(f"{key}: expected the name of a folder, found {content[key]!r}")
     if not content.get("output_dir"):
         checker.wrong.append("'output_dir' is missing: the folder of everything that this pipeline makes")
     train = checker.section("train", "train", content.get("train", {}))

@@ -11,7 +11,7 @@ from pipeline_steps.record import identity, replace
 from pipeline_steps.steps import hashes, inputs_of
 
 # Options of `nkat export` that make no sense without an adapter, or that judge what is left of it.
-OF_THE_ADAPTER = {"allow_base_mismatch", "minimum_survived", "maximum_noise", "maximum_kl"}
+OF_THE_ADAPTER = {"allow_base_mismatch", "min_retention", "max_noise", "maximum_kl"}
 ERROR = re.compile(r"^\S+ error (.*)$", re.MULTILINE)  # a line of nkat's log
 COMPANIONS = ("export.json", "Modelfile")  # that nkat writes beside the file
 

@@ -1,44 +1,47 @@
-"""The options of an nkat command, read from its --help: the program is the only place that declares them."""
+"""The options of an nkat command, read from its `--help --json`: the program is the only place that declares them."""
 
 import difflib
 import functools
+import json
 import pathlib
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-LINE = re.compile(r"^ +(?:-\w,)?--([a-z][a-z-]*)(?: (\S+))?(?: (\.\.\.))?(?: |$)", re.MULTILINE)
-EXISTING = {"FILE", "DIR", "PATH", "RUN", "BASE.gguf", "DATA"}  # values that name something to be read
+EXISTING = {"FILE", "DIR", "PATH", "RUN", "BASE.gguf"}  # metavars of values that name something to be read
 
 
 @dataclass
 class NkatOption:
     key: str
-    value: str  # FILE, N, a|b|c ...; empty: a switch
-    is_list: bool
+    type: str  # string, integer, number, choice, switch, list
+    metavar: str = ""
+    choices: list[str] = field(default_factory=list)
+    resume: str = "fixed"  # what a resumed run may change: fixed, same_content, may_change
 
     def complaint(self, value) -> str:
         """What is wrong with a value of the config, or "" """
         if isinstance(value, list):
-            texts = bool(value) and all(isinstance(item, str) for item in value)
-            return "" if self.is_list and texts else "a list of texts was expected" if self.is_list else "one value was expected, found a list"
-        if not self.value:
-            return "" if isinstance(value, bool) else f"true or false was expected, found {value!r}"
+            strings = bool(value) and all(isinstance(item, str) for item in value)
+            if self.type != "list":
+                return "expected one value, found a list"
+            return "" if strings else "expected a list of strings"
+        if self.type == "switch":
+            return "" if isinstance(value, bool) else f"expected true or false, found {value!r}"
         if isinstance(value, (bool, dict)) or value is None:
-            return f"a text or a number was expected, found {value!r}"
-        choices = self.value.split("|")
-        if len(choices) > 1 and all(choice == choice.lower() for choice in choices) and value not in choices:
-            return f"one of {', '.join(choices)} was expected, found {value!r}{did_you_mean(value, choices)}"
-        if self.value in ("N", "X") and not isinstance(value, (int, float)):
-            return f"a number was expected, found {value!r}"
+            return f"expected a string or a number, found {value!r}"
+        if self.choices and value not in self.choices:
+            return f"expected one of {', '.join(self.choices)}, found {value!r}{did_you_mean(value, self.choices)}"
+        if self.type in ("integer", "number") and not isinstance(value, (int, float)):
+            return f"expected a number, found {value!r}"
         return ""
 
     def paths(self, value) -> list[pathlib.Path]:
         """The files and folders that a value names, to be read by the command."""
-        if self.value not in EXISTING:
+        if self.metavar not in EXISTING:
             return []
         items = value if isinstance(value, list) else [value]
-        return [pathlib.Path(re.sub(r":\d+$", "", item)) if self.is_list else pathlib.Path(item) for item in map(str, items)]
+        return [pathlib.Path(re.sub(r":\d+$", "", item)) if self.type == "list" else pathlib.Path(item) for item in map(str, items)]
 
 
 def did_you_mean(name, known) -> str:
@@ -47,10 +50,24 @@ def did_you_mean(name, known) -> str:
 
 
 @functools.cache
+def help_of(nkat: str, command: str) -> dict:
+    return json.loads(subprocess.run([nkat, command, "--help", "--json"], capture_output=True, text=True, check=True).stdout)
+
+
+@functools.cache
 def options_of(nkat: str, command: str) -> dict[str, NkatOption]:
-    text = subprocess.run([nkat, command, "--help"], capture_output=True, text=True, check=True).stdout
-    found = [NkatOption(name.replace("-", "_"), value, bool(more)) for name, value, more in LINE.findall(text)]
-    return {option.key: option for option in found}
+    """By key."""
+    said = help_of(nkat, command)
+    found = {one["key"]: NkatOption(one["key"], one["type"], one["metavar"], one["choices"], one["resume"]) for one in said["options"]}
+    if said["presets"]:
+        found["preset"] = NkatOption("preset", "choice", choices=list(said["presets"]))
+    return found
+
+
+@functools.cache
+def former_keys(nkat: str, command: str) -> dict[str, str]:
+    """The present keys of options, by their former ones."""
+    return {alias.replace("-", "_"): one["key"] for one in help_of(nkat, command)["options"] for alias in one["aliases"]}
 
 
 def words_of(options: dict) -> list[str]:

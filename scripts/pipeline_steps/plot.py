@@ -1,4 +1,4 @@
-"""Bars of base beside exported file, drawn by gnuplot: tokens a second of prompt and answer, and the loss on held-out text."""
+"""Bars of base beside exported file, drawn by gnuplot: tokens per second of prompt and answer, and the loss on held-out text."""
 
 import pathlib
 import shutil
@@ -40,7 +40,8 @@ def draw(path: pathlib.Path, panels: list[Panel]) -> str:
     if not shutil.which("gnuplot"):
         return "gnuplot was not found; scripts/setup installs it"
     script = (f"set terminal pngcairo noenhanced size {WIDTH},{HEIGHT} font 'sans,11'\nset output '{str(path).replace(chr(39), chr(39) * 2)}'\n"
-              "set key below center horizontal samplen 1.5 width 1\nset grid ytics lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset offsets 0,0,graph 0.25,0\n"
+              "set key below center horizontal samplen 1.5 width 1\nset grid ytics lc rgb '#dddddd'\nset border 3\nset tics nomirror\n"
+              "set offsets 0,0,graph 0.25,0\n"
               f"set multiplot layout 1,{len(panels)}\n" + "".join(panel_commands(panel, i) for i, panel in enumerate(panels)) + "unset multiplot\n")
     done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True)
     return "" if done.returncode == 0 and path.exists() else f"gnuplot failed: {done.stderr.strip().splitlines()[-1:]}"

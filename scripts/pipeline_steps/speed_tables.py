@@ -37,7 +37,8 @@ def speed(measured: dict) -> list:
     tool = f"llama-bench, build {facts['build']}" if "build" in facts else f"the library xllamacpp, context {facts['context']}"
     about = (f"Measured by {tool}, on {facts['device']}, threads: {facts['threads']}; a prompt of {facts['prompt_tokens']} tokens, then an answer of "
              f"{facts['new_tokens']} from an empty cache, llama.cpp's defaults otherwise; {len(first)} repeats, base and exported file in turn.")
-    return [Text(about), Table(["export", "tokens a second of", "base: median (smallest to largest)", "with adapter", "with adapter / base, run by run"], rows)]
+    header = ["export", "tokens per second of", "base: median (smallest to largest)", "with adapter", "with adapter / base, run by run"]
+    return [Text(about), Table(header, rows)]
 
 
 def results_of(measured: dict, what: str) -> dict[str, dict[str, dict]]:
@@ -58,26 +59,31 @@ def loss(measured: dict) -> list:
     for name, kinds in results_of(measured, "loss").items():
         above = f"{kinds['adapter']['loss'] - nkat['loss']:+.5f}" if "adapter" in kinds else "not measured"
         rows.append([f"{name} in llama.cpp", loss_cell(kinds.get("base")), loss_cell(kinds.get("adapter")), above])
-    about = (f"Loss on target tokens: mean -ln p in nats over {samples['target_tokens']} target tokens of {samples['samples']} records, the same for all, "
-             f"and e to its power. Each record stands in a context of its own, {measured['context']} tokens allocated (the short rope "
-             "factors), F32 cache, no flash attention; nkat's figure is in the training's precision. llama.cpp multiplies quantized weights by activations "
-             "that it rounds to 8 bits, so that the loss isn't of the file's weights alone: of the shipped model it moves by up to 2e-3 nats.")
+    about = (f"Loss on target tokens: mean -ln p in nats over {samples['target_tokens']} target tokens of {samples['samples']} records, the same "
+             f"for all, and e to its power. Each record stands in a context of its own, {measured['context']} tokens allocated (the short rope "
+             "factors), F32 cache, no flash attention; nkat's figure is in the training's precision. llama.cpp multiplies quantized weights by "
+             "activations that it rounds to 8 bits, so that the loss isn't of the file's weights alone: of the shipped model it moves by up to "
+             "2e-3 nats.")
     blocks: list = [Text(about), Table(["loss on target tokens, nats; e^loss", "base", "with adapter", "nats above nkat's, with adapter"], rows)]
     return blocks + ([not_measured(LOSS, measured)] if LOSS in measured["missing"] else [])
+
+
+def perplexity_cell(found: dict | None) -> str:
+    return f"{found['perplexity']:.4f} ± {found['standard_error']:.4f}" if found else "not measured"
 
 
 def perplexity(measured: dict) -> list:
     if not measured.get("perplexity"):
         return [not_measured(PERPLEXITY, measured)] if measured.get("samples") else []
-    rows = [[name, *(f"{kinds[kind]['perplexity']:.4f} ± {kinds[kind]['standard_error']:.4f}" if kind in kinds else "not measured" for kind in ("base", "adapter"))]
-            for name, kinds in results_of(measured, "perplexity").items()]
-    about = (f"Perplexity of the plain text by llama-perplexity: of the same records, role tags removed, in windows of {measured['context']} tokens, of which the "
-             "second half counts; all text, questions too, outside the form that the adapter was trained on. ±: the program's standard error.")
+    rows = [[name, *(perplexity_cell(kinds.get(kind)) for kind in ("base", "adapter"))] for name, kinds in results_of(measured, "perplexity").items()]
+    about = (f"Perplexity of the plain text by llama-perplexity: of the same records, role tags removed, in windows of {measured['context']} tokens, "
+             "of which the second half counts; all text, questions too, outside the form that the adapter was trained on. ±: the program's "
+             "standard error.")
     return [Text(about), Table(["perplexity of the plain text", "base", "with adapter"], rows)]
 
 
 def blocks(measured: dict) -> list:
-    return [Heading("Performance"), *speed(measured), *loss(measured), *perplexity(measured)]
+    return [Heading("Performance", folded=True), *speed(measured), *loss(measured), *perplexity(measured)]
 
 
 def bars_of(entries: dict, numbers_of, label_of) -> dict:
@@ -93,10 +99,10 @@ def bars_of(entries: dict, numbers_of, label_of) -> dict:
 def panels(measured: dict) -> list:
     found = []
     for key, what in SPEEDS.items():
-        bars = bars_of(runs_of(measured), lambda runs: spread([run[key] for run in runs]), lambda value: f"{value:.4g}")
+        bars = bars_of(runs_of(measured), lambda runs, key=key: spread([run[key] for run in runs]), lambda value: f"{value:.4g}")
         if bars:
-            found.append((what, "tokens a second, median and range", bars, None))
+            found.append((what, "tokens per second, median and range", bars, None))
     bars = bars_of(results_of(measured, "loss"), lambda result: (result["loss"],) * 3, lambda value: f"{value:.4f}")
     if bars:
-        found.append(("held-out loss; dashed: adapter in nkat", "nats a target token", bars, measured["nkat"]["result"]["loss"]))
+        found.append(("held-out loss; dashed: adapter in nkat", "nats per target token", bars, measured["nkat"]["result"]["loss"]))
     return found

@@ -7,10 +7,6 @@ from pipeline_steps.nkat_options import options_of, words_of
 from pipeline_steps.pipeline import Outcome, Pipeline, read_json, say, shell, writing
 from pipeline_steps.record import identity, replace
 
-# What a run may be resumed with (train/train_config.cpp); any other change begins a new one.
-RESUMABLE = {"max_steps", "checkpoint_every", "keep_checkpoints", "validate_every", "validation_data", "log_every", "device",
-             "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"}
-
 
 def inputs_of(pipeline: Pipeline, command: str, options: dict) -> dict:
     """Options, and what is in the files that they name."""
@@ -25,16 +21,17 @@ def newest_checkpoint(run: pathlib.Path) -> tuple[int, pathlib.Path] | None:
 
 
 def what_changed(pipeline: Pipeline, old: dict, new: dict) -> list[str]:
-    """Of the inputs, all that a run can't go on with: options, and files or folders that they name."""
+    """Of the inputs, all that a run can't be resumed with: options, and files or folders that they name."""
     before, options, known = old["options"], new["options"], options_of(pipeline.nkat, "train")
-    changed = {key for key in {**before, **options} if before.get(key) != options.get(key)} - RESUMABLE
-    paths = {str(path) for key, value in options.items() if key not in RESUMABLE | changed for path in known[key].paths(value)}
+    resumable = {key for key, option in known.items() if option.resume == "may_change"}
+    changed = {key for key in {**before, **options} if before.get(key) != options.get(key)} - resumable
+    paths = {str(path) for key, value in options.items() if key not in resumable | changed for path in known[key].paths(value)}
     return sorted(changed) + sorted(path for path in paths if old["files"].get(path) != new["files"][path])
 
 
 def set_aside_if_changed(pipeline: Pipeline, run: pathlib.Path, before: dict | None, inputs: dict) -> None:
-    """Keeps a run under another name that was begun otherwise or is beyond max_steps: nkat refuses other options, doesn't see
-    other data under the same name, and undoes no step."""
+    """Renames a run that was started with other options or files, or that is beyond max_steps: nkat refuses other options, doesn't
+    see other data under the same name, and undoes no step."""
     if before is None or not (run / "config.json").exists():
         return
     changed, done, steps = what_changed(pipeline, before["inputs"], inputs), newest_checkpoint(run), inputs["options"].get("max_steps")

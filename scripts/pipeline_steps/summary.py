@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from pipeline_steps import machine, plot, speed_tables
-from pipeline_steps.page import Code, Failures, Heading, Picture, Remarks, Table, Text, to_html, to_markdown
+from pipeline_steps.page import Cards, Code, Failures, Heading, Link, Links, Picture, Remarks, Table, Text, to_html, to_markdown
 from pipeline_steps.pipeline import Pipeline, shell
 from pipeline_steps.record import replace
 
@@ -49,13 +49,13 @@ def what_was_run(pipeline: Pipeline, trained: dict, exported: dict) -> list:
             *(["data", f"{name}, SHA-256 {found}"] for name, found in files.items() if isinstance(found, str)),
             ["adapter", f"{trained['result']['checkpoint']}, SHA-256 {adapter.get('sha256', 'not given')}"],
             *([name, value] for name, value in machine.describe().items())]
-    return [Heading("What was run"), Table(["what", ""], rows)]
+    return [Heading("What was run", folded=True), Table(["what", ""], rows)]
 
 
 def steps(pipeline: Pipeline) -> list:
     rows = [[name, "FAILED: " + entry["message"] if entry["code"] else "done", f"{entry['seconds']:.1f}"]
             for name, entry in pipeline.record.steps.items()]
-    return [Heading("Steps"), Table(["step", "result", "seconds, of the last part if it was interrupted"], rows)]
+    return [Heading("Steps", folded=True), Table(["step", "result", "seconds (of the last part, if interrupted)"], rows)]
 
 
 def losses(trained: dict, report: dict) -> list:
@@ -70,7 +70,8 @@ def losses(trained: dict, report: dict) -> list:
             rows.append([what, number(found["base"]["loss"]) + interval(found["base"].get("interval")),
                          number(found["loss"]) + interval(found.get("interval"))])
     note = "" if held_out else " Held-out loss with and without the adapter: not measured, validate had no model or data for it."
-    return [Heading("Loss"), Table(["nats a target token (95 % interval)", "first, or without adapter", "last or best, or with it"], rows),
+    header = ["nats per target token (95 % interval)", "first, or without adapter", "last or best, or with it"]
+    return [Heading("Loss", folded=True), Table(header, rows),
             Text(f"{summary['steps']} steps; gates open (σ > 0.5) at the end: {summary.get('open_gates', 'not measured')}." + note)]
 
 
@@ -82,8 +83,8 @@ def answers(report: dict) -> list:
     rows = [[what, percent(found["all"]["base"]), percent(found["all"]), str(found["all"]["questions"]), f"{found['all']['p']:.2g}"]
             for what, found in scores if found]
     if not rows:
-        return [Heading("Answers"), Text("Not measured: validate had no model, or its tasks are the loss alone.")]
-    return [Heading("Answers"), Table(["right, % (95 % interval)", "without adapter", "with adapter", "questions", "McNemar's p"], rows)]
+        return [Heading("Answers", folded=True), Text("Not measured: validate had no model, or its tasks are the loss alone.")]
+    return [Heading("Answers", folded=True), Table(["right, % (95 % interval)", "without adapter", "with adapter", "questions", "McNemar's p"], rows)]
 
 
 def percent(found: dict) -> str:
@@ -91,16 +92,30 @@ def percent(found: dict) -> str:
     return f"{100 * found['accuracy']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def gates(report: dict) -> list:
-    run = report["run"]
+def check_row(check: dict) -> list[str]:
+    value = check["value"]
+    shown = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return [check["name"], shown, check["threshold"], check["status"], check.get("note", "")]
+
+
+def picture_or_why(path: pathlib.Path, about: str, complaint: str = "") -> Picture | Text:
+    return Picture(path, about) if path.exists() else Text(f"No plot '{about}': {complaint or path.name + ' is missing'}.")
+
+
+def verdict(pipeline: Pipeline, report: dict) -> list:
+    """The verdict about the gates, their picture and the checklist."""
+    run, folder = report["run"], pipeline.folder / "validation"
     layers = ", ".join(f"{count} {verdict}" for verdict, count in run["layers_by_verdict"].items() if count)
     tau = f"step {run['tau']}" if run.get("tau") is not None else "none"
     bounds = run.get("tau_interval")
     tau += f" ({bounds[0]} to {bounds[1]})" if bounds else ""
-    rows = [[check["name"], "" if check["value"] is None else f"{check['value']:.4g}" if isinstance(check["value"], float) else str(check["value"]),
-             check["threshold"], check["status"], check.get("note", "")] for check in report["checks"]]
-    return [Heading("Gates"), Text(f"Verdict: {run['verdict']}; layers: {layers}; transition at: {tau}. {report.get('verdict', '')}"),
-            Table(["check", "value", "required", "status", "note"], rows), Text("More: validation/report.html")]
+    links = [Link("validation report", folder / "report.html"), Link("its figures as JSON", folder / "report.json"),
+             Link("this page as Markdown", pipeline.folder / "summary.md"), Link("record of all steps", pipeline.folder / "pipeline.json"),
+             Link("adapter", pipeline.folder / "train" / "adapter" / "adapter_config.json")]
+    return [Text(report.get("verdict", ""), lead=True),
+            Text(f"Verdict: {run['verdict']}; layers: {layers}; transition at: {tau}."),
+            picture_or_why(folder / "phase-transition.png", "gates"), Links(links),
+            Heading("Checklist"), Table(["check", "value", "required", "status", "note"], [check_row(check) for check in report["checks"]])]
 
 
 def survival(report: dict) -> str:
@@ -133,30 +148,27 @@ def exports(exported: dict) -> list:
             measured = [survival(report), divergence(report)] if kind == "adapter" else ["", ""]
             if kind in files:
                 file = files[kind]
-                rows.append([name, kind, file["file"], f"{file['bytes'] / MIB:.1f}", str(file["identity"]), *measured])
+                link = Link(file["file"], pathlib.Path(file["file"]))
+                rows.append([name, kind, link, f"{file['bytes'] / MIB:.1f}", str(file["identity"]), *measured])
             else:
                 rows.append([name, kind, files[step]["result"].get("reason") or "NOT WRITTEN: see its step", "", "", *measured])
         if "adapter" in files:
             served.append(serving(files["adapter"]["file"], report))
-    header = ["export", "", "file", "MiB", "SHA-256", "survived of the adapter's change to ffn_down: mean (range)",
-              "KL from backbone + adapter, nats a token"]
-    return [Heading("Exported files"), Table(header, rows), *([Text("Serve with:"), Code(served)] if served else [])]
+    header = ["export", "kind", "file", "MiB", "SHA-256", "retained of the adapter's change to ffn_down: mean (range)",
+              "KL from backbone + adapter, nats per token"]
+    return [Heading("Exported files"), Cards(header, rows, title=2, bars=("MiB",)), *([Text("Serve with:"), Code(served)] if served else [])]
 
 
-def pictures(pipeline: Pipeline, measured: dict) -> list:
+def plots(pipeline: Pipeline, measured: dict) -> list:
     path = pipeline.folder / "performance" / "performance.png"
     path.unlink(missing_ok=True)
     complaint = plot.draw(path, speed_tables.panels(measured))
-    found = [(pipeline.folder / "train" / "training.png", "training"), (pipeline.folder / "validation" / "phase-transition.png", "gates"),
-             (path, "tokens a second and loss in llama.cpp: base and exported file; bars span all repeats")]
-    blocks: list = [Heading("Plots")]
-    for file, about in found:
-        blocks.append(Picture(file, about) if file.exists() else Text(f"No plot '{about}': {complaint or file.name + ' is missing'}."))
-    return blocks
+    about = "tokens per second and loss in llama.cpp: base and exported file; bars span all repeats"
+    return [Heading("Plots"), picture_or_why(pipeline.folder / "train" / "training.png", "training"), picture_or_why(path, about, complaint)]
 
 
 def commands(pipeline: Pipeline) -> list:
-    blocks: list = [Heading("Commands"), Text("Every figure above comes from one of these; each step's JSON is in pipeline.json.")]
+    blocks: list = [Heading("Commands", folded=True), Text("Every figure above comes from one of these; each step's JSON is in pipeline.json.")]
     for name, entry in pipeline.record.steps.items():
         blocks += [Text(f"{name}:"), Code(entry["commands"])]
     return blocks
@@ -166,10 +178,11 @@ def write(pipeline: Pipeline, found: dict) -> pathlib.Path:
     trained, exported, measured = found["train"], found["export"], found["performance"]
     report = json.loads((pipeline.folder / "validation" / "report.json").read_text())
     failed, noted = failures(pipeline), remarks(exported)
-    blocks = [*([Failures(failed)] if failed else []), *([Remarks(noted)] if noted else []), *what_was_run(pipeline, trained, exported), *losses(trained, report), *answers(report), *gates(report),
-              *exports(exported), *speed_tables.blocks(measured), *pictures(pipeline, measured), *steps(pipeline), *commands(pipeline)]
+    blocks = [*([Failures(failed)] if failed else []), *([Remarks(noted)] if noted else []), *verdict(pipeline, report), *exports(exported),
+              *plots(pipeline, measured), *speed_tables.blocks(measured), *losses(trained, report), *answers(report),
+              *what_was_run(pipeline, trained, exported), *steps(pipeline), *commands(pipeline)]
     title = f"NKAT-SO8T: {pipeline.folder}"
     page = pipeline.folder / "summary.html"
     replace(pipeline.folder / "summary.md", to_markdown(title, blocks, pipeline.folder).encode())
-    replace(page, to_html(title, blocks).encode())
+    replace(page, to_html(title, blocks, pipeline.folder).encode())
     return page

@@ -39,10 +39,8 @@ TEST(Machine, ReadsTheVersionOfTheNvidiaDriver) {
 }
 
 TEST(Machine, KnowsItsSize) {
-  EXPECT_GE(machine_memory_bytes(), available_memory_bytes());
   EXPECT_GT(available_memory_bytes(), 0u);
   EXPECT_GE(usable_processors(), 1);
-  EXPECT_FALSE(processor_name().empty());
   EXPECT_GE(terminal_columns(), 1);
 }
 

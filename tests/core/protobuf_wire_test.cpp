@@ -62,7 +62,7 @@ TEST(ProtobufWire, RefusesWhatIsNoMessage) {
   EXPECT_THAT(error_of(std::string("\0\x01", 2)), HasSubstr("a field of number 0"));
   EXPECT_THAT(error_of("\x0B"), HasSubstr("wire type 3"));
   EXPECT_THAT(error_of("\x0F"), HasSubstr("wire type 7"));
-  EXPECT_THAT(error_of("\x0A\x05xx"), HasSubstr("a field: 5 bytes"));
+  EXPECT_THAT(error_of("\x0A\x05xx"), HasSubstr("a field: expected 5 bytes"));
   EXPECT_THAT(error_of("\x08"), HasSubstr("a number"));
 }
 

@@ -163,8 +163,8 @@ TEST(BlockDiagonal, RoundsBFloat16Once) {
 TEST(BlockDiagonal, ANearlyShutGateChangesBFloat16Outputs) {
   const at::Tensor residual = at::zeros({64, 64}, at::kBFloat16), h = at::randn({64, 64}).to(at::kBFloat16);
   const at::Tensor identity = at::eye(8).expand({8, 8, 8}).contiguous();
-  const at::Tensor y = add_block_diagonal(residual, h, adapter_matrix(gate(-5.0), identity));
-  const at::Tensor wider = add_block_diagonal(residual, h, adapter_matrix(gate(-4.5), identity));
+  const at::Tensor y = add_block_diagonal(residual, h, adapter_matrix(sigmoid(-5.0), identity));
+  const at::Tensor wider = add_block_diagonal(residual, h, adapter_matrix(sigmoid(-4.5), identity));
   EXPECT_GT((y != wider).sum().item<std::int64_t>(), 64 * 64 / 4);
 }
 

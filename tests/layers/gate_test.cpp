@@ -21,15 +21,15 @@ class GateTest : public ::testing::Test {
 };
 
 TEST_F(GateTest, IsTheSigmoid) {
-  EXPECT_DOUBLE_EQ(gate(0.0), 0.5);
-  EXPECT_NEAR(gate(-5.0), 0.0066928509, 1e-10);
-  EXPECT_EQ(gate(1000.0), 1.0);
-  EXPECT_EQ(gate(-1000.0), 0.0);
-  EXPECT_NEAR(sigmoid_derivative(gate(0.7)), (gate(0.7 + 1e-6) - gate(0.7 - 1e-6)) / 2e-6, 1e-9);
+  EXPECT_DOUBLE_EQ(sigmoid(0.0), 0.5);
+  EXPECT_NEAR(sigmoid(-5.0), 0.0066928509, 1e-10);
+  EXPECT_EQ(sigmoid(1000.0), 1.0);
+  EXPECT_EQ(sigmoid(-1000.0), 0.0);
+  EXPECT_NEAR(sigmoid_derivative(sigmoid(0.7)), (sigmoid(0.7 + 1e-6) - sigmoid(0.7 - 1e-6)) / 2e-6, 1e-9);
 }
 
 TEST_F(GateTest, TheMatrixIsIdentityPlusGatedRotationRoundedOnce) {
-  const double g = gate(-1.3);
+  const double g = sigmoid(-1.3);
   const at::Tensor reference = at::eye(8, at::kDouble) + g * rotation_;
   EXPECT_LE(max_error(adapter_matrix(g, rotation_), reference), 0x1p-52);
   const at::Tensor narrow = adapter_matrix(g, rotation_.to(at::kFloat));

@@ -55,12 +55,12 @@ TEST(Adapter, AZeroStandardDeviationIsTheIdentity) {
   EXPECT_TRUE(adapter.rotations().equal(at::eye(8).expand_as(adapter.weight)));
 }
 
-TEST(Adapter, LayersBelowTheFirstHaveNoBlocks) {
+TEST(Adapter, LayersBelowTheFirstHaveNoMatrices) {
   const Adapter adapter = example();
-  const auto blocks = adapter.blocks(adapter.rotations(), at::kCPU);
-  ASSERT_EQ(blocks.size(), 2u);
-  EXPECT_FALSE(blocks[0].defined());
-  EXPECT_EQ(blocks[1].sizes(), (std::vector<std::int64_t>{4, 8, 8}));
+  const auto matrices = adapter.matrices(at::kCPU);
+  ASSERT_EQ(matrices.size(), 2u);
+  EXPECT_FALSE(matrices[0].defined());
+  EXPECT_EQ(matrices[1].sizes(), (std::vector<std::int64_t>{4, 8, 8}));
 }
 
 TEST(Adapter, RefusesALayerThatIsNotThere) {
@@ -87,8 +87,8 @@ TEST_F(AdapterFolder, MayNameTheNormsOfItsBase) {
 TEST_F(AdapterFolder, NamesWhatIsWrongInItsConfig) {
   EXPECT_THAT(with_key("peft_type", "LORA"), HasSubstr(R"(expected NKAT_SO8T, found "LORA")"));
   EXPECT_THAT(with_key("version", 2), HasSubstr("'version': expected a whole number from 1 to 1, found 2"));
-  EXPECT_THAT(with_key("hidden_size", 64), HasSubstr("hidden_size is 64, the model's is 32"));
   EXPECT_THAT(with_key("num_hidden_layers", "2"), HasSubstr(R"(expected a whole number from 1 to 512, found "2")"));
+  EXPECT_THAT(with_key("hidden_size", 64), HasSubstr("hidden_size: expected the model's 32, found 64"));
   EXPECT_THAT(with_key("first_adapter_layer", 2), HasSubstr("from 0 to 1"));
   EXPECT_THAT(with_key("first_adapter_layer", -1), HasSubstr("from 0 to 1"));
   EXPECT_THAT(with_key("first_adapter_layer", 0), HasSubstr("layers.0.so8t.weight' is missing"));
@@ -106,7 +106,7 @@ TEST_F(AdapterFolder, RefusesAWeightOfAnotherShape) {
   Adapter adapter = example();
   adapter.weight = at::zeros({1, 3, 8, 8});
   write(adapter);
-  EXPECT_THAT(message(), HasSubstr("must be F32 (4, 8, 8), found F32 (3, 8, 8)"));
+  EXPECT_THAT(message(), HasSubstr("expected F32 (4, 8, 8), found F32 (3, 8, 8)"));
 }
 
 TEST_F(AdapterFolder, SaysWhichFileIsMissing) {

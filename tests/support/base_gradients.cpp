@@ -34,8 +34,7 @@ models::WeightFormat parse_form(const std::string& text) {
 }
 
 models::LayerFormats parse_base(const std::string& text) {
-  const auto& names = models::base_format_names();
-  if (std::find(names.begin(), names.end(), text) != names.end()) return models::formats_of(models::base_format(text));
+  if (const auto base = value_of(text, models::kBaseFormatNames)) return models::formats_of(*base);
   std::istringstream words(text);
   std::vector<models::WeightFormat> forms;
   for (std::string word; std::getline(words, word, ',');) forms.push_back(parse_form(word));
@@ -56,7 +55,7 @@ Gradients measure(const models::Decoder& decoder, const models::Adapter& adapter
   for (std::int64_t i = 0; i < data.size(); i += 8) {
     std::vector<std::int64_t> indices;
     for (std::int64_t k = i; k < std::min(i + 8, data.size()); ++k) indices.push_back(k);
-    out.loss += train::run_micro_batch(decoder, step.blocks(), models::pack_samples(data, indices),
+    out.loss += train::run_micro_batch(decoder, step.matrices(), models::pack_samples(data, indices),
                                        1.0 / static_cast<double>(targets), {});
   }
   out.loss /= static_cast<double>(targets);

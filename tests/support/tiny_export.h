@@ -23,12 +23,18 @@ inline std::vector<at::Tensor> tiny_blocks(const models::Phi3Config& config) {
   return blocks;
 }
 
+// The checkpoint's tensor that the adapter of this layer changes.
+inline std::string down_projection(std::size_t layer) {
+  return models::phi3_tensor({}, models::TensorRole::kDown, static_cast<std::int64_t>(layer)).name;
+}
+
 inline exporting::MergedWeights tiny_merged(const std::map<std::string, at::Tensor>& tensors,
                                             const std::vector<at::Tensor>& blocks) {
-  std::vector<std::vector<float>> values;
-  for (const at::Tensor& one : blocks) {
-    const at::Tensor whole = one.contiguous();
-    values.emplace_back(whole.const_data_ptr<float>(), whole.const_data_ptr<float>() + whole.numel());
+  exporting::AdapterMatrices values;
+  for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
+    const at::Tensor whole = blocks[layer].contiguous();
+    const float* begin = whole.const_data_ptr<float>();
+    values[down_projection(layer)] = {begin, begin + whole.numel()};
   }
   return {std::make_unique<MemoryWeights>(tensors), std::move(values)};
 }
@@ -37,7 +43,7 @@ inline exporting::MergedWeights tiny_merged(const std::map<std::string, at::Tens
 inline std::map<std::string, at::Tensor> merged_tensors(std::map<std::string, at::Tensor> tensors,
                                                         const std::vector<at::Tensor>& blocks) {
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    at::Tensor& down = tensors.at(exporting::down_projection(static_cast<std::int64_t>(i)));
+    at::Tensor& down = tensors.at(down_projection(i));
     const at::Tensor rows = down.to(at::kDouble).view({-1, 8, down.size(1)});
     down = at::matmul(blocks[i].to(at::kDouble), rows).view(down.sizes()).to(at::kFloat);
   }

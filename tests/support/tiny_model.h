@@ -43,8 +43,9 @@ inline models::Phi3Config tiny_config() {
 inline std::map<std::string, at::Tensor> tiny_tensors(const models::Phi3Config& config, std::uint64_t seed = 1) {
   at::manual_seed(seed);
   std::map<std::string, at::Tensor> tensors;
-  for (const auto& [name, shape] : models::expected_tensors(config)) {
-    tensors[name] = shape.size() == 1 ? 1 + 0.2 * at::randn(shape) : 0.2 * at::randn(shape);
+  for (const models::TensorSpec& tensor : models::checkpoint_tensors(config)) {
+    const at::Tensor random = 0.2 * at::randn(tensor.shape);
+    tensors[tensor.name] = tensor.kind == models::TensorKind::kNorm ? 1 + random : random;
   }
   return tensors;
 }

@@ -19,7 +19,7 @@ TOKENIZER_FILES = ["tokenizer.model", "tokenizer.json", "tokenizer_config.json"]
 LLAMA_BOUND = 5e-5
 FLOAT32_BOUND = 1e-5
 QUANTIZATIONS = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m", "q6_k"]
-ACCEPTING = ["--minimum-survived", "all=-1e9", "--maximum-noise", "all=1e9"]
+ACCEPTING = ["--min-retention", "all=-1e9", "--max-noise", "all=1e9"]
 ALPHAS = [-5.0, -2.0, -1.0, 0.0, 1.0, 2.0]
 
 needs_llama_cpp = pytest.mark.skipif(libggml.path() is None, reason="xllamacpp is not installed")

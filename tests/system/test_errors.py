@@ -1,5 +1,7 @@
 """Wrong input: every row is one mistake, the exit code it ends in and what the message must say."""
 import json
+import os
+import re
 import shutil
 import subprocess
 
@@ -67,12 +69,12 @@ def read_only(folder):
 
 
 CASES = {
-    "no command": (lambda f: [], 2, "a command was expected"),
+    "no command": (lambda f: [], 2, "expected a command, found none"),
     "unknown command": (lambda f: ["trian"], 2, "did you mean 'train'"),
     "unknown flag": (lambda f: [*train(f), "--lerning-rate", "1"], 2, "did you mean '--learning-rate'"),
     "missing required flags": (lambda f: ["train", "--max-steps", "3"], 2, "--model-path is required"),
-    "a word for a number": (lambda f: train(f, max_steps="many"), 2, "--max-steps: a whole number was expected, found 'many'"),
-    "a number out of range": (lambda f: train(f, max_steps=0), 2, "from 1 to 1000000000 was expected, found 0"),
+    "a word for a number": (lambda f: train(f, max_steps="many"), 2, "--max-steps: expected a whole number, found 'many'"),
+    "a number out of range": (lambda f: train(f, max_steps=0), 2, "expected a whole number from 1 to 1000000000, found 0"),
     "a rate that is not finite": (lambda f: train(f, learning_rate="nan"), 2, "--learning-rate"),
     "an unknown choice": (lambda f: train(f, schedule="cosin"), 2, "did you mean 'cosine'"),
     "several mistakes at once": (lambda f: train(f, schedule="x", max_steps=-1), 2, "--max-steps"),
@@ -81,12 +83,12 @@ CASES = {
     "an adapter layer that is not there": (lambda f: train(f, first_adapter_layer=99), 2, "--first-adapter-layer"),
     "a sequence beyond the model": (lambda f: train(f, max_sequence_length=100000), 2, "--max-sequence-length"),
     "a device that is not there": (lambda f: train(f, device="cuda:7"), 4, "cuda"),
-    "a device that is none": (lambda f: train(f, device="tpu"), 2, "tpu"),
+    "a device that is none": (lambda f: train(f, device="tpu"), 2, "--device: expected auto, cpu or cuda:N, found 'tpu'"),
     "a config file with an unknown key": (lambda f: ["train", "--config", config_file(f, '{"max_stpes": 3}')], 2, "did you mean 'max_steps'"),
     "a config file that is no JSON": (lambda f: ["train", "--config", config_file(f, "{")], 3, "not valid JSON"),
     "a config file that is missing": (lambda f: ["train", "--config", f / "none.json"], 3, "none.json"),
     "a config file with a null": (lambda f: [*train(f), "--config", config_file(f, '{"validation_data": null}')], 2, "found null"),
-    "a config file with numbers for files": (lambda f: ["train", "--config", config_file(f, '{"train_data": [1, 2]}')], 2, "a list of texts"),
+    "a config file with numbers for files": (lambda f: ["train", "--config", config_file(f, '{"train_data": [1, 2]}')], 2, "expected a list of strings"),
     "an empty preset": (lambda f: [*train(f), "--preset", ""], 2, "--preset"),
     "an empty output folder": (lambda f: train(f, output_dir=""), 2, "--output-dir: it must not be empty"),
     "more layers than there are": (lambda f: train(f, checkpointing=7), 2, "at most 6 layers"),
@@ -147,6 +149,17 @@ def test_writing_to_a_full_device_says_so(nkat_path):
             [str(nkat_path), "plan", "--model-path", str(MODEL), "--max-sequence-length", "256"], stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert done.returncode == 4 and "stdout" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "plan", "eval", "generate", "data check", "export", "validate", "inspect"])
+def test_help_as_json_declares_every_option(nkat, command):
+    """Every flag of --help, but the three that are no options of the command, with all properties."""
+    said = json.loads(nkat(*command.split(), "--help", "--json").stdout)
+    flags = set(re.findall(r"^ +(?:-\w,)?--([a-z][a-z-]*)", nkat(*command.split(), "--help").stdout, re.MULTILINE))
+    assert {one["name"] for one in said["options"]} == flags - {"help", "config", "preset"}
+    for one in said["options"]:
+        assert one["help"] and one["resume"] in ("fixed", "same_content", "may_change") and isinstance(one["per_rank"], bool)
+        assert one["key"] == one["name"].replace("-", "_") and (one["type"] != "choice" or one["choices"])
 
 
 @pytest.mark.parametrize("command", ["train", "plan", "eval", "generate", "data"])

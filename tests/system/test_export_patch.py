@@ -1,4 +1,4 @@
-"""`nkat export --patch`: ffn_down of an existing GGUF file replaced, all else bit for bit, the pairing proved or refused."""
+"""`nkat patch`: ffn_down of an existing GGUF file replaced, all else bit for bit, the pairing proved or refused."""
 import hashlib
 import json
 import os
@@ -63,7 +63,7 @@ def patch(nkat):
     def run(base, output, adapter, code=0, strict=False, **options):
         words = [] if strict or options.get("self_test") == "off" else list(ACCEPTING)
         words += [word for name, value in options.items() for word in ["--" + name.replace("_", "-"), *([] if value is True else [str(value)])]]
-        done = nkat("export", "--patch", base, "--adapter", adapter, "--output", output, "--json", *words)
+        done = nkat("patch", base, "--adapter", adapter, "--output", output, "--json", *words)
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout) if code == 0 else done.stderr
 
@@ -98,7 +98,7 @@ def test_patched_from_the_checkpoint_is_the_normal_export(kind, base, patch, exp
 
 def test_lost_layers_end_in_5_with_the_file_in_place(base, patch, adapter, tmp_path):
     error = patch(base("q4_0"), tmp_path / "patched.gguf", adapter, code=5, strict=True, model_path=MODEL)
-    assert "lost in layers" in error and "--maximum-noise q4_0=" in error
+    assert "lost in layers" in error and "--max-noise q4_0=" in error
     assert json.loads((tmp_path / "export.json").read_text())["lost_layers"]
     same_but_for(base("q4_0"), tmp_path / "patched.gguf", DOWN)
 
@@ -108,7 +108,7 @@ def test_a_patch_is_tested_on_logits_where_there_is_a_tokenizer(base, patch, ada
     assert full["self_test"] == "full" and 0 < full["logits"]["mean_kl"] <= full["logits"]["maximum_kl"] == 0.02
     assert full["logits"]["mean_kl"] < full["logits"]["base_mean_kl"]
     refused = patch(base("q8_0"), tmp_path / "tight.gguf", adapter, code=5, model_path=MODEL, maximum_kl=1e-9)
-    assert "not put in place" in refused and not (tmp_path / "tight.gguf").exists()
+    assert "nothing was published" in refused and not (tmp_path / "tight.gguf").exists()
     alone = patch(base("q8_0"), tmp_path / "alone.gguf", adapter)
     assert alone["self_test"] == "tensors" and alone["logits"] is None
     untestable = patch(base("q8_0"), tmp_path / "untestable.gguf", adapter, code=2, maximum_kl=0.1)
@@ -118,12 +118,12 @@ def test_a_patch_is_tested_on_logits_where_there_is_a_tokenizer(base, patch, ada
 def test_no_layer_is_called_kept_by_weights_that_were_rounded_before(base, nkat, adapter, tmp_path):
     """Gates that the normal export to q4_0 loses: relative to the file's own weights they look whole."""
     nearly_shut = write_adapter(tmp_path / "adapter", [-5.0] * LAYERS)
-    words = ["export", "--adapter", nearly_shut, "--output", tmp_path / "x.gguf"]
-    done = nkat(*words, "--patch", base("q4_0"), "--allow-base-mismatch", "--minimum-survived", "all=-1e9", "--maximum-noise", "all=1e9")
+    words = ["patch", base("q4_0"), "--adapter", nearly_shut, "--output", tmp_path / "x.gguf"]
+    done = nkat(*words, "--allow-base-mismatch", "--min-retention", "all=-1e9", "--max-noise", "all=1e9")
     assert done.returncode == 0 and "NOT JUDGED" in done.stdout, done.stderr
     report = json.loads((tmp_path / "export.json").read_text())
     assert {one["fate"] for one in report["ffn_down"]} == {"not judged"}
-    judged = nkat(*words, "--patch", base("q4_0"), "--model-path", MODEL)
+    judged = nkat(*words, "--model-path", MODEL)
     assert judged.returncode == 5 and "lost in layers" in judged.stderr
 
 
@@ -218,7 +218,7 @@ def test_a_file_of_another_base_is_refused_by_the_hash_of_its_norms(foreign, pat
 def test_an_adapter_that_names_no_norms_needs_the_checkpoint_or_a_word(foreign, patch, nkat, open_adapter, tmp_path):
     message = patch(foreign, tmp_path / "x.gguf", open_adapter, code=3)
     assert "base_norms_sha256" in message and "--model-path" in message and not (tmp_path / "x.gguf").exists()
-    done = nkat("export", "--patch", foreign, "--adapter", open_adapter, "--output", tmp_path / "x.gguf", "--allow-base-mismatch")
+    done = nkat("patch", foreign, "--adapter", open_adapter, "--output", tmp_path / "x.gguf", "--allow-base-mismatch")
     assert done.returncode == 0 and "nobody has measured" in done.stderr
     assert "nothing proves" in done.stdout and "importance matrix" in done.stdout and "merged from the file's own weights" in done.stdout
     assert patch(foreign, tmp_path / "y.gguf", open_adapter, model_path=MODEL)["merged_from"] == "checkpoint"
@@ -333,11 +333,36 @@ def test_files_that_are_missing_are_named(base, patch, adapter, tmp_path):
     assert "no_model" in patch(base("q8_0"), tmp_path / "x.gguf", adapter, code=3, model_path=tmp_path / "no_model")
 
 
+def test_the_old_flag_names_the_command_and_runs_it(base, nkat, adapter, tmp_path):
+    def both(words, code):
+        """Of the command and of the flag: the report without its time, and the file's bytes."""
+        found = []
+        for start in (["patch", base("q4_0")], ["export", "--patch", base("q4_0")]):
+            done = nkat(*start, "--adapter", adapter, "--output", tmp_path / "x.gguf", "--model-path", MODEL, "--json", *words)
+            assert done.returncode == code, done.stderr
+            assert ("nkat patch BASE.gguf" in done.stderr) == (start[0] == "export"), done.stderr
+            report = json.loads(done.stdout)
+            report.pop("seconds")
+            found.append((report, (tmp_path / "x.gguf").read_bytes()))
+        return found
+
+    accepted, by_flag = both(ACCEPTING, 0)
+    assert by_flag == accepted
+    lost, by_flag = both(["--maximum-kl", "1000"], 5)
+    assert by_flag == lost and lost[0]["lost_layers"] and lost[1] == accepted[1]
+
+
 def test_options_of_a_whole_export_do_not_go_with_a_patch(base, patch, nkat, adapter, tmp_path):
     words = {"quantization": "q8_0", "context_length": 64, "name": "phi-3", "format": "gguf", "max_shard_mib": 5}
-    complaints = patch(base("q8_0"), tmp_path / "x.gguf", adapter, code=2, **words)
-    assert all(f"--{name.replace('_', '-')} doesn't go with --patch" in complaints for name in words), complaints
+    for name, value in words.items():
+        assert f"'--{name.replace('_', '-')}' is not known" in patch(base("q8_0"), tmp_path / "x.gguf", adapter, code=2, **{name: value})
+    given = [word for name, value in words.items() for word in (f"--{name.replace('_', '-')}", value)]
+    old = nkat("export", "--patch", base("q8_0"), "--adapter", adapter, "--output", tmp_path / "x.gguf", *given)
+    assert old.returncode == 2
+    assert all(f"--{name.replace('_', '-')} doesn't go with --patch" in old.stderr for name in words), old.stderr
     assert "one of f32, f16" in patch(base("q8_0"), tmp_path / "x.gguf", adapter, code=2, patch_type="q4_1")
+    alone = nkat("patch", base("q8_0"), "--output", tmp_path / "x.gguf")
+    assert alone.returncode == 2 and "--adapter" in alone.stderr, alone.stderr
     for given, missing in ((["--patch", base("q8_0")], "--adapter"), (["--model-path", MODEL, "--patch-type", "q8_0"], "--patch"),
                            (["--adapter", adapter], "--model-path is required"), (["--patch", "", "--model-path", MODEL], "--patch")):
         done = nkat("export", "--output", tmp_path / "x.gguf", *given)

@@ -91,8 +91,8 @@ def test_a_file_beyond_the_bound_is_not_put_in_place(kind, nkat, open_adapter, t
     assert nkat(*words).returncode == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     failed = nkat(*words, "--quantization", "bf16", "--maximum-kl", "1e-9")
-    assert failed.returncode == 5 and "nats a token" in failed.stderr and "was not put in place" in failed.stderr
-    assert "NOT PUT IN PLACE" in failed.stdout and "serve it" not in failed.stdout
+    assert failed.returncode == 5 and "nats per token" in failed.stderr and "nothing was published" in failed.stderr
+    assert "NOT PUBLISHED" in failed.stdout and "serve it" not in failed.stdout
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

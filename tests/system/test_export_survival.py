@@ -35,17 +35,17 @@ def test_a_nearly_shut_gate_is_lost_in_q4_and_kept_in_f32(nkat, tmp_path):
     words = ["export", "--model-path", MODEL, "--adapter", adapter, "--output", tmp_path / "model.gguf", "--quantization"]
     lost = nkat(*words, "q4_0")
     assert lost.returncode == 5 and "LOST in layers 0, 1, 2, 3, 4, 5" in lost.stdout
-    assert "lost in layers 0, 1, 2, 3, 4, 5" in lost.stderr and "is in place" in lost.stderr
+    assert "lost in layers 0, 1, 2, 3, 4, 5" in lost.stderr and "was published as asked" in lost.stderr
     assert json.loads((tmp_path / "export.json").read_text())["lost_layers"] == list(range(LAYERS))
     assert (tmp_path / "model.gguf").read_bytes().startswith(b"GGUF")
     # The options that the message names accept exactly this.
-    accepting = re.search(r"accept it with (--minimum-survived .*)", lost.stderr)[1].split()
+    accepting = re.search(r"accept it with (--min-retention .*)", lost.stderr)[1].split()
     accepted = nkat(*words, "q4_0", *accepting)
     assert accepted.returncode == 0 and "LOST" not in accepted.stdout, accepted.stderr
     kept = nkat(*words, "f32")
     assert kept.returncode == 0 and "LOST" not in kept.stdout
     folder = nkat(*words[:6], tmp_path / "hf", "--format", "hf", "--quantization", "bf16")
-    assert folder.returncode == 5 and "the folder was written as asked" in folder.stderr
+    assert folder.returncode == 5 and "folder was published as asked" in folder.stderr
     assert (tmp_path / "hf" / "model.safetensors").exists()
     off = nkat(*words, "q4_0", "--self-test", "off")
     assert off.returncode == 0 and json.loads((tmp_path / "export.json").read_text())["ffn_down"] == []
@@ -54,17 +54,17 @@ def test_a_nearly_shut_gate_is_lost_in_q4_and_kept_in_f32(nkat, tmp_path):
 def test_only_the_types_that_are_named_get_another_limit(nkat, open_adapter, tmp_path):
     """q4_k_m stores the demo's ffn_down as q4_K and, of two layers, as q6_K."""
     words = ["export", "--model-path", MODEL, "--adapter", open_adapter, "--output", tmp_path / "model.gguf", "--quantization", "q4_k_m", "--json"]
-    for limits, lost in ((["--minimum-survived", "q6_K=1.5"], [2, 5]), (["--minimum-survived", "all=1.5", "q6_K=0.5"], [0, 1, 3, 4]),
-                         (["--maximum-noise", "q4_K=1e9"], []), (["--maximum-noise", "all=1e9", "q6_K=0"], [2, 5])):
+    for limits, lost in ((["--min-retention", "q6_K=1.5"], [2, 5]), (["--min-retention", "all=1.5", "q6_K=0.5"], [0, 1, 3, 4]),
+                         (["--max-noise", "q4_K=1e9"], []), (["--max-noise", "all=1e9", "q6_K=0"], [2, 5])):
         done = nkat(
             *words,
             *limits,
-            "--maximum-noise" if limits[0] == "--minimum-survived" else "--minimum-survived",
-            "q4_K=1e9" if limits[0] == "--minimum-survived" else "q4_K=-1e9",
+            "--max-noise" if limits[0] == "--min-retention" else "--min-retention",
+            "q4_K=1e9" if limits[0] == "--min-retention" else "q4_K=-1e9",
         )
         report = json.loads(done.stdout)
         assert (done.returncode, report["lost_layers"]) == (5 if lost else 0, lost), done.stderr
-        assert all(one["minimum_survived"] == 1.5 for one in report["ffn_down"] if one["layer"] in lost and limits[0] == "--minimum-survived")
+        assert all(one["minimum_survived"] == 1.5 for one in report["ffn_down"] if one["layer"] in lost and limits[0] == "--min-retention")
 
 
 def test_the_base_alone_loses_nothing(nkat, tmp_path):
@@ -74,9 +74,16 @@ def test_the_base_alone_loses_nothing(nkat, tmp_path):
     assert {one["fate"] for one in report["ffn_down"]} == {"unchanged"} and report["logits"]["base_mean_kl"] is None
 
 
+def test_the_former_names_of_the_limits_still_work(nkat, tmp_path):
+    words = ["export", "--model-path", MODEL, "--output", tmp_path / "model.gguf", "--quantization", "q8_0", "--self-test", "tensors"]
+    done = nkat(*words, "--minimum-survived", "all=0", "--maximum-noise", "all=9")
+    assert done.returncode == 0 and "--minimum-survived is now --min-retention" in done.stderr, done.stderr
+    assert "--maximum-noise is now --max-noise" in done.stderr
+
+
 def test_wrong_limits_are_refused(nkat, tmp_path):
     words = ["export", "--model-path", MODEL, "--output", tmp_path / "model.gguf"]
-    for bad in (["--minimum-survived", "0.5"], ["--maximum-noise", "q9=3"], ["--self-test", "off", "--minimum-survived", "all=0"],
+    for bad in (["--min-retention", "0.5"], ["--max-noise", "q9=3"], ["--self-test", "off", "--min-retention", "all=0"],
                 ["--self-test", "tensors", "--maximum-kl", "1"], ["--maximum-kl", "-1"]):
         done = nkat(*words, *bad)
         assert done.returncode == 2 and bad[-2] in done.stderr, done.stderr

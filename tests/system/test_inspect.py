@@ -89,7 +89,7 @@ def test_damage_is_named(nkat, checkpoint, tmp_path):
     ("x.gguf", b"GGUF\x03\0\0\0", "number of tensors"),
     ("x", b"GGUF\x04\0\0\0", "expected version 2 or 3"),
     ("x.safetensors", b"\xff" * 8, "expected at most 100000000 bytes"),
-    ("x.model", b"\x0a\x7fxx", "127 bytes were required"),
+    ("x.model", b"\x0a\x7fxx", "expected 127 bytes"),
     ("x.bin", b"PK\x03\x04", "none of them"),
 ])
 def test_damaged_and_unknown_files(nkat, tmp_path, name, content, message):

@@ -100,7 +100,7 @@ def test_without_llama_cpp_nothing_is_measured_and_the_page_says_so(copied, run)
     assert "speed: not measured: pip install xllamacpp" in done.stderr
     text = page(copied)
     assert "Speed: not measured: pip install xllamacpp" in text and "Loss on target tokens: not measured: pip install xllamacpp" in text
-    assert "tokens a second of" not in text and "f32 in llama.cpp" not in text
+    assert "tokens per second of" not in text and "f32 in llama.cpp" not in text
     assert "nkat eval, before export" in text and "No plot" in text
 
 
@@ -149,14 +149,15 @@ def test_the_real_programs_of_llama_cpp_are_understood(copied, run):
     ({"exprt": []}, 2, "'exprt' is not known; did you mean 'export'?"),
     ({"train": {"learning_rat": 1}}, 2, "train: 'learning_rat' is not known; did you mean 'learning_rate'?"),
     ({"train": {"output_dir": "x"}}, 2, "train: 'output_dir' is set by the pipeline"),
-    ({"train": {"max_steps": "many"}}, 2, "train: max_steps: a number was expected, found 'many'"),
+    ({"train": {"max_steps": "many"}}, 2, "train: max_steps: expected a number, found 'many'"),
     ({"train": {"train_data": ["none.jsonl"]}}, 3, "train: train_data: none.jsonl is missing"),
     ({"train": {"model_path": None}}, 2, "train: 'model_path' is missing"),
+    ({"export": [{"minimum_survived": ["all=0"], "min_retention": ["all=0"]}]}, 2, "'minimum_survived' is the former name of 'min_retention'"),
     ({"validate": {"question": 1}}, 2, "did you mean 'questions'?"),
     ({"export": [{"quantization": "q8"}]}, 2, "found 'q8'; did you mean 'q8_0'?"),
-    ({"export": []}, 2, "export: a list of objects"),
+    ({"export": []}, 2, "export: expected a list of objects"),
     ({"performance": {"repeat": 1}}, 2, "did you mean 'repeats'?"),
-    ({"performance": {"repeats": 0}}, 2, "repeats: a whole number of at least 1 was expected, found 0"),
+    ({"performance": {"repeats": 0}}, 2, "repeats: expected a whole number of at least 1, found 0"),
     ({"performance": {"data": "none.jsonl"}}, 3, "performance: data: none.jsonl is missing"),
     ({"llama_cpp": "nowhere"}, 3, "llama_cpp: the folder nowhere is missing"),
     ({"output_dir": None}, 2, "output_dir"),
@@ -182,7 +183,7 @@ def test_all_complaints_come_at_once_before_anything_runs(tmp_path, run):
 def test_unreadable_configs_and_a_missing_program_are_named(tmp_path, run, script):
     assert run(tmp_path, "{").returncode == 3
     twice = run(tmp_path, '{"output_dir": "a", "output_dir": "b"}')
-    assert twice.returncode == 3 and "'output_dir' stands twice" in twice.stderr
+    assert twice.returncode == 3 and "duplicate key 'output_dir'" in twice.stderr
     missing = subprocess.run([sys.executable, script, "none.json"], cwd=tmp_path, capture_output=True, text=True)
     assert missing.returncode == 3 and "none.json: No such file" in missing.stderr
     assert subprocess.run([sys.executable, script], capture_output=True).returncode == 2

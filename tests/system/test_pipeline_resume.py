@@ -172,7 +172,7 @@ def test_a_kill_before_the_old_run_is_set_aside_leaves_the_record_as_it_was(tmp_
 
 
 SLOW_NKAT = """#!/bin/sh
-case "$*" in *--help) touch asked; exec sleep 60;; esac
+case "$*" in *"--help --json") touch asked; exec sleep 60;; esac
 """
 SLOW_NUMPY = "import pathlib, time\npathlib.Path('asked').touch()\ntime.sleep(60)\n"
 

@@ -248,7 +248,7 @@ def test_running_out_of_memory_for_good_exits_4_with_the_table(nkat, tmp_path):
     words = training.options(tmp_path / "run", train_data=data, max_sequence_length=200)
     done = nkat("train", *words, env={**os.environ, "NKAT_FAULTS": ",".join(["oom@1"] * 40)})
     assert done.returncode == 4
-    assert "nothing is left to give" in done.stderr and "recomputed layers" in done.stderr
+    assert "all fallbacks exhausted" in done.stderr and "recomputed layers" in done.stderr
 
 
 @pytest.mark.parametrize("fault, code, message", [("device@3", 4, "the device failed: CUDA error"), ("bug@3", 1, "asked for by NKAT_FAULTS")])

@@ -191,6 +191,16 @@ def test_report_forms(run, validate, tmp_path):
         assert (tmp_path / "report-plots" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_plots_stand_beside_the_report_by_default(run, nkat, tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    done = nkat("validate", run, "--output-report", tmp_path / "reports" / "a.md", cwd=tmp_path / "elsewhere")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reports" / "a-transition.png").read_bytes()[:4] == b"\x89PNG"
+    assert "](<a-transition.png>)" in (tmp_path / "reports" / "a.md").read_text()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_compare_sets_controls_and_seeds_side_by_side(run, validate, tmp_path):
     control = tmp_path / "control"
     shutil.copytree(run, control)
@@ -225,7 +235,7 @@ WRONG = [
     (["--tasks", "poetry"], 2, "found 'poetry'"),
     (["--output-report", "missing/report.md"], 3, "does not exist"),
     (["--output-report", "report.txt"], 2, ".md, .html, .json"),
-    (["--output-report", ""], 2, "a file name was expected"),
+    (["--output-report", ""], 2, "expected a file name"),
     (["--output-report", "/proc/report.md"], 4, "nothing can be written"),
     (["--output-report", "same.md", "--plot-phase-transition", "same.md"], 2, ".png"),
     (["--plot-phase-transition", "report-plots/gates.png"], 3, "report-plots"),
@@ -233,7 +243,7 @@ WRONG = [
     (["--model-path", training.DEMO / "model", "--tasks", "decision"], 2, "needs --validation-data"),
     (["--model-path", training.DEMO / "model", "--tasks", "math", "--general-data", "x.jsonl"], 2, "needs the task loss"),
     (["--model-path", training.DEMO / "model", "--ablate", "layers"], 2, "needs --validation-data"),
-    (["another-run"], 2, "one checkpoint-dir was expected, found 2"),
+    (["another-run"], 2, "expected one checkpoint-dir, found 2"),
     (["--minimum-rise", "-1"], 2, "--minimum-rise"),
     (["--compare", "nowhere"], 3, "nowhere"),
     (["--model-path", "nowhere"], 3, "nowhere"),

@@ -44,9 +44,9 @@ models::PackedSamples samples(const std::vector<std::int64_t>& lengths, std::int
 
 // Σ over micro-batches of dL/dM, all layers in one tensor.
 at::Tensor gradient_of(const models::Decoder& decoder, const models::Adapter& adapter,
-                       const std::vector<models::PackedSamples>& micro_batches, const MemorySettings& choices) {
+                       const std::vector<models::PackedSamples>& micro_batches, const MemorySettings& settings) {
   AdapterGradients step(adapter, at::kCPU);
-  for (const auto& packed : micro_batches) run_micro_batch(decoder, step.blocks(), packed, 0.125, choices);
+  for (const auto& packed : micro_batches) run_micro_batch(decoder, step.matrices(), packed, 0.125, settings);
   return at::stack(step.collect_gradients());
 }
 
@@ -55,11 +55,11 @@ TEST(MicroBatch, GradientOfTheBlocksMatchesFiniteDifferences) {
   const models::Adapter adapter = open_adapter(at::kDouble);
   const auto packed = samples({7, 20}, 1);
   AdapterGradients step(adapter, at::kCPU);
-  const at::Tensor block = step.blocks()[0].detach().clone();
-  run_micro_batch(decoder, step.blocks(), packed, 0.125, {});
+  const at::Tensor block = step.matrices()[0].detach().clone();
+  run_micro_batch(decoder, step.matrices(), packed, 0.125, {});
   const at::Tensor analytic = step.collect_gradients()[0];
   const auto loss_at = [&](const at::Tensor& moved) {
-    std::vector<at::Tensor> blocks = step.blocks();
+    std::vector<at::Tensor> blocks = step.matrices();
     blocks[0] = moved.detach().clone().requires_grad_(true);
     return at::scalar_tensor(0.125 * run_micro_batch(decoder, blocks, packed, 0.125, {}), at::kDouble);
   };
@@ -106,8 +106,8 @@ TEST(MicroBatch, RowsOfPaddingChangeNeitherLossNorGradient) {
     EXPECT_LE(relative_error(gradient_of(decoder, adapter, {padded}, {}), gradient_of(decoder, adapter, {packed}, {})),
               1e-6);
     AdapterGradients step(adapter, at::kCPU);
-    const double loss = run_micro_batch(decoder, step.blocks(), packed, 1.0, {});
-    EXPECT_NEAR(run_micro_batch(decoder, step.blocks(), padded, 1.0, {}), loss, 1e-6 * loss);
+    const double loss = run_micro_batch(decoder, step.matrices(), packed, 1.0, {});
+    EXPECT_NEAR(run_micro_batch(decoder, step.matrices(), padded, 1.0, {}), loss, 1e-6 * loss);
   }
 }
 
@@ -139,7 +139,7 @@ TEST(GlobalBatch, SplitDifferentlyOverMicroBatchesHasTheSameGradient) {
     AdapterGradients step(adapter, at::kCPU);
     AdapterMatrixGradients sum;
     for (const auto& packed : batches) {
-      run_micro_batch(decoder, step.blocks(), packed, 1.0 / static_cast<double>(whole.target_count()), {});
+      run_micro_batch(decoder, step.matrices(), packed, 1.0 / static_cast<double>(whole.target_count()), {});
       AdapterMatrixGradients part = step.collect_gradients();
       for (std::size_t i = 0; i < part.size(); ++i)
         i < sum.size() ? static_cast<void>(sum[i].add_(part[i])) : sum.push_back(part[i]);
@@ -159,8 +159,8 @@ TEST(MicroBatch, LayersBelowTheFirstAdapterGetNoGradient) {
   const models::Adapter adapter =
       models::init_adapter(tiny_config(), {.first_layer = 1, .alpha = 0, .weight_std = 0.1});
   AdapterGradients step(adapter, at::kCPU);
-  EXPECT_FALSE(step.blocks()[0].defined());
-  run_micro_batch(decoder, step.blocks(), samples({12}, 1), 1.0, {});
+  EXPECT_FALSE(step.matrices()[0].defined());
+  run_micro_batch(decoder, step.matrices(), samples({12}, 1), 1.0, {});
   EXPECT_EQ(step.collect_gradients().size(), 1u);
 }
 

@@ -153,7 +153,9 @@ nlohmann::ordered_json time_step(const Settings& settings) {
   std::optional<train::MemoryMonitor> monitor;
   if (settings.budget_gib > 0) monitor.emplace(device, static_cast<std::uint64_t>(settings.budget_gib * (1 << 30)));
   const models::Decoder decoder = models::open_decoder(
-      settings.model, config, {.dtype = models::resolve_precision(settings.precision, device), .device = device});
+      settings.model, config,
+      {.dtype = models::resolve_precision(value_of(settings.precision, models::kPrecisionNames).value(), device),
+       .device = device});
   const models::PackedSamples packed = random_samples(settings, config.vocab_size).to(device);
   const double scale = 1.0 / static_cast<double>(packed.target_count());
   models::Adapter adapter = models::init_adapter(config, {.alpha = -5.0, .weight_std = 0.01, .seed = 0});
@@ -161,11 +163,11 @@ nlohmann::ordered_json time_step(const Settings& settings) {
   auto state = train::OptimizerState::zeros_for(adapter);
 
   std::vector<std::pair<std::string, std::function<void()>>> contenders = {
-      {"with_blocks", [&] { train::run_micro_batch(decoder, step.blocks(), packed, scale, {}); }},
+      {"with_blocks", [&] { train::run_micro_batch(decoder, step.matrices(), packed, scale, {}); }},
       {"without_blocks", [&] { run_without_blocks(decoder, packed, scale); }},
       {"once_a_step", [&] {
          train::AdapterGradients fresh(adapter, device);
-         for (const at::Tensor& blocks : fresh.blocks()) blocks.mutable_grad() = at::ones_like(blocks);
+         for (const at::Tensor& blocks : fresh.matrices()) blocks.mutable_grad() = at::ones_like(blocks);
          auto [gradient, force] = fresh.backward(fresh.collect_gradients(), 0.1, train::Control::kNone);
          train::clip_by_global_norm(gradient, 1.0);
          train::adamw_update(adapter, gradient, state, {1e-3, 5e-3}, 1e-12);
@@ -204,7 +206,8 @@ nlohmann::ordered_json rates(const Settings& settings, const at::Device& device,
 nlohmann::ordered_json time_peak(const Settings& settings) {
   const at::NoGradGuard no_grad;
   const at::Device device = models::resolve_device(settings.device);
-  const at::ScalarType type = models::resolve_precision(settings.precision, device);
+  const at::ScalarType type =
+      models::resolve_precision(value_of(settings.precision, models::kPrecisionNames).value(), device);
   const std::array<std::int64_t, 2> square = {settings.size, settings.size};
   const auto random = [&] { return at::randn(square).to(device, type); };
   const auto random_bytes = [&] { return at::randint(-127, 128, square, at::kChar).to(device); };

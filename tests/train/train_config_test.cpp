@@ -1,5 +1,7 @@
 #include "train/train_config.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -11,6 +13,7 @@ namespace nkat::train {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 using Json = nlohmann::ordered_json;
 using Flags = std::map<std::string, std::vector<std::string>>;
 
@@ -49,7 +52,7 @@ TEST_F(TrainConfigTest, ResumingKeepsWhatAutoWasResolvedTo) {
   saved["device"] = "cpu";
   saved["checkpointing"] = "3";
   adopt_saved_config(config_, saved, options_);
-  EXPECT_EQ(config_.precision, "fp32");
+  EXPECT_EQ(config_.precision, models::Precision::kFp32);
   EXPECT_EQ(config_.device, "cpu");
   EXPECT_EQ(config_.checkpointing, "3");
 }
@@ -74,8 +77,62 @@ TEST_F(TrainConfigTest, ResumingMayChangeStepsAndMachineOptions) {
   EXPECT_EQ(config_.vram_budget_gib, 3);
 }
 
-TEST_F(TrainConfigTest, RefusesACheckpointingThatIsNoNumber) {
-  EXPECT_THROW(apply({{"checkpointing", {"some"}}}), ConfigError);
+TEST_F(TrainConfigTest, ResumingMayMoveFilesWhoseContentIsComparedByHash) {
+  apply({});
+  Json saved = to_json(config_);
+  saved["model_path"] = "elsewhere/model";
+  saved["train_data"] = {"elsewhere/a.jsonl"};
+  EXPECT_NO_THROW(adopt_saved_config(config_, saved, options_));
+}
+
+// A fixed option decides what is trained: another saved value is refused, and so is a missing one.
+TEST_F(TrainConfigTest, EveryOptionKnowsWhetherItMayChangeOnResume) {
+  apply({});
+  const Json now = to_json(config_);
+  const std::set<std::string> changeable = {"model_path",       "train_data",       "validation_data",
+                                            "output_dir",       "max_steps",        "device",
+                                            "vram_budget_gib",  "checkpointing",    "tokens_per_micro_batch",
+                                            "checkpoint_every", "keep_checkpoints", "validate_every",
+                                            "log_every",        "resume",           "rank_timeout"};
+  for (const auto& [key, value] : now.items()) {
+    Json other = now, without = now;
+    other[key] = "another value";
+    without.erase(key);
+    const bool may_change = changeable.contains(key);
+    const auto adopt = [&](const Json& saved) {
+      TrainConfig config = config_;
+      adopt_saved_config(config, saved, options_);
+    };
+    if (may_change) {
+      EXPECT_NO_THROW(adopt(other)) << key;
+      EXPECT_NO_THROW(adopt(without)) << key;
+    } else {
+      EXPECT_THROW(adopt(other), ConfigError) << key;
+      if (key != "base") {
+        EXPECT_THROW(adopt(without), FormatError) << key;
+      }
+    }
+  }
+}
+
+TEST_F(TrainConfigTest, RanksShareEverythingButPathsDeviceAndMemory) {
+  Json own = to_json(config_);
+  const Json shared = shared_options(config_);
+  for (const auto& [key, value] : shared.items()) own.erase(key);
+  std::set<std::string> keys;
+  for (const auto& [key, value] : own.items()) keys.insert(key);
+  EXPECT_THAT(keys, UnorderedElementsAre("model_path", "train_data", "validation_data", "output_dir", "device",
+                                         "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"));
+}
+
+TEST_F(TrainConfigTest, RefusesWordsThatNoOptionKnows) {
+  for (const auto& [name, word] : {std::pair{"checkpointing", "some"},
+                                   {"device", "tpu"},
+                                   {"schedule", "cosinus"},
+                                   {"control", "identiy"},
+                                   {"tokens-per-micro-batch", "0"}}) {
+    EXPECT_THROW(apply({{name, {word}}}), ConfigError) << name;
+  }
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "core/message.h"
+#include "models/device.h"
 
 namespace nkat::train {
 namespace {
@@ -15,11 +17,12 @@ struct Range {
   int last;
 };
 
-[[noreturn]] void refuse(const char* name, const std::string& expected, const char* found) {
+[[noreturn]] void refuse(const char* name, const std::string& wanted, const char* found) {
   throw ConfigError(fmt::format(
-      "{}: {} was expected since RANK is set, found {}; start ranks with `torchrun --no-python --nproc-per-node N nkat "
-      "train ...`, or unset RANK to train in one process",
-      name, expected, found == nullptr ? "nothing" : fmt::format("'{}'", found)));
+      "{}: {}", name,
+      expected(wanted + " since RANK is set", found == nullptr ? "nothing" : fmt::format("'{}'", found),
+               "start ranks with `torchrun --no-python --nproc-per-node N nkat train ...`, or unset RANK to train in "
+               "one process")));
 }
 
 int number(const char* name, Range range, std::optional<int> otherwise = std::nullopt) {
@@ -52,6 +55,20 @@ std::optional<RankEnvironment> rank_environment() {
   const char* agent = std::getenv("TORCHELASTIC_USE_AGENT_STORE");
   environment.store_is_there = agent != nullptr && std::string_view(agent) == "True";
   return environment;
+}
+
+std::string rank_device(const std::string& asked, const RankEnvironment& environment) {
+  if (environment.size == 1) return asked;
+  if (asked == "auto") {
+    const bool gpus = models::resolve_device("auto").is_cuda();
+    return gpus ? fmt::format("cuda:{}", environment.local_rank) : "cpu";
+  }
+  if (asked != "cpu" && environment.local_size > 1) {
+    throw ConfigError("--device: " +
+                      expected(fmt::format("a device for each of the {} ranks of this machine", environment.local_size),
+                               "'" + asked + "' for all", "use --device auto or cpu"));
+  }
+  return asked;
 }
 
 }  // namespace nkat::train

@@ -1,8 +1,7 @@
 // Which rank of a data-parallel run this process is, as torchrun tells it:
 //   torchrun --no-python --nproc-per-node N build/nkat train ...
-// Read from RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT (all needed), GROUP_RANK (the
-// number of the machine; needed when there are several) and TORCHELASTIC_USE_AGENT_STORE (optional). Any other launcher
-// may set the same.
+// Read from RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT (all required), GROUP_RANK (the
+// number of the machine; required with several) and TORCHELASTIC_USE_AGENT_STORE (optional). Any launcher may set them.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +23,11 @@ struct RankEnvironment {
   bool one_machine() const { return local_size == size; }
 };
 
-// Nothing without RANK. ConfigError that names the variable when one is missing or is not what it must be.
+// Nothing without RANK. ConfigError names a variable that is missing or out of range.
 std::optional<RankEnvironment> rank_environment();
+
+// The device of this rank for --device `asked`: with several ranks, auto is the GPU of the local rank's number if there
+// are GPUs. ConfigError when all ranks of a machine are given the same GPU.
+std::string rank_device(const std::string& asked, const RankEnvironment& environment);
 
 }  // namespace nkat::train

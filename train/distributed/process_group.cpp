@@ -1,6 +1,7 @@
 #include "train/distributed/process_group.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <numeric>
 
 // LibTorch is built with Gloo; its header asks to be told.
@@ -11,7 +12,6 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "layers/kernels/nccl_group.h"
-#include "train/distributed/packed_integers.h"
 #include "train/distributed/rendezvous.h"
 
 namespace nkat::train {
@@ -25,17 +25,17 @@ std::string first_line(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
-// Runs what talks through the store.
-template <class Talk>
-auto tell(const RankEnvironment& environment, const Talk& talk) -> decltype(talk()) {
+// Calls what uses the store; its errors say who keeps it.
+template <class Call>
+auto with_store(const RankEnvironment& environment, const Call& call) -> decltype(call()) {
   try {
-    return talk();
+    return call();
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
     throw DeviceError(fmt::format(
-        "{}, which keeps what the ranks tell each other at {}:{}, is gone ({}). Its own message says why; the same "
-        "command goes on from the newest checkpoint",
+        "{}, which keeps the ranks' key-value store at {}:{}, is gone ({}). Its own message says why; the same command "
+        "goes on from the newest checkpoint",
         environment.store_is_there ? "torchrun" : "rank 0", environment.address, environment.port, first_line(error)));
   }
 }
@@ -55,8 +55,8 @@ StorePointer open_store(const RankEnvironment& environment) {
         fmt::format("MASTER_ADDR {}, MASTER_PORT {} ({})", environment.address, environment.port, first_line(error));
     throw DeviceError(
         options.isServer
-            ? fmt::format("the ranks can't meet at {}; use a port that nothing else listens on", where)
-            : fmt::format("no rank and no torchrun answers at {}; check both, and that rank 0 was started", where));
+            ? fmt::format("the ranks' key-value store can't listen at {}; use a free port", where)
+            : fmt::format("neither rank 0 nor torchrun answers at {}; check both, and that rank 0 was started", where));
   }
 }
 
@@ -75,18 +75,18 @@ c10::intrusive_ptr<c10d::Backend> open_gloo(const StorePointer& store, const Ran
 }  // namespace
 
 struct ProcessGroup::Connection {
-  Rendezvous roll;
+  Rendezvous rendezvous;
   c10::intrusive_ptr<c10d::Backend> group = {};
   at::Device device{at::kCPU};
-  std::int64_t texts = 0;  // passed on so far
+  std::int64_t exchanges = 0;  // so far; the key of each is new
 
-  // Runs what talks through the process group.
-  template <class Talk>
-  auto talk(const ProcessGroup& ranks, const Talk& talk) -> decltype(talk()) {
+  // Calls what uses the process group.
+  template <class Call>
+  auto with_group(const ProcessGroup& ranks, const Call& call) -> decltype(call()) {
     try {
-      return talk();
+      return call();
     } catch (const std::exception& error) {
-      // Its threads still wait for the ranks that are left, and taking it down would wait for them.
+      // Leaked: its threads still wait for the ranks that are left, and destroying it would wait for them.
       if (group) static_cast<void>(group.release());
       throw DeviceError(fmt::format(
           "one of the {} ranks is gone, or has not answered for {} s ({}). Its own message says why; the same command "
@@ -104,92 +104,105 @@ ProcessGroup::ProcessGroup(const RankEnvironment& environment, std::chrono::seco
   if (size() == 1) return;
   // c10d prints a backtrace to every error that it also throws; a value of the user's own stays.
   if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
-  Rendezvous::Timeouts patience;
-  patience.silent_seconds = std::min(patience.silent_seconds, static_cast<int>(timeout.count()));
+  Rendezvous::Timeouts timeouts;
+  timeouts.silent_seconds = std::min(timeouts.silent_seconds, static_cast<int>(timeout.count()));
   const StorePointer store = open_store(environment_);
   connection_ = std::unique_ptr<Connection>(
-      new Connection{tell(environment_, [&] { return Rendezvous(store, rank(), size(), patience); })});
+      new Connection{with_store(environment_, [&] { return Rendezvous(store, rank(), size(), timeouts); })});
 }
 
-std::vector<std::string> ProcessGroup::from_ranks(const std::string& text, const std::vector<int>& ranks) {
+std::vector<std::string> ProcessGroup::exchange(const std::string& text, const std::vector<int>& from_ranks) {
   if (!connection_) return {text};
-  const std::string name = fmt::format("text/{}", connection_->texts++);
+  const std::int64_t number = connection_->exchanges++;
+  const auto key = [&](int rank) { return fmt::format("text/{}/{}", number, rank); };
   std::vector<std::string> keys;
-  for (const int rank : ranks) keys.push_back(fmt::format("{}/{}", name, rank));
-  return tell(environment_, [&] {
-    if (std::find(ranks.begin(), ranks.end(), rank()) != ranks.end())
-      connection_->roll.post(fmt::format("{}/{}", name, rank()), text);
-    return connection_->roll.wait_for(keys);
+  for (const int from : from_ranks) keys.push_back(key(from));
+  return with_store(environment_, [&] {
+    if (std::find(from_ranks.begin(), from_ranks.end(), rank()) != from_ranks.end())
+      connection_->rendezvous.post(key(rank()), text);
+    return connection_->rendezvous.wait_for(keys);
   });
 }
 
-std::string ProcessGroup::broadcast(const std::string& text) { return from_ranks(text, {0}).front(); }
+std::string ProcessGroup::broadcast(const std::string& text) { return exchange(text, {0}).front(); }
 
 std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
   std::vector<int> all(static_cast<std::size_t>(size()));
   std::iota(all.begin(), all.end(), 0);
-  return from_ranks(text, all);
+  return exchange(text, all);
 }
 
 void ProcessGroup::wait_for_local_leader() {
   if (!connection_ || environment_.local_rank == 0) return;
-  tell(environment_, [&] { connection_->roll.wait_for({fmt::format("prepared/{}", environment_.machine)}); });
+  with_store(environment_,
+             [&] { return connection_->rendezvous.wait_for({fmt::format("prepared/{}", environment_.machine)}); });
 }
 
 void ProcessGroup::release_local_ranks() {
   if (!connection_ || environment_.local_rank != 0) return;
-  tell(environment_, [&] { connection_->roll.post(fmt::format("prepared/{}", environment_.machine), ""); });
+  with_store(environment_, [&] { connection_->rendezvous.post(fmt::format("prepared/{}", environment_.machine), ""); });
 }
 
-void ProcessGroup::open_group(at::Device device) {
+void ProcessGroup::open(at::Device device) {
   if (!connection_) return;
-  // Loading takes one rank longer than another; the group's timeout is for steps.
+  // One rank loads longer than another, and the group's timeout is for steps. c10d's monitoredBarrier would need the
+  // group, exists for Gloo alone and names a missing rank on rank 0 alone; the heartbeats name it on all.
   all_gather("");
   connection_->device = device;
-  connection_->talk(*this, [&] {
-    const auto store = c10::make_intrusive<c10d::PrefixStore>("group", connection_->roll.store());
+  connection_->with_group(*this, [&] {
+    const auto store = c10::make_intrusive<c10d::PrefixStore>("group", connection_->rendezvous.store());
     connection_->group = device.is_cuda() ? layers::make_nccl_group(store, rank(), size(), timeout_)
                                           : open_gloo(store, environment_, timeout_);
   });
 }
 
-void ProcessGroup::sum(const at::Tensor& message) {
+void ProcessGroup::all_reduce(const at::Tensor& message) {
   if (!connection_) return;
   NKAT_INVARIANT(connection_->group && message.is_contiguous() && message.device() == connection_->device);
   std::vector<at::Tensor> tensors{message};
-  connection_->talk(*this, [&] { connection_->group->allreduce(tensors)->wait(); });
+  connection_->with_group(*this, [&] { connection_->group->allreduce(tensors)->wait(); });
 }
 
 void ProcessGroup::broadcast(const at::Tensor& tensor) {
   if (!connection_) return;
   NKAT_INVARIANT(connection_->group && tensor.is_contiguous());
   std::vector<at::Tensor> tensors{tensor.to(connection_->device)};
-  connection_->talk(*this, [&] { connection_->group->broadcast(tensors)->wait(); });
+  connection_->with_group(*this, [&] { connection_->group->broadcast(tensors)->wait(); });
   if (!tensors[0].is_same(tensor)) tensor.copy_(tensors[0]);
 }
 
-std::vector<std::vector<std::uint64_t>> ProcessGroup::gather(const std::vector<std::uint64_t>& words) {
-  if (!connection_) return {words};
-  const at::Tensor slots = at::zeros({packed_floats(size(), words.size())}, at::kFloat);
-  pack_integers(slots, rank(), words);
-  const at::Tensor message = slots.to(connection_->device);
-  sum(message);
-  return unpack_integers(message.cpu(), size());
+std::vector<std::vector<std::uint64_t>> ProcessGroup::all_gather_integers(const std::vector<std::uint64_t>& integers) {
+  if (!connection_) return {integers};
+  NKAT_INVARIANT(connection_->group && !integers.empty());
+  at::Tensor mine = at::empty({std::ssize(integers)}, at::kLong);
+  std::memcpy(mine.mutable_data_ptr(), integers.data(), mine.nbytes());
+  std::vector<at::Tensor> inputs{mine.to(connection_->device)};
+  std::vector<std::vector<at::Tensor>> outputs(1);
+  for (int rank = 0; rank < size(); ++rank) outputs[0].push_back(at::empty_like(inputs[0]));
+  connection_->with_group(*this, [&] { connection_->group->allgather(outputs, inputs)->wait(); });
+  std::vector<std::vector<std::uint64_t>> gathered;
+  for (const at::Tensor& output : outputs[0]) {
+    const at::Tensor of_rank = output.cpu();
+    gathered.emplace_back(integers.size());
+    std::memcpy(gathered.back().data(), of_rank.const_data_ptr(), of_rank.nbytes());
+  }
+  return gathered;
 }
 
 void ProcessGroup::shutdown() {
   if (!connection_) return;
-  // First, since who keeps the store may be gone as soon as all have met.
-  tell(environment_, [&] { connection_->roll.leave(); });
+  // Before the barrier: the process that keeps the store may exit right after it.
+  with_store(environment_, [&] { connection_->rendezvous.leave(); });
   if (connection_->group) {
-    gather({0});
+    c10d::BarrierOptions options;
+    options.device = connection_->device;
+    connection_->with_group(*this, [&] { connection_->group->barrier(options)->wait(); });
     return;
   }
-  // Only who may keep the store has to stay: it is gone with its process.
-  tell(environment_, [&] {
-    connection_->roll.post(fmt::format("left/{}", rank()), "");
-    if (rank() != 0) return;
-    connection_->roll.wait_for(connection_->roll.keys("left"));
+  // Only rank 0 has to wait: the store may end with its process.
+  with_store(environment_, [&] {
+    connection_->rendezvous.post(fmt::format("left/{}", rank()), "");
+    if (rank() == 0) connection_->rendezvous.wait_for(connection_->rendezvous.keys("left"));
   });
 }
 

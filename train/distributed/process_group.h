@@ -1,15 +1,13 @@
-// The processes that train one adapter together, and what they say to each other: c10d's key-value store while they
-// start (rendezvous.h), one process group (NCCL between GPUs, Gloo between CPUs) while they train.
+// The ranks that train one adapter together, and their collectives: strings through c10d's key-value store, at any
+// time; tensors and integers through a process group (NCCL between GPUs, Gloo between CPUs), once it is open.
 //
-// Promise: every call is made by all ranks in the same order; what comes back is the same bytes on each. A run in one
-// process is rank 0 of 1, for which every call returns at once.
-// Errors: DeviceError. While they load: 60 s after its start for a rank that never comes or fails before all have come,
-// at once for one that fails later, after 30 s without a sign of life (or `timeout`, if that is less) for one that was
-// killed; but only when TCP gives up, after minutes in which no signal is heard either, where the machine that keeps
-// the store vanishes without closing its connections. While they train:
-// Gloo throws as soon as the connections of a rank close, after `timeout` when it hangs or its machine vanishes; NCCL
-// is expected to, after `timeout` at the latest. A process group that has thrown is of no use, and the caller ends.
-// Where it ran: Gloo on CPUs. The NCCL group compiles and has never run, so nothing is known of how it fails.
+// Promise: all ranks make the same calls in the same order and get the same bytes. A run in one process is rank 0 of 1,
+// for which every call returns at once.
+//
+// Errors: DeviceError when a rank is lost; the group is of no use after it. While the ranks load, it is noticed by
+// heartbeats (rendezvous.h). While they train, Gloo throws as soon as the rank's connections close, or after `timeout`
+// when it hangs or its machine vanishes; NCCL should throw after `timeout` at the latest. If the machine that keeps the
+// store vanishes while the ranks load, TCP gives up only after minutes, in which no signal is heard either.
 #pragma once
 
 #include <chrono>
@@ -25,7 +23,7 @@
 
 namespace nkat::train {
 
-// The ranks hold different states, or were started differently; which of them is right can't be told.
+// The ranks hold different states, or were started differently; nobody can tell which of them is right.
 class RankMismatch : public CheckError {
   using CheckError::CheckError;
 };
@@ -33,8 +31,7 @@ class RankMismatch : public CheckError {
 class ProcessGroup {
  public:
   ProcessGroup();  // one process
-  // Finds the others at the environment's address; returns when all are there. timeout: how long one may be waited for
-  // while training.
+  // Returns when all ranks have joined at the environment's address. timeout: of one collective while training.
   ProcessGroup(const RankEnvironment& environment, std::chrono::seconds timeout);
   ProcessGroup(const ProcessGroup&) = delete;
   ProcessGroup& operator=(const ProcessGroup&) = delete;
@@ -43,33 +40,34 @@ class ProcessGroup {
   int rank() const { return environment_.rank; }
   int size() const { return environment_.size; }
   const RankEnvironment& environment() const { return environment_; }
-  // Rank 0 alone reads and writes the run folder.
-  bool writes() const { return environment_.rank == 0; }
+  // Rank 0, which alone reads and writes the run folder.
+  bool is_main() const { return environment_.rank == 0; }
 
-  // A text of rank 0, or of each rank by rank, through the store; waited for as long as all ranks live. Interrupted
-  // when a stop is asked for.
+  // The string of rank 0, or of each rank by rank; waits as long as all ranks live. Interrupted when a stop is
+  // requested.
   std::string broadcast(const std::string& text);
   std::vector<std::string> all_gather(const std::string& text);
-  // The first rank of each machine goes on at once, the others when it has called release_local_ranks(): what is cached in
-  // files is made once.
+  // The first rank of each machine goes on at once, the others when it has called release_local_ranks(): what is cached
+  // in files is made once.
   void wait_for_local_leader();
   void release_local_ranks();
 
-  // Waits for all ranks and opens the process group; its messages are tensors on `device` from now on.
-  void open_group(at::Device device);
+  // Waits for all ranks and opens the process group between tensors on `device`.
+  void open(at::Device device);
   // message: contiguous float32 on the group's device; becomes the sum over the ranks.
-  void sum(const at::Tensor& message);
+  void all_reduce(const at::Tensor& message);
   // tensor: contiguous, on the CPU or the group's device; becomes rank 0's.
   void broadcast(const at::Tensor& tensor);
-  // The same number of words of each rank, by rank.
-  std::vector<std::vector<std::uint64_t>> gather(const std::vector<std::uint64_t>& words);
-  // Returns when all ranks have called it, for torchrun ends those that are left when the first has exited. Before the
-  // group is open rank 0 alone waits: it may keep the store.
+  // The integers of each rank, by rank; every rank gives the same number.
+  std::vector<std::vector<std::uint64_t>> all_gather_integers(const std::vector<std::uint64_t>& integers);
+
+  // A barrier at the end: torchrun ends the ranks that are left when the first has exited. Before the group is open
+  // only rank 0 waits, since the store may be in its process.
   void shutdown();
 
  private:
   struct Connection;
-  std::vector<std::string> from_ranks(const std::string& text, const std::vector<int>& ranks);
+  std::vector<std::string> exchange(const std::string& text, const std::vector<int>& from_ranks);
 
   RankEnvironment environment_;
   std::chrono::seconds timeout_{0};

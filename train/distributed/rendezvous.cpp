@@ -1,6 +1,7 @@
 #include "train/distributed/rendezvous.h"
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <random>
 #include <sstream>
@@ -8,6 +9,7 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "core/signals.h"
 
 namespace nkat::train {
@@ -15,11 +17,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPollEvery{50};
-constexpr std::chrono::seconds kLookEvery{1};
+constexpr std::chrono::seconds kHeartbeatEvery{1};
+// Values of a heartbeat key besides the count.
 constexpr const char* kEnded = "ended";
 constexpr const char* kLeft = "left";
 
-std::string random_word() {
+std::string random_name() {
   std::random_device device;
   return fmt::format("{:08x}{:08x}", device(), device());
 }
@@ -34,12 +37,12 @@ std::vector<std::string> get_texts(c10d::Store& store, const std::vector<std::st
   return texts;
 }
 
-// Polls until `done`, with `each_second` in between; a process that is held in the meantime makes up for no second.
+// Polls until `done`; calls `each_second` once per second, but not for seconds in which the process was suspended.
 void poll(const std::function<bool()>& done, const std::function<void()>& each_second) {
   auto looked = Clock::now();
   while (!done()) {
     throw_if_stop_requested();
-    if (Clock::now() - looked >= kLookEvery) {
+    if (Clock::now() - looked >= kHeartbeatEvery) {
       each_second();
       looked = Clock::now();
     }
@@ -49,33 +52,33 @@ void poll(const std::function<bool()>& done, const std::function<void()>& each_s
 
 }  // namespace
 
-Rendezvous::Rendezvous(const StorePointer& store, int rank, int size, const Timeouts& patience)
-    : all_starts_(store),
+Rendezvous::Rendezvous(const StorePointer& store, int rank, int size, const Timeouts& timeouts)
+    : all_launches_(store),
       rank_(rank),
       size_(size),
-      patience_(patience),
-      word_(random_word()),
-      beats_(static_cast<std::size_t>(size)),
-      silent_looks_(static_cast<std::size_t>(size), 0) {
-  set_text(*all_starts_, fmt::format("word/{}", rank_), word_);
+      timeouts_(timeouts),
+      nonce_(random_name()),
+      heartbeats_(static_cast<std::size_t>(size)),
+      silent_seconds_(static_cast<std::size_t>(size), 0) {
+  set_text(*all_launches_, fmt::format("nonce/{}", rank_), nonce_);
   int seconds = 0;
   poll([this] { return rank_ == 0 ? start_as_leader() : start_as_follower(); },
        [&] {
-         if (++seconds < patience_.start_seconds) return;
+         if (++seconds < timeouts_.start_seconds) return;
          throw DeviceError(
-             fmt::format("rank {} of {}: not there {} s after rank {} was started. See what it says itself, whether "
-                         "its machine has started it, and with the same WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
+             fmt::format("rank {} of {} did not join within {} s of rank {}'s start; check its log and that it was "
+                         "launched with the same WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
                          fmt::join(missing(), ", "), size_, seconds, rank_));
        });
   start_heartbeat();
 }
 
 Rendezvous::~Rendezvous() {
-  beating_ = {};
+  heartbeat_ = {};
   if (left_) return;
   try {
-    post(fmt::format("beat/{}", rank_), kEnded);
-  } catch (const std::exception&) {  // the store has gone first, and all have met that
+    post(fmt::format("heartbeat/{}", rank_), kEnded);
+  } catch (const std::exception&) {  // without the store, the other ranks meet an error of their own
   }
 }
 
@@ -87,67 +90,63 @@ std::vector<std::string> Rendezvous::keys(const std::string& name) const {
 
 void Rendezvous::post(const std::string& key, const std::string& text) const { set_text(*store_, key, text); }
 
-// Takes the start's store and is heard there from now on.
-void Rendezvous::come() {
-  store_ = c10::make_intrusive<c10d::PrefixStore>(start_, all_starts_);
-  post(fmt::format("beat/{}", rank_), "0");
-  post(fmt::format("answer/{}", rank_), "");
+void Rendezvous::join(const std::string& launch) {
+  launch_ = launch;
+  store_ = c10::make_intrusive<c10d::PrefixStore>(launch_, all_launches_);
+  post(fmt::format("heartbeat/{}", rank_), "0");
+  post(fmt::format("joined/{}", rank_), "");
 }
 
 bool Rendezvous::start_as_leader() {
-  const auto word_keys = keys("word");
-  if (!all_starts_->check(word_keys)) return false;
-  const auto words = get_texts(*all_starts_, word_keys);
-  if (words != called_) {
-    called_ = words;
-    start_ = random_word();
-    come();
-    set_text(*all_starts_, "roll", fmt::format("{} {}", start_, fmt::join(words, " ")));
+  const auto nonce_keys = keys("nonce");
+  if (!all_launches_->check(nonce_keys)) return false;
+  const auto nonces = get_texts(*all_launches_, nonce_keys);
+  if (nonces != published_) {
+    published_ = nonces;
+    join(random_name());
+    set_text(*all_launches_, "members", fmt::format("{} {}", launch_, fmt::join(nonces, " ")));
   }
-  if (!store_->check(keys("answer"))) return false;
+  if (!store_->check(keys("joined"))) return false;
   post("begun", "");
   return true;
 }
 
 bool Rendezvous::start_as_follower() {
-  if (!all_starts_->check({"roll"})) return false;
-  std::istringstream roll(get_texts(*all_starts_, {"roll"}).front());
-  std::string start;
-  roll >> start;
-  const std::vector<std::string> words{std::istream_iterator<std::string>(roll), {}};
-  if (std::ssize(words) <= rank_ || words[static_cast<std::size_t>(rank_)] != word_)
-    return false;  // an earlier start's
-  if (std::ssize(words) != size_) {
-    throw ConfigError(fmt::format("WORLD_SIZE: {} on rank {} and {} on rank 0; start all ranks with the same", size_,
-                                  rank_, words.size()));
+  if (!all_launches_->check({"members"})) return false;
+  std::istringstream members(get_texts(*all_launches_, {"members"}).front());
+  std::string launch;
+  members >> launch;
+  const std::vector<std::string> nonces{std::istream_iterator<std::string>(members), {}};
+  const bool is_member = rank_ < std::ssize(nonces) && nonces[static_cast<std::size_t>(rank_)] == nonce_;
+  if (!is_member) return false;  // members of an earlier launch
+  if (std::ssize(nonces) != size_) {
+    throw ConfigError("WORLD_SIZE: " + expected(fmt::format("{} on rank {}, as on rank 0", nonces.size(), rank_),
+                                                std::to_string(size_), "start all ranks with the same"));
   }
-  if (start != start_) {
-    start_ = start;
-    come();
-  }
+  if (launch != launch_) join(launch);
   return store_->check({"begun"});
 }
 
 std::vector<int> Rendezvous::missing() const {
   std::vector<int> ranks;
   for (int rank = 0; rank < size_; ++rank) {
-    const bool came = start_.empty() ? all_starts_->check({fmt::format("word/{}", rank)})
-                                     : store_->check({fmt::format("answer/{}", rank)});
-    if (!came) ranks.push_back(rank);
+    const bool there = launch_.empty() ? all_launches_->check({fmt::format("nonce/{}", rank)})
+                                       : store_->check({fmt::format("joined/{}", rank)});
+    if (!there) ranks.push_back(rank);
   }
-  return ranks.empty() ? std::vector<int>{0} : ranks;  // all others have come: it calls no roll
+  return ranks.empty() ? std::vector<int>{0} : ranks;  // all others are there, so it is the leader that does nothing
 }
 
 void Rendezvous::start_heartbeat() {
-  beating_ = std::jthread([this](const std::stop_token& stop) {
+  heartbeat_ = std::jthread([this](const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
-    for (std::uint64_t beat = 1; !wake.wait_for(lock, stop, kLookEvery, [&] { return stop.stop_requested(); });
-         ++beat) {
+    for (std::uint64_t count = 1; !wake.wait_for(lock, stop, kHeartbeatEvery, [&] { return stop.stop_requested(); });
+         ++count) {
       try {
-        post(fmt::format("beat/{}", rank_), std::to_string(beat));
-      } catch (const std::exception&) {  // whoever waits meets the same error
+        post(fmt::format("heartbeat/{}", rank_), std::to_string(count));
+      } catch (const std::exception&) {  // the next wait meets the same error
         return;
       }
     }
@@ -155,34 +154,34 @@ void Rendezvous::start_heartbeat() {
 }
 
 void Rendezvous::check_heartbeats() {
-  const auto beats = get_texts(*store_, keys("beat"));
-  for (std::size_t rank = 0; rank < beats.size(); ++rank) {
-    if (beats[rank] == kLeft || std::cmp_equal(rank, rank_)) continue;
-    if (beats[rank] == kEnded) {
+  const auto seen = get_texts(*store_, keys("heartbeat"));
+  for (std::size_t rank = 0; rank < seen.size(); ++rank) {
+    if (seen[rank] == kLeft || std::cmp_equal(rank, rank_)) continue;
+    if (seen[rank] == kEnded) {
       throw DeviceError(
           fmt::format("rank {} of {} has ended before the training began; its own message says why", rank, size_));
     }
-    silent_looks_[rank] = beats[rank] == beats_[rank] ? silent_looks_[rank] + 1 : 0;
-    if (silent_looks_[rank] >= patience_.silent_seconds) {
+    silent_seconds_[rank] = seen[rank] == heartbeats_[rank] ? silent_seconds_[rank] + 1 : 0;
+    if (silent_seconds_[rank] >= timeouts_.silent_seconds) {
       throw DeviceError(fmt::format(
-          "rank {} of {} has given no sign of life for {} s: killed, or its machine or network is down. See "
-          "its own messages and its machine's; the same command starts again",
-          rank, size_, silent_looks_[rank]));
+          "rank {} of {} has sent no heartbeat for {} s: it was killed, or its machine or network is down. Check its "
+          "log and its machine; the same command starts again",
+          rank, size_, silent_seconds_[rank]));
     }
   }
-  beats_ = beats;
+  heartbeats_ = seen;
 }
 
 std::vector<std::string> Rendezvous::wait_for(const std::vector<std::string>& wanted) {
-  std::fill(silent_looks_.begin(), silent_looks_.end(), 0);
+  std::fill(silent_seconds_.begin(), silent_seconds_.end(), 0);
   poll([&] { return store_->check(wanted); }, [this] { check_heartbeats(); });
   return get_texts(*store_, wanted);
 }
 
 void Rendezvous::leave() {
-  beating_ = {};
+  heartbeat_ = {};
   left_ = true;
-  post(fmt::format("beat/{}", rank_), kLeft);
+  post(fmt::format("heartbeat/{}", rank_), kLeft);
 }
 
 }  // namespace nkat::train

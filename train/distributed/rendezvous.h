@@ -1,20 +1,25 @@
-// The roll of a start: which processes are the ranks this time, and whether each still lives.
-// When to use: train/ranks only, for what is said through the store and not through the process group.
+// Rendezvous and heartbeats of one launch: which processes are its ranks, and whether each is still alive. Used by
+// ProcessGroup alone.
 //
-// Promise: all ranks that go on have the same start, which no earlier process of theirs was part of, so the keys of
-// store() are new. Nothing that a launcher exports says so: torchrun keeps one store for all its starts (torch 2.11,
-// elastic/rendezvous/dynamic_rendezvous.py: the shared store of a handler is made once), and each machine's agent
-// counts TORCHELASTIC_RESTART_COUNT for itself (elastic/agent/server/api.py: only failures of its own workers count,
-// and an agent that joins anew counts from 0). So rank 0 calls the roll: it reads a random word of each rank, publishes
-// all of them with a word for the start, and begins when each rank that finds its own word there has answered. A word
-// left by a process that is dead gets no answer, and the roll is called anew when its successor has written another.
-// Errors: DeviceError that names the ranks that did not come, have ended, or gave no sign of life for as long as
-// Timeouts says. Each rank gives one a second, from a thread of its own; a machine that sleeps or a process that is
-// held counts no time against the others. Waits end when a stop is asked for, except inside a call to a store whose
+// Why not torchrun's own: it keeps one key-value store for all its launches, and no variable that it sets tells one
+// launch from the next (each machine's agent counts TORCHELASTIC_RESTART_COUNT for itself), so the store may still hold
+// keys of processes that are dead.
+//
+// How a launch begins:
+//   1. Each rank writes a random nonce under nonce/RANK.
+//   2. Rank 0, the leader, reads all nonces and publishes them under `members`, with a random name for the launch.
+//   3. A rank that finds its own nonce there joins: from now on it uses keys below the launch's name, which are new.
+//   4. When all ranks have joined, the leader writes `begun`. A dead process never joins; as soon as its successor has
+//      written another nonce, the leader publishes the members anew, under a new name.
+//
+// Each rank then sends a heartbeat per second from a thread. Seconds in which a process itself is suspended don't count
+// against the others.
+//
+// Errors: DeviceError names the ranks that did not join, have ended, or sent no heartbeat for as long as Timeouts says;
+// ConfigError when WORLD_SIZE differs. Interrupted when a stop is requested, except inside a call to a store whose
 // machine has vanished: c10d's calls have no time limit of their own.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,46 +33,47 @@ using StorePointer = c10::intrusive_ptr<c10d::Store>;
 class Rendezvous {
  public:
   struct Timeouts {
-    int start_seconds = 60;   // for all ranks to come
-    int silent_seconds = 30;  // without a sign of life, once they have come
+    int start_seconds = 60;   // for all ranks to join
+    int silent_seconds = 30;  // without a heartbeat, once they have joined
   };
 
-  // Returns when all `size` ranks have come.
-  Rendezvous(const StorePointer& store, int rank, int size, const Timeouts& patience);
+  // Returns when all `size` ranks have joined.
+  Rendezvous(const StorePointer& store, int rank, int size, const Timeouts& timeouts);
   Rendezvous(const Rendezvous&) = delete;
   Rendezvous& operator=(const Rendezvous&) = delete;
   // Tells the others that this rank has ended, unless it has left.
   ~Rendezvous();
 
+  // The keys of this launch.
   const StorePointer& store() const { return store_; }
   void post(const std::string& key, const std::string& text) const;
-  // One a rank: "name/rank".
+  // "name/rank" for each rank.
   std::vector<std::string> keys(const std::string& name) const;
-  // The texts under these keys, as soon as all are there.
+  // The strings under these keys, as soon as all are there.
   std::vector<std::string> wait_for(const std::vector<std::string>& keys);
-  // The others need not look after this rank any more, nor it after them.
+  // Ends this rank's heartbeat; the others don't expect it any more.
   void leave();
 
  private:
   bool start_as_leader();
   bool start_as_follower();
+  void join(const std::string& launch);
   std::vector<int> missing() const;
-  void come();
   void check_heartbeats();
   void start_heartbeat();
 
-  StorePointer all_starts_;
-  StorePointer store_;  // of this start
+  StorePointer all_launches_;
+  StorePointer store_;
   int rank_;
   int size_;
-  Timeouts patience_;
-  std::string word_;                 // of this process
-  std::string start_;                // the word of the start; empty: not called yet
-  std::vector<std::string> called_;  // rank 0: the words that it has published
-  std::vector<std::string> beats_;   // as last seen
-  std::vector<int> silent_looks_;
+  Timeouts timeouts_;
+  std::string nonce_;
+  std::string launch_;                   // empty: not joined yet
+  std::vector<std::string> published_;   // rank 0: the nonces under `members`
+  std::vector<std::string> heartbeats_;  // as last seen
+  std::vector<int> silent_seconds_;
   bool left_ = false;
-  std::jthread beating_;
+  std::jthread heartbeat_;
 };
 
 }  // namespace nkat::train

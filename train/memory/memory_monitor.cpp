@@ -8,7 +8,7 @@
 namespace nkat::train {
 namespace {
 
-// What a context can plausibly take; more is other processes' memory.
+// A driver's context takes less than this; the rest is other processes' memory.
 constexpr std::uint64_t kLargestContext = 1ULL << 30;
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What the run holds on its device against its budget, read every micro-batch. On a GPU the figures are those of
-// LibTorch's caching allocator; on a CPU those of the counting allocator, with the process's resident size beside them.
+// The memory that a run holds on its device, against its budget. On a GPU the figures are those of LibTorch's caching
+// allocator; on a CPU those of the tracking allocator, and the process's resident size.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ struct MemoryFigures {
 
 class MemoryMonitor {
  public:
-  // Allocations beyond the budget fail from now on, so that they can be answered; 0: no budget.
+  // From now on allocations beyond the budget fail with c10::OutOfMemoryError; 0: no budget.
   MemoryMonitor(at::Device device, std::uint64_t budget_bytes);
 
   void begin_step();
   MemoryFigures figures() const;
   void free_caches() const;
-  // Does the device hold more than the budget, the driver's context counted in?
+  // True if the device holds more than the budget, the driver's context included.
   bool above_budget() const;
   std::uint64_t budget_bytes() const { return budget_bytes_; }
   std::string describe() const;  // "peak 1.20 GiB of 11.50 GiB (resident 2.10 GiB)"
@@ -31,7 +31,7 @@ class MemoryMonitor {
  private:
   at::Device device_;
   std::uint64_t budget_bytes_;
-  std::uint64_t context_bytes_ = 0;  // GPU: what the process holds beside the allocator
+  std::uint64_t context_bytes_ = 0;  // GPU: held by the driver, outside the allocator
 };
 
 }  // namespace nkat::train

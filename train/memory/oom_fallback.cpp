@@ -11,9 +11,9 @@ constexpr std::int64_t kSmallestHeadRows = 16;
 
 }  // namespace
 
-OomFallback::OomFallback(std::int64_t trained_layers, MemorySettings choices, const MemoryMonitor& monitor,
+OomFallback::OomFallback(std::int64_t trained_layers, MemorySettings& settings, const MemoryMonitor& monitor,
                          OnChange on_change)
-    : trained_layers_(trained_layers), choices_(choices), monitor_(monitor), on_change_(std::move(on_change)) {}
+    : trained_layers_(trained_layers), settings_(settings), monitor_(monitor), on_change_(std::move(on_change)) {}
 
 double OomFallback::run(const models::PackedSamples& packed, const Run& run, const Discard& discard) {
   const auto samples = static_cast<std::int64_t>(packed.lengths.size());
@@ -27,38 +27,38 @@ double OomFallback::run(const models::PackedSamples& packed, const Run& run, con
       if (!models::is_out_of_memory(error)) throw;
       reason = error.what();
     }
-    // Outside the handler, so that nothing of the failed attempt is still held.
+    // Outside the handler, which still holds tensors of the failed attempt.
     discard();
     monitor_.free_caches();
     log::warning("out of memory: " + reason.substr(0, reason.find('\n')));
-    if (!apply_fallback(samples)) throw DeviceError(table(samples));
+    if (!apply_fallback(samples)) throw DeviceError(exhausted(samples));
   }
 }
 
 double OomFallback::run_pieces(const models::PackedSamples& packed, const Run& run) const {
-  if (static_cast<std::int64_t>(packed.lengths.size()) <= choices_.micro_batch_samples) return run(packed, choices_);
+  if (static_cast<std::int64_t>(packed.lengths.size()) <= settings_.micro_batch_samples) return run(packed, settings_);
   const auto [first, second] = models::split_in_half(packed);
   return run_pieces(first, run) + run_pieces(second, run);
 }
 
 bool OomFallback::apply_fallback(std::int64_t samples) {
   std::string event;
-  const std::int64_t together = std::min(choices_.micro_batch_samples, samples);
+  const std::int64_t together = std::min(settings_.micro_batch_samples, samples);
   const auto split_down_to = [&](std::int64_t fewest) {
-    choices_.micro_batch_samples = std::max(fewest, together / 2);
-    event = fmt::format("splitting micro-batches to {} samples", choices_.micro_batch_samples);
+    settings_.micro_batch_samples = std::max(fewest, together / 2);
+    event = fmt::format("splitting micro-batches to {} samples", settings_.micro_batch_samples);
   };
-  if (together > choices_.batch_samples) {
-    split_down_to(choices_.batch_samples);
-  } else if (choices_.recomputed_layers < trained_layers_) {
-    choices_.recomputed_layers =
-        std::min(trained_layers_, choices_.recomputed_layers + std::max<std::int64_t>(1, trained_layers_ / 4));
-    event = fmt::format("recomputing {} of {} layers", choices_.recomputed_layers, trained_layers_);
+  if (together > settings_.batch_samples) {
+    split_down_to(settings_.batch_samples);
+  } else if (settings_.recomputed_layers < trained_layers_) {
+    settings_.recomputed_layers =
+        std::min(trained_layers_, settings_.recomputed_layers + std::max<std::int64_t>(1, trained_layers_ / 4));
+    event = fmt::format("recomputing {} of {} layers", settings_.recomputed_layers, trained_layers_);
   } else if (together > 1) {
     split_down_to(1);
-  } else if (choices_.head_rows > kSmallestHeadRows) {
-    choices_.head_rows /= 2;
-    event = fmt::format("computing logits of {} rows at a time", choices_.head_rows);
+  } else if (settings_.head_rows > kSmallestHeadRows) {
+    settings_.head_rows /= 2;
+    event = fmt::format("computing logits of {} rows at a time", settings_.head_rows);
   } else {
     return false;
   }
@@ -67,13 +67,13 @@ bool OomFallback::apply_fallback(std::int64_t samples) {
   return true;
 }
 
-std::string OomFallback::table(std::int64_t samples) const {
+std::string OomFallback::exhausted(std::int64_t samples) const {
   return fmt::format(
-      "out of memory, and nothing is left to give:\n  recomputed layers   {} of {}\n  samples at a time   1 of {}\n  "
+      "out of memory, all fallbacks exhausted:\n  recomputed layers   {} of {}\n  samples at a time   1 of {}\n  "
       "logit rows at once  {}\n  "
       "memory              {}\nUse a smaller --max-sequence-length, a larger --vram-budget-gib, or "
-      "--first-adapter-layer; `nkat plan` says what fits",
-      choices_.recomputed_layers, trained_layers_, samples, choices_.head_rows, monitor_.describe());
+      "--first-adapter-layer; `nkat plan` prints what fits",
+      settings_.recomputed_layers, trained_layers_, samples, settings_.head_rows, monitor_.describe());
 }
 
 }  // namespace nkat::train

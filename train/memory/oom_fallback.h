@@ -1,7 +1,7 @@
-// Runs a micro-batch within the memory there is. On out-of-memory: free caches, split a packed micro-batch down to
-// the batch size, recompute more layers, split further, take the head in smaller pieces, and do the same micro-batch
-// again, with the gradient it would have had (recomputation is exact; a split differs by rounding). Each change is
-// logged and kept for the rest of the run.
+// Runs a micro-batch within the memory there is. On out-of-memory: frees caches, applies the next fallback and repeats
+// the micro-batch, whose gradient stays the same (recomputation is exact; a split differs by rounding). Fallbacks, in
+// this order: split a packed micro-batch down to the batch size, recompute more layers, split further, take fewer logit
+// rows at once. Each is logged and kept for the rest of the run.
 #pragma once
 
 #include <functional>
@@ -15,25 +15,26 @@ namespace nkat::train {
 
 class OomFallback {
  public:
-  // Called for each piece of a micro-batch; returns Σ losses. `discard` takes back what an attempt left behind.
-  using Run = std::function<double(const models::PackedSamples& piece, const MemorySettings& choices)>;
+  // Called for each piece of a micro-batch; returns the sum of its losses.
+  using Run = std::function<double(const models::PackedSamples& piece, const MemorySettings& settings)>;
+  // Takes back what a failed attempt has left behind.
   using Discard = std::function<void()>;
   using OnChange = std::function<void(const std::string& event)>;
 
-  OomFallback(std::int64_t trained_layers, MemorySettings choices, const MemoryMonitor& monitor, OnChange on_change);
+  // settings: of the run, changed by fallbacks. They and the monitor outlive the object.
+  OomFallback(std::int64_t trained_layers, MemorySettings& settings, const MemoryMonitor& monitor, OnChange on_change);
 
-  // Σ losses over the micro-batch. DeviceError with the table of choices when nothing is left to give.
+  // The sum of losses over the micro-batch. DeviceError with the table of settings when all fallbacks are exhausted.
   double run(const models::PackedSamples& packed, const Run& run, const Discard& discard);
-  const MemorySettings& choices() const { return choices_; }
 
  private:
   double run_pieces(const models::PackedSamples& packed, const Run& run) const;
-  // Turns the next dial; false if there is none.
+  // Applies the next fallback; false if there is none.
   bool apply_fallback(std::int64_t samples);
-  std::string table(std::int64_t samples) const;
+  std::string exhausted(std::int64_t samples) const;
 
   std::int64_t trained_layers_;
-  MemorySettings choices_;
+  MemorySettings& settings_;
   const MemoryMonitor& monitor_;
   OnChange on_change_;
 };

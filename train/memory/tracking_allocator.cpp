@@ -17,11 +17,9 @@ namespace {
 std::atomic<std::uint64_t> current_bytes{0};
 std::atomic<std::uint64_t> peak_bytes{0};
 std::atomic<std::uint64_t> limit_bytes{0};
-std::atomic<std::int64_t> failures_left{0};
-std::atomic<std::uint64_t> smallest_failure{0};
 
-// A block begins with its size; what tensors see starts kHeader bytes later, as aligned as LibTorch wants it. Data and
-// context are one pointer, because oneDNN's BF16 products take raw blocks (raw_allocate).
+// A block begins with its size; the tensor's data starts kHeader bytes later, aligned as LibTorch requires. Data and
+// context are one pointer, because oneDNN's BF16 products allocate raw blocks (raw_allocate).
 constexpr std::size_t kHeader = 64;
 
 void release(void* data) {
@@ -55,10 +53,6 @@ class TrackingAllocator final : public c10::Allocator {
 
  private:
   static void refuse_if_too_much(std::size_t bytes) {
-    if (failures_left > 0 && bytes >= smallest_failure) {
-      --failures_left;
-      TORCH_CHECK_WITH(OutOfMemoryError, false, "allocation failure asked for by a test");
-    }
     const std::uint64_t limit = limit_bytes;
     TORCH_CHECK_WITH(OutOfMemoryError, limit == 0 || current_bytes + bytes <= limit, "the budget of ",
                      format_bytes(static_cast<double>(limit)),
@@ -77,10 +71,5 @@ void install_tracking_allocator() {
 AllocatorFigures tracking_allocator_figures() { return {current_bytes, peak_bytes}; }
 void reset_tracking_allocator_peak() { peak_bytes = current_bytes.load(); }
 void set_tracking_allocator_limit(std::uint64_t bytes) { limit_bytes = bytes; }
-
-void fail_next_allocations(std::int64_t count, std::uint64_t smallest) {
-  smallest_failure = smallest;
-  failures_left = count;
-}
 
 }  // namespace nkat::train

@@ -4,16 +4,17 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
+#include "core/message.h"
 #include "core/version.h"
 #include "data/formats/safetensors.h"
 #include "data/run/checkpoint_files.h"
-#include "data/run/trainer_state.h"
 #include "models/weights/tensor_io.h"
 
 namespace nkat::train {
 namespace {
 
-// The four moment tensors by name, in one place for reading and writing.
+// The four moment tensors by name, for reading and writing.
 template <class State>
 auto named_moments(State& state) {
   return std::vector{std::pair{data::kFirstMomentWeight, &state.first_moment.weight},
@@ -22,7 +23,7 @@ auto named_moments(State& state) {
                      std::pair{data::kSecondMomentAlpha, &state.second_moment.alpha}};
 }
 
-// (steps, A) float32: row i from line i+1.
+// (steps, A) float32: row i is from line i+1.
 at::Tensor series(const std::vector<StepMetrics>& lines, std::int64_t count, std::vector<double> StepMetrics::*values) {
   at::Tensor table = at::empty({static_cast<std::int64_t>(lines.size()), count}, at::kFloat);
   float* out = table.data_ptr<float>();
@@ -49,7 +50,7 @@ std::string state_tensors(const TrainerState& state, const std::vector<StepMetri
 
 std::string state_json(const TrainerState& state, const RunIdentity& identity) {
   return data::trainer_state_text({.step = state.step,
-                                   .data_position = state.step * identity.window_samples,
+                                   .data_position = state.step * identity.batch_samples,
                                    .updates = state.optimizer.updates,
                                    .seed = identity.seed,
                                    .data_sha256 = identity.data_sha256,
@@ -59,7 +60,7 @@ std::string state_json(const TrainerState& state, const RunIdentity& identity) {
                                    .pending_metrics = state.pending});
 }
 
-// Name to bytes of every file but the manifest.
+// File name to bytes, of every file but the manifest.
 std::map<std::string, std::string> checkpoint_files(const TrainerState& state, const std::vector<StepMetrics>& history,
                                                     const models::Phi3Config& config, const RunIdentity& identity) {
   std::vector<StepMetrics> lines = history;
@@ -88,11 +89,10 @@ void load_state_json(const fs::path& checkpoint, LoadedCheckpoint& loaded) {
   loaded.state.pending = std::move(saved.pending_metrics);
   loaded.identity.seed = saved.seed;
   loaded.identity.data_sha256 = std::move(saved.data_sha256);
-  loaded.identity.window_samples = saved.step > 0 ? saved.data_position / saved.step : 0;
+  loaded.identity.batch_samples = saved.step > 0 ? saved.data_position / saved.step : 0;
 }
 
-// Renamed first: who reads the run meanwhile finds a checkpoint whole or not at all. The one name for all takes what a
-// kill left behind along.
+// Renamed first, so that readers never see a partial folder; the fixed name also collects the leftovers of a crash.
 void take_away(const fs::path& folder) {
   const fs::path aside = folder.parent_path() / "removed";
   std::error_code error;
@@ -126,7 +126,9 @@ LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config&
   load_state_json(path, loaded);
   if (data::checkpoint_path(path.parent_path(), loaded.state.step) != path) {
     throw FormatError(
-        fmt::format("{}: it holds step {}; folder and content do not match", path.string(), loaded.state.step));
+        fmt::format("{}: {}", path.string(),
+                    expected("the checkpoint of the step that the folder's name says",
+                             fmt::format("step {}", loaded.state.step), "the folder was renamed or mixed up")));
   }
   return loaded;
 }
@@ -170,9 +172,9 @@ void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step)
 
 void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::Phi3Config& config,
                      const models::BaseFingerprint& base) {
-  AtomicFolder durable(folder);
-  for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, base)) durable.write(name, bytes);
-  durable.publish();
+  AtomicFolder files(folder);
+  for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, base)) files.write(name, bytes);
+  files.publish();
 }
 
 }  // namespace nkat::train

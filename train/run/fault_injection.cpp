@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <sstream>
+#include <stdexcept>
+
+#include <c10/util/Exception.h>
 
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat::train {
 namespace {
@@ -32,17 +37,34 @@ FaultInjection FaultInjection::from_environment() {
                         at + 1 < entry.size();
     const auto fault = kFaults.find(name);
     if (!number || fault == kFaults.end()) {
-      throw ConfigError("NKAT_FAULTS: expected entries like oom@3, device@3, bug@3, nan@3 or drift@3, found '" + entry +
-                        "'");
+      throw ConfigError("NKAT_FAULTS: " +
+                        expected("entries like oom@3, device@3, bug@3, nan@3 or drift@3", "'" + entry + "'"));
     }
     injection.planned_.push_back({fault->second, step});
   }
   return injection;
 }
 
-bool FaultInjection::strikes(Fault fault, std::int64_t step) {
+void FaultInjection::begin_step(TrainerState& state) {
+  step_ = state.step + 1;
+  not_finite_ = strikes(Fault::kNotFinite);
+  if (strikes(Fault::kDrift)) state.adapter.weight.view(-1)[0].add_(1e-6);
+}
+
+MicroBatchFunction FaultInjection::decorate(MicroBatchFunction run) {
+  return [this, run = std::move(run)](const std::vector<at::Tensor>& matrices, const models::PackedSamples& samples,
+                                      double scale, const MemorySettings& settings) {
+    const double loss = run(matrices, samples, not_finite_ ? std::nan("") : scale, settings);
+    if (strikes(Fault::kOutOfMemory)) TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by NKAT_FAULTS");
+    TORCH_CHECK(!strikes(Fault::kDevice), "CUDA error: asked for by NKAT_FAULTS");
+    if (strikes(Fault::kBug)) throw std::logic_error("asked for by NKAT_FAULTS");
+    return loss;
+  };
+}
+
+bool FaultInjection::strikes(Fault fault) {
   const auto due = std::find_if(planned_.begin(), planned_.end(),
-                                [&](const Planned& p) { return p.fault == fault && p.step == step; });
+                                [&](const Planned& p) { return p.fault == fault && p.step == step_; });
   if (due == planned_.end()) return false;
   planned_.erase(due);
   return true;

@@ -1,19 +1,16 @@
-// metrics.jsonl of a run that is being trained: one line for each optimizer step, across stops and resumes exactly one
-// each.
+// metrics.jsonl of a run that is being trained: exactly one line per optimizer step, across stops and resumes.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "core/files/file.h"
-#include "data/run/step_metrics.h"
+#include "core/files/atomic_file.h"
+#include "train/trainer_state.h"
 
 namespace nkat::train {
 
-using data::StepMetrics;
-
-// The file of a run. Opening it for step `last_step` keeps the lines 1..last_step and cuts what follows; a line that is
-// missing below it is a DataError, as is one whose lists are not of `layers` numbers.
+// The file of a run. Opening it for step `last_step` keeps the lines 1..last_step and cuts what follows. DataError when
+// one of them is missing or its lists don't hold `layers` numbers.
 class MetricsLog {
  public:
   MetricsLog(const fs::path& path, std::int64_t last_step, std::int64_t layers);

@@ -1,9 +1,12 @@
 #include "train/run/run_folder.h"
 
+#include <limits>
+
 #include <nlohmann/json.hpp>
 
 #include "core/cli/progress.h"
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "core/json.h"
 #include "core/json_object.h"
 #include "core/message.h"
@@ -13,6 +16,8 @@ namespace nkat::train {
 namespace {
 
 constexpr std::uint64_t kConfigLimit = 16 << 20;
+// More than a batch holds.
+constexpr std::int64_t kAllSamples = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
@@ -29,7 +34,7 @@ RunFolder::~RunFolder() {
   std::error_code ignored;
   if (!created_checkpoints_ || !fs::remove(checkpoints(), ignored)) return;  // it is removed only if it is empty
   if (wrote_config_) fs::remove(config_file(), ignored);
-  // While it is held: who opened it meanwhile finds the lock taken, or the file gone and makes another one.
+  // Still locked: a process that has opened the file meanwhile is refused, one that comes later makes a new file.
   fs::remove(path_ / kFolderLockFile, ignored);
   if (created_) fs::remove(path_, ignored);
 }
@@ -49,37 +54,49 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
   }
   auto json = parse_json(read_file(file, kConfigLimit), file.string());
   if (data::run_version(json) != data::kRunVersion) {
+    const bool found = json.is_object() && json.contains(data::kRunKey);
     throw ConfigError(
         fmt::format("{}: key '{}': {}", file.string(), data::kRunKey,
-                    expected(std::to_string(data::kRunVersion),
-                             json.is_object() && json.contains(data::kRunKey) ? shown(&json[data::kRunKey]) : "nothing",
+                    expected(std::to_string(data::kRunVersion), shown(found ? &json[data::kRunKey] : nullptr),
                              "this file was not written by a run, use another --output-dir")));
   }
-  // A start that failed before its first checkpoint binds nobody.
+  // Without a checkpoint there is nothing to resume.
   if (!has_checkpoints) return std::nullopt;
   return json;
 }
 
-void RunFolder::save_config(const TrainConfig& config, const MemorySettings& choices,
-                            const std::vector<std::string>& memory_events) const {
-  const data::RunFacts facts{.requested_checkpointing = config.requested_checkpointing,
-                             .recomputed_layers = choices.recomputed_layers,
-                             .micro_batch_samples = choices.micro_batch_samples,
-                             .head_rows = choices.head_rows,
-                             .memory_events = memory_events,
-                             .ranks = config.ranks,
-                             .validation_sha256 = config.validation_sha256,
-                             .validation_since = config.validation_since};
+void RunFolder::save_config(const TrainConfig& config, const RunSettings& settings) const {
+  const data::RunFacts facts{.requested_checkpointing = settings.requested_checkpointing,
+                             .recomputed_layers = settings.memory.recomputed_layers,
+                             .micro_batch_samples = settings.memory.micro_batch_samples,
+                             .head_rows = settings.memory.head_rows,
+                             .memory_events = settings.memory_events,
+                             .ranks = settings.ranks,
+                             .validation_sha256 = settings.validation_sha256,
+                             .validation_since = settings.validation_since};
   write_file_atomically(config_file(), data::run_config_text(to_json(config), facts));
   wrote_config_ = true;
+}
+
+RunSettings read_run_settings(const nlohmann::ordered_json& config) {
+  data::RunFacts facts = data::run_facts(config);
+  RunSettings settings{.requested_checkpointing = std::move(facts.requested_checkpointing),
+                       .memory_events = std::move(facts.memory_events),
+                       .validation_sha256 = std::move(facts.validation_sha256),
+                       .validation_since = facts.validation_since,
+                       .ranks = facts.ranks};
+  settings.memory.micro_batch_samples = facts.micro_batch_samples.value_or(kAllSamples);
+  settings.memory.head_rows = facts.head_rows.value_or(settings.memory.head_rows);
+  return settings;
 }
 
 void RunFolder::require_free_space(std::uint64_t bytes) const {
   const std::uint64_t available = free_disk_space(path_);
   if (available >= bytes) return;
-  throw DeviceError(fmt::format(
-      "{}: {} of free disk space are needed for three checkpoints, found {}; free some or choose another --output-dir",
-      path_.string(), format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(available))));
+  throw DeviceError(
+      fmt::format("{}: {}", path_.string(),
+                  expected(format_bytes(static_cast<double>(bytes)) + " of free disk space for three checkpoints",
+                           format_bytes(static_cast<double>(available)), "free some or choose another --output-dir")));
 }
 
 }  // namespace nkat::train

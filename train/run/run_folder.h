@@ -1,28 +1,26 @@
-// The folder of a run (--output-dir): what lies where in it, its effective config, and the lock that keeps a second
+// The folder of a run (--output-dir): where its files are, its effective config, and the lock that keeps a second
 // process out.
 #pragma once
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
 #include "core/files/file.h"
 #include "data/run/run_layout.h"
-#include "train/micro_batch.h"
 #include "train/train_config.h"
+#include "train/trainer_state.h"
 
 namespace nkat::train {
 
 class RunFolder {
  public:
-  // Creates and locks the folder and clears what a killed process left behind. DeviceError if it is in use.
+  // Creates and locks the folder and removes what a killed process left behind. DeviceError if another process uses it.
   explicit RunFolder(const fs::path& path);
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
-  // A start that failed before its first checkpoint leaves nothing of its own behind.
+  // Removes what this process has created if it ends before the first checkpoint.
   ~RunFolder();
 
   fs::path config_file() const { return path_ / data::kRunConfigFile; }
@@ -33,15 +31,13 @@ class RunFolder {
   fs::path summary() const { return path_ / data::kSummaryFile; }
   fs::path plot() const { return path_ / data::kTrainingPlotFile; }
 
-  // The config that the run was started with; nothing if this is a new run. A config.json that is no run's (a model's,
-  // say) is a ConfigError, so that nothing of it is overwritten; files of a run without config.json, or without
-  // checkpoints, a DataError.
+  // config.json of the run in the folder; nothing if this is a new run. ConfigError for a config.json that no run has
+  // written (a model's, say), so that it is not overwritten; DataError for a run that lacks config.json or checkpoints.
   std::optional<nlohmann::ordered_json> saved_config() const;
-  // Writes config.json: the options with every `auto` resolved, and how memory is spent by now.
-  void save_config(const TrainConfig& config, const MemorySettings& choices,
-                   const std::vector<std::string>& memory_events) const;
+  // Writes config.json: the options with every `auto` resolved, and the settings.
+  void save_config(const TrainConfig& config, const RunSettings& settings) const;
 
-  // Refuses to go on when fewer than `bytes` are free (DeviceError).
+  // DeviceError when fewer than `bytes` are free.
   void require_free_space(std::uint64_t bytes) const;
 
  private:
@@ -51,5 +47,9 @@ class RunFolder {
   mutable bool wrote_config_ = false;
   std::unique_ptr<FolderLock> lock_;
 };
+
+// The settings in a run's config.json. What older releases did not write keeps its default, as does
+// memory.recomputed_layers, which the option `checkpointing` holds.
+RunSettings read_run_settings(const nlohmann::ordered_json& config);
 
 }  // namespace nkat::train

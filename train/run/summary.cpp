@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
+
 namespace nkat::train {
 
 std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history, std::int64_t since) {
@@ -45,13 +47,12 @@ RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adap
 
 std::string to_json_text(const RunSummary& s) {
   using Json = nlohmann::ordered_json;
-  const auto finite = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
   const Json json = {
       {"steps", s.steps},
       {"stopped", s.stopped},
-      {"loss_first", finite(s.loss_first)},
-      {"loss_last", finite(s.loss_last)},
-      {"validation_loss_first", s.validation_loss_first ? finite(*s.validation_loss_first) : Json(nullptr)},
+      {"loss_first", finite_or_null(s.loss_first)},
+      {"loss_last", finite_or_null(s.loss_last)},
+      {"validation_loss_first", s.validation_loss_first ? finite_or_null(*s.validation_loss_first) : Json(nullptr)},
       {"validation_loss_best", s.validation_loss_best ? Json(*s.validation_loss_best) : Json(nullptr)},
       {"best_step", s.best_step ? Json(*s.best_step) : Json(nullptr)},
       {"seconds", s.seconds},

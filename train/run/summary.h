@@ -9,13 +9,13 @@
 
 namespace nkat::train {
 
-// Steps that were clipped have a norm above max_grad_norm (0: clipping is off). A gate is open when σ(α) > 0.5.
+// A step was clipped if its norm is above max_grad_norm (0: clipping is off). A gate is open when sigma(alpha) > 0.5.
 struct RunSummary {
   std::int64_t steps = 0;
   std::string stopped;  // "finished", "signal" or why
   double loss_first = 0.0;
   double loss_last = 0.0;
-  std::optional<double> validation_loss_first;  // of the step at which it was first measured
+  std::optional<double> validation_loss_first;  // at the first validation
   std::optional<double> validation_loss_best;
   std::optional<std::int64_t> best_step;
   double seconds = 0.0;  // of all steps, without validation and checkpoints
@@ -26,7 +26,7 @@ struct RunSummary {
   std::int64_t skipped_steps = 0;
 };
 
-// Validation losses count after step `validation_since`: those before it are of other data.
+// Validation losses of steps up to `validation_since` don't count: they are of other data.
 RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adapter& adapter, double max_grad_norm,
                      std::int64_t validation_since);
 std::string to_json_text(const RunSummary& summary);

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "core/plot_page.h"
+#include "layers/sigmoid.h"
 
 namespace nkat::train {
 namespace {
@@ -22,7 +23,7 @@ void plot_loss(PlotPage& page, const std::vector<StepMetrics>& history) {
   const PlotPoints validation =
       points(history, [](const StepMetrics& m) { return m.validation_loss.value_or(std::nan("")); });
   page << "set title 'Loss'\nset ylabel 'nats per target token'\nset key inside top right\n"
-       << fmt::format("plot {} with lines lw 1.5 lc rgb {} title 'training window'", training, kBlue);
+       << fmt::format("plot {} with lines lw 1.5 lc rgb {} title 'training'", training, kBlue);
   if (!validation.empty())
     page << fmt::format(", {} with linespoints lw 2 pt 7 ps 0.6 lc rgb {} title 'validation'", page.data(validation),
                         kOrange);
@@ -35,11 +36,11 @@ void plot_gates(PlotPage& page, const std::vector<StepMetrics>& history, std::in
   for (std::size_t i = 0; i < layers; ++i) {
     // With many layers only the first and the last are named.
     const bool named = layers <= 8 || i == 0 || i + 1 == layers;
-    curves += fmt::format(
-        "{}{} with lines lw 1.5 lc palette frac {:.3f} {}", i == 0 ? "" : ", ",
-        page.data(points(history, [i](const StepMetrics& m) { return 1.0 / (1.0 + std::exp(-m.alpha[i])); })),
-        layers > 1 ? static_cast<double>(i) / static_cast<double>(layers - 1) : 0.0,
-        named ? fmt::format("title 'layer {}'", first_layer + static_cast<std::int64_t>(i)) : "notitle");
+    curves +=
+        fmt::format("{}{} with lines lw 1.5 lc palette frac {:.3f} {}", i == 0 ? "" : ", ",
+                    page.data(points(history, [i](const StepMetrics& m) { return layers::sigmoid(m.alpha[i]); })),
+                    layers > 1 ? static_cast<double>(i) / static_cast<double>(layers - 1) : 0.0,
+                    named ? fmt::format("title 'layer {}'", first_layer + static_cast<std::int64_t>(i)) : "notitle");
   }
   page << "set title 'Gates by layer'\nset ylabel 'sigmoid(alpha)'\nset yrange [0:1]\nset key outside right\n"
        << kViridis << "unset colorbox\n"

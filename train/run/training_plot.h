@@ -1,4 +1,4 @@
-// training.png: loss, gates by layer, λ with triality, and memory over the steps of a run.
+// training.png: loss, gates by layer, triality with its weight, and memory over the steps of a run.
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace nkat::train {
 
-// Needs gnuplot; without it, or if it fails, a warning is logged and nothing is written.
+// Logs a warning and writes nothing where gnuplot is missing or fails.
 void plot_training(const std::vector<StepMetrics>& history, std::int64_t first_layer, const fs::path& path);
 
 }  // namespace nkat::train

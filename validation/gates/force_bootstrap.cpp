@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/random.h"
 #include "core/signals.h"
 #include "validation/gates/gate_verdict.h"
 
@@ -18,9 +19,9 @@ std::vector<double> replicate(const ScaledForce& force, const ForceFit& fit, Ran
   const std::size_t block = std::min(kBlock, n);
   std::vector<double> values(n);
   std::size_t drawn = 0;
-  for (const ForcePiece& piece : fit.pieces)
-    std::fill(values.begin() + static_cast<std::ptrdiff_t>(piece.begin),
-              values.begin() + static_cast<std::ptrdiff_t>(piece.end), piece.level);
+  for (const ForceSegment& segment : fit.segments)
+    std::fill(values.begin() + static_cast<std::ptrdiff_t>(segment.begin),
+              values.begin() + static_cast<std::ptrdiff_t>(segment.end), segment.level);
   while (drawn < n) {
     const std::size_t from = random.below(n - block + 1);
     const std::size_t length = std::min(block, n - drawn);
@@ -41,17 +42,11 @@ std::optional<Interval> middle_95(std::vector<double> positions, std::int64_t re
 
 }  // namespace
 
-std::span<const ForcePiece> beginning_before(std::span<const ForcePiece> pieces, std::size_t value) {
-  std::size_t count = 0;
-  while (count < pieces.size() && pieces[count].begin < value) ++count;
-  return pieces.first(count);
-}
-
 BootstrapIntervals bootstrap_intervals(const ScaledForce& force, const ForceFit& fit, const BootstrapRule& rule) {
   BootstrapIntervals found;
   if (rule.replicates <= 0) return found;
-  PartitionRule cut_rule = fit.rule;
-  if (fit.residuals.size() > kMostValuesWithoutGrid) cut_rule.spacing = fit.residuals.size() / 1000;
+  SegmentationRule rule_of_replicate = fit.rule;
+  if (fit.residuals.size() > kMostValuesWithoutGrid) rule_of_replicate.spacing = fit.residuals.size() / 1000;
   std::vector<double> tau;
   std::vector<double> sign_change;
   for (std::int64_t k = 0; k < rule.replicates; ++k) {
@@ -59,10 +54,11 @@ BootstrapIntervals bootstrap_intervals(const ScaledForce& force, const ForceFit&
     RandomStream random(rule.seed, "gate-bootstrap",
                         rule.series * static_cast<std::uint64_t>(rule.replicates) + static_cast<std::uint64_t>(k));
     const WeightedSeries series(replicate(force, fit, random), force.scale);
-    const std::vector<ForcePiece> pieces = cut(series, cut_rule, fit.noise_factor);
-    if (const auto rise = find_rise(beginning_before(pieces, rule.begins_before), rule.minimum_rise))
-      tau.push_back(static_cast<double>(pieces[rise->piece].begin));
-    if (const auto change = find_sign_change(pieces)) sign_change.push_back(static_cast<double>(pieces[*change].begin));
+    const std::vector<ForceSegment> segments = fit_segments(series, rule_of_replicate, fit.noise_factor);
+    if (const auto rise = find_rise(segments_before(segments, rule.begins_before), rule.minimum_rise))
+      tau.push_back(static_cast<double>(segments[rise->segment].begin));
+    if (const auto change = find_sign_change(segments))
+      sign_change.push_back(static_cast<double>(segments[*change].begin));
   }
   found.without_rise = 1.0 - static_cast<double>(tau.size()) / static_cast<double>(rule.replicates);
   found.tau = middle_95(std::move(tau), rule.replicates);

@@ -1,24 +1,36 @@
-// The force of one gate as pieces of constant level (mathematics.md 6).
+// The force on one gate as segments of constant level, with a penalty that fits the force's own noise.
 //
-// The clipped force is cut with penalty 3 v ln(nL) and pieces of at least max(10, n/100) values, v = 1 at first. The
-// standardized residuals of a cut have v = var (1+r)/(1-r), var their mean square and r their lag-1 correlation held to
-// [0, 0.95]; while it is more than 5 % above the v of the cut, the force is cut again with it. One repetition isn't
-// enough: a first cut for white noise follows correlated noise into many pieces, whose residuals then hide the
-// correlation (AR(1) 0.6, 300 steps: a rise was called in 10 % of the runs; with repetitions in 1 %).
-// A level's 95 % interval is +-1.96 sqrt(v/sum of weights).
+// Robust scale: s_t is 1.4826/sqrt(2) times the running median of |first differences| over +-max(25, n/40) steps, at
+// least 5 % of that of the whole series. Values are clipped at +-3 s_t about the running median of the same range.
+// Where more than half of all differences are 0, their mean replaces the median; a constant series has scale 1.
+//
+// Penalty: 3 v ln(n L) for n values and L gates, with segments of at least max(10, n/100) values and v = 1 at first.
+// The standardized residuals of a fit have v = var (1+r)/(1-r), var their mean square and r their lag-1 correlation,
+// clamped to [0, 0.95]; while that exceeds the v of the fit by more than 5 %, the fit is repeated with it. One
+// repetition isn't enough: a fit for white noise follows correlated noise into many segments, whose residuals then hide
+// the correlation (AR(1) 0.6, 300 steps: a rise was called in 10 % of the runs; with repetitions in 1 %).
+// A level's 95 % interval is +-1.96 sqrt(v / sum of weights).
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <vector>
 
-#include "validation/gates/force_partition.h"
-#include "validation/gates/noise_scale.h"
+#include "validation/gates/change_points.h"
 
 namespace nkat::validation {
 
-// Values from `begin` to before `end`.
-struct ForcePiece {
+struct ScaledForce {
+  std::vector<double> values;        // [n] clipped
+  std::vector<double> scale;         // [n] s_t > 0
+  double lag_one_correlation = 0.0;  // of (values - running median) / s_t
+};
+
+// force: at least two finite values.
+ScaledForce scale_noise(std::span<const double> force);
+
+// Values [begin, end).
+struct ForceSegment {
   std::size_t begin = 0;
   std::size_t end = 0;
   double level = 0.0;
@@ -29,16 +41,16 @@ struct ForcePiece {
 };
 
 struct ForceFit {
-  std::vector<ForcePiece> pieces = {};
-  double noise_factor = 1.0;           // v of the final cut, at least 1
-  PartitionRule rule = {};             // of the final cut
+  std::vector<ForceSegment> segments = {};
+  double noise_factor = 1.0;           // v of the final fit, at least 1
+  SegmentationRule rule = {};          // of the final fit
   std::vector<double> residuals = {};  // [n] standardized
 };
 
-// layers: how many layers have a gate.
+// layers: number of layers with a gate.
 ForceFit fit_force(const ScaledForce& force, std::size_t layers);
 
-// The pieces of a series with a given rule and noise factor (at least 1).
-std::vector<ForcePiece> cut(const WeightedSeries& series, const PartitionRule& rule, double noise_factor);
+// The segments for a given rule and noise factor (at least 1).
+std::vector<ForceSegment> fit_segments(const WeightedSeries& series, const SegmentationRule& rule, double noise_factor);
 
 }  // namespace nkat::validation

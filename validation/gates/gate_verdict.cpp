@@ -10,6 +10,21 @@ constexpr double kAbruptShare = 0.7;  // of the rise, in one change
 
 }  // namespace
 
+const char* verdict_name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kClosed: return "closed";
+    case Verdict::kDrift: return "drift";
+    case Verdict::kTransition: return "transition";
+    case Verdict::kInProgress: return "in progress";
+    case Verdict::kUnresolved: return "unresolved";
+  }
+  return "";
+}
+
+std::int64_t GateResults::count(Verdict verdict) const {
+  return std::ranges::count(layers, verdict, &GateFinding::verdict);
+}
+
 GateCourse follow_gate(std::span<const double> gate) {
   GateCourse course;
   bool found = false;
@@ -25,40 +40,46 @@ GateCourse follow_gate(std::span<const double> gate) {
   return course;
 }
 
-std::optional<Rise> find_rise(std::span<const ForcePiece> pieces, double minimum_rise) {
+std::span<const ForceSegment> segments_before(std::span<const ForceSegment> segments, std::size_t index) {
+  std::size_t count = 0;
+  while (count < segments.size() && segments[count].begin < index) ++count;
+  return segments.first(count);
+}
+
+std::optional<Rise> find_rise(std::span<const ForceSegment> segments, double minimum_rise) {
   double largest_level = 0.0;
   double largest_rise = 0.0;
   std::size_t lowest = 0;
   std::size_t from = 0;
   std::size_t to = 0;
-  for (std::size_t k = 0; k < pieces.size(); ++k) {
-    largest_level = std::max(largest_level, std::abs(pieces[k].level));
-    if (pieces[k].level < pieces[lowest].level) lowest = k;
-    const double rise = pieces[k].level - pieces[lowest].level;
+  for (std::size_t k = 0; k < segments.size(); ++k) {
+    largest_level = std::max(largest_level, std::abs(segments[k].level));
+    if (segments[k].level < segments[lowest].level) lowest = k;
+    const double rise = segments[k].level - segments[lowest].level;
     if (rise <= largest_rise) continue;
     largest_rise = rise;
     from = lowest;
     to = k;
   }
-  if (from == to || largest_rise < minimum_rise * largest_level || !pieces[to].above_zero()) return std::nullopt;
+  if (from == to || largest_rise < minimum_rise * largest_level || !segments[to].above_zero()) return std::nullopt;
   Rise rise;
   double largest_change = 0.0;
   for (std::size_t k = from + 1; k <= to; ++k) {
-    const double change = pieces[k].level - pieces[k - 1].level;
+    const double change = segments[k].level - segments[k - 1].level;
     if (change <= largest_change) continue;
     largest_change = change;
-    rise.piece = k;
+    rise.segment = k;
   }
   rise.shape = largest_change >= kAbruptShare * largest_rise ? RiseShape::kAbrupt : RiseShape::kGradual;
   return rise;
 }
 
-std::optional<std::size_t> find_sign_change(std::span<const ForcePiece> pieces) {
-  const auto above = std::ranges::find_if(pieces, &ForcePiece::above_zero);
-  if (above == pieces.end() ||
-      std::none_of(pieces.begin(), above, [](const ForcePiece& piece) { return piece.below_zero(); }))
+std::optional<std::size_t> find_sign_change(std::span<const ForceSegment> segments) {
+  const auto above = std::ranges::find_if(segments, &ForceSegment::above_zero);
+  if (above == segments.end() ||
+      std::none_of(segments.begin(), above, [](const ForceSegment& segment) { return segment.below_zero(); }))
     return std::nullopt;
-  return static_cast<std::size_t>(above - pieces.begin());
+  return static_cast<std::size_t>(above - segments.begin());
 }
 
 Verdict judge(bool opened, bool rise) {

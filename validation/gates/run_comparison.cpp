@@ -9,12 +9,12 @@
 namespace nkat::validation {
 namespace {
 
-std::string layer_numbers(const GateReport& gates) {
+std::string layer_numbers(const GateResults& gates) {
   if (gates.layers.empty()) return "no layers";
   return fmt::format("layers {} to {}", gates.layers.front().layer, gates.layers.back().layer);
 }
 
-void require_same_layers(const GateReport& main, const std::string& main_name, const BaselineRun& other) {
+void require_same_layers(const GateResults& main, const std::string& main_name, const BaselineRun& other) {
   if (std::ranges::equal(main.layers, other.gates.layers, {}, &GateFinding::layer, &GateFinding::layer)) return;
   throw ShapeError(fmt::format(
       "runs are compared layer by layer and must have the same layers: {} has {}, {} has {}; leave one of them out",
@@ -22,13 +22,13 @@ void require_same_layers(const GateReport& main, const std::string& main_name, c
 }
 
 // Position 0 is the sum.
-const GateFinding& finding(const GateReport& gates, std::size_t position) {
+const GateFinding& finding(const GateResults& gates, std::size_t position) {
   return position == 0 ? gates.sum : gates.layers[position - 1];
 }
 
 struct Replica {
   std::string name;
-  const GateReport* gates;
+  const GateResults* gates;
 };
 
 std::string replica_name(const std::string& name, const std::optional<std::int64_t>& seed) {
@@ -59,10 +59,10 @@ bool shows_effect(const GateFinding& found, bool by_rise) {
   return by_rise ? found.tau.has_value() : found.verdict == Verdict::kTransition;
 }
 
-std::int64_t last_step(const GateReport& gates) { return gates.steps.empty() ? 0 : gates.steps.back(); }
+std::int64_t last_step(const GateResults& gates) { return gates.steps.empty() ? 0 : gates.steps.back(); }
 
 // here: a finding with the effect, which the control is asked about.
-Presence presence(const GateFinding& here, const GateFinding& there, const GateReport& control, bool by_rise) {
+Presence presence(const GateFinding& here, const GateFinding& there, const GateResults& control, bool by_rise) {
   if (there.verdict == Verdict::kUnresolved) return Presence::kNotDecided;
   if (shows_effect(there, by_rise)) return Presence::kPresent;
   const std::optional<std::int64_t> seen_at = by_rise ? here.tau : here.opened_at;
@@ -70,7 +70,7 @@ Presence presence(const GateFinding& here, const GateFinding& there, const GateR
   return control.finished.value_or(true) && reaches_it ? Presence::kAbsent : Presence::kNotDecided;
 }
 
-ControlResult against_control(const GateReport& main, const BaselineRun& control) {
+ControlResult against_control(const GateResults& main, const BaselineRun& control) {
   ControlResult result{.name = control.name,
                        .control = control.control,
                        .by_rise = control.control == kFrozenGatesControl,
@@ -94,7 +94,7 @@ ControlResult against_control(const GateReport& main, const BaselineRun& control
 }
 
 // A transition that one control has is not specific, whatever the others leave open.
-void mark_specific(GateReport& main, const std::vector<ControlResult>& controls) {
+void mark_specific(GateResults& main, const std::vector<ControlResult>& controls) {
   for (std::size_t position = 0; position <= main.layers.size(); ++position) {
     GateFinding& found = position == 0 ? main.sum : main.layers[position - 1];
     if (found.verdict != Verdict::kTransition) continue;
@@ -111,7 +111,7 @@ void mark_specific(GateReport& main, const std::vector<ControlResult>& controls)
 
 }  // namespace
 
-RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<BaselineRun> others) {
+RunComparison compare_runs(GateResults& main, const RunRecords& main_run, std::vector<BaselineRun> others) {
   RunComparison comparison;
   std::vector<Replica> replicas;
   comparison.spread_includes_main = main_run.settings.control == kNoControl;

@@ -1,37 +1,34 @@
-// Several runs side by side: the spread of tau over seeds, and controls, in which the effect should be absent.
+// A run compared with others: the spread of tau over seeds, and controls (ablations), in which the effect should be
+// absent.
 //
-// The effect is a transition. The gates of a frozen-gates control can't open, so that it can't have one: with it, rises
-// of the force (findings with a tau) are compared. A control decides nothing about a layer that is unresolved there,
-// and, where it shows no effect, nothing while it is unfinished or if it ends before the layer's gate opened here (with
-// frozen gates: before tau).
+// The effect is a transition. The gates of a frozen-gates control can't open, so rises of the force (findings with a
+// tau) are compared there instead. A control decides nothing about a layer that is unresolved there; and, without the
+// effect, nothing while it is unfinished or if it ends before the layer's gate opened here (with frozen gates: before
+// tau).
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "validation/gates/gate_report.h"
+#include "validation/gates/gate_verdict.h"
 #include "validation/run/run_reader.h"
 
 namespace nkat::validation {
-
-inline constexpr const char* kNoControl = "none";
-inline constexpr const char* kIdentityControl = "identity";
-inline constexpr const char* kFrozenGatesControl = "frozen-gates";
 
 struct BaselineRun {
   std::string name = {};
   std::string control = {};  // kNoControl or the control's name
   std::optional<std::int64_t> seed = std::nullopt;
-  GateReport gates = {};
+  GateResults gates = {};
 };
 
 // Of one layer, or of the sum (layer -1), over RunComparison::spread_runs.
 struct TauSpread {
   std::int64_t layer = -1;
-  std::vector<std::optional<std::int64_t>> tau = {};  // one a run: of its transition, if it is one
+  std::vector<std::optional<std::int64_t>> tau = {};  // one per run: of its transition, if it has one
   std::int64_t transitions = 0;
-  double median = 0.0;  // of the tau there are; 0 without any
+  double median = 0.0;  // 0 without any tau
   double range = 0.0;   // largest - smallest
 };
 
@@ -63,6 +60,6 @@ struct RunComparison {
 // Sets `specific` of main's transitions where identity controls are among the others and main is no control itself:
 // true if it is absent in all of them, null if one of them doesn't decide. ShapeError, naming both runs, if they have
 // other layers.
-RunComparison compare_runs(GateReport& main, const RunRecords& main_run, std::vector<BaselineRun> others);
+RunComparison compare_runs(GateResults& main, const RunRecords& main_run, std::vector<BaselineRun> others);
 
 }  // namespace nkat::validation

@@ -6,6 +6,7 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "core/message.h"
 #include "core/signals.h"
 #include "data/formats/safetensors.h"
 #include "data/run/adapter_config.h"
@@ -63,16 +64,17 @@ std::optional<std::size_t> first_block(const Values& values, const Test& is_wron
 GeometryRow measure_layer(const at::Tensor& weight /* (N, 8, 8) float64 */, const std::string& where) {
   const auto norms = measure_blocks(weight, skew_norm);
   if (const auto block = first_block(norms, [](double norm) { return !std::isfinite(norm); })) {
-    throw FormatError(fmt::format("{}: block {} holds NaN or Inf; the run went wrong before this checkpoint was saved",
-                                  where, *block));
+    throw FormatError(fmt::format(
+        "{}: block {} contains NaN or infinity; the run went wrong before this checkpoint was saved", where, *block));
   }
   const at::Tensor rotation = layers::so8_rotation(weight);  // (N, 8, 8)
   const auto orthogonality = measure_blocks(rotation, orthogonality_error);
   if (const auto block = first_block(orthogonality, [](double error) { return !(error <= kLargestError); })) {
-    throw FormatError(fmt::format(
-        "{}: block {}: ||R^T R - I|| of at most {:g} was expected, found {:g}, because ||A|| is {:g}; such a rotation "
-        "can't be computed, train with a lower --learning-rate",
-        where, *block, kLargestError, orthogonality[*block], norms[*block]));
+    throw FormatError(
+        fmt::format("{}: block {}: {}", where, *block,
+                    expected(fmt::format("||R^T R - I|| of at most {:g}", kLargestError),
+                             fmt::format("{:g}, because ||A|| is {:g}", orthogonality[*block], norms[*block]),
+                             "such a rotation can't be computed; train with a lower --learning-rate")));
   }
   const at::Tensor rounded = rotation.to(at::kBFloat16).to(at::kDouble);
   GeometryRow row;
@@ -101,15 +103,14 @@ GeometryRow measure_saved_layer(const data::SafetensorsFile& file, const data::A
   const at::Tensor weight = saved_tensor(file, layer, "weight", {sizes.blocks(), 8, 8}).to(at::kDouble);
   const float alpha = saved_tensor(file, layer, "alpha", {}).item<float>();
   if (!std::isfinite(alpha)) {
-    throw FormatError(
-        fmt::format("{}: alpha was expected to be a finite number, found {}; the run went wrong before "
-                    "this checkpoint was saved",
-                    where, alpha));
+    throw FormatError(fmt::format(
+        "{}: alpha: {}", where,
+        expected("a finite number", fmt::format("{}", alpha), "the run went wrong before this checkpoint was saved")));
   }
   return measure_layer(weight, where);
 }
 
-// Layers side by side; what they complain of is reported in their order.
+// Layers in parallel; of several errors, the first layer's is thrown.
 std::vector<GeometryRow> measure_checkpoint(const SavedCheckpoint& checkpoint, bool newest) {
   const data::AdapterConfig sizes = data::read_adapter_config(checkpoint.path);
   const data::SafetensorsFile file(checkpoint.path / data::kAdapterModelFile);

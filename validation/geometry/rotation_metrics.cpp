@@ -51,7 +51,7 @@ double dot(const std::array<double, 4>& a, const std::array<double, 4>& b) {
 }
 
 // Makes two columns orthogonal; false if they were.
-bool orthogonalise(std::array<double, 4>& p, std::array<double, 4>& q) {
+bool orthogonalize(std::array<double, 4>& p, std::array<double, 4>& q) {
   const double product = dot(p, q);
   const double pp = dot(p, p), qq = dot(q, q);
   if (std::abs(product) <= std::numeric_limits<double>::epsilon() * std::sqrt(pp * qq)) return false;
@@ -111,7 +111,7 @@ std::array<double, 4> rotation_angles(Block weight) {
   for (int sweep = 0; sweep < kMostSweeps && changed; ++sweep) {
     changed = false;
     for (std::size_t p = 0; p < 3; ++p)
-      for (std::size_t q = p + 1; q < 4; ++q) changed = orthogonalise(columns[p], columns[q]) || changed;
+      for (std::size_t q = p + 1; q < 4; ++q) changed = orthogonalize(columns[p], columns[q]) || changed;
   }
   std::array<double, 4> angles = {};
   for (std::size_t i = 0; i < 4; ++i) angles[i] = std::sqrt(dot(columns[i], columns[i]));

@@ -40,7 +40,7 @@ bool all_digits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// "1,234" -> "1234", "12" -> "12"; nothing if a comma stands in a wrong place.
+// "1,234" -> "1234", "12" -> "12"; nothing if a comma is misplaced.
 std::optional<std::string> without_separators(std::string_view whole) {
   std::string digits;
   for (std::size_t begin = 0, group = 0; begin <= whole.size(); ++group) {

@@ -1,17 +1,15 @@
-// Decimal numbers as they stand in answers, compared exactly: 12.50 = 12.5 = １２．５, and 0.1 is one tenth.
+// Decimal numbers in answers, compared exactly: 12.50 = 12.5 = １２．５, and 0.1 is one tenth.
 //
-// A number is read from a line of text. The line must leave no doubt, otherwise nothing is read:
-//   - Thousands separators stand every three digits (1,234); 12,34 and 1.2.3 are no numbers. Full-width digits and
-//   signs
-//     count as their ASCII forms, U+2212 as a minus.
-//   - A minus directly before the digits, or before their currency sign, is a sign; after a digit or letter it is a
-//   dash.
-//     A minus before a space is a bullet or a dash, unless it follows "=".
-//   - What follows is a unit and ignored: 42 cm, 42個, 50%, $42, 42 cm2, 42 m^2. Digits directly after a Latin letter
-//     belong to that word.
-//   - After an "=" only what follows the last one counts: "3 + 4 = 7" is 7.
-//   - Two numbers (42 or 43, 1/2, 10-12), and a number that is only part of an expression or in words (√2, 5π, 2^10,
-//     1.5e3, 3万, 3 million, ±5), are not read.
+// A number is read from a line of text, and only if the line leaves no doubt:
+//   separators   Thousands separators come every three digits (1,234); 12,34 and 1.2.3 are not numbers. Full-width
+//                digits and signs count as their ASCII forms, U+2212 as a minus.
+//   minus        Directly before the digits, or before their currency sign, it is a sign; after a digit or letter it is
+//                a dash; before a space it is a bullet or a dash, unless it follows "=".
+//   units        What follows is a unit and ignored: 42 cm, 42個, 50%, $42, 42 cm2, 42 m^2. Digits directly after a
+//                Latin letter belong to that word.
+//   equations    Only what follows the last "=" counts: "3 + 4 = 7" is 7.
+//   in doubt     Two numbers (42 or 43, 1/2, 10-12), and a number that is only part of an expression or in words (√2,
+//                5π, 2^10, 1.5e3, 3万, 3 million, ±5), are not read.
 #pragma once
 
 #include <optional>

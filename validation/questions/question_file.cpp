@@ -10,6 +10,8 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "data/datasets/jsonl_pass.h"
+#include "core/json_object.h"
+#include "core/message.h"
 #include "data/datasets/record.h"
 #include "validation/questions/answer_parser.h"
 
@@ -32,7 +34,7 @@ std::string take_answer(std::vector<data::Turn>& turns) {
 
 Question question_of(data::Record& record, const std::string& where) {
   if (record.turns.empty())
-    throw DataError(fmt::format("{}: the record asks nothing, a turn before the answer was expected", where));
+    throw DataError(fmt::format("{}: {}", where, expected("a message before the answer", "none")));
   return {.where = where, .turns = std::move(record.turns), .language = text_or_empty(record.metadata, "language")};
 }
 
@@ -40,7 +42,7 @@ std::optional<DecisionQuestion> decision_question(std::string_view line, const s
   data::Record record = data::parse_record(line, where);
   if (record.label.empty()) return std::nullopt;
   if (record.kind == data::RecordKind::kText && record.turns.empty()) {
-    throw DataError(fmt::format("{}: plain text with a label, a question and an answer were expected", where));
+    throw DataError(fmt::format("{}: {}", where, expected("a question and an answer", "plain text with a label")));
   }
   const auto label = std::ranges::find(data::kFourClasses, record.label) - data::kFourClasses.begin();
   std::string answer = take_answer(record.turns);
@@ -59,8 +61,8 @@ Decimal result_of(const std::string& answer, const std::string& where) {
 std::optional<MathQuestion> question_of_gsm8k(const Json& object, const std::string& where, const std::string& suffix) {
   for (const char* key : {"question", "answer"}) {
     if (!object[key].is_string() || object[key].get_ref<const std::string&>().empty()) {
-      throw DataError(fmt::format("{}: '{}' is {}, a text was expected", where, key,
-                                  object[key].is_string() ? "empty" : object[key].type_name()));
+      throw DataError(
+          fmt::format("{}: key '{}': {}", where, key, expected("a string that is not empty", shown(&object[key]))));
     }
   }
   std::string question = object["question"].get<std::string>();
@@ -88,7 +90,7 @@ std::optional<MathQuestion> math_question(std::string_view line, const std::stri
 // parse: (line, where) -> a question, or nothing for a line of another task
 template <class One, class Parse>
 QuestionSet<One> read_questions(const std::vector<std::string>& files, const QuestionLimits& limits, const Parse& parse,
-                                const char* expected) {
+                                const char* hint) {
   QuestionSet<One> set{.source = fmt::format("{}", fmt::join(files, ", ")), .questions = {}};
   const auto full = [&] {
     return limits.questions > 0 && static_cast<std::int64_t>(set.questions.size()) >= limits.questions;
@@ -106,7 +108,8 @@ QuestionSet<One> read_questions(const std::vector<std::string>& files, const Que
   }
   if (bad.count() > 0)
     log::warning(fmt::format("{}: {} bad records left out (--max-bad-records)", set.source, bad.count()));
-  if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, expected));
+  if (set.questions.empty() && !limits.at_least_one) return set;
+  if (set.questions.empty()) throw DataError(fmt::format("{}: no question of this task; {}", set.source, hint));
   if (passed_over > 0) log::info(fmt::format("{}: {} lines of other tasks passed over", set.source, passed_over));
   return set;
 }

@@ -6,9 +6,9 @@
 //             marked number (answer_parser.h).
 //   both      `language` and, for math, `kind` are taken from the keys of these names
 //
-// Lines of the other task (a math question has no label, a record with another `task` or a label is none) are passed
-// over and counted in the log. Everything else that can't be asked is a bad record: up to bad_records of them are named
-// in the log and left out, the next is a DataError "file:line: what, what was expected"; a file without any question is
+// Lines of the other task (a math question has no label; a record with a label or another `task` is none) are skipped
+// and counted in the log. Everything else that can't be asked is a bad record: up to bad_records of them are named
+// in the log and left out, the next is a DataError "file:line: what, what was expected"; files without any question are
 // a DataError.
 #pragma once
 
@@ -24,6 +24,7 @@ namespace nkat::validation {
 struct QuestionLimits {
   std::int64_t questions = 0;    // the first so many; 0: all
   std::int64_t bad_records = 0;  // at most so many are left out
+  bool at_least_one = true;      // DataError for files without a question of the task; otherwise an empty set
 };
 
 QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files,

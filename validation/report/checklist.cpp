@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/shell_quote.h"
+#include "validation/report/findings.h"
 
 namespace nkat::validation {
 namespace {
@@ -13,7 +14,7 @@ constexpr double kDefaultAlphaInit = -5.0;
 constexpr const char* kNoCheckpoints = "there are no checkpoints";
 constexpr const char* kTrainWithCheckpoints = "nkat train --checkpoint-every N";
 
-// What would measure what was not: commands with the names that are known.
+// The commands that would measure a missing item.
 class Commands {
  public:
   explicit Commands(const Findings& findings) : run_(findings.run) {}
@@ -96,14 +97,14 @@ bool significant(const PairedAccuracy& score, double significance) {
 }
 
 // A base that never writes the form asked for scores 0, and learning the form alone would look like reasoning. So the
-// gain must also hold where the last number of an answer counts, whatever its form.
+// gain must also hold when the last number of an answer counts, whatever its form.
 Check reasoning_gain(const Findings& findings, const Thresholds& thresholds, const Commands& commands) {
   const std::string name = "reasoning gain";
   const std::string threshold = fmt::format("> 0 and McNemar's p < {}, in any form, too", thresholds.significance);
-  if (!findings.gain.math || !findings.gain.math->scores.at("all").base)
+  if (!findings.eval.math || !findings.eval.math->scores.at("all").base)
     return unmeasured(name, threshold, "", commands.validate_with("--tasks math"));
-  const PairedAccuracy& score = findings.gain.math->scores.at("all");
-  const PairedAccuracy& any_form = findings.gain.math->any_form;
+  const PairedAccuracy& score = findings.eval.math->scores.at("all");
+  const PairedAccuracy& any_form = findings.eval.math->any_form;
   return {
       .name = name,
       .value = score.model.value() - score.base->value(),
@@ -143,7 +144,7 @@ Check triality(const Findings& findings, const Thresholds& thresholds) {
           .note = "triality loss, mean over layers at the last checkpoint; 0 for triples, 2 for unrelated rotations"};
 }
 
-// Memory and hours are the card's: nothing is measured by a run that was elsewhere, or nobody knows where.
+// Memory and time count only for runs on a GPU.
 Check gpu_check(const Findings& findings, Check check, double limit) {
   const std::string& device = findings.run.settings.device;
   if (!findings.stability || !device.starts_with("cuda")) {
@@ -167,7 +168,7 @@ Check memory(const Findings& findings) {
 }
 
 Check hours(const Findings& findings, const Thresholds& thresholds) {
-  const StabilityReport report = findings.stability.value_or(StabilityReport{});
+  const StabilityResults report = findings.stability.value_or(StabilityResults{});
   return gpu_check(findings,
                    {.name = "hours",
                     .value = report.hours_planned,
@@ -190,7 +191,7 @@ Check convergence(const Findings& findings, double limit, const Commands& comman
           .interval = convergence.slope.interval,
           .threshold = threshold,
           .status = passed(convergence.converged),
-          .note = fmt::format("nats a step over the last {} steps: {:.2g} % of the loss", convergence.steps,
+          .note = fmt::format("nats per step over the last {} steps: {:.2g} % of the loss", convergence.steps,
                               100 * convergence.relative_change)};
 }
 
@@ -209,8 +210,8 @@ Check final_loss(const Findings& findings, const Thresholds& thresholds, const C
               .note = fmt::format("validation loss after step {}, nats per target token", last->step)};
   // The same loss at the same step is the same data: then the interval over samples is known, too.
   constexpr double kSameLoss = 1e-4;
-  const std::optional<LossFinding>& held_out = findings.gain.held_out;
-  if (held_out && findings.gain.step == last->step && std::abs(held_out->loss.value / *check.value - 1) < kSameLoss)
+  const std::optional<LossFinding>& held_out = findings.eval.held_out;
+  if (held_out && findings.eval.step == last->step && std::abs(held_out->loss.value / *check.value - 1) < kSameLoss)
     check.interval = held_out->loss.interval;
   return check;
 }
@@ -232,9 +233,9 @@ Check overfitting(const Findings& findings, double limit, const Commands& comman
 Check base_language(const Findings& findings, const Thresholds& thresholds, const Commands& commands) {
   const std::string name = "base language kept",
                     threshold = fmt::format("<= {:+g} nats", thresholds.general_loss_change);
-  if (!findings.gain.general || !findings.gain.general->change)
+  if (!findings.eval.general || !findings.eval.general->change)
     return unmeasured(name, threshold, "", commands.validate_with("--tasks loss --general-data FILE"));
-  const Estimate& change = *findings.gain.general->change;
+  const Estimate& change = *findings.eval.general->change;
   return {.name = name,
           .value = change.value,
           .interval = change.interval,
@@ -256,25 +257,28 @@ const char* status_name(CheckStatus status) {
 
 void declare_thresholds(OptionList& options, Thresholds& t) {
   options.add("alpha-start-tolerance", t.alpha_start,
-              {.help = "check: distance of alpha from its initial value at the first step", .minimum = 0});
+              {.help = "check: largest distance of alpha from its initial value at the first step", .minimum = 0});
   options.add("opened-layers", t.opened_layers,
-              {.help = "check: share of the layers that must open", .minimum = 0, .maximum = 1});
+              {.help = "check: fraction of the layers that must open", .minimum = 0, .maximum = 1});
   options.add("tau-width", t.tau_width,
-              {.help = "check: largest width of tau's interval, as a share of the run", .minimum = 0, .maximum = 1});
+              {.help = "check: largest width of tau's interval, as a fraction of the run", .minimum = 0, .maximum = 1});
   options.add("significance", t.significance,
               {.help = "check: McNemar's p below which a reasoning gain counts", .minimum = 0, .maximum = 1});
   options.add("rotation-error", t.rotation_error,
               {.help = "check: largest ||R^T R - I|| and |det R - 1|", .minimum = 0});
-  options.add("triality-limit", t.triality,
-              {.help = "check: triality loss at the last checkpoint; unrelated rotations have 2", .minimum = 0});
-  options.add("hours-limit", t.hours, {.help = "check: hours for all steps", .minimum = 0});
-  options.add("final-loss", t.final_loss, {.help = "check: last validation loss, nats", .minimum = 0});
+  options.add(
+      "triality-limit", t.triality,
+      {.help = "check: largest triality loss of the last checkpoint; unrelated rotations have 2", .minimum = 0});
+  options.add("hours-limit", t.hours, {.help = "check: longest time for all steps", .unit = "h", .minimum = 0});
+  options.add("final-loss", t.final_loss,
+              {.help = "check: largest last validation loss", .unit = "nats", .minimum = 0});
   options.add("general-loss-change", t.general_loss_change,
-              {.help = "check: largest rise of the loss on general text, nats"});
-  options.add("overfitting-rise", t.stability.overfitting_rise,
-              {.help = "check: last validation loss over its lowest, less 1", .minimum = 0});
+              {.help = "check: largest rise of the loss on general text", .unit = "nats"});
+  options.add(
+      "overfitting-rise", t.stability.overfitting_rise,
+      {.help = "check: largest rise of the last validation loss above its lowest, as a fraction", .minimum = 0});
   options.add("converged-change", t.stability.converged_change,
-              {.help = "check: change of the loss over the last fifth, as a share of it", .minimum = 0});
+              {.help = "check: largest relative change of the loss over the last fifth of the run", .minimum = 0});
   options.add(
       "spike-z", t.stability.spike_z,
       {.help = "robust z-score from which a loss or gradient norm is a spike", .minimum = 0, .above_minimum = true});

@@ -1,14 +1,32 @@
-// The checklist that opens a report: thirteen claims about a run, each measured against a threshold, or not measured
-// and the command that would measure it. Checks that need the GPU stay unmeasured for a run on a CPU.
+// The checklist of a report: thirteen claims about a run, each measured against a threshold, or not measured and the
+// command that would measure it. Checks that need the GPU stay unmeasured for a run on a CPU.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/cli/options.h"
-#include "validation/report/findings.h"
+#include "validation/stability/stability.h"
+#include "validation/statistics/interval.h"
 
 namespace nkat::validation {
+
+struct Findings;
+
+enum class CheckStatus { kPass, kFail, kNotMeasured };
+const char* status_name(CheckStatus status);  // "not measured"
+
+// A line of the checklist.
+struct Check {
+  std::string name;
+  std::optional<double> value = std::nullopt;
+  std::optional<Interval> interval = std::nullopt;
+  std::string threshold = {};  // "<= 0.05"
+  CheckStatus status = CheckStatus::kNotMeasured;
+  std::string note = {};     // what the value is, with its unit
+  std::string command = {};  // that would measure what was not
+};
 
 struct Thresholds {
   double alpha_start = 0.05;         // |alpha - alpha-init| at the first step

@@ -1,7 +1,8 @@
+#include "validation/report/eval_json.h"
+
 #include <nlohmann/json.hpp>
 
 #include "data/datasets/record.h"
-#include "validation/report/eval_text.h"
 
 namespace nkat::validation {
 namespace {
@@ -91,12 +92,12 @@ Json to_json(const LayerAblation& ablation) {
           {"interval", interval_json(ablation.loss_change.interval)}};
 }
 
-Json to_json(const EvalResults& report) {
-  Json json = report.held_out ? to_json(*report.held_out) : Json::object();
-  if (report.general) json["general"] = to_json(*report.general);
-  if (report.decision) json["decision"] = to_json(*report.decision);
-  if (report.math) json["math"] = to_json(*report.math);
-  for (const LayerAblation& ablation : report.ablation) json["ablation"].push_back(to_json(ablation));
+Json to_json(const EvalResults& results) {
+  Json json = results.held_out ? to_json(*results.held_out) : Json::object();
+  if (results.general) json["general"] = to_json(*results.general);
+  if (results.decision) json["decision"] = to_json(*results.decision);
+  if (results.math) json["math"] = to_json(*results.math);
+  for (const LayerAblation& ablation : results.ablation) json["ablation"].push_back(to_json(ablation));
   return json;
 }
 

@@ -1,25 +1,18 @@
-// A gain report as `nkat eval` prints it: JSON for programs and text for people.
-//
-// JSON: the held-out loss's keys stand at the top ("tokens", "loss", ..); "general" holds the same keys, "ablation" is
-// a list of layers, "decision" and "math" are objects. An interval is [low, high], or null where there are too few
-// samples for one; what was not measured is absent; what is not finite is null.
+// Evaluation results for people: the lines that `nkat eval` prints, and the section of a report. Both show the same
+// figures, with 95 % intervals in brackets.
 #pragma once
 
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
-#include "validation/report/eval_results.h"
+#include "validation/report/document.h"
+#include "validation/tasks/eval_results.h"
 
 namespace nkat::validation {
 
-nlohmann::ordered_json to_json(const EvalResults& report);
-nlohmann::ordered_json to_json(const LossFinding& finding);
-nlohmann::ordered_json to_json(const DecisionFinding& finding);
-nlohmann::ordered_json to_json(const MathFinding& finding);
-nlohmann::ordered_json to_json(const LayerAblation& ablation);
+// Lines that end in "\n"; "" if nothing was measured.
+std::string to_text(const EvalResults& results);
 
-// Lines that end in "\n".
-std::string to_text(const EvalResults& report);
+// A section; just a sentence if nothing was measured.
+void add_eval_results(Document& document, const EvalResults& results);
 
 }  // namespace nkat::validation

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "core/cli/progress.h"
-#include "validation/report/eval_section.h"
+#include "validation/report/eval_text.h"
 #include "validation/report/verdict_text.h"
 
 namespace nkat::validation {
@@ -44,8 +44,8 @@ std::vector<std::string> gate_row(const GateFinding& finding) {
 }
 
 void add_gates(Document& document, const Findings& findings) {
-  const GateReport& gates = findings.gates;
-  document.push_back(Heading{2, "Gates"});
+  const GateResults& gates = findings.gates;
+  document.push_back(Heading{2, "Gates", /*folded=*/true});
   std::string crossings;
   for (std::size_t i = 0; i < kCrossingLevels.size(); ++i)
     crossings += fmt::format("{}{:g} at {}", i == 0 ? "" : ", ", kCrossingLevels[i],
@@ -130,7 +130,7 @@ void add_spread(Document& document, const RunComparison& comparison) {
 }
 
 void add_comparison(Document& document, const RunComparison& comparison) {
-  document.push_back(Heading{2, "Other runs"});
+  document.push_back(Heading{2, "Other runs", /*folded=*/true});
   Table runs{{"run", "control", "seed", "finished", "verdict", "tau of the sum, step", "layers with a transition"}, {}};
   for (const BaselineRun& run : comparison.runs) {
     runs.rows.push_back({run.name, run.control, optional_step(run.seed),
@@ -175,7 +175,7 @@ Table geometry_over_time(const std::vector<GeometryRow>& rows) {
 }
 
 void add_geometry(Document& document, const std::vector<GeometryRow>& rows) {
-  document.push_back(Heading{2, "Geometry"});
+  document.push_back(Heading{2, "Geometry", /*folded=*/true});
   if (rows.empty()) {
     document.push_back(Paragraph{"There are no checkpoints to measure."});
     return;
@@ -208,8 +208,8 @@ std::string list_of_spikes(const std::vector<Outlier>& spikes) {
   return spikes.size() > kMost ? text + ", ..." : text;
 }
 
-void add_stability(Document& document, const StabilityReport& report) {
-  document.push_back(Heading{2, "Stability"});
+void add_stability(Document& document, const StabilityResults& report) {
+  document.push_back(Heading{2, "Stability", /*folded=*/true});
   Table table{{"what", "found"}, {}};
   const auto add = [&](const std::string& what, const std::string& found) { table.rows.push_back({what, found}); };
   add("training loss, first and over the last fifth",
@@ -222,13 +222,13 @@ void add_stability(Document& document, const StabilityReport& report) {
                                          report.skipped.front().second));
   add("divergence", report.diverged_at ? fmt::format("from step {}", *report.diverged_at) : "none");
   if (report.convergence)
-    add("slope over the last fifth, nats a step",
+    add("slope over the last fifth, nats per step",
         with_interval(report.convergence->slope.value, report.convergence->slope.interval));
   if (report.overfitting) {
     const Overfitting& found = *report.overfitting;
     add("validation loss, lowest and last", fmt::format("{} at step {}, {}", number(found.validation_lowest),
                                                         found.lowest_step, number(found.validation_last)));
-    add("trend of validation less training loss, nats a step",
+    add("trend of validation minus training loss, nats per step",
         found.gap_trend ? with_interval(found.gap_trend->value, found.gap_trend->interval) : "-");
     add("validation turns at", found.turn_step ? fmt::format("step {}", *found.turn_step) : "no step");
   }
@@ -236,7 +236,7 @@ void add_stability(Document& document, const StabilityReport& report) {
   add("time of the steps so far; for all steps",
       fmt::format("{}; {}", format_duration(3600 * report.hours), format_duration(3600 * report.hours_planned)));
   for (const SpeedPhase& phase : report.phases)
-    add(fmt::format("tokens a second, {} (steps {} to {})", phase.name, phase.from, phase.to),
+    add(fmt::format("tokens per second, {} (steps {} to {})", phase.name, phase.from, phase.to),
         fmt::format("{:.0f}", phase.tokens_per_second));
   document.push_back(std::move(table));
 }
@@ -263,18 +263,27 @@ Table checklist_table(const std::vector<Check>& checks) {
   return table;
 }
 
+void add_images(Document& document, const std::vector<Image>& images, const std::string& section) {
+  for (const Image& image : images)
+    if (image.section == section) document.push_back(image);
+}
+
 }  // namespace
 
 Document make_report(const Findings& findings, const std::vector<Image>& plots) {
   Document document = {Heading{1, "Validation of " + findings.run.name}, Paragraph{verdict_sentences(findings)},
-                       Heading{2, "Checklist"}, checklist_table(findings.checks), Paragraph{run_sentence(findings)}};
+                       Paragraph{run_sentence(findings)}};
+  add_images(document, plots, "");
+  document.push_back(Heading{2, "Checklist"});
+  document.push_back(checklist_table(findings.checks));
+  document.push_back(Heading{2, "Plots"});
+  add_images(document, plots, "Plots");
   add_gates(document, findings);
+  add_images(document, plots, "Gates");
   if (findings.comparison) add_comparison(document, *findings.comparison);
   add_geometry(document, findings.geometry);
-  add_gain(document, findings.gain);
+  add_eval_results(document, findings.eval);
   if (findings.stability) add_stability(document, *findings.stability);
-  document.push_back(Heading{2, "Plots"});
-  for (const Image& image : plots) document.push_back(image);
   return document;
 }
 

@@ -1,4 +1,5 @@
-// The report as a document: the verdict in two sentences, the checklist, then what each part of the validation found.
+// The report as a document: the verdict in two sentences, the picture of gates and force, the checklist, more plots,
+// then the tables of each part of the validation, folded.
 #pragma once
 
 #include "validation/report/document.h"

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
-#include "validation/report/eval_text.h"
+#include "validation/report/eval_json.h"
 #include "validation/report/verdict_text.h"
 
 namespace nkat::validation {
@@ -61,7 +61,7 @@ Json finding_json(const GateFinding& finding) {
 }
 
 Json run_json(const Findings& findings) {
-  const GateReport& gates = findings.gates;
+  const GateResults& gates = findings.gates;
   Json by_verdict = Json::object();
   for (const Verdict verdict : kVerdicts) by_verdict[verdict_name(verdict)] = gates.count(verdict);
   Json crossings = Json::object();
@@ -118,7 +118,7 @@ Json checks_json(const std::vector<Check>& checks) {
   return list;
 }
 
-Json stability_json(const StabilityReport& report) {
+Json stability_json(const StabilityResults& report) {
   Json json = {{"loss_first", json_of(report.loss_first)},
                {"loss_last", json_of(report.loss_last)},
                {"diverged_at", json_of(report.diverged_at)},
@@ -224,7 +224,7 @@ nlohmann::ordered_json to_json(const Findings& findings) {
                {"sum", finding_json(findings.gates.sum)},      {"layers", layers},
                {"geometry", geometry_json(findings.geometry)}, {"checks", checks_json(findings.checks)}};
   if (findings.stability) json["stability"] = stability_json(*findings.stability);
-  if (const Json gain = to_json(findings.gain); !gain.empty()) json["gain"] = gain;
+  if (const Json eval = to_json(findings.eval); !eval.empty()) json["gain"] = eval;
   if (findings.comparison) json["comparison"] = comparison_json(*findings.comparison);
   return json;
 }

@@ -1,4 +1,5 @@
-// The findings as JSON: the keys that product.md's Files section names, and beside them stability, gain and comparison.
+// The findings as JSON: verdict, run, sum, layers, geometry, checks; and, if measured, stability, gain (the evaluation
+// of the adapter) and comparison.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "validation/gates/series_analysis.h"
+#include "validation/gates/gate_analysis.h"
 
 namespace nkat::validation {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat::validation {
 namespace {
@@ -21,9 +22,10 @@ bool same_series(const RunRecords& a, const RunRecords& b) {
 
 void require_another(const RunRecords& run, const RunRecords& other, bool other_is_analyzed) {
   if (run.root != other.root) return;
-  throw ConfigError(fmt::format("--compare {}: another run was required, found {} ({}); leave it out",
-                                run.folder.string(), other_is_analyzed ? "the analyzed one" : "one given before",
-                                other.folder.string()));
+  const char* found = other_is_analyzed ? "the analyzed one" : "one given before";
+  throw ConfigError(
+      fmt::format("--compare {}: {}", run.folder.string(),
+                  expected("another run", fmt::format("{} ({})", found, other.folder.string()), "leave it out")));
 }
 
 void warn_of_equal(const RunRecords& run, const RunRecords& other) {
@@ -33,7 +35,7 @@ void warn_of_equal(const RunRecords& run, const RunRecords& other) {
   };
   log::warning(
       fmt::format("{} (seed {}) and {} (seed {}) have the same gates and forces in every step: a copy or a repetition "
-                  "is no second run, the spread of tau says nothing about it",
+                  "is not a second run, and adds nothing to the spread of tau",
                   other.folder.string(), seed(other), run.folder.string(), seed(run)));
 }
 

@@ -9,8 +9,8 @@
 
 namespace nkat::validation {
 
-// In the order given; their damaged checkpoints are named in the log. ConfigError for the analyzed run itself, or one
-// given twice, by whatever path; a warning where two hold the same series (a copy, or a repetition with one seed).
+// In the order given; their damaged checkpoints are named in the log. ConfigError for the analyzed run itself, or for
+// one given twice, by whatever path. A warning if two have the same series (a copy, or a repetition with one seed).
 // Otherwise the errors of read_run() and analyze_gates().
 std::vector<BaselineRun> read_compared_runs(const RunRecords& analyzed, const std::vector<std::string>& folders,
                                             const GateOptions& options);

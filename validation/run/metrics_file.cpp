@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat::validation {
 namespace {
@@ -17,20 +18,22 @@ bool all_finite(const std::vector<double>& values) {
 
 // line against the lines before it.
 void check_line(const StepMetrics& line, const std::vector<StepMetrics>& before, const std::string& source) {
-  const auto expected = static_cast<std::int64_t>(before.size()) + 1;
-  if (line.step != expected)
-    throw FormatError(fmt::format("{}: step {} was expected, found {}; a line is missing or stands twice", source,
-                                  expected, line.step));
+  const auto step = static_cast<std::int64_t>(before.size()) + 1;
+  if (line.step != step) {
+    throw FormatError(fmt::format("{}: {}; a line is missing or duplicated", source,
+                                  expected(fmt::format("step {}", step), fmt::format("step {}", line.step))));
+  }
   const std::size_t layers = before.empty() ? line.alpha.size() : before.front().alpha.size();
   if (layers == 0 || line.alpha.size() != layers || line.gate_force.size() != layers) {
-    throw FormatError(fmt::format("{}: alpha and gate_force of {} layers were expected, found {} and {}", source,
-                                  layers == 0 ? "one or more" : std::to_string(layers), line.alpha.size(),
-                                  line.gate_force.size()));
+    const std::string wanted =
+        fmt::format("alpha and gate_force of {} layers", layers == 0 ? "one or more" : std::to_string(layers));
+    const std::string found = fmt::format("{} and {}", line.alpha.size(), line.gate_force.size());
+    throw FormatError(fmt::format("{}: {}", source, expected(wanted, found)));
   }
-  if (!all_finite(line.alpha)) throw FormatError(fmt::format("{}: alpha holds a value that is no number", source));
+  if (!all_finite(line.alpha)) throw FormatError(fmt::format("{}: alpha contains NaN or infinity", source));
   if (!line.skipped && !all_finite(line.gate_force)) {
     throw FormatError(
-        fmt::format("{}: gate_force holds a value that is no number, but the step is not marked as skipped", source));
+        fmt::format("{}: gate_force contains NaN or infinity, but the step is not marked as skipped", source));
   }
 }
 
@@ -43,8 +46,8 @@ std::vector<StepMetrics> read_metrics_file(const fs::path& path) {
     const std::string source = fmt::format("{}:{}", path.string(), lines.size() + 1);
     const std::size_t end = text.find('\n', begin);
     if (std::min(end, text.size()) - begin > kLongestLine) {
-      throw FormatError(fmt::format("{}: a line of at most {} bytes was expected; this is no run's metrics.jsonl",
-                                    source, kLongestLine));
+      throw FormatError(fmt::format("{}: {}; this is not a run's metrics.jsonl", source,
+                                    expected(fmt::format("a line of at most {} bytes", kLongestLine), "a longer one")));
     }
     if (end == std::string::npos) break;
     StepMetrics line = data::parse_metrics_line(text.substr(begin, end - begin), source);

@@ -1,5 +1,5 @@
-// metrics.jsonl of a run as validation reads it: whole lines of the steps 1, 2, 3, ..., each with as many layers as the
-// first. A last line without newline is still being written and is ignored.
+// A run's metrics.jsonl: complete lines for the steps 1, 2, 3, ..., all with the same number of layers. A last line
+// without newline is still being written and is ignored.
 #pragma once
 
 #include <vector>
@@ -9,8 +9,8 @@
 
 namespace nkat::validation {
 
-// FormatError naming file and line for a line that is damaged, out of order, of other lists, or holds a gate that is no
-// number; a force may be null in a skipped step only.
+// FormatError with file and line for a line that is damaged, out of order, of another number of layers, or whose alpha
+// is not finite; a force may be null in a skipped step only.
 std::vector<data::StepMetrics> read_metrics_file(const fs::path& path);
 
 }  // namespace nkat::validation

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "data/run/run_layout.h"
+#include "core/message.h"
 
 namespace nkat::validation {
 namespace {
@@ -38,7 +39,7 @@ void require_writable(const OutputPath& output) {
     throw DataError(fmt::format("{} {}: the folder {} does not exist; create it first", output.option,
                                 output.path.string(), folder.string()));
   if (fs::is_directory(output.path, error))
-    throw ConfigError(fmt::format("{} {}: a file was expected, this is a folder", output.option, output.path.string()));
+    throw ConfigError(fmt::format("{} {}: {}", output.option, output.path.string(), expected("a file", "a folder")));
   const fs::path probe = output.path.string() + ".probe";
   const bool written = static_cast<bool>(std::ofstream(probe) << 'x' << std::flush);
   fs::remove(probe, error);
@@ -48,6 +49,12 @@ void require_writable(const OutputPath& output) {
 }
 
 }  // namespace
+
+fs::path plot_folder(const fs::path& report) { return report.parent_path() / (report.stem().string() + "-plots"); }
+
+fs::path default_transition_plot(const fs::path& report) {
+  return report.parent_path() / (report.stem().string() + "-transition.png");
+}
 
 std::string lower_ending(const fs::path& path) {
   std::string ending = path.extension().string();
@@ -60,10 +67,12 @@ void check_output_paths(const std::vector<OutputPath>& outputs, const std::vecto
   std::vector<fs::path> taken;
   for (const OutputPath& output : outputs) {
     const std::string shown = fmt::format("{} '{}'", output.option, output.path.string());
-    if (output.path.empty()) throw ConfigError(shown + ": a file name was expected");
+    if (output.path.empty()) throw ConfigError(fmt::format("{}: {}", output.option, expected("a file name", "''")));
     if (!output.endings.empty() &&
         std::ranges::find(output.endings, lower_ending(output.path)) == output.endings.end()) {
-      throw ConfigError(fmt::format("{}: a name that ends in {} was expected", shown, fmt::join(output.endings, ", ")));
+      throw ConfigError(fmt::format("{}: {}", output.option,
+                                    expected(fmt::format("a name that ends in {}", fmt::join(output.endings, ", ")),
+                                             fmt::format("'{}'", output.path.string()))));
     }
     const fs::path path = resolved(output.path);
     if (std::ranges::find(taken, path) != taken.end())

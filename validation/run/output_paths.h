@@ -1,5 +1,5 @@
-// Where a command may write: checked before anything is measured, so that an hour's result isn't lost for a typing
-// error, and so that no output overwrites what it was made from.
+// Where a command may write: checked before anything is measured, so that a typing error doesn't cost an hour's result
+// and no output overwrites its own input.
 #pragma once
 
 #include <string>
@@ -19,6 +19,10 @@ struct OutputPath {
 // output; DataError if its folder is missing, DeviceError if nothing can be written there.
 void check_output_paths(const std::vector<OutputPath>& outputs, const std::vector<fs::path>& inputs,
                         const std::vector<fs::path>& runs);
+
+// The outputs beside a report: runs/report.md -> runs/report-plots/ and runs/report-transition.png.
+fs::path plot_folder(const fs::path& report);
+fs::path default_transition_plot(const fs::path& report);
 
 // ".html" for "Report.HTML".
 std::string lower_ending(const fs::path& path);

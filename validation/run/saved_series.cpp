@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "data/formats/safetensors.h"
-#include "data/run/trainer_state.h"
+#include "data/run/checkpoint_files.h"
 
 namespace nkat::validation {
 namespace {

@@ -5,8 +5,9 @@
 #include <numeric>
 #include <vector>
 
+#include <boost/math/distributions/students_t.hpp>
+
 #include "core/error.h"
-#include "validation/statistics/autocorrelation.h"
 
 namespace nkat::validation {
 namespace {
@@ -29,15 +30,17 @@ double variance_factor(std::span<const double> residuals) {
 
 }  // namespace
 
-double student_t_975(double degrees) {
-  constexpr double z = 1.959963984540054;
-  constexpr double z2 = z * z;
-  constexpr double first = z * (z2 + 1) / 4;
-  constexpr double second = z * (z2 * (5 * z2 + 16) + 3) / 96;
-  constexpr double third = z * (z2 * (z2 * (3 * z2 + 19) + 17) - 15) / 384;
-  constexpr double fourth = z * (z2 * (z2 * (z2 * (79 * z2 + 776) + 1482) - 1920) - 945) / 92160;
-  return z + (first + (second + (third + fourth / degrees) / degrees) / degrees) / degrees;
+double lag_one_correlation(std::span<const double> residuals) {
+  double products = 0.0;
+  double squares = 0.0;
+  for (std::size_t i = 0; i < residuals.size(); ++i) {
+    squares += residuals[i] * residuals[i];
+    if (i > 0) products += residuals[i] * residuals[i - 1];
+  }
+  return squares > 0.0 ? products / squares : 0.0;
 }
+
+double student_t_975(double degrees) { return boost::math::quantile(boost::math::students_t(degrees), 0.975); }
 
 std::optional<Estimate> linear_trend(std::span<const double> x, std::span<const double> y) {
   NKAT_INVARIANT(x.size() == y.size());

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
+
+#include <boost/math/distributions/binomial.hpp>
 
 #include "core/error.h"
 
@@ -10,11 +11,6 @@ namespace nkat::validation {
 namespace {
 
 constexpr double kNormal975 = 1.959963984540054;
-
-// log C(n, k) / 2^n
-double log_fair_probability(double n, double k) {
-  return std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1) - n * std::numbers::ln2;
-}
 
 }  // namespace
 
@@ -33,16 +29,8 @@ Interval wilson_interval(std::int64_t right, std::int64_t questions) {
 double mcnemar_p(std::int64_t gained, std::int64_t lost) {
   NKAT_INVARIANT(gained >= 0 && lost >= 0);
   if (gained == lost) return 1.0;
-  const auto n = static_cast<double>(gained + lost);
-  const auto fewer = static_cast<double>(std::min(gained, lost));
-  // The tail relative to its largest term, downwards: C(n, k-1) / C(n, k) = k / (n-k+1) < 1.
-  double tail = 0.0;
-  double term = 1.0;
-  for (double k = fewer; k >= 0 && term > tail * 1e-17; --k) {
-    tail += term;
-    term *= k / (n - k + 1);
-  }
-  return std::min(1.0, 2 * std::exp(log_fair_probability(n, fewer) + std::log(tail)));
+  const boost::math::binomial fair(static_cast<double>(gained + lost), 0.5);
+  return std::min(1.0, 2 * boost::math::cdf(fair, static_cast<double>(std::min(gained, lost))));
 }
 
 }  // namespace nkat::validation

@@ -1,8 +1,8 @@
-// Right answers out of n questions: the interval of a share, and whether two models differ on the same questions.
+// Right answers out of n questions: the interval of a proportion, and whether two models differ on the same questions.
 //
 //   Wilson (1927): all shares p with |right/n - p| <= z sqrt(p (1-p) / n), z = 1.96
-//   McNemar (1947), exact: of the gained + lost questions on which the models differ, either outcome is as likely as
-//     the other if the models are equally good; p is the chance of a split at least as uneven, on either side
+//   McNemar (1947), exact: if the models are equally good, each of the gained + lost questions on which they differ is
+//     a fair coin; p is the two-sided tail of that binomial distribution
 //
 // Exact up to rounding, no state. Counts are not negative and right <= questions.
 #pragma once

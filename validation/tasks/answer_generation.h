@@ -1,4 +1,4 @@
-// A model's greedy answers to questions, in text, many at a time (models/generation/batch_generation.h).
+// A model's greedy answers to questions, in batches (models/generation/batch_generation.h).
 //
 // A prompt is the question's turns rendered with the model's template and a generation prompt, as `nkat generate` does;
 // an answer is the new text without its end token. Base and adapter are two calls on the same decoder, whose blocks
@@ -24,12 +24,12 @@ struct Answers {
 using Prompt = std::vector<std::int32_t>;
 
 // DataError with the question's place if the model can't take these tokens.
-void require_usable(const Prompt& tokens, const EvalInputs& text, const Question& question);
-Prompt encode_prompt(const EvalInputs& text, const Question& question);
+void require_usable(const Prompt& tokens, const EvalInputs& inputs, const Question& question);
+Prompt encode_prompt(const EvalInputs& inputs, const Question& question);
 
-// blocks: the subject's, or empty for the bare model. title: what stands before the progress bar. Interrupted when a
-// stop was asked for.
-Answers answer_prompts(const EvalModel& subject, const std::vector<at::Tensor>& blocks,
+// blocks: the model's, or empty for the bare model. title: of the progress bar. Interrupted if a
+// stop was requested.
+Answers answer_prompts(const EvalModel& model, const std::vector<at::Tensor>& blocks,
                        const std::vector<Prompt>& prompts, const AnsweringOptions& options, const std::string& title);
 
 }  // namespace nkat::validation

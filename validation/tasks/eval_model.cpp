@@ -1,37 +1,36 @@
 #include "validation/tasks/eval_model.h"
 
-#include "models/device.h"
 #include "models/weights/base_fingerprint.h"
 
 namespace nkat::validation {
 
-EvalInputs open_subject_text(const EvalModelOptions& options) {
+EvalInputs read_eval_inputs(const EvalModelOptions& options) {
   const models::Phi3Config config = models::read_phi3_config(options.model_path);
   const at::Device device = models::resolve_device(options.device);
-  EvalInputs text{.options = options,
-                  .config = config,
-                  .text = models::load_tokenizer_and_template(options.model_path, config),
-                  .device = device,
-                  .precision = models::resolve_precision(options.precision, device)};
-  if (!options.adapter.empty()) text.adapter = models::load_adapter(options.adapter, config);
-  return text;
+  EvalInputs inputs{.options = options,
+                    .config = config,
+                    .text = models::load_tokenizer_and_template(options.model_path, config),
+                    .device = device,
+                    .precision = models::resolve_precision(options.precision, device)};
+  if (!options.adapter.empty()) inputs.adapter = models::load_adapter(options.adapter, config);
+  return inputs;
 }
 
-EvalModel open_subject(EvalInputs text) {
+EvalModel open_eval_model(EvalInputs inputs) {
   std::vector<at::Tensor> blocks;
-  if (text.has_adapter()) {
-    const models::Adapter& adapter = text.adapter.adapter;
-    models::require_same_base(text.adapter, models::base_sha256(text.options.model_path), text.options.adapter);
-    blocks = adapter.blocks(adapter.rotations(), text.device);
+  if (inputs.has_adapter()) {
+    models::require_same_base(inputs.adapter, models::base_sha256(inputs.options.model_path), inputs.options.adapter);
+    blocks = inputs.adapter.adapter.matrices(inputs.device);
   }
-  models::Decoder decoder = models::open_decoder(text.options.model_path, text.config,
-                                                 {.dtype = text.precision,
-                                                  .device = text.device,
-                                                  .forms = models::formats_of(models::base_format(text.options.base))});
-  return {.config = std::move(text.config),
-          .text = std::move(text.text),
+  models::Decoder decoder =
+      models::open_decoder(inputs.options.model_path, inputs.config,
+                           {.dtype = inputs.precision,
+                            .device = inputs.device,
+                            .forms = models::formats_of(inputs.options.base)});
+  return {.config = std::move(inputs.config),
+          .text = std::move(inputs.text),
           .decoder = std::move(decoder),
-          .adapter = std::move(text.adapter.adapter),
+          .adapter = std::move(inputs.adapter.adapter),
           .blocks = std::move(blocks)};
 }
 

@@ -1,25 +1,30 @@
-// What a task measures: a model with or without an adapter, opened once for all tasks of a command, in two steps, so
-// that a mistake in the data shows before any weight is read.
+// The model under evaluation, with or without an adapter. It is opened once for all tasks of a command, in two steps,
+// so that a mistake in the data shows before any weight is read.
+//
+// A task has two steps as well: prepare_..._task reads and checks its data, for which EvalInputs are enough; the
+// EvalTask that it returns runs on the model and fills its part of the results.
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "models/adapter.h"
+#include "models/device.h"
 #include "models/model_folder.h"
+#include "validation/tasks/eval_results.h"
 
 namespace nkat::validation {
 
 struct EvalModelOptions {
   std::string model_path;
   std::string adapter = "";  // "" for the bare model
-  std::string precision = "auto";
   std::string device = "auto";
-  std::string base = "safe";
+  models::Precision precision = models::Precision::kAuto;
+  models::BaseFormat base = models::BaseFormat::kSafe;
 };
 
-// All but the weights.
+// Everything but the weights.
 struct EvalInputs {
   EvalModelOptions options;
   models::Phi3Config config;
@@ -30,20 +35,22 @@ struct EvalInputs {
 
   bool has_adapter() const { return adapter.adapter.alpha.defined(); }
 };
-// Reads config, tokenizer and adapter. Refuses an adapter of another shape (ShapeError) or with a number that is not
-// finite (FormatError).
-EvalInputs open_subject_text(const EvalModelOptions& options);
+// Reads config, tokenizer and adapter. ShapeError for an adapter of another shape, FormatError for one with NaN or
+// infinite values.
+EvalInputs read_eval_inputs(const EvalModelOptions& options);
 
 struct EvalModel {
   models::Phi3Config config;
   models::TextProcessor text;
   models::Decoder decoder;
   models::Adapter adapter;         // undefined tensors without one
-  std::vector<at::Tensor> blocks;  // by layer, on the decoder's device; empty without an adapter
+  std::vector<at::Tensor> blocks;  // M by layer, on the decoder's device; empty without an adapter
 
   bool has_adapter() const { return !blocks.empty(); }
 };
-// Reads the weights. Refuses an adapter of another base (DataError).
-EvalModel open_subject(EvalInputs text);
+// Reads the weights. DataError for an adapter of another base.
+EvalModel open_eval_model(EvalInputs inputs);
+
+using EvalTask = std::function<void(const EvalModel&, EvalResults&)>;
 
 }  // namespace nkat::validation

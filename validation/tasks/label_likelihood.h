@@ -1,6 +1,6 @@
-// Which of the four labels a model holds likeliest for a question, without generating: the log-probability of each
-// continuation of label_continuations.h given the prompt, summed over its tokens. A label of more tokens isn't
-// compensated: the sum is the probability of writing it.
+// Which of the four labels a model finds likeliest for a question, without generating: the log-probability of each
+// continuation of label_continuations.h given the prompt, summed over its tokens. Longer labels are not
+// compensated: the sum is the log-probability of writing it.
 #pragma once
 
 #include <array>
@@ -13,15 +13,15 @@
 
 namespace nkat::validation {
 
-// Four sequences a question, in the order of data::kFourClasses: the prompt, then a continuation as an assistant's turn
-// that has not ended. DataError with the question's place if the model can't take it.
-std::vector<models::ScoredSequence> encode_labels(const EvalInputs& text,
+// Four sequences per question, in the order of data::kFourClasses: the prompt, then a continuation as an unfinished
+// assistant turn. DataError with the question's place if the model can't take it.
+std::vector<models::ScoredSequence> encode_labels(const EvalInputs& inputs,
                                                   const std::vector<DecisionQuestion>& questions);
 
 using LabelScores = std::array<double, 4>;  // nats
 
-// sequences: of encode_labels. blocks: the subject's, or empty for the bare model. title: before the progress bar.
-std::vector<LabelScores> score_labels(const EvalModel& subject, const std::vector<at::Tensor>& blocks,
+// sequences: of encode_labels. blocks: the model's, or empty for the bare model. title: of the progress bar.
+std::vector<LabelScores> score_labels(const EvalModel& model, const std::vector<at::Tensor>& blocks,
                                       const std::vector<models::ScoredSequence>& sequences, const std::string& title);
 
 }  // namespace nkat::validation

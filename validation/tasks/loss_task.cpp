@@ -6,7 +6,6 @@
 #include "core/cli/progress.h"
 #include "core/error.h"
 #include "validation/statistics/bootstrap.h"
-#include "validation/tasks/layer_ablation.h"
 #include "validation/tasks/paired_loss.h"
 
 namespace nkat::validation {
@@ -20,11 +19,12 @@ struct NamedData {
 };
 
 std::shared_ptr<const NamedData> read_data(data::DatasetOptions options, const std::vector<std::string>& files,
-                                           const EvalInputs& text) {
+                                           const EvalInputs& inputs) {
   options.files = files;
-  options.vocabulary_size = text.config.vocab_size;
-  auto data = std::make_shared<const NamedData>(NamedData{
-      fmt::format("{}", fmt::join(files, ", ")), data::Dataset(options, text.text.tokenizer, text.text.chat_template)});
+  options.vocabulary_size = inputs.config.vocab_size;
+  auto data = std::make_shared<const NamedData>(
+      NamedData{fmt::format("{}", fmt::join(files, ", ")),
+                data::Dataset(options, inputs.text.tokenizer, inputs.text.chat_template)});
   const data::DatasetSummary& summary = data->dataset.summary();
   const std::int64_t dropped = summary.dropped_overlong + summary.dropped_without_target;
   if (summary.truncated + dropped + summary.bad_records > 0) {
@@ -68,19 +68,19 @@ auto shown_by(ProgressBar& bar) {
   return [&bar](std::int64_t done, std::int64_t) { bar.update(static_cast<std::uint64_t>(done), ""); };
 }
 
-LossFinding measure_loss(const EvalModel& subject, const NamedData& data, const char* title) {
+LossFinding measure_loss(const EvalModel& model, const NamedData& data, const char* title) {
   LossFinding finding{
       .file = data.name, .samples = data.dataset.size(), .tokens = data.dataset.summary().target_tokens};
   ProgressBar bar(title, static_cast<std::uint64_t>(data.dataset.size()));
-  if (!subject.has_adapter()) {
+  if (!model.has_adapter()) {
     const models::LossReport report =
-        models::evaluate_loss(subject.decoder, {}, data.dataset, {.progress = shown_by(bar)});
+        models::evaluate_loss(model.decoder, {}, data.dataset, {.progress = shown_by(bar)});
     require_finite(data, report.samples, "of the model");
     finding.loss = mean_of(report.samples);
     finding.perplexity = exponential(finding.loss);
     return finding;
   }
-  const PairedLosses losses = evaluate_paired(subject, data.dataset, {.progress = shown_by(bar)});
+  const PairedLosses losses = evaluate_paired(model, data.dataset, {.progress = shown_by(bar)});
   require_finite(data, losses.base.samples, "of the model");
   require_finite(data, losses.adapted.samples, "with the adapter");
   finding.loss = mean_of(losses.adapted.samples);
@@ -92,14 +92,14 @@ LossFinding measure_loss(const EvalModel& subject, const NamedData& data, const 
   return finding;
 }
 
-std::vector<LayerAblation> measure_ablation(const EvalModel& subject, const NamedData& data) {
-  const std::vector<double> gates = subject.adapter.gates();
+std::vector<LayerAblation> measure_ablation(const EvalModel& model, const NamedData& data) {
+  const std::vector<double> gates = model.adapter.gates();
   ProgressBar bar("layers", static_cast<std::uint64_t>(data.dataset.size()) * gates.size());
-  const AblatedLosses losses = ablate_layers(subject, data.dataset, shown_by(bar));
+  const AblatedLosses losses = ablate_layers(model, data.dataset, shown_by(bar));
   std::vector<LayerAblation> ablation;
   for (std::size_t i = 0; i < gates.size(); ++i) {
-    require_finite(data, losses.without[i].samples, "with a gate shut");
-    ablation.push_back({.layer = subject.adapter.first_layer + static_cast<std::int64_t>(i),
+    require_finite(data, losses.without[i].samples, "with a gate closed");
+    ablation.push_back({.layer = model.adapter.first_layer + static_cast<std::int64_t>(i),
                         .gate = gates[i],
                         .loss_change = mean_difference(losses.without[i].samples, losses.whole.samples)});
   }
@@ -108,16 +108,16 @@ std::vector<LayerAblation> measure_ablation(const EvalModel& subject, const Name
 
 }  // namespace
 
-Measurement prepare_loss_task(const LossTaskOptions& options, const EvalInputs& text) {
+EvalTask prepare_loss_task(const LossTaskOptions& options, const EvalInputs& inputs) {
   const auto read = [&](const std::vector<std::string>& files) {
-    return files.empty() ? nullptr : read_data(options.dataset, files, text);
+    return files.empty() ? nullptr : read_data(options.dataset, files, inputs);
   };
   const auto held_out = read(options.dataset.files), general = read(options.general_data);
   NKAT_INVARIANT(held_out || (general && !options.ablate_layers));
-  return [held_out, general, ablate = options.ablate_layers](const EvalModel& subject, EvalResults& report) {
-    if (held_out) report.held_out = measure_loss(subject, *held_out, "held-out");
-    if (general) report.general = measure_loss(subject, *general, "general");
-    if (ablate) report.ablation = measure_ablation(subject, *held_out);
+  return [held_out, general, ablate = options.ablate_layers](const EvalModel& model, EvalResults& results) {
+    if (held_out) results.held_out = measure_loss(model, *held_out, "held-out");
+    if (general) results.general = measure_loss(model, *general, "general");
+    if (ablate) results.ablation = measure_ablation(model, *held_out);
   };
 }
 

@@ -1,12 +1,12 @@
-// `nkat eval --task loss`: held-out loss with and without the adapter, the same on general text ("is the base's
-// language kept"), and which layers carry the gain.
+// `nkat eval --task loss`: held-out loss with and without the adapter, the same on general text (to measure
+// forgetting), and leave-one-layer-out ablation.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "data/datasets/dataset_options.h"
-#include "validation/tasks/task.h"
+#include "validation/tasks/eval_model.h"
 
 namespace nkat::validation {
 
@@ -17,7 +17,7 @@ struct LossTaskOptions {
 };
 
 // Reads the data; errors as data::Dataset. The measurement fills held_out, general and ablation; it throws DataError
-// "file:line" for a sample whose loss is not finite and Interrupted when a stop was asked for.
-Measurement prepare_loss_task(const LossTaskOptions& options, const EvalInputs& text);
+// "file:line" for a sample whose loss is not finite and Interrupted if a stop was requested.
+EvalTask prepare_loss_task(const LossTaskOptions& options, const EvalInputs& inputs);
 
 }  // namespace nkat::validation

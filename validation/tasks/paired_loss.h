@@ -1,6 +1,9 @@
-// Loss with and without the adapter on the same tokens, and how far the adapter moved the predictions.
+// Losses of one model on the same tokens: with its adapter, without it, and with the gates closed one at a time. They
+// equal those of models::evaluate_loss, bit for bit. Interrupted if a stop was requested.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "models/evaluation.h"
@@ -12,12 +15,22 @@ namespace nkat::validation {
 struct PairedLosses {
   models::LossReport base;
   models::LossReport adapted;
-  std::vector<models::SampleLoss> divergence;  // KL(base||adapted), nats over the sample's targets
+  std::vector<models::SampleLoss> divergence;  // KL(base || adapted), nats over the sample's targets
 };
 
-// Takes two forward passes over the data and the hidden states of both at once; the subject must have an adapter.
-// Losses are those of models::evaluate_loss, bit for bit. Throws Interrupted when a stop was asked for.
-PairedLosses evaluate_paired(const EvalModel& subject, const data::Dataset& dataset,
+// Two forward passes over the data, with both hidden states in memory at once; the model must have an adapter.
+PairedLosses evaluate_paired(const EvalModel& model, const data::Dataset& dataset,
                              const models::EvaluationOptions& options);
+
+struct AblatedLosses {
+  models::LossReport whole;                 // all gates as they are
+  std::vector<models::LossReport> without;  // by layer from the adapter's first, that layer's gate closed
+};
+
+// Leave-one-layer-out ablation. In each pass the state below a layer is computed once, with the whole adapter; from
+// there the layers above run again without that layer's M: half a forward pass per layer on average, plus one.
+// progress: (done, total) in samples times layers. The model must have an adapter.
+AblatedLosses ablate_layers(const EvalModel& model, const data::Dataset& dataset,
+                            const std::function<void(std::int64_t, std::int64_t)>& progress);
 
 }  // namespace nkat::validation

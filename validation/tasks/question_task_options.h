@@ -1,4 +1,5 @@
-// What the tasks that ask questions have in common: where the questions come from and how they are answered.
+// The evaluation tasks, and the options of those that ask questions: where the questions come from and how they are
+// answered.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,13 @@
 #include "core/cli/options.h"
 
 namespace nkat::validation {
+
+enum class Task { kLoss, kDecision, kMath };
+inline constexpr EnumNames<Task, 3> kTaskNames = {
+    {{Task::kLoss, "loss"}, {Task::kDecision, "decision"}, {Task::kMath, "math"}}};
+
+enum class Ablation { kNone, kLayers };  // kLayers: each layer's gate closed in turn
+inline constexpr EnumNames<Ablation, 2> kAblationNames = {{{Ablation::kNone, "none"}, {Ablation::kLayers, "layers"}}};
 
 inline constexpr std::int64_t kGeneratedQuestions = 200;
 

@@ -10,26 +10,48 @@
 namespace nkat {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::internal::CaptureStderr;
+using ::testing::internal::GetCapturedStderr;
 using Json = nlohmann::ordered_json;
+
+enum class Precision { kAuto, kBf16, kFp32 };
+constexpr EnumNames<Precision, 3> kNames = {
+    {{Precision::kAuto, "auto"}, {Precision::kBf16, "bf16"}, {Precision::kFp32, "fp32"}}};
 
 struct Config {
   std::int64_t max_steps = 5000;
   double learning_rate = 1e-3;
-  std::string precision = "auto";
+  Precision precision = Precision::kAuto;
   bool verbose = false;
   std::vector<std::string> train_data;
+  std::vector<Precision> formats = {Precision::kBf16, Precision::kFp32};
+  std::string device = "auto";
 };
 
 class OptionListTest : public ::testing::Test {
  protected:
   OptionListTest() {
-    options_.add("max-steps", config_.max_steps, {.help = "optimizer steps", .minimum = 1});
-    options_.add("learning-rate", config_.learning_rate, {.help = "rate", .minimum = 0, .above_minimum = true});
-    options_.add("precision", config_.precision, {.help = "arithmetic", .choices = {"auto", "bf16", "fp32"}});
+    options_.add("max-steps", config_.max_steps,
+                 {.help = "optimizer steps", .unit = "steps", .minimum = 1, .resume = Resume::kMayChange});
+    options_.add("learning-rate", config_.learning_rate,
+                 {.help = "rate", .minimum = 0, .maximum = 10, .above_minimum = true, .alias = "step-size"});
+    options_.add("precision", config_.precision, kNames, {.help = "compute type"});
     options_.add("verbose", config_.verbose, {.help = "more lines"});
-    options_.add("train-data", config_.train_data, {.help = "files"});
+    options_.add("train-data", config_.train_data,
+                 {.help = "files", .metavar = "FILE", .resume = Resume::kSameContent, .per_rank = true});
+    options_.add("formats", config_.formats, kNames, {.help = "formats to write"});
+    options_.add("device", config_.device,
+                 {.help = "device", .check = [](const std::string& text) { return text == "gpu" ? "no gpu" : ""; }});
     options_.add_preset("guide", "the published numbers", {{"learning-rate", "5e-5"}, {"max-steps", "10"}});
+  }
+  // What --help --json says of an option.
+  Json declared(const std::string& name) const {
+    for (const Json& one : options_.declarations()) {
+      if (one.at("name") == name) return one;
+    }
+    return nullptr;
   }
   std::string complaint(const std::map<std::string, std::vector<std::string>>& flags,
                         const Json& file = Json::object()) {
@@ -43,14 +65,14 @@ TEST_F(OptionListTest, FlagsWinOverTheFileAndTheFileOverThePreset) {
   options_.apply({{"max-steps", {"7"}}, {"preset", {"guide"}}}, {{"max_steps", 8}, {"precision", "fp32"}},
                  "config.json");
   EXPECT_EQ(config_.max_steps, 7);
-  EXPECT_EQ(config_.precision, "fp32");
+  EXPECT_EQ(config_.precision, Precision::kFp32);
   EXPECT_DOUBLE_EQ(config_.learning_rate, 5e-5);
 }
 
 TEST_F(OptionListTest, ReportsAllProblemsAtOnce) {
   const std::string text = complaint({{"max-steps", {"0"}}, {"learning-rate", {"fast"}}, {"precision", {"bf61"}}});
-  EXPECT_THAT(text, HasSubstr("--max-steps: a whole number at least 1 was expected, found 0"));
-  EXPECT_THAT(text, HasSubstr("--learning-rate: a number was expected, found 'fast'"));
+  EXPECT_THAT(text, HasSubstr("--max-steps: expected a whole number of at least 1, found 0"));
+  EXPECT_THAT(text, HasSubstr("--learning-rate: expected a number, found 'fast'"));
   EXPECT_THAT(text, HasSubstr("did you mean 'bf16'?"));
 }
 
@@ -60,7 +82,7 @@ TEST_F(OptionListTest, OffersTheNearestNameForAnUnknownKey) {
 }
 
 TEST_F(OptionListTest, RefusesAKeyInBothSpellings) {
-  EXPECT_THAT(complaint({}, {{"max_steps", 5}, {"max-steps", 6}}), HasSubstr("stands twice"));
+  EXPECT_THAT(complaint({}, {{"max_steps", 5}, {"max-steps", 6}}), HasSubstr("duplicate key 'max_steps'"));
 }
 
 TEST_F(OptionListTest, SavesWhatItReads) {
@@ -72,6 +94,85 @@ TEST_F(OptionListTest, SavesWhatItReads) {
   EXPECT_EQ(options_.to_json(), saved);
   EXPECT_TRUE(config_.verbose);
   EXPECT_EQ(config_.train_data.size(), 2u);
+}
+
+TEST_F(OptionListTest, NamesWhatARangeAllows) {
+  EXPECT_THAT(complaint({{"learning-rate", {"0"}}}),
+              HasSubstr("--learning-rate: expected a number above 0 and at most 10, found 0"));
+}
+
+TEST_F(OptionListTest, ReadsAndSavesEnumsByTheirNames) {
+  options_.apply({{"precision", {"bf16"}}, {"formats", {"fp32"}}}, Json::object(), "");
+  EXPECT_EQ(config_.precision, Precision::kBf16);
+  EXPECT_THAT(config_.formats, ElementsAre(Precision::kFp32));
+  EXPECT_EQ(options_.to_json()["precision"], "bf16");
+  EXPECT_EQ(options_.to_json()["formats"], Json::array({"fp32"}));
+  EXPECT_THAT(complaint({{"precision", {"fp61"}}}),
+              HasSubstr("--precision: expected one of auto, bf16, fp32, found 'fp61'; did you mean 'fp32'?"));
+  EXPECT_THAT(complaint({{"formats", {"fp32", "int8"}}}), HasSubstr("--formats: expected one of auto, bf16, fp32"));
+}
+
+TEST_F(OptionListTest, AsksTheOptionsOwnCheck) {
+  EXPECT_THAT(complaint({{"device", {"gpu"}}}), HasSubstr("--device: no gpu"));
+  EXPECT_EQ(complaint({{"device", {"cpu"}}}), "");
+}
+
+TEST_F(OptionListTest, TakesAFormerNameAndLogsTheNewOne) {
+  CaptureStderr();
+  options_.apply({{"step-size", {"0.5"}}}, Json::object(), "");
+  EXPECT_THAT(GetCapturedStderr(), HasSubstr("--step-size is now --learning-rate"));
+  EXPECT_EQ(config_.learning_rate, 0.5);
+  EXPECT_TRUE(options_.given("learning-rate"));
+  CaptureStderr();
+  options_.apply({}, {{"step_size", 0.25}}, "config.json");
+  EXPECT_THAT(GetCapturedStderr(), HasSubstr("key 'step_size' is now 'learning_rate'"));
+  EXPECT_EQ(config_.learning_rate, 0.25);
+  EXPECT_FALSE(options_.to_json().contains("step_size"));
+}
+
+TEST_F(OptionListTest, RefusesBothNamesOfAnOption) {
+  EXPECT_THAT(complaint({{"step-size", {"1"}}, {"learning-rate", {"2"}}}),
+              HasSubstr("--step-size is the former name of --learning-rate; give one of them"));
+  EXPECT_THAT(complaint({}, {{"step_size", 1}, {"learning_rate", 2}}), HasSubstr("duplicate key 'learning_rate'"));
+}
+
+TEST_F(OptionListTest, DeclaresWhatAResumedRunMayChange) {
+  EXPECT_EQ(declared("max-steps")["resume"], "may_change");
+  EXPECT_EQ(declared("train-data")["resume"], "same_content");
+  EXPECT_EQ(declared("learning-rate")["resume"], "fixed");
+}
+
+TEST_F(OptionListTest, DeclaresWhatMayDifferBetweenRanks) {
+  EXPECT_EQ(declared("train-data")["per_rank"], true);
+  EXPECT_EQ(declared("max-steps")["per_rank"], false);
+  const Json shared = options_.to_json([](const OptionInfo& info) { return !info.per_rank; });
+  EXPECT_TRUE(shared.contains("max_steps"));
+  EXPECT_FALSE(shared.contains("train_data"));
+}
+
+TEST_F(OptionListTest, DeclaresEverythingElseAsWell) {
+  EXPECT_EQ(declared("learning-rate"), (Json{{"name", "learning-rate"},
+                                             {"key", "learning_rate"},
+                                             {"type", "number"},
+                                             {"metavar", "X"},
+                                             {"default", 0.001},
+                                             {"minimum", 0.0},
+                                             {"above_minimum", true},
+                                             {"maximum", 10.0},
+                                             {"choices", Json::array()},
+                                             {"unit", ""},
+                                             {"help", "rate"},
+                                             {"required", false},
+                                             {"resume", "fixed"},
+                                             {"per_rank", false},
+                                             {"aliases", Json::array({"step-size"})}}));
+  EXPECT_EQ(declared("max-steps")["unit"], "steps");
+  EXPECT_EQ(declared("max-steps")["minimum"], 1);
+  EXPECT_EQ(declared("max-steps")["maximum"], nullptr);
+  EXPECT_EQ(declared("precision")["choices"], (Json{"auto", "bf16", "fp32"}));
+  EXPECT_EQ(declared("precision")["default"], "auto");
+  EXPECT_EQ(declared("formats")["default"], (Json{"bf16", "fp32"}));
+  EXPECT_EQ(declared("verbose")["type"], "switch");
 }
 
 TEST(NearestName, FindsATypoAndNothingForAnUnrelatedWord) {

@@ -1,4 +1,3 @@
-// The writing half of core/files/file.h: whole or absent, also when the disk refuses.
 #include "core/files/atomic_file.h"
 
 #include <sys/resource.h>
@@ -33,7 +32,7 @@ class FileSizeLimit {
   rlimit before_{};
 };
 
-class DurableFileTest : public ::testing::Test {
+class AtomicFileTest : public ::testing::Test {
  protected:
   std::vector<std::string> names() const {
     std::vector<std::string> all;
@@ -43,7 +42,7 @@ class DurableFileTest : public ::testing::Test {
   testing::TemporaryFolder folder_;
 };
 
-TEST_F(DurableFileTest, ReplacesAFileWhole) {
+TEST_F(AtomicFileTest, ReplacesAFileWhole) {
   const fs::path path = folder_.path() / "a";
   write_file_atomically(path, "one");
   write_file_atomically(path, "two");
@@ -51,7 +50,7 @@ TEST_F(DurableFileTest, ReplacesAFileWhole) {
   EXPECT_THAT(names(), UnorderedElementsAre("a"));
 }
 
-TEST_F(DurableFileTest, LeavesTheOldFileWhenTheDiskRefuses) {
+TEST_F(AtomicFileTest, LeavesTheOldFileWhenTheDiskRefuses) {
   const fs::path path = folder_.write("a", "old");
   {
     const FileSizeLimit limit(1000);
@@ -61,7 +60,7 @@ TEST_F(DurableFileTest, LeavesTheOldFileWhenTheDiskRefuses) {
   EXPECT_THAT(names(), UnorderedElementsAre("a"));
 }
 
-TEST_F(DurableFileTest, SaysWhereItCannotWrite) {
+TEST_F(AtomicFileTest, SaysWhereItCannotWrite) {
   EXPECT_THROW(write_file_atomically(folder_.path() / "nowhere" / "a", "x"), DeviceError);
   EXPECT_THROW(write_file_atomically("/dev/null/a", "x"), DeviceError);
   EXPECT_THROW(create_folders("/dev/null/a"), DeviceError);
@@ -71,7 +70,7 @@ std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-TEST_F(DurableFileTest, StreamsAFileOfUnknownSizeWhoseStartIsKnownLast) {
+TEST_F(AtomicFileTest, StreamsAFileOfUnknownSizeWhoseStartIsKnownLast) {
   const fs::path path = folder_.path() / "a";
   AtomicFile file(path);
   file.append(as_bytes("????"));
@@ -85,7 +84,7 @@ TEST_F(DurableFileTest, StreamsAFileOfUnknownSizeWhoseStartIsKnownLast) {
   EXPECT_THAT(names(), UnorderedElementsAre("a"));
 }
 
-TEST_F(DurableFileTest, StreamsAFileWholeOrNotAtAll) {
+TEST_F(AtomicFileTest, StreamsAFileWholeOrNotAtAll) {
   const fs::path path = folder_.write("a", "old");
   {
     AtomicFile file(path, 6);
@@ -104,9 +103,9 @@ TEST_F(DurableFileTest, StreamsAFileWholeOrNotAtAll) {
   EXPECT_THAT(names(), UnorderedElementsAre("a"));
 }
 
-TEST_F(DurableFileTest, StreamsNothingThatTheDiskHasNoRoomFor) {
+TEST_F(AtomicFileTest, StreamsNothingThatTheDiskHasNoRoomFor) {
   const testing::Reader start = [&](const std::string&) { AtomicFile(folder_.path() / "a", UINT64_MAX); };
-  EXPECT_THAT(testing::complaint_about(start, ""), HasSubstr("18446744073709551615 bytes of disk space are required"));
+  EXPECT_THAT(testing::complaint_about(start, ""), HasSubstr("expected 18446744073709551615 bytes of free disk space"));
   {
     const FileSizeLimit limit(1000);
     AtomicFile file(folder_.path() / "a", 2000);
@@ -116,7 +115,7 @@ TEST_F(DurableFileTest, StreamsNothingThatTheDiskHasNoRoomFor) {
 }
 
 // Of this process and of processes that live nothing is removed.
-TEST_F(DurableFileTest, RemovesWhatKilledProcessesStreamedUnderTheSameName) {
+TEST_F(AtomicFileTest, RemovesWhatKilledProcessesStreamedUnderTheSameName) {
   const std::string dead = "a.nkat-tmp-2147483646-0";  // above the highest process number that Linux gives
   for (const std::string& name : {dead, std::string("b.nkat-tmp-2147483646-0"), std::string("a.nkat-tmp-1-0")})
     folder_.write(name, "x");
@@ -124,14 +123,14 @@ TEST_F(DurableFileTest, RemovesWhatKilledProcessesStreamedUnderTheSameName) {
   EXPECT_THAT(names(), UnorderedElementsAre("b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"));
 }
 
-TEST_F(DurableFileTest, RemovesTheFoldersThatKilledProcessesLeftUnderTheSameName) {
+TEST_F(AtomicFileTest, RemovesTheFoldersThatKilledProcessesLeftUnderTheSameName) {
   for (const char* name : {"a.nkat-tmp-2147483646-0", "b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"})
     fs::create_directory(folder_.path() / name);
   AtomicFolder(folder_.path() / "a");
   EXPECT_THAT(names(), UnorderedElementsAre("b.nkat-tmp-2147483646-0", "a.nkat-tmp-1-0"));
 }
 
-TEST_F(DurableFileTest, PublishesAFolderWholeOrNotAtAll) {
+TEST_F(AtomicFileTest, PublishesAFolderWholeOrNotAtAll) {
   const fs::path path = folder_.path() / "step-1";
   {
     AtomicFolder folder(path);
@@ -155,7 +154,7 @@ TEST_F(DurableFileTest, PublishesAFolderWholeOrNotAtAll) {
   EXPECT_THAT(names(), UnorderedElementsAre("step-1"));
 }
 
-TEST_F(DurableFileTest, LeavesTheOldFolderWhenTheDiskRefuses) {
+TEST_F(AtomicFileTest, LeavesTheOldFolderWhenTheDiskRefuses) {
   const fs::path path = folder_.path() / "step-1";
   {
     AtomicFolder folder(path);
@@ -171,7 +170,7 @@ TEST_F(DurableFileTest, LeavesTheOldFolderWhenTheDiskRefuses) {
   EXPECT_THAT(names(), UnorderedElementsAre("step-1"));
 }
 
-TEST_F(DurableFileTest, AppendingSaysWhenTheDiskRefuses) {
+TEST_F(AtomicFileTest, AppendingSaysWhenTheDiskRefuses) {
   AppendFile file(folder_.path() / "log", 0);
   file.append("line\n");
   const FileSizeLimit limit(8);
@@ -179,7 +178,7 @@ TEST_F(DurableFileTest, AppendingSaysWhenTheDiskRefuses) {
               HasSubstr("writing failed"));
 }
 
-TEST_F(DurableFileTest, RemovesWhatAKilledProcessLeft) {
+TEST_F(AtomicFileTest, RemovesWhatAKilledProcessLeft) {
   folder_.write("a", "x");
   folder_.write("b.nkat-tmp-99-0", "x");
   fs::create_directory(folder_.path() / "step-1.nkat-tmp-99-1");

@@ -53,19 +53,19 @@ TEST(ByteCursor, CountsAPartFromTheStartOfTheFile) {
 TEST(ByteCursor, SaysWhereWhatWasRequiredAndWhatWasFound) {
   EXPECT_EQ(
       complaint("123456", [](ByteCursor& cursor) { cursor.skip(2, "a"), cursor.number<std::uint64_t>("a count"); }),
-      "x.bin: at byte 2: a count: 8 bytes were required, found 4; the file is cut or damaged");
+      "x.bin: at byte 2: a count: expected 8 bytes, found 4; the file is cut or damaged");
   EXPECT_EQ(complaint("123456", [](ByteCursor& cursor) { cursor.text(6, 5, "a name"); }),
-            "x.bin: at byte 0: a name: at most 5 bytes were required, found 6");
+            "x.bin: at byte 0: a name: expected at most 5 bytes, found 6");
   EXPECT_EQ(complaint("123456", [](ByteCursor& cursor) { cursor.skip(1, "a"), cursor.align(8, "padding"); }),
-            "x.bin: at byte 1: padding: 7 bytes were required, found 5; the file is cut or damaged");
+            "x.bin: at byte 1: padding: expected 7 bytes, found 5; the file is cut or damaged");
   EXPECT_EQ(complaint("", [](ByteCursor& cursor) { cursor.number<std::uint8_t>("a flag"); }),
-            "x.bin: at byte 0: a flag: 1 bytes were required, found 0; the file is cut or damaged");
+            "x.bin: at byte 0: a flag: expected 1 byte, found 0; the file is cut or damaged");
 }
 
 TEST(ByteCursor, RefusesVarintsAboveSixtyFourBits) {
   const auto read = [](ByteCursor& cursor) { cursor.varint("a length"); };
   EXPECT_THAT(complaint("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x02", read), ::testing::HasSubstr("at most 64 bits"));
-  EXPECT_THAT(complaint("\xFF\xFF", read), ::testing::HasSubstr("at byte 2: a length: 1 bytes were required"));
+  EXPECT_THAT(complaint("\xFF\xFF", read), ::testing::HasSubstr("at byte 2: a length: expected 1 byte"));
 }
 
 // A sum of position and need would pass every one of these.

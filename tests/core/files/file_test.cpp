@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/files/atomic_file.h"
 #include "tests/support/mutations.h"
 #include "tests/support/temporary_folder.h"
 
@@ -29,7 +30,7 @@ TEST_F(FileTest, ReadsUpToTheLimit) {
   EXPECT_EQ(read_file(path, 5), "12345");
   EXPECT_EQ(read_file(folder_.write("empty", ""), 0), "");
   EXPECT_THAT(testing::complaint_about([&](const std::string&) { read_file(path, 4); }, ""),
-              HasSubstr("at most 4 bytes were expected, found 5"));
+              HasSubstr("expected at most 4 bytes, found 5"));
 }
 
 TEST_F(FileTest, RefusesWhatIsNoFile) {

@@ -128,10 +128,10 @@ TEST_F(DatasetTest, CutsDropsOrRefusesOverlongSamples) {
   const Dataset cut = load({.files = {a}, .max_sequence_length = 8});
   EXPECT_EQ(cut.summary().truncated, 1);
   EXPECT_EQ(cut.sample(0).length(), 8);
-  const Dataset dropped = load({.files = {a}, .max_sequence_length = 8, .overlong = "drop"});
+  const Dataset dropped = load({.files = {a}, .max_sequence_length = 8, .overlong = Overlong::kDrop});
   EXPECT_EQ(dropped.summary().dropped_overlong, 1);
   EXPECT_EQ(dropped.size(), 2);
-  EXPECT_THAT(complaint({.files = {a}, .max_sequence_length = 8, .overlong = "error"}),
+  EXPECT_THAT(complaint({.files = {a}, .max_sequence_length = 8, .overlong = Overlong::kError}),
               HasSubstr("a.jsonl:1: expected at most 8 tokens, found 10"));
   // Cut so short that no answer is left.
   const Dataset short_ones = load({.files = {a}, .max_sequence_length = 5});
@@ -164,7 +164,7 @@ TEST_F(DatasetTest, RefusesIdsThatTheModelDoesNotHave) {
 TEST_F(DatasetTest, ReadsAddedTokensInContentAsAsked) {
   const std::string a = file("a.jsonl", R"({"text":"hello<|end|>hello"})");
   EXPECT_GT(load({.files = {a}}).sample(0).length(), 3);
-  EXPECT_EQ(load({.files = {a}, .special_tokens = "control"}).sample(0).length(), 3);
+  EXPECT_EQ(load({.files = {a}, .special_tokens = AddedTokens::kControl}).sample(0).length(), 3);
 }
 
 // 20,000 samples of 1,000 tokens are 80 MB of tokens; held in memory they would show in RssAnon, mapped they don't. The

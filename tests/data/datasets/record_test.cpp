@@ -89,7 +89,7 @@ TEST(Record, RefusesEachBadLineByName) {
       {"List", R"(["text"])", "expected a JSON object, found [\"text\"]"},
       {"Number", "5", "expected a JSON object, found 5"},
       {"Null", "null", "expected a JSON object, found null"},
-      {"KeyTwice", R"({"text":"a","text":"b"})", "the key 'text' stands twice"},
+      {"KeyTwice", R"({"text":"a","text":"b"})", "duplicate key 'text'"},
       {"Deep", R"({"text":)" + std::string(100, '[') + std::string(100, ']') + "}", "nested deeper"},
       {"LoneSurrogate", R"({"text":"\ud800"})", "not valid JSON"},
       {"NoKeys", "{}", "expected one of messages, conversations, prompt+completion, instruction+output or text, found no keys"},

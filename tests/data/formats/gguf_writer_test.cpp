@@ -112,7 +112,7 @@ TEST_F(GgufWriterTest, RefusesWhatTheReaderWouldRefuse) {
 TEST_F(GgufWriterTest, RefusesAFileThatTheDiskHasNoRoomFor) {
   const std::vector<GgufTensorPlan> huge = {{"a", {std::uint64_t{1} << 59}, GgmlType::kI8}};
   const auto write = [&](const std::string&) { write_gguf(path_, metadata(), huge, produce); };
-  EXPECT_THAT(nkat::testing::complaint_about(write, ""), HasSubstr("bytes of disk space are required"));
+  EXPECT_THAT(nkat::testing::complaint_about(write, ""), HasSubstr("bytes of free disk space"));
   EXPECT_THAT(names(), IsEmpty());
 }
 

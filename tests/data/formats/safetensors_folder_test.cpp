@@ -96,7 +96,7 @@ TEST_F(SafetensorsFolderTest, RefusesEachCorruptIndexByName) {
       {"TensorInOtherShard", map(rest + R"(,"c":"one.safetensors")"), "in no shard"},
       {"TensorNamedForWrongShard", map(R"("a":"two.safetensors","b":"one.safetensors","c":"two.safetensors")"),
        "expected it in two.safetensors"},
-      {"TensorTwiceInMap", map(rest + R"(,"a":"one.safetensors")"), "stands twice"},
+      {"TensorTwiceInMap", map(rest + R"(,"a":"one.safetensors")"), "duplicate key 'a'"},
   };
   for (const auto& one : corruptions) EXPECT_THAT(complaint(one.index), HasSubstr(one.message)) << one.name;
 }

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "data/run/adapter_config.h"
-#include "data/run/trainer_state.h"
 #include "tests/support/mutations.h"
 #include "tests/support/temporary_folder.h"
 

@@ -114,8 +114,8 @@ TEST_F(GgufConfig, HeadCountsMayBeListsOfEqualNumbers) {
   EXPECT_EQ(read(keys).num_heads, 4);
   EXPECT_EQ(read(keys).num_key_value_heads, 2);
   EXPECT_THAT(refusal({{"phi3.attention.head_count", list({4, 2})}}), HasSubstr("the same number in every layer"));
-  EXPECT_THAT(refusal({{"phi3.attention.head_count", list({4})}}), HasSubstr("2 numbers, one a layer"));
-  EXPECT_THAT(refusal({{"phi3.attention.head_count", list({})}}), HasSubstr("2 numbers, one a layer"));
+  EXPECT_THAT(refusal({{"phi3.attention.head_count", list({4})}}), HasSubstr("2 numbers, one per layer"));
+  EXPECT_THAT(refusal({{"phi3.attention.head_count", list({})}}), HasSubstr("2 numbers, one per layer"));
 }
 
 TEST_F(GgufConfig, AContextBelowTheOriginalOneIsNoError) {
@@ -163,7 +163,7 @@ TEST_F(GgufConfig, WhatIsNoModelIsRefusedByKey) {
 
 TEST_F(GgufConfig, RopeFactorsMustFitTheRotaryDimension) {
   EXPECT_EQ(refusal({}, {.count = 4}), "");
-  EXPECT_THAT(refusal({}, {.count = 3}), HasSubstr("rope_factors_long.weight: 4 f32 numbers"));
+  EXPECT_THAT(refusal({}, {.count = 3}), HasSubstr("rope_factors_long.weight: expected 4 f32 numbers"));
   EXPECT_THAT(refusal({}, {.count = 4, .value = -1}), HasSubstr("numbers above 0"));
 }
 

@@ -8,28 +8,36 @@ namespace nkat::exporting {
 namespace {
 
 using gguf::GgmlType;
+using models::TensorKind;
+using models::TensorRole;
 
-std::set<std::int64_t> layers_with(QuantizationRecipe mix, TensorRole role, GgmlType type, std::int64_t layers) {
+GgmlType type_of(QuantizationRecipe recipe, TensorRole role, std::int64_t layer, std::int64_t layers) {
+  const bool is_norm = role == TensorRole::kInputNorm || role == TensorRole::kFinalNorm;
+  return requested_type(
+      recipe, {.role = role, .kind = is_norm ? TensorKind::kNorm : TensorKind::kMatrix, .layer = layer}, layers);
+}
+
+std::set<std::int64_t> layers_with(QuantizationRecipe recipe, TensorRole role, GgmlType type, std::int64_t layers) {
   std::set<std::int64_t> found;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
-    if (wanted_type(mix, role, layer, layers) == type) found.insert(layer);
+    if (type_of(recipe, role, layer, layers) == type) found.insert(layer);
   }
   return found;
 }
 
-// What llama-quantize gave a phi3 of 32 layers (formats.md 4.4).
+// What llama-quantize gave a phi3 of 32 layers (data/FORMATS.md 4.4).
 const std::set<std::int64_t> kMoreBits = {0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31};
 
-TEST(QuantizationMix, Q4KMAndQ5KMSpendQ6KOnHalfTheLayers) {
-  for (const QuantizationRecipe mix : {QuantizationRecipe::kQ4_K_M, QuantizationRecipe::kQ5_K_M}) {
-    EXPECT_EQ(layers_with(mix, TensorRole::kQkv, GgmlType::kQ6_K, 32), kMoreBits);
-    EXPECT_EQ(layers_with(mix, TensorRole::kDown, GgmlType::kQ6_K, 32), kMoreBits);
+TEST(QuantizationRecipeTest, Q4KMAndQ5KMSpendQ6KOnHalfTheLayers) {
+  for (const QuantizationRecipe recipe : {QuantizationRecipe::kQ4_K_M, QuantizationRecipe::kQ5_K_M}) {
+    EXPECT_EQ(layers_with(recipe, TensorRole::kQkv, GgmlType::kQ6_K, 32), kMoreBits);
+    EXPECT_EQ(layers_with(recipe, TensorRole::kDown, GgmlType::kQ6_K, 32), kMoreBits);
   }
-  EXPECT_EQ(wanted_type(QuantizationRecipe::kQ4_K_M, TensorRole::kDown, 4, 32), GgmlType::kQ4_K);
-  EXPECT_EQ(wanted_type(QuantizationRecipe::kQ5_K_M, TensorRole::kDown, 4, 32), GgmlType::kQ5_K);
+  EXPECT_EQ(type_of(QuantizationRecipe::kQ4_K_M, TensorRole::kDown, 4, 32), GgmlType::kQ4_K);
+  EXPECT_EQ(type_of(QuantizationRecipe::kQ5_K_M, TensorRole::kDown, 4, 32), GgmlType::kQ5_K);
 }
 
-TEST(QuantizationMix, Q4KSSpendsQ5KOnTheFirstLayers) {
+TEST(QuantizationRecipeTest, Q4KSSpendsQ5KOnTheFirstLayers) {
   EXPECT_EQ(layers_with(QuantizationRecipe::kQ4_K_S, TensorRole::kQkv, GgmlType::kQ5_K, 32),
             (std::set<std::int64_t>{0, 1, 2, 3}));
   EXPECT_EQ(layers_with(QuantizationRecipe::kQ4_K_S, TensorRole::kDown, GgmlType::kQ5_K, 32),
@@ -38,19 +46,19 @@ TEST(QuantizationMix, Q4KSSpendsQ5KOnTheFirstLayers) {
             (std::set<std::int64_t>{0, 1}));
 }
 
-TEST(QuantizationMix, BlockMixesKeepTheOutputAtQ6KAndVectorsAtF32) {
-  for (const QuantizationRecipe mix :
+TEST(QuantizationRecipeTest, BlockRecipesKeepTheOutputAtQ6KAndNormsAtF32) {
+  for (const QuantizationRecipe recipe :
        {QuantizationRecipe::kQ4_0, QuantizationRecipe::kQ4_K_S, QuantizationRecipe::kQ4_K_M,
         QuantizationRecipe::kQ5_K_S, QuantizationRecipe::kQ5_K_M, QuantizationRecipe::kQ6_K}) {
-    EXPECT_EQ(wanted_type(mix, TensorRole::kOutput, -1, 32), GgmlType::kQ6_K);
-    EXPECT_EQ(wanted_type(mix, TensorRole::kVector, 3, 32), GgmlType::kF32);
+    EXPECT_EQ(type_of(recipe, TensorRole::kHead, -1, 32), GgmlType::kQ6_K);
+    EXPECT_EQ(type_of(recipe, TensorRole::kInputNorm, 3, 32), GgmlType::kF32);
   }
-  EXPECT_EQ(wanted_type(QuantizationRecipe::kQ8_0, TensorRole::kOutput, -1, 32), GgmlType::kQ8_0);
-  EXPECT_EQ(wanted_type(QuantizationRecipe::kQ4_0, TensorRole::kEmbedding, -1, 32), GgmlType::kQ4_0);
-  EXPECT_EQ(wanted_type(QuantizationRecipe::kBF16, TensorRole::kVector, 0, 32), GgmlType::kF32);
+  EXPECT_EQ(type_of(QuantizationRecipe::kQ8_0, TensorRole::kHead, -1, 32), GgmlType::kQ8_0);
+  EXPECT_EQ(type_of(QuantizationRecipe::kQ4_0, TensorRole::kEmbedding, -1, 32), GgmlType::kQ4_0);
+  EXPECT_EQ(type_of(QuantizationRecipe::kBF16, TensorRole::kInputNorm, 0, 32), GgmlType::kF32);
 }
 
-TEST(QuantizationMix, NamesAndFileTypesAreLlamaCpps) {
+TEST(QuantizationRecipeTest, NamesAndFileTypesAreLlamaCpps) {
   EXPECT_EQ(file_type(*parse_recipe("q4_k_m")), 15u);
   EXPECT_EQ(file_type(*parse_recipe("q4_k_s")), 14u);
   EXPECT_EQ(file_type(*parse_recipe("q5_k_m")), 17u);

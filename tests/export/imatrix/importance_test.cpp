@@ -17,8 +17,8 @@ using ::testing::HasSubstr;
 
 const std::string kQkv = "model.layers.0.self_attn.qkv_proj.weight";
 
-Phi3Tensor tensor_of(const std::string& source, TensorRole role = TensorRole::kQkv) {
-  return {.name = "x.weight", .source = source, .role = role};
+models::TensorSpec tensor_of(const std::string& name) {
+  return {.role = models::TensorRole::kQkv, .kind = models::TensorKind::kMatrix, .name = name};
 }
 
 TEST(Importance, IsTheMomentsOfTheColumns) {
@@ -46,8 +46,8 @@ TEST(Importance, WeighsATiedHeadAndNotTheEmbedding) {
   config.tie_word_embeddings = true;
   const std::string embedding = "model.embed_tokens.weight";
   const Importance importance({{embedding, std::vector<double>(32, 1.0)}}, 1, "");
-  for (const Phi3Tensor& tensor : phi3_tensors(config))
-    EXPECT_EQ(importance.of(tensor).size(), tensor.name == "output.weight" ? 32U : 0U) << tensor.name;
+  for (const models::TensorSpec& tensor : models::phi3_tensors(config))
+    EXPECT_EQ(importance.of(tensor).size(), tensor.gguf_name == "output.weight" ? 32U : 0U) << tensor.gguf_name;
 }
 
 TEST(Importance, WeighsNothingWhereNothingWasMeasured) {

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "data/formats/gguf_writer.h"
-#include "export/gguf/gguf_weights.h"
+#include "models/weights/weight_source.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
@@ -35,8 +35,8 @@ void write_base(const fs::path& path, const models::Phi3Config& config) {
   metadata.add("general.file_type", GgufValue::number<std::uint32_t>(0));
   metadata.add("some.flag", GgufValue::number(true));
   std::vector<gguf::GgufTensorPlan> plan;
-  for (const Phi3Tensor& tensor : phi3_tensors(config)) {
-    if (tensor.role != TensorRole::kOutput) plan.push_back({tensor.name, tensor.ne, GgmlType::kF32});
+  for (const PlannedTensor& planned : plan_tensors(config, QuantizationRecipe::kF32)) {
+    if (!planned.source || !planned.source->is_tied) plan.push_back(planned.file);
   }
   gguf::write_gguf(path, metadata, plan, [](const gguf::GgufTensor& tensor, const auto& append) {
     std::vector<float> values(tensor.elements());
@@ -51,7 +51,8 @@ PatchSource source_of(const GgufFile& base, const models::Phi3Config& config) {
   for (std::size_t i = 0; i < turned.size(); ++i) turned[i] = i % 64 % 9 == 0 ? -1.0F : 0.0F;
   return {.config = config,
           .provenance = {.base_sha256 = "", .adapter_sha256 = "abc", .first_layer = 1, .gates = {0.5F}},
-          .weights = MergedWeights(std::make_unique<GgufWeights>(base, config), {{}, turned}),
+          .weights = MergedWeights(std::make_unique<models::GgufWeights>(base, config),
+                                   {{"model.layers.1.mlp.down_proj.weight", turned}}),
           .merged_from = kMergedFromFile,
           .paired_by = "nothing"};
 }
@@ -85,11 +86,11 @@ TEST_F(PatchTest, ReplacesWhatTheAdapterChangesAndCopiesTheRest) {
   const PatchSource source = source_of(base, config_);
   const Patch patch = plan_patch(base, source, std::nullopt);
   write_patch(path("patched"), patch);
-  const auto survival = self_test_patch(path("patched"), patch, {.output = "patched.gguf"}).survival;
-  ASSERT_EQ(survival.size(), 1u);
-  EXPECT_EQ(survival[0].layer, 1);
-  EXPECT_EQ(survival[0].error, 0);
-  EXPECT_NEAR(survival[0].change, 2, 1e-12);  // |-W - W| / |W|
+  const auto retention = self_test_patch(path("patched"), patch, {.output = "patched.gguf"}).retention;
+  ASSERT_EQ(retention.size(), 1u);
+  EXPECT_EQ(retention[0].layer, 1);
+  EXPECT_EQ(retention[0].error, 0);
+  EXPECT_NEAR(retention[0].change, 2, 1e-12);  // |-W - W| / |W|
   const GgufFile patched(path("patched"));
   for (const gguf::GgufTensor& tensor : base.tensors()) {
     const bool same = std::ranges::equal(base.bytes(tensor), patched.bytes(*patched.find(tensor.name)));

@@ -26,8 +26,7 @@ struct EvalModel {
     models::Weights all = tiny_weights(config, at::kDouble);
     all.embedding = of.at("model.embed_tokens.weight").to(at::kDouble);
     all.head = of.at("lm_head.weight").to(at::kDouble);
-    for (std::size_t i = 0; i < all.layers.size(); ++i)
-      all.layers[i].down = of.at(down_projection(static_cast<std::int64_t>(i))).to(at::kDouble);
+    for (std::size_t i = 0; i < all.layers.size(); ++i) all.layers[i].down = of.at(down_projection(i)).to(at::kDouble);
     const models::Decoder decoder(config, std::move(all));
     std::vector<at::Tensor> rows, exact;
     for (const at::Tensor& one : adapter) exact.push_back(one.to(at::kDouble));
@@ -51,7 +50,7 @@ TEST(LogitComparison, MeasuresTheWrittenModelAgainstBackboneAndAdapter) {
     written.at(name) = written.at(name) + 0.05 * at::randn_like(written.at(name));
   const MemoryWeights source(written);
   const LogitComparison found =
-      check_logits(subject.config, subject.weights, {subject.config, source}, subject.prompts);
+      compare_logits(subject.config, subject.weights, {subject.config, source}, subject.prompts);
 
   const at::Tensor exact = subject.logits(subject.tensors, subject.blocks);
   const at::Tensor of_file = subject.logits(written, {});
@@ -71,7 +70,7 @@ TEST(LogitComparison, FindsNothingInTheMergedWeightsThemselves) {
   const EvalModel subject;
   const MemoryWeights source(merged_tensors(subject.tensors, subject.blocks));
   const LogitComparison found =
-      check_logits(subject.config, subject.weights, {subject.config, source}, subject.prompts);
+      compare_logits(subject.config, subject.weights, {subject.config, source}, subject.prompts);
   EXPECT_LT(std::abs(found.mean_kl), 1e-9);  // half the square of logits' errors of 1e-5
   EXPECT_EQ(found.top1_agreement, 1);
 }
@@ -79,7 +78,7 @@ TEST(LogitComparison, FindsNothingInTheMergedWeightsThemselves) {
 TEST(LogitComparison, SaysNothingOfTheBaseWhereThereIsNoAdapter) {
   const EvalModel subject;
   const MergedWeights base(std::make_unique<MemoryWeights>(subject.tensors), {});
-  const LogitComparison found = check_logits(subject.config, base, {subject.config, base.base()}, subject.prompts);
+  const LogitComparison found = compare_logits(subject.config, base, {subject.config, base.base()}, subject.prompts);
   EXPECT_FALSE(found.base_mean_kl.has_value());
   EXPECT_EQ(found.mean_kl, 0);
 }

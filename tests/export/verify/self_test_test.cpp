@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "export/gguf/gguf_export.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_export.h"
@@ -63,8 +64,8 @@ class SelfTestTest : public ::testing::Test {
 TEST_F(SelfTestTest, PassesWhatTheExporterWrites) {
   write();
   const SelfTest found = test();
-  ASSERT_EQ(found.survival.size(), 2U);
-  for (const TensorRetention& one : found.survival) EXPECT_EQ(one.fate(), RetentionStatus::kKept);
+  ASSERT_EQ(found.retention.size(), 2U);
+  for (const TensorRetention& one : found.retention) EXPECT_EQ(one.status(), RetentionStatus::kKept);
   ASSERT_TRUE(found.logits.has_value());
   EXPECT_EQ(found.logits->tokens, 14);
   EXPECT_GT(found.logits->base_mean_kl.value(), 10 * found.logits->mean_kl);
@@ -78,19 +79,18 @@ TEST_F(SelfTestTest, NamesTheTensorInWhichABitFlipped) {
   const fs::path damaged = folder_.path() / "damaged.gguf";
   for (const PlannedTensor& planned : plan()) {
     fs::copy_file(path_, damaged, fs::copy_options::overwrite_existing);
-    flip(damaged, *sound.find(planned.tensor.name), data_begin());
-    const std::string& name = planned.tensor.source.empty() ? planned.tensor.name : planned.tensor.source;
+    flip(damaged, *sound.find(planned.file.name), data_begin());
+    const std::string& name = planned.source ? planned.source->name : planned.file.name;
     EXPECT_THAT(complaint(damaged),
-                AllOf(HasSubstr("out/x.gguf"), HasSubstr("'" + name + "'"), HasSubstr("not put in place")));
+                AllOf(HasSubstr("out/x.gguf"), HasSubstr("'" + name + "'"), HasSubstr("nothing was published")));
   }
 }
 
 TEST_F(SelfTestTest, NamesATensorOfAnotherTypeAndAFileThatWasCut) {
   write();
-  EXPECT_THAT(complaint(path_, QuantizationRecipe::kF16),
-              HasSubstr("'token_embd.weight' is not in the file as it was to be written"));
+  EXPECT_THAT(complaint(path_, QuantizationRecipe::kF16), HasSubstr("'token_embd.weight' differs from the plan"));
   fs::resize_file(path_, fs::file_size(path_) - 40);
-  EXPECT_THAT(complaint(path_), HasSubstr("can't be read again"));
+  EXPECT_THAT(complaint(path_), HasSubstr("can't be read back"));
 }
 
 TEST_F(SelfTestTest, NoticesWeightsOfTheBaseInPlaceOfTheMergedOnes) {
@@ -104,7 +104,7 @@ TEST_F(SelfTestTest, NoticesWeightsOfTheBaseInPlaceOfTheMergedOnes) {
 TEST_F(SelfTestTest, ComparesTheMeanDivergenceWithItsBound) {
   write();
   options_.maximum_kl = 0.99 * test().logits->mean_kl;
-  EXPECT_THAT(complaint(path_), AllOf(HasSubstr("nats a token"), HasSubstr("--maximum-kl")));
+  EXPECT_THAT(complaint(path_), AllOf(HasSubstr("nats per token"), HasSubstr("--maximum-kl")));
 }
 
 TEST_F(SelfTestTest, KeepsADamagedFileFromItsName) {

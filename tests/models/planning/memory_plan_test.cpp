@@ -1,7 +1,11 @@
 #include "models/planning/memory_plan.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
+#include "layers/cpu/attention.h"
+#include "tests/support/held_bytes.h"
 #include "tests/support/phi35.h"
 
 namespace nkat::models {
@@ -9,6 +13,7 @@ namespace {
 
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
+using testing::HeldBytes;
 using testing::phi35;
 
 TEST(MemoryPlan, CountsTheParametersOfPhi35) { EXPECT_EQ(parameter_count(phi35()), 3821079552); }
@@ -122,6 +127,43 @@ TEST(MemoryPlan, TheLongestSequenceFitsAndTheNextDoesNot) {
 TEST(MemoryPlan, ALaterFirstAdapterLayerKeepsLess) {
   const PlanRequest all{.sequence_length = 512}, top{.sequence_length = 512, .first_adapter_layer = 16};
   EXPECT_LT(plan_memory(phi35(), top, 0).activations, 0.55 * plan_memory(phi35(), all, 0).activations);
+}
+
+// What attention's way back has in tensors at its peak beside its result, one thread at work: the plan's bytes, all of
+// them, for samples shorter and longer than a block of queries.
+TEST(MemoryPlan, AttentionHoldsWhatThePlanCounts) {
+  constexpr layers::HeadShape kHeads{.num_heads = 4, .num_key_value_heads = 2, .head_dim = 32};
+  Phi3Config config;
+  config.num_heads = kHeads.num_heads;
+  config.num_key_value_heads = kHeads.num_key_value_heads;
+  config.head_dim = kHeads.head_dim;
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  for (const std::int64_t length : {50, 400}) {
+    HeldBytes::now();
+    const at::Tensor qkv = at::randn({length, 8 * 32}), gradient = at::randn({length, 4 * 32});
+    const layers::cpu::Attended attended = layers::cpu::causal_attention(qkv, {length}, kHeads);
+    const std::int64_t held = HeldBytes::now();
+    HeldBytes::forget_peak();
+    const at::Tensor result = layers::cpu::causal_attention_backward(gradient, qkv, attended, {length}, kHeads);
+    const PlanRequest request{.sequence_length = length, .on_gpu = false};
+    EXPECT_EQ(static_cast<double>(HeldBytes::peak() - held - static_cast<std::int64_t>(result.nbytes())),
+              attention_workspace(config, request));
+  }
+  at::set_num_threads(before);
+}
+
+TEST(MemoryPlan, NoMoreThreadsAttendThanThereAreKeyValueHeads) {
+  Phi3Config config;
+  config.num_heads = 8;
+  config.num_key_value_heads = 2;
+  config.head_dim = 32;
+  const auto bytes = [&](std::int64_t threads) {
+    return attention_workspace(config, {.on_gpu = false, .threads = threads});
+  };
+  EXPECT_DOUBLE_EQ(bytes(2), 2 * bytes(1));
+  EXPECT_DOUBLE_EQ(bytes(8), bytes(2));
+  EXPECT_EQ(attention_workspace(config, {.on_gpu = true}), 0);
 }
 
 }  // namespace

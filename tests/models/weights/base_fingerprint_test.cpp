@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
 #include "core/files/sha256.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
@@ -90,6 +91,59 @@ TEST_F(BaseHash, ADamagedCacheEntryIsComputedAgain) {
     std::ofstream(entry.path()) << "cut off";
   }
   EXPECT_EQ(base_sha256(model_.path()), first);
+}
+
+using Tensors = std::map<std::string, at::Tensor>;
+
+std::string norms_hash_of(const Tensors& tensors) {
+  const TemporaryFolder folder;
+  folder.write("model.safetensors", serialized(tensors));
+  return norms_sha256(folder.path(), tiny_config());
+}
+
+std::string encoded(const std::string& name, const at::Tensor& values) {
+  const at::Tensor floats = values.to(at::kFloat).contiguous();
+  return name +
+         std::string(
+             "\0"
+             "32\0",
+             4) +
+         std::string(reinterpret_cast<const char*>(floats.const_data_ptr()), floats.nbytes());
+}
+
+TEST(NormsHash, IsTheDocumentedEncoding) {
+  const Tensors tensors = tiny_tensors(tiny_config());
+  std::string text;
+  for (const char* name : {"model.layers.0.input_layernorm.weight", "model.layers.0.post_attention_layernorm.weight",
+                           "model.layers.1.input_layernorm.weight", "model.layers.1.post_attention_layernorm.weight",
+                           "model.norm.weight"}) {
+    text += encoded(name, tensors.at(name));
+  }
+  EXPECT_EQ(norms_hash_of(tensors), sha256_hex(text));
+}
+
+TEST(NormsHash, DoesNotDependOnTheStoredTypeOfEqualValues) {
+  Tensors tensors = tiny_tensors(tiny_config());
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kBFloat16).to(at::kFloat);
+  const std::string wide = norms_hash_of(tensors);
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kBFloat16);
+  EXPECT_EQ(norms_hash_of(tensors), wide);
+}
+
+TEST(NormsHash, ChangesWithOneBitOfANormAndWithNothingElse) {
+  Tensors tensors = tiny_tensors(tiny_config());
+  const std::string before = norms_hash_of(tensors);
+  tensors["model.layers.1.mlp.down_proj.weight"].mul_(2);
+  EXPECT_EQ(norms_hash_of(tensors), before);
+  float& value = tensors["model.norm.weight"].data_ptr<float>()[31];
+  value = std::nextafter(value, 2.0f);
+  EXPECT_NE(norms_hash_of(tensors), before);
+}
+
+TEST(NormsHash, RefusesACheckpointWithoutANorm) {
+  Tensors tensors = tiny_tensors(tiny_config());
+  tensors.erase("model.norm.weight");
+  EXPECT_THROW(norms_hash_of(tensors), FormatError);
 }
 
 }  // namespace

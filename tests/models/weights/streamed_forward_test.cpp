@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/gradients.h"
+#include "tests/support/memory_weights.h"
 #include "tests/support/tiny_model.h"
 
 namespace nkat::models {
@@ -18,14 +19,9 @@ struct EvalModel {
   std::map<std::string, at::Tensor> tensors = tiny_tensors(config);
   std::vector<at::Tensor> blocks = {at::Tensor(), at::eye(8) + 0.2 * at::randn({config.hidden_size / 8, 8, 8})};
 
-  StreamedModel layerwise() const {
-    const auto read = [this](const std::string& name, std::size_t first_row, std::span<float> out) {
-      const float* values = tensors.at(name).const_data_ptr<float>();
-      const auto row_length = static_cast<std::size_t>(tensors.at(name).size(-1));
-      std::copy_n(values + first_row * row_length, out.size(), out.begin());
-    };
-    return {.config = config, .read = read, .blocks = blocks};
-  }
+  MemoryWeights source = MemoryWeights(tensors);
+
+  StreamedModel streamed() const { return {.config = config, .weights = source, .adapter = blocks}; }
 };
 
 PackedBatch batch_of(const std::vector<std::int32_t>& tokens) {
@@ -33,10 +29,10 @@ PackedBatch batch_of(const std::vector<std::int32_t>& tokens) {
           .lengths = {static_cast<std::int64_t>(tokens.size())}};
 }
 
-TEST(Layerwise, ComputesWhatTheDecoderComputes) {
+TEST(StreamedForward, ComputesWhatTheDecoderComputes) {
   const EvalModel subject;
   const Decoder decoder(subject.config, subject.weights);
-  const StreamedModel model = subject.layerwise();
+  const StreamedModel model = subject.streamed();
   std::vector<PackedBatch> batches;  // on both sides of the longrope boundary at 16
   for (const std::int64_t length : {5, 17}) batches.push_back(batch_of(random_tokens(subject.config, length)));
   const std::vector<at::Tensor> hidden = streamed_hidden(model, batches);
@@ -49,10 +45,10 @@ TEST(Layerwise, ComputesWhatTheDecoderComputes) {
   }
 }
 
-TEST(Layerwise, ShowsTheInputOfEachMatrixOnce) {
+TEST(StreamedForward, ShowsTheInputOfEachMatrixOnce) {
   const EvalModel subject;
   std::map<std::string, at::Tensor> inputs;
-  streamed_hidden(subject.layerwise(), {batch_of(random_tokens(subject.config, 5))},
+  streamed_hidden(subject.streamed(), {batch_of(random_tokens(subject.config, 5))},
                   [&](const std::string& name, const at::Tensor& input) {
                     EXPECT_TRUE(inputs.emplace(name, input.clone()).second) << name;
                   });

@@ -30,7 +30,7 @@ std::optional<RankEnvironment> read(const Variables& variables) {
 }
 
 // The message without the variable, or with this value in it.
-std::string complaint(const std::string& name, const std::optional<std::string>& value) {
+std::string message_of(const std::string& name, const std::optional<std::string>& value) {
   Variables variables = kTorchrun;
   variables.erase(name);
   if (value) variables[name] = *value;
@@ -59,11 +59,11 @@ TEST(RankEnvironment, ReadsWhatTorchrunSets) {
 
 TEST(RankEnvironment, NamesAVariableThatIsMissing) {
   for (const char* name : {"WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
-    EXPECT_TRUE(complaint(name, std::nullopt).starts_with(std::string(name) + ":")) << name;
+    EXPECT_TRUE(message_of(name, std::nullopt).starts_with(std::string(name) + ":")) << name;
 }
 
 TEST(RankEnvironment, NeedsTheNumberOfTheMachineWhenThereAreSeveral) {
-  EXPECT_TRUE(complaint("GROUP_RANK", std::nullopt).starts_with("GROUP_RANK: a number from 0 to 3"));
+  EXPECT_TRUE(message_of("GROUP_RANK", std::nullopt).starts_with("GROUP_RANK: expected a number from 0 to 3"));
   Variables one = kTorchrun;
   one.erase("GROUP_RANK");
   one["LOCAL_WORLD_SIZE"] = one["WORLD_SIZE"];
@@ -80,11 +80,18 @@ TEST(RankEnvironment, RefusesValuesOutOfRange) {
                                                                 {"MASTER_ADDR", ""},  {"LOCAL_WORLD_SIZE", "5"},
                                                                 {"GROUP_RANK", "x"},  {"RANK", "99999999999999999999"}};
   for (const auto& [name, value] : bad) {
-    const std::string message = complaint(name, value);
+    const std::string message = message_of(name, value);
     EXPECT_TRUE(message.starts_with(std::string(name) + ":") &&
                 message.find(std::string("'") + value + "'") != std::string::npos)
         << name << "=" << value << ": " << message;
   }
+}
+
+TEST(RankDevice, IsTheOneAskedForUnlessRanksWouldShareAGpu) {
+  EXPECT_EQ(rank_device("cuda:1", {.size = 1}), "cuda:1");
+  EXPECT_EQ(rank_device("cpu", {.rank = 1, .size = 2, .local_rank = 1, .local_size = 2}), "cpu");
+  EXPECT_EQ(rank_device("cuda:0", {.rank = 1, .size = 2, .machine = 1}), "cuda:0");
+  EXPECT_THROW(rank_device("cuda:0", {.rank = 1, .size = 2, .local_rank = 1, .local_size = 2}), ConfigError);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ inline void on_ranks(int size, const std::function<void(ProcessGroup&)>& work) {
                           .port = store.port(),
                           .store_is_there = true},
                          std::chrono::seconds(30));
-      ranks.open_group(at::kCPU);
+      ranks.open(at::kCPU);
       work(ranks);
       ranks.shutdown();
     });

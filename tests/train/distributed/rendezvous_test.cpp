@@ -19,20 +19,20 @@ void set(const StorePointer& store, const std::string& key, const std::string& t
   store->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
 }
 
-TEST(Rendezvous, GivesEachStartKeysOfItsOwn) {
+TEST(Rendezvous, GivesEachLaunchKeysOfItsOwn) {
   const KeyStore store;
-  for (int start = 0; start < 3; ++start) {
+  for (int launch = 0; launch < 3; ++launch) {
     std::vector<std::jthread> ranks;
     for (int rank = 0; rank < 3; ++rank) {
       ranks.emplace_back([&, rank] {
-        Rendezvous roll(store.connect(), rank, 3, {});
-        EXPECT_FALSE(roll.store()->check({"late"})) << "of an earlier start";
-        roll.post(std::to_string(rank), std::to_string(10 * start + rank));
-        EXPECT_EQ(roll.wait_for({"0", "1", "2"}),
-                  (std::vector<std::string>{std::to_string(10 * start), std::to_string(10 * start + 1),
-                                            std::to_string(10 * start + 2)}));
-        roll.leave();
-        roll.post("late", "");
+        Rendezvous rendezvous(store.connect(), rank, 3, {});
+        EXPECT_FALSE(rendezvous.store()->check({"late"})) << "of an earlier launch";
+        rendezvous.post(std::to_string(rank), std::to_string(10 * launch + rank));
+        EXPECT_EQ(rendezvous.wait_for({"0", "1", "2"}),
+                  (std::vector<std::string>{std::to_string(10 * launch), std::to_string(10 * launch + 1),
+                                            std::to_string(10 * launch + 2)}));
+        rendezvous.leave();
+        rendezvous.post("late", "");
       });
     }
   }
@@ -41,16 +41,16 @@ TEST(Rendezvous, GivesEachStartKeysOfItsOwn) {
 TEST(Rendezvous, BeginsWithTheSuccessorOfARankThatDiedWhileJoining) {
   const KeyStore store;
   const StorePointer look = store.connect();
-  set(look, "word/1", "of-a-dead-process");
+  set(look, "nonce/1", "of-a-dead-process");
   std::jthread first([&] {
-    Rendezvous roll(store.connect(), 0, 2, {});
-    EXPECT_EQ(roll.wait_for({"hello"}), std::vector<std::string>{"from the successor"});
-    roll.leave();
+    Rendezvous rendezvous(store.connect(), 0, 2, {});
+    EXPECT_EQ(rendezvous.wait_for({"hello"}), std::vector<std::string>{"from the successor"});
+    rendezvous.leave();
   });
-  wait_until([&] { return look->check({"roll"}); });  // called with the word of the dead
-  Rendezvous roll(store.connect(), 1, 2, {});
-  roll.leave();
-  roll.post("hello", "from the successor");
+  wait_until([&] { return look->check({"members"}); });  // published with the nonce of the dead
+  Rendezvous rendezvous(store.connect(), 1, 2, {});
+  rendezvous.leave();
+  rendezvous.post("hello", "from the successor");
 }
 
 TEST(Rendezvous, NamesTheRankThatNeverComes) {
@@ -58,7 +58,7 @@ TEST(Rendezvous, NamesTheRankThatNeverComes) {
   for (const int rank : {0, 1}) {
     EXPECT_NE(message_of([&] {
                 Rendezvous(store.connect(), rank, 4, {.start_seconds = 1});
-              }).find(rank == 0 ? "rank 1, 2, 3 of 4: not there" : "rank 2, 3 of 4: not there"),
+              }).find(rank == 0 ? "rank 1, 2, 3 of 4 did not join" : "rank 2, 3 of 4 did not join"),
               std::string::npos);
   }
 }
@@ -66,26 +66,26 @@ TEST(Rendezvous, NamesTheRankThatNeverComes) {
 TEST(Rendezvous, NamesARankThatHasEnded) {
   const KeyStore store;
   std::jthread other([&] { Rendezvous(store.connect(), 1, 2, {}); });
-  Rendezvous roll(store.connect(), 0, 2, {});
-  EXPECT_NE(message_of([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has ended"), std::string::npos);
+  Rendezvous rendezvous(store.connect(), 0, 2, {});
+  EXPECT_NE(message_of([&] { rendezvous.wait_for({"never"}); }).find("rank 1 of 2 has ended"), std::string::npos);
 }
 
-TEST(Rendezvous, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
+TEST(Rendezvous, WaitsAsLongAsARankLivesAndNamesOneThatIsSilent) {
   const KeyStore store;
   const StorePointer look = store.connect();
-  // Rank 1 answers the roll and then says nothing more, like a process that was killed.
+  // Rank 1 joins and then sends no heartbeat, like a process that was killed.
   std::jthread killed([&] {
     const StorePointer mine = store.connect();
-    set(mine, "word/1", "word-of-1");
-    wait_until([&] { return mine->check({"roll"}); });
-    const auto roll = mine->get("roll");
-    const std::string start(roll.begin(), std::find(roll.begin(), roll.end(), ' '));
-    set(mine, start + "/beat/1", "0");
-    set(mine, start + "/answer/1", "");
+    set(mine, "nonce/1", "nonce-of-1");
+    wait_until([&] { return mine->check({"members"}); });
+    const auto members = mine->get("members");
+    const std::string launch(members.begin(), std::find(members.begin(), members.end(), ' '));
+    set(mine, launch + "/heartbeat/1", "0");
+    set(mine, launch + "/joined/1", "");
   });
-  Rendezvous roll(store.connect(), 0, 2, {.silent_seconds = 2});
+  Rendezvous rendezvous(store.connect(), 0, 2, {.silent_seconds = 2});
   const auto started = std::chrono::steady_clock::now();
-  EXPECT_NE(message_of([&] { roll.wait_for({"never"}); }).find("rank 1 of 2 has given no sign of life for 2 s"),
+  EXPECT_NE(message_of([&] { rendezvous.wait_for({"never"}); }).find("rank 1 of 2 has sent no heartbeat for 2 s"),
             std::string::npos);
   EXPECT_GE(std::chrono::steady_clock::now() - started, std::chrono::seconds(2));
 
@@ -103,9 +103,10 @@ TEST(Rendezvous, WaitsForAsLongAsARankLivesAndNamesOneThatIsSilent) {
 TEST(Rendezvous, RefusesAnotherNumberOfRanks) {
   const KeyStore store;
   std::jthread first([&] { message_of([&] { Rendezvous(store.connect(), 0, 2, {.start_seconds = 2}); }); });
-  EXPECT_NE(
-      message_of([&] { Rendezvous(store.connect(), 1, 3, {.start_seconds = 5}); }).find("WORLD_SIZE: 3 on rank 1"),
-      std::string::npos);
+  EXPECT_NE(message_of([&] {
+              Rendezvous(store.connect(), 1, 3, {.start_seconds = 5});
+            }).find("WORLD_SIZE: expected 2 on rank 1, as on rank 0, found 3"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class CheckpointTest : public ::testing::Test {
   }
   const TemporaryFolder folder_;
   const RunIdentity identity_{
-      .base = {"model", std::string(64, 'a')}, .data_sha256 = std::string(64, 'b'), .seed = 4, .window_samples = 32};
+      .base = {"model", std::string(64, 'a')}, .data_sha256 = std::string(64, 'b'), .seed = 4, .batch_samples = 32};
 };
 
 TEST_F(CheckpointTest, BringsBackWhatItSaved) {

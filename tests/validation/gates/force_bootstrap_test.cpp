@@ -43,7 +43,7 @@ TEST(ForceBootstrap, NarrowsWithTheHeightOfTheStep) {
 }
 
 TEST(ForceBootstrap, LeavesTheIntervalOutWhereMostReplicatesHaveNoRise) {
-  // Only pieces that begin before the step: no replicate has a rise there.
+  // Only segments that begin before the step: no replicate has a rise there.
   const BootstrapIntervals none = intervals(step_force(-1.0, 2.0), 1, 300);
   EXPECT_FALSE(none.tau.has_value());
   EXPECT_EQ(none.without_rise, 1.0);
@@ -58,11 +58,11 @@ TEST(ForceBootstrap, FindsNothingWithoutReplicates) {
 }
 
 TEST(ForceBootstrap, KeepsPiecesThatBeginBeforeTheOpening) {
-  const std::vector<ForcePiece> pieces = {{0, 10}, {10, 20}, {20, 30}};
-  EXPECT_EQ(beginning_before(pieces, 30).size(), 3u);
-  EXPECT_EQ(beginning_before(pieces, 20).size(), 2u);
-  EXPECT_EQ(beginning_before(pieces, 21).size(), 3u);
-  EXPECT_EQ(beginning_before(pieces, 0).size(), 0u);
+  const std::vector<ForceSegment> segments = {{0, 10}, {10, 20}, {20, 30}};
+  EXPECT_EQ(segments_before(segments, 30).size(), 3u);
+  EXPECT_EQ(segments_before(segments, 20).size(), 2u);
+  EXPECT_EQ(segments_before(segments, 21).size(), 3u);
+  EXPECT_EQ(segments_before(segments, 0).size(), 0u);
 }
 
 }  // namespace

@@ -1,19 +1,35 @@
 #include "validation/gates/gate_verdict.h"
 
 #include <limits>
+#include <set>
+#include <string>
 
 #include <gtest/gtest.h>
 
 namespace nkat::validation {
 namespace {
 
+TEST(GateResults, NamesEveryVerdictDifferently) {
+  std::set<std::string> names;
+  for (const Verdict verdict : kVerdicts) names.insert(verdict_name(verdict));
+  EXPECT_EQ(names, (std::set<std::string>{"transition", "in progress", "drift", "closed", "unresolved"}));
+}
+
+TEST(GateResults, CountsLayersByVerdict) {
+  GateResults report;
+  report.layers = {{.verdict = Verdict::kDrift}, {.verdict = Verdict::kTransition}, {.verdict = Verdict::kDrift}};
+  EXPECT_EQ(report.count(Verdict::kDrift), 2);
+  EXPECT_EQ(report.count(Verdict::kClosed), 0);
+}
+
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // Pieces of ten values with these levels.
-std::vector<ForcePiece> pieces(const std::vector<double>& levels, double half_width = 0.05) {
-  std::vector<ForcePiece> pieces;
-  for (const double level : levels) pieces.push_back({10 * pieces.size(), 10 * pieces.size() + 10, level, half_width});
-  return pieces;
+std::vector<ForceSegment> segments(const std::vector<double>& levels, double half_width = 0.05) {
+  std::vector<ForceSegment> segments;
+  for (const double level : levels)
+    segments.push_back({10 * segments.size(), 10 * segments.size() + 10, level, half_width});
+  return segments;
 }
 
 TEST(GateCourse, OpensWhereTheGateIsATenthAboveItsFirstValue) {
@@ -40,44 +56,44 @@ TEST(GateCourse, PassesOverWhatIsNotFinite) {
 }
 
 TEST(Rise, BeginsWithItsLargestSingleChange) {
-  const auto rise = find_rise(pieces({0.5, -0.2, 0.0, 0.7, 0.8}), 0.25);
+  const auto rise = find_rise(segments({0.5, -0.2, 0.0, 0.7, 0.8}), 0.25);
   ASSERT_TRUE(rise.has_value());
-  EXPECT_EQ(rise->piece, 3u);
+  EXPECT_EQ(rise->segment, 3u);
   // 0.7 of 1.0.
   EXPECT_EQ(rise->shape, RiseShape::kAbrupt);
 }
 
 TEST(Rise, IsGradualIfNoChangeCarriesSeventyPercent) {
-  EXPECT_EQ(find_rise(pieces({0.0, 0.5, 1.0}), 0.25)->shape, RiseShape::kGradual);
-  EXPECT_EQ(find_rise(pieces({0.0, 0.25, 1.0}), 0.25)->shape, RiseShape::kAbrupt);
+  EXPECT_EQ(find_rise(segments({0.0, 0.5, 1.0}), 0.25)->shape, RiseShape::kGradual);
+  EXPECT_EQ(find_rise(segments({0.0, 0.25, 1.0}), 0.25)->shape, RiseShape::kAbrupt);
 }
 
-TEST(Rise, BeginsWithTheEarliestOfEqualChanges) { EXPECT_EQ(find_rise(pieces({0.0, 0.5, 1.0}), 0.25)->piece, 1u); }
+TEST(Rise, BeginsWithTheEarliestOfEqualChanges) { EXPECT_EQ(find_rise(segments({0.0, 0.5, 1.0}), 0.25)->segment, 1u); }
 
 TEST(Rise, CountsFromAQuarterOfTheLargestLevelOn) {
-  EXPECT_TRUE(find_rise(pieces({0.75, 1.0}), 0.25).has_value());
-  EXPECT_FALSE(find_rise(pieces({0.76, 1.0}), 0.25).has_value());
-  EXPECT_FALSE(find_rise(pieces({-4.0, 0.1, 1.0, -4.0}), 1.3).has_value());
-  EXPECT_TRUE(find_rise(pieces({0.76, 1.0}), 0.2).has_value());
+  EXPECT_TRUE(find_rise(segments({0.75, 1.0}), 0.25).has_value());
+  EXPECT_FALSE(find_rise(segments({0.76, 1.0}), 0.25).has_value());
+  EXPECT_FALSE(find_rise(segments({-4.0, 0.1, 1.0, -4.0}), 1.3).has_value());
+  EXPECT_TRUE(find_rise(segments({0.76, 1.0}), 0.2).has_value());
 }
 
 TEST(Rise, MustEndAboveZero) {
-  EXPECT_FALSE(find_rise(pieces({-1.0, -0.2}), 0.25).has_value());
-  EXPECT_FALSE(find_rise(pieces({-1.0, 0.04}), 0.25).has_value());
-  EXPECT_TRUE(find_rise(pieces({-1.0, 0.06}), 0.25).has_value());
+  EXPECT_FALSE(find_rise(segments({-1.0, -0.2}), 0.25).has_value());
+  EXPECT_FALSE(find_rise(segments({-1.0, 0.04}), 0.25).has_value());
+  EXPECT_TRUE(find_rise(segments({-1.0, 0.06}), 0.25).has_value());
 }
 
 TEST(Rise, IsAbsentFromFallingOrSingleLevels) {
-  EXPECT_FALSE(find_rise(pieces({1.0, 0.5, 0.1}), 0.25).has_value());
-  EXPECT_FALSE(find_rise(pieces({1.0}), 0.25).has_value());
+  EXPECT_FALSE(find_rise(segments({1.0, 0.5, 0.1}), 0.25).has_value());
+  EXPECT_FALSE(find_rise(segments({1.0}), 0.25).has_value());
   EXPECT_FALSE(find_rise({}, 0.25).has_value());
 }
 
 TEST(SignChange, IsTheFirstPieceAboveZeroAfterOneBelow) {
-  EXPECT_EQ(find_sign_change(pieces({-0.2, 0.01, 0.3, 0.5})), 2u);
-  EXPECT_FALSE(find_sign_change(pieces({0.2, -0.3, 0.5})).has_value());
-  EXPECT_FALSE(find_sign_change(pieces({-0.04, 0.3})).has_value());
-  EXPECT_FALSE(find_sign_change(pieces({-0.2, -0.1})).has_value());
+  EXPECT_EQ(find_sign_change(segments({-0.2, 0.01, 0.3, 0.5})), 2u);
+  EXPECT_FALSE(find_sign_change(segments({0.2, -0.3, 0.5})).has_value());
+  EXPECT_FALSE(find_sign_change(segments({-0.04, 0.3})).has_value());
+  EXPECT_FALSE(find_sign_change(segments({-0.2, -0.1})).has_value());
 }
 
 TEST(GateVerdict, FollowsFromOpeningAndRise) {

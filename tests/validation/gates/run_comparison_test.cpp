@@ -13,8 +13,8 @@ using ::testing::HasSubstr;
 
 using ::testing::ElementsAre;
 
-GateReport report(const std::vector<Verdict>& layers, std::int64_t first_layer = 0) {
-  GateReport report;
+GateResults report(const std::vector<Verdict>& layers, std::int64_t first_layer = 0) {
+  GateResults report;
   report.sum.verdict = layers.front();
   for (const Verdict verdict : layers) {
     GateFinding finding;
@@ -40,7 +40,7 @@ constexpr Verdict kI = Verdict::kInProgress;
 constexpr Verdict kU = Verdict::kUnresolved;
 
 TEST(RunComparison, ATransitionIsSpecificIfTheIdentityControlHasNone) {
-  GateReport main = report({kT, kT, kD, kC});
+  GateResults main = report({kT, kT, kD, kC});
   const RunComparison comparison =
       compare_runs(main, records(), {{"control", "identity", 0, report({kD, kT, kT, kC})}});
   EXPECT_EQ(main.layers[0].specific, true);
@@ -57,7 +57,7 @@ TEST(RunComparison, ATransitionIsSpecificIfTheIdentityControlHasNone) {
 }
 
 TEST(RunComparison, OtherControlsAndSeedsSayNothingAboutSpecificity) {
-  GateReport main = report({kT, kT});
+  GateResults main = report({kT, kT});
   const RunComparison comparison = compare_runs(
       main, records(), {{"seed 1", "none", 1, report({kT, kC})}, {"shuffled", "shuffled", 0, report({kC, kC})}});
   EXPECT_FALSE(main.layers[0].specific.has_value());
@@ -68,7 +68,7 @@ TEST(RunComparison, OtherControlsAndSeedsSayNothingAboutSpecificity) {
 
 TEST(RunComparison, OneOfSeveralIdentityControlsIsEnoughAgainstATransition) {
   for (const bool first : {true, false}) {
-    GateReport main = report({kT});
+    GateResults main = report({kT});
     compare_runs(main, records(),
                  {{"a", "identity", 0, report({first ? kT : kC})}, {"b", "identity", 1, report({first ? kC : kT})}});
     EXPECT_EQ(main.layers[0].specific, false);
@@ -76,7 +76,7 @@ TEST(RunComparison, OneOfSeveralIdentityControlsIsEnoughAgainstATransition) {
 }
 
 TEST(RunComparison, AnIdentityControlThatIsUnresolvedDecidesNothing) {
-  GateReport main = report({kT, kT, kT});
+  GateResults main = report({kT, kT, kT});
   const RunComparison comparison = compare_runs(main, records(), {{"control", "identity", 0, report({kC, kU, kT})}});
   EXPECT_EQ(main.layers[0].specific, true);
   EXPECT_FALSE(main.layers[1].specific.has_value());
@@ -88,8 +88,8 @@ TEST(RunComparison, AnIdentityControlThatIsUnresolvedDecidesNothing) {
 }
 
 TEST(RunComparison, AnUnfinishedControlDecidesOnlyWhatItAlreadyShows) {
-  GateReport main = report({kT, kT});
-  GateReport control = report({kC, kT});
+  GateResults main = report({kT, kT});
+  GateResults control = report({kC, kT});
   control.finished = false;
   const RunComparison comparison = compare_runs(main, records(), {{"control", "identity", 0, control}});
   EXPECT_FALSE(main.layers[0].specific.has_value());
@@ -98,10 +98,10 @@ TEST(RunComparison, AnUnfinishedControlDecidesOnlyWhatItAlreadyShows) {
 }
 
 TEST(RunComparison, AControlThatEndsBeforeTheGateOpenedDecidesNothingAboutIt) {
-  GateReport main = report({kT, kT});
+  GateResults main = report({kT, kT});
   main.layers[0].opened_at = 150;
   main.layers[1].opened_at = 250;
-  GateReport control = report({kC, kC});
+  GateResults control = report({kC, kC});
   for (std::int64_t step = 1; step <= 200; ++step) control.steps.push_back(step);
   compare_runs(main, records(), {{"control", "identity", 0, control}});
   EXPECT_EQ(main.layers[0].specific, true);
@@ -110,15 +110,15 @@ TEST(RunComparison, AControlThatEndsBeforeTheGateOpenedDecidesNothingAboutIt) {
 
 TEST(RunComparison, OneOpenIdentityControlLeavesSpecificityOpenUnlessAnotherHasTheTransition) {
   for (const Verdict other : {kC, kT}) {
-    GateReport main = report({kT});
+    GateResults main = report({kT});
     compare_runs(main, records(), {{"a", "identity", 0, report({kU})}, {"b", "identity", 1, report({other})}});
     EXPECT_EQ(main.layers[0].specific, other == kT ? std::optional(false) : std::nullopt);
   }
 }
 
 TEST(RunComparison, OfFrozenGatesTheRisesAreCompared) {
-  GateReport main = report({kT, kT, kC});
-  GateReport frozen = report({kI, kC, kI});
+  GateResults main = report({kT, kT, kC});
+  GateResults frozen = report({kI, kC, kI});
   frozen.layers[0].tau = 90;
   frozen.layers[2].tau = 40;
   frozen.steps = {300};
@@ -130,16 +130,16 @@ TEST(RunComparison, OfFrozenGatesTheRisesAreCompared) {
 }
 
 TEST(RunComparison, OfAControlItselfNothingIsSpecific) {
-  GateReport main = report({kT});
+  GateResults main = report({kT});
   compare_runs(main, records("shuffled"), {{"control", "identity", 0, report({kC})}});
   EXPECT_FALSE(main.layers[0].specific.has_value());
 }
 
 TEST(RunComparison, GivesTheSpreadOfTauOverRunsWithoutControl) {
-  GateReport main = report({kT, kD});
-  GateReport second = report({kT, kD});
+  GateResults main = report({kT, kD});
+  GateResults second = report({kT, kD});
   second.layers[0].tau = 160;
-  GateReport third = report({kC, kT});
+  GateResults third = report({kC, kT});
   const RunComparison comparison = compare_runs(
       main, records(),
       {{"seed 1", "none", 1, second}, {"seed 2", "none", 2, third}, {"control", "identity", 0, report({kT, kT})}});
@@ -159,8 +159,8 @@ TEST(RunComparison, GivesTheSpreadOfTauOverRunsWithoutControl) {
 }
 
 TEST(RunComparison, ARiseThatHasNotOpenedItsGateIsNotInTheSpread) {
-  GateReport main = report({kT});
-  GateReport other = report({kI});
+  GateResults main = report({kT});
+  GateResults other = report({kI});
   other.layers[0].tau = 150;
   const TauSpread spread = compare_runs(main, records(), {{"seed 1", "none", 1, other}}).spreads[1];
   EXPECT_THAT(spread.tau, ElementsAre(100, std::nullopt));
@@ -168,17 +168,17 @@ TEST(RunComparison, ARiseThatHasNotOpenedItsGateIsNotInTheSpread) {
 }
 
 TEST(RunComparison, AControlThatIsAnalyzedItselfIsNotInTheSpread) {
-  GateReport main = report({kT});
+  GateResults main = report({kT});
   const RunComparison comparison = compare_runs(main, records("identity"), {{"seed 1", "none", 1, report({kT})}});
   EXPECT_THAT(comparison.spreads[1].tau, ElementsAre(100));
   EXPECT_FALSE(comparison.spread_includes_main);
-  GateReport alone = report({kT});
+  GateResults alone = report({kT});
   EXPECT_TRUE(compare_runs(alone, records("identity"), {}).spreads.empty());
 }
 
 TEST(RunComparison, RefusesRunsWithOtherLayers) {
-  for (const GateReport& other : {report({kT}), report({kT, kT}, 5)}) {
-    GateReport main = report({kT, kT});
+  for (const GateResults& other : {report({kT}), report({kT, kT}, 5)}) {
+    GateResults main = report({kT, kT});
     const std::string message = nkat::testing::message_of<ShapeError>([&] {
       compare_runs(main, records(), {{"elsewhere", "identity", 0, other}});
     });

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "validation/gates/series_analysis.h"
+#include "validation/gates/gate_analysis.h"
 
 namespace nkat::validation {
 

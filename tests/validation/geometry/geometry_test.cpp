@@ -181,7 +181,7 @@ TEST_F(GeometryTest, RefusesNaNWithFileLayerAndBlock) {
     return block == 4 && row == 7 && column == 2 ? std::numeric_limits<float>::quiet_NaN() : 0.0F;
   });
   EXPECT_THAT(refusal(), AllOf(HasSubstr("step-000020/adapter_model.safetensors: layer 1 (step 20, the newest "
-                                         "checkpoint): block 4 holds NaN or Inf")));
+                                         "checkpoint): block 4 contains NaN or infinity")));
 }
 
 TEST_F(GeometryTest, RefusesInfEvenOnTheDiagonalThatDoesNotAct) {
@@ -190,7 +190,7 @@ TEST_F(GeometryTest, RefusesInfEvenOnTheDiagonalThatDoesNotAct) {
   });
   save(20, turn(0.5F));
   EXPECT_THAT(refusal(),
-              HasSubstr("step-000010/adapter_model.safetensors: layer 1 (step 10): block 2 holds NaN or Inf"));
+              HasSubstr("step-000010/adapter_model.safetensors: layer 1 (step 10): block 2 contains NaN or infinity"));
 }
 
 TEST_F(GeometryTest, RefusesWeightsTooLargeForARotation) {
@@ -199,8 +199,8 @@ TEST_F(GeometryTest, RefusesWeightsTooLargeForARotation) {
       return block == 5 && row == 7 && column == 2 ? scale : 0.0F;
     });
     EXPECT_THAT(refusal(),
-                AllOf(HasSubstr("layer 1 (step 10, the newest checkpoint): block 5: ||R^T R - I|| of at most "
-                                "1e-06 was expected"),
+                AllOf(HasSubstr("layer 1 (step 10, the newest checkpoint): block 5: expected ||R^T R - I|| of at "
+                                "most 1e-06, found"),
                       HasSubstr("because ||A|| is")));
   }
 }
@@ -216,7 +216,7 @@ TEST_F(GeometryTest, RefusesAnAlphaThatIsNotFiniteWithFileAndLayer) {
     files[data::kAdapterModelFile] = adapter_bytes(shape_, turn(0.5F), alpha);
     write_checkpoint(run_, 10, files);
     EXPECT_THAT(refusal(), HasSubstr("step-000010/adapter_model.safetensors: layer 1 (step 10, the newest checkpoint): "
-                                     "alpha was expected to be a finite number"));
+                                     "alpha: expected a finite number"));
   }
 }
 
@@ -224,7 +224,7 @@ TEST_F(GeometryTest, RefusesAnAdapterOfAnotherSizeThanItsConfig) {
   auto files = checkpoint_files(10, metrics_lines(10, 2), shape_, turn(0.5F));
   files[data::kAdapterModelFile] = adapter_bytes({.hidden = 16, .first_layer = 1, .num_layers = 3}, turn(0.5F));
   write_checkpoint(run_, 10, files);
-  EXPECT_THAT(refusal(), HasSubstr("the tensor 'layers.1.so8t.weight' must be F32 (6, 8, 8), found F32 (2, 8, 8)"));
+  EXPECT_THAT(refusal(), HasSubstr("tensor 'layers.1.so8t.weight': expected F32 (6, 8, 8), found F32 (2, 8, 8)"));
 }
 
 TEST_F(GeometryTest, RefusesAnAdapterWithoutOneOfItsLayers) {

@@ -10,7 +10,6 @@
 #include "data/datasets/record.h"
 #include "tests/support/temporary_folder.h"
 #include "validation/questions/generated_questions.h"
-#include "validation/tasks/label_continuations.h"
 
 namespace nkat::validation {
 namespace {
@@ -74,11 +73,11 @@ TEST_F(QuestionFile, DamagedMathLinesAreNamedWithTheirPlace) {
       {R"({"question":"q","answer":"7"})", "####"},
       {R"({"question":"q","answer":"#### seven"})", "####"},
       {R"({"question":"q","answer":"#### 7 or 8"})", "####"},
-      {R"({"question":"q","answer":""})", "'answer' is empty"},
-      {R"({"question":"","answer":"#### 7"})", "'question' is empty"},
-      {R"({"question":7,"answer":"#### 7"})", "'question' is number"},
-      {R"({"question":"q","answer":7})", "'answer' is number"},
-      {R"({"question":"q","answer":null})", "'answer' is null"},
+      {R"({"question":"q","answer":""})", "key 'answer': expected a string that is not empty, found \"\""},
+      {R"({"question":"","answer":"#### 7"})", "key 'question': expected a string that is not empty, found \"\""},
+      {R"({"question":7,"answer":"#### 7"})", "key 'question': expected a string that is not empty, found 7"},
+      {R"({"question":"q","answer":7})", "key 'answer': expected a string that is not empty, found 7"},
+      {R"({"question":"q","answer":null})", "key 'answer': expected a string that is not empty, found null"},
       {R"({"question":"q"})", "keys question"},
       {R"({"answer":"#### 7"})", "keys answer"},
       {R"(["q"])", "expected a JSON object"},
@@ -88,7 +87,8 @@ TEST_F(QuestionFile, DamagedMathLinesAreNamedWithTheirPlace) {
       {"{\"question\":\"\xff\",\"answer\":\"#### 7\"}", "UTF-8"},
       {R"({"prompt":"q","completion":"seven"})", "####"},
       {R"({"text":"only text #### 7"})", "####"},
-      {R"({"messages":[{"role":"assistant","content":"#### 7"}]})", "asks nothing"}};
+      {R"({"messages":[{"role":"assistant","content":"#### 7"}]})",
+       "expected a message before the answer, found none"}};
   for (const auto& [line, message] : damaged) {
     const std::string file = write(fmt::format("{}\n{}\n{}\n", kGsm8k, line, kGsm8k));
     EXPECT_THAT([&] { read_math_questions({file}); },
@@ -127,6 +127,12 @@ TEST_F(QuestionFile, AFileWithoutQuestionsOfTheTaskIsRefused) {
               ThrowsMessage<DataError>(HasSubstr("plain text")));
 }
 
+TEST_F(QuestionFile, AFileWithoutQuestionsOfTheTaskMayBeAllowed) {
+  const QuestionLimits limits{.at_least_one = false};
+  EXPECT_TRUE(read_decision_questions({write(kMath)}, limits).questions.empty());
+  EXPECT_EQ(read_decision_questions({write(kDecision)}, limits).questions.size(), 1u);
+}
+
 TEST(GeneratedQuestions, AreOfBothLanguagesAndAllLabelsAndWithoutTheirAnswers) {
   std::set<std::string> languages, kinds;
   std::array<int, 4> labels = {};
@@ -142,31 +148,6 @@ TEST(GeneratedQuestions, AreOfBothLanguagesAndAllLabelsAndWithoutTheirAnswers) {
   EXPECT_THAT(languages, ElementsAre("en", "ja"));
   EXPECT_THAT(kinds, ElementsAre("arithmetic", "geometry"));
   EXPECT_THAT(labels, ElementsAre(50, 50, 50, 50));
-}
-
-DecisionQuestion question_with(const std::string& answer, std::string_view label) {
-  const auto index = std::ranges::find(data::kFourClasses, label) - data::kFourClasses.begin();
-  return {.question = {.where = "test", .turns = {{data::Role::kUser, "May I?"}}},
-          .answer = answer,
-          .label = static_cast<std::size_t>(index)};
-}
-
-TEST(LabelContinuations, EndWithEachLabelInTheRecordsOwnForm) {
-  EXPECT_THAT(label_continuations(question_with("Decision: DENY\nReason: no", "DENY")),
-              ElementsAre("Decision: ALLOW", "Decision: ESCALATION", "Decision: DENY", "Decision: REFUSE"));
-  EXPECT_THAT(label_continuations(question_with("# 思考ステップ\nDENYかALLOWか\n# 最終回答\nDENYです", "DENY")),
-              ElementsAre("# 思考ステップ\nALLOWかALLOWか\n# 最終回答\nALLOW",
-                          "# 思考ステップ\nESCALATIONかALLOWか\n# 最終回答\nESCALATION",
-                          "# 思考ステップ\nDENYかALLOWか\n# 最終回答\nDENY",
-                          "# 思考ステップ\nREFUSEかALLOWか\n# 最終回答\nREFUSE"));
-}
-
-TEST(LabelContinuations, AreTheBareWordsWhereTheAnswerDoesNotNameTheLabel) {
-  for (const char* answer : {"", "It is not permitted.", "Decision: ALLOW", "DENY or REFUSE"}) {
-    EXPECT_THAT(label_continuations(question_with(answer, "DENY")),
-                ElementsAre("ALLOW", "ESCALATION", "DENY", "REFUSE"))
-        << answer;
-  }
 }
 
 }  // namespace

@@ -75,11 +75,11 @@ TEST(Checklist, QuotesTheFolderInTheCommandsItNames) {
 
 TEST(Checklist, TakesTheIntervalOfTheFinalLossFromTheSameStepOnly) {
   Findings findings = example_findings();
-  findings.gain.held_out = LossFinding{};
-  findings.gain.held_out->loss = Estimate{*findings.run.metrics.back().validation_loss, Interval{0.2, 0.4}};
-  findings.gain.step = 150;
+  findings.eval.held_out = LossFinding{};
+  findings.eval.held_out->loss = Estimate{*findings.run.metrics.back().validation_loss, Interval{0.2, 0.4}};
+  findings.eval.step = 150;
   EXPECT_FALSE(check_named(findings, "final loss").interval);
-  findings.gain.step = 200;
+  findings.eval.step = 200;
   EXPECT_TRUE(check_named(findings, "final loss").interval);
 }
 
@@ -87,10 +87,10 @@ TEST(Checklist, CallsAReasoningGainOneOnlyWhenItIsSignificant) {
   Findings findings = example_findings();
   EXPECT_EQ(check_named(findings, "reasoning gain").status, CheckStatus::kNotMeasured);
   EXPECT_THAT(check_named(findings, "reasoning gain").command, HasSubstr("--model-path"));
-  findings.gain.math = MathFinding{};
-  PairedAccuracy& score = findings.gain.math->scores["all"];
+  findings.eval.math = MathFinding{};
+  PairedAccuracy& score = findings.eval.math->scores["all"];
   score = {.model = {.right = 30, .questions = 100}, .base = Accuracy{.right = 20, .questions = 100}, .p = 0.04};
-  findings.gain.math->any_form = score;
+  findings.eval.math->any_form = score;
   EXPECT_EQ(check_named(findings, "reasoning gain").status, CheckStatus::kPass);
   score.p = 0.06;
   EXPECT_EQ(check_named(findings, "reasoning gain").status, CheckStatus::kFail);
@@ -101,10 +101,10 @@ TEST(Checklist, CallsAReasoningGainOneOnlyWhenItIsSignificant) {
 
 TEST(Checklist, CallsAGainInFormAloneNoReasoningGain) {
   Findings findings = example_findings();
-  findings.gain.math = MathFinding{};
-  findings.gain.math->scores["all"] = {
+  findings.eval.math = MathFinding{};
+  findings.eval.math->scores["all"] = {
       .model = {.right = 9, .questions = 200}, .base = Accuracy{.right = 0, .questions = 200}, .p = 0.004};
-  findings.gain.math->any_form = {
+  findings.eval.math->any_form = {
       .model = {.right = 9, .questions = 200}, .base = Accuracy{.right = 6, .questions = 200}, .p = 0.58};
   EXPECT_EQ(check_named(findings, "reasoning gain").status, CheckStatus::kFail);
 }
@@ -150,10 +150,10 @@ TEST(Checklist, JudgesTheLastValidationLoss) {
 TEST(Checklist, JudgesTheChangeOnGeneralText) {
   Findings findings = example_findings();
   EXPECT_EQ(check_named(findings, "base language kept").status, CheckStatus::kNotMeasured);
-  findings.gain.general = LossFinding{};
-  findings.gain.general->change = Estimate{0.2, Interval{0.1, 0.3}};
+  findings.eval.general = LossFinding{};
+  findings.eval.general->change = Estimate{0.2, Interval{0.1, 0.3}};
   EXPECT_EQ(check_named(findings, "base language kept").status, CheckStatus::kFail);
-  findings.gain.general->change = Estimate{-0.2, Interval{-0.3, -0.1}};
+  findings.eval.general->change = Estimate{-0.2, Interval{-0.3, -0.1}};
   EXPECT_EQ(check_named(findings, "base language kept").status, CheckStatus::kPass);
 }
 

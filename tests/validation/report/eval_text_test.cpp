@@ -1,98 +1,33 @@
 #include "validation/report/eval_text.h"
 
+#include <regex>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
+
+#include "tests/validation/report/example_results.h"
 
 namespace nkat::validation {
 namespace {
 
+using namespace nkat::validation::testing;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-LossFinding bare_loss() {
-  return {.file = "held-out.jsonl",
-          .samples = 3,
-          .tokens = 40,
-          .loss = {.value = 2.0, .interval = Interval{1.5, 2.5}},
-          .perplexity = {.value = 7.389, .interval = Interval{4.482, 12.182}}};
-}
-
-LossFinding paired_loss() {
-  LossFinding finding = bare_loss();
-  finding.base_loss = {.value = 3.0, .interval = Interval{2.5, 3.5}};
-  finding.base_perplexity = {.value = 20.086};
-  finding.change = {.value = -1.0, .interval = Interval{-1.25, -0.75}};
-  finding.divergence = {.value = 0.000123456, .interval = Interval{0.0001, 0.0002}};
-  return finding;
-}
-
-PairedAccuracy paired_accuracy() {
-  return {.model = {.right = 8, .questions = 10, .interval = {0.5, 0.9}},
-          .base = Accuracy{.right = 5, .questions = 10, .interval = {0.2, 0.8}},
-          .gained = 4,
-          .lost = 1,
-          .p = 0.375};
-}
-
-TEST(GainJson, PutsTheHeldOutLossAtTheTop) {
-  const auto json = to_json(EvalResults{.held_out = bare_loss()});
-  EXPECT_EQ(json["tokens"], 40);
-  EXPECT_EQ(json["loss"], 2.0);
-  EXPECT_EQ(json["interval"], (nlohmann::ordered_json{1.5, 2.5}));
-  EXPECT_EQ(json["perplexity"], 7.389);
-  for (const char* key : {"base", "change", "kl", "general", "ablation", "decision", "math"}) {
-    EXPECT_FALSE(json.contains(key)) << key;
-  }
-}
-
-TEST(GainJson, HoldsBaseChangeAndDivergenceOfAnAdapter) {
-  const auto json = to_json(EvalResults{.held_out = paired_loss(), .general = paired_loss()});
-  EXPECT_EQ(json["base"]["loss"], 3.0);
-  EXPECT_TRUE(json["base"]["perplexity_interval"].is_null());
-  EXPECT_EQ(json["change"]["interval"][1], -0.75);
-  EXPECT_EQ(json["kl"], 0.000123456);
-  EXPECT_EQ(json["general"]["change"]["loss"], -1.0);
-}
-
-TEST(GainJson, ListsTheAblatedLayers) {
-  const auto json = to_json(EvalResults{.ablation = {{.layer = 4, .gate = 0.5, .loss_change = {.value = 0.25}}}});
-  EXPECT_EQ(json.dump(), R"({"ablation":[{"layer":4,"gate":0.5,"loss_change":0.25,"interval":null}]})");
-}
-
-TEST(GainJson, ALossThatOverflowsIsNull) {
-  LossFinding finding = bare_loss();
-  finding.perplexity.value = std::numeric_limits<double>::infinity();
-  EXPECT_THAT(to_json(finding).dump(), HasSubstr(R"("perplexity":null)"));
-}
-
-TEST(GainJson, HoldsAnswersOfBothModels) {
-  DecisionScore score{.accuracy = paired_accuracy(), .macro_f1 = 0.7, .base_macro_f1 = 0.4};
-  score.confusion[1][kUnparsed] = 6;
-  score.base_confusion = score.confusion;
-  const auto json = to_json(EvalResults{.decision = DecisionFinding{.generated = {{"ja", score}}},
-                                        .math = MathFinding{.scores = {{"all", paired_accuracy()}}, .unparsed = 2}});
-  EXPECT_EQ(json["decision"]["generated"]["ja"]["confusion"][1][4], 6);
-  EXPECT_EQ(json["decision"]["generated"]["ja"]["base"]["macro_f1"], 0.4);
-  EXPECT_EQ(json["decision"]["generated"]["ja"]["base"]["accuracy"], 0.5);
-  EXPECT_EQ(json["math"]["scores"]["all"]["p"], 0.375);
-  EXPECT_EQ(json["math"]["unparsed"], 2);
-}
-
-TEST(GainText, ShowsSmallDivergencesAndTheSignOfAChange) {
+TEST(EvalText, ShowsSmallDivergencesAndTheSignOfAChange) {
   const std::string text = to_text(EvalResults{.held_out = paired_loss()});
   EXPECT_THAT(text, HasSubstr("held-out held-out.jsonl: 40 target tokens of 3 samples"));
   EXPECT_THAT(text, HasSubstr("-1.0000 [-1.2500, -0.7500] nats"));
-  EXPECT_THAT(text, HasSubstr("0.0001235 [0.0001, 0.0002] nats a token from the base"));
+  EXPECT_THAT(text, HasSubstr("0.0001235 [0.0001, 0.0002] nats per token from the base"));
 }
 
-TEST(GainText, LeavesOutWhatWasNotMeasured) {
+TEST(EvalText, LeavesOutWhatWasNotMeasured) {
   const std::string text = to_text(EvalResults{.held_out = bare_loss()});
   EXPECT_THAT(text, HasSubstr("model         loss 2.0000 [1.5000, 2.5000] nats"));
   for (const char* word : {"base", "change", "KL", "gate", "general"}) EXPECT_THAT(text, Not(HasSubstr(word)));
 }
 
-TEST(GainText, ShowsAnswersOfBothModelsAndTheConfusion) {
+TEST(EvalText, ShowsAnswersOfBothModelsAndTheConfusion) {
   DecisionScore score{.accuracy = paired_accuracy(), .macro_f1 = 0.7};
   score.confusion[2][0] = 61;
   const std::string text = to_text(EvalResults{.decision = DecisionFinding{.generated = {{"all", score}, {"", score}}},
@@ -101,6 +36,93 @@ TEST(GainText, ShowsAnswersOfBothModelsAndTheConfusion) {
   EXPECT_THAT(text, HasSubstr("gained 4, lost 1, McNemar p 0.38"));
   EXPECT_THAT(text, HasSubstr("DENY                  61"));
   EXPECT_THAT(text, HasSubstr("other"));
+}
+
+// Every number occurs once, so that none stands in for another.
+class EvalSection : public ::testing::Test {
+ protected:
+  double next() { return number_ += 1.0137; }
+  std::int64_t count() { return count_ += 7; }
+  Estimate estimate() { return {.value = next(), .interval = Interval{next(), next()}}; }
+  LossFinding loss() {
+    return {.file = "file.jsonl",
+            .samples = count(),
+            .tokens = count(),
+            .loss = estimate(),
+            .perplexity = estimate(),
+            .base_loss = estimate(),
+            .base_perplexity = estimate(),
+            .change = estimate(),
+            .divergence = estimate()};
+  }
+  Accuracy accuracy() { return {.right = count(), .questions = 100'000, .interval = {next() / 1000, next() / 1000}}; }
+  PairedAccuracy pairs() {
+    return {.model = accuracy(), .base = accuracy(), .gained = count(), .lost = count(), .p = next() / 1000};
+  }
+  Confusion confusion() {
+    Confusion table = {};
+    for (auto& row : table)
+      for (std::int64_t& cell : row) cell = count();
+    return table;
+  }
+  DecisionScore score() {
+    return {.accuracy = pairs(),
+            .confusion = confusion(),
+            .macro_f1 = next() / 1000,
+            .base_confusion = confusion(),
+            .base_macro_f1 = next() / 1000};
+  }
+  EvalResults full() {
+    return {
+        .held_out = loss(),
+        .general = loss(),
+        .decision =
+            DecisionFinding{.file = "labels.jsonl", .generated = {{"all", score()}}, .likelihood = {{"all", score()}}},
+        .math = MathFinding{.file = "math.jsonl",
+                            .scores = {{"all", pairs()}, {"geometry", pairs()}},
+                            .unparsed = count(),
+                            .base_unparsed = count(),
+                            .unmarked_right = count(),
+                            .base_unmarked_right = count(),
+                            .any_form = pairs(),
+                            .tokens_per_second = 4711.0},
+        .ablation = {{.layer = count(), .gate = next() / 1000, .loss_change = estimate()}}};
+  }
+  static std::string markdown(const EvalResults& results) {
+    Document document;
+    add_eval_results(document, results);
+    return to_markdown(document, "report.md");
+  }
+
+ private:
+  double number_ = 100.0;
+  std::int64_t count_ = 10'000;
+};
+
+// The report says at least what the screen says.
+TEST_F(EvalSection, HoldsEveryFigureOfTheScreen) {
+  const EvalResults results = full();
+  const std::string screen = to_text(results);
+  const std::string report = markdown(results);
+  const std::regex figure("[0-9][0-9.]+");
+  int figures = 0;
+  for (auto match = std::sregex_iterator(screen.begin(), screen.end(), figure); match != std::sregex_iterator();
+       ++match) {
+    EXPECT_THAT(report, HasSubstr(match->str()));
+    ++figures;
+  }
+  EXPECT_GT(figures, 150);
+}
+
+TEST_F(EvalSection, ShowsTheAnswersInAnyFormThatDecideTheReasoningCheck) {
+  EvalResults results;
+  results.math = MathFinding{.any_form = {.model = {.right = 3, .questions = 4, .interval = {0.3, 0.95}}}};
+  EXPECT_THAT(markdown(results), HasSubstr("| all, the last number in any form | - | 75.0 % (3 of 4) [30.0, 95.0] |"));
+}
+
+TEST_F(EvalSection, SaysThatNothingWasMeasured) {
+  EXPECT_THAT(markdown({}), HasSubstr("Not measured"));
+  EXPECT_THAT(markdown({}), Not(HasSubstr("|")));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "validation/report/checklist.h"
 #include "validation/report/findings.h"
 
 namespace nkat::validation::testing {
@@ -58,8 +59,14 @@ inline Findings example_findings() {
   std::ranges::stable_sort(findings.geometry, {}, &GeometryRow::step);
   findings.gates.crossings = {100, 120, std::nullopt};
   findings.gates.max_susceptibility_step = 180;
-  findings.stability = StabilityReport{};
+  findings.stability = StabilityResults{};
   findings.stability->peak_memory_bytes = 1 << 20;
+  return findings;
+}
+
+inline Findings checked_findings() {
+  Findings findings = example_findings();
+  findings.checks = make_checklist(findings, {});
   return findings;
 }
 

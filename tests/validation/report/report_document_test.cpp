@@ -1,88 +1,24 @@
 #include "validation/report/report_document.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/validation/report/example_findings.h"
-#include "validation/report/checklist.h"
-#include "validation/report/plots.h"
 #include "validation/report/report_json.h"
-#include "validation/report/verdict_text.h"
 
 namespace nkat::validation {
 namespace {
 
 using nkat::testing::TemporaryFolder;
+using ::testing::AllOf;
+using testing::checked_findings;
 using testing::example_findings;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-Findings checked_findings() {
-  Findings findings = example_findings();
-  findings.checks = make_checklist(findings, {});
-  return findings;
-}
-
-TEST(VerdictText, SaysTauForATransition) {
-  EXPECT_THAT(verdict_sentences(checked_findings()), HasSubstr("transition at step 80 (95 % interval 75 to 85)"));
-}
-
-TEST(VerdictText, SaysWhatWasNotSeenForClosedGates) {
-  Findings findings = checked_findings();
-  findings.gates.sum = GateFinding{};
-  findings.gates.sum.smallest_step_seen = 0.25;
-  EXPECT_THAT(verdict_sentences(findings), HasSubstr("stayed shut"));
-  EXPECT_THAT(verdict_sentences(findings), HasSubstr("below 0.25 would not have been seen"));
-}
-
-TEST(VerdictText, SaysHowFarAlphaCouldMoveWhenAFinishedRunIsInProgress) {
-  Findings findings = checked_findings();
-  findings.gates.sum.verdict = Verdict::kInProgress;
-  findings.gates.alpha_reach = 0.14;
-  findings.gates.finished = true;
-  EXPECT_THAT(verdict_sentences(findings), HasSubstr("let alpha move by 0.14"));
-  findings.gates.finished = false;
-  EXPECT_THAT(verdict_sentences(findings), HasSubstr("not finished"));
-  findings.gates.finished.reset();
-  EXPECT_THAT(verdict_sentences(findings), Not(HasSubstr("finished")));
-  findings.run.settings.control = "frozen-gates";
-  EXPECT_THAT(verdict_sentences(findings), HasSubstr("this control keeps them shut"));
-}
-
-TEST(VerdictText, NamesAControlThatShowsTheTransitionToo) {
-  Findings findings = checked_findings();
-  findings.comparison = RunComparison{};
-  ControlResult control;
-  control.name = "shuffled";
-  control.in_both = {-1, 0, 2};
-  findings.comparison->controls = {control};
-  EXPECT_THAT(verdict_sentences(findings), HasSubstr("the control shuffled shows it, too, in 2 of these layers"));
-}
-
-TEST(VerdictText, CountsTheChecks) { EXPECT_THAT(verdict_sentences(checked_findings()), HasSubstr("Of 13 checks")); }
-
-TEST(ReportJson, HoldsTheKeysOfTheContract) {
-  const auto json = to_json(checked_findings());
-  for (const char* key :
-       {"verdict", "tau", "tau_interval", "layers_by_verdict", "crossings", "max_susceptibility_step"})
-    EXPECT_TRUE(json["run"].contains(key)) << key;
-  for (const char* key :
-       {"layer", "verdict", "specific", "reclosed", "shape", "tau", "tau_interval", "sign_change",
-        "sign_change_interval", "levels", "opened_at", "gate_first", "gate_max", "gate_last", "smallest_step_seen"})
-    EXPECT_TRUE(json["layers"][0].contains(key)) << key;
-  for (const char* key : {"step", "layer", "orthogonality_max", "orthogonality_mean", "determinant_max", "angle_max",
-                          "norm_max", "triality", "bf16"})
-    EXPECT_TRUE(json["geometry"][0].contains(key)) << key;
-  for (const char* key : {"name", "value", "interval", "threshold", "status"})
-    EXPECT_TRUE(json["checks"][0].contains(key)) << key;
-  EXPECT_EQ(json["run"]["crossings"]["0.05"], 100);
-  EXPECT_TRUE(json["run"]["crossings"]["0.5"].is_null());
-  EXPECT_EQ(json["layers"][1]["levels"][1]["from"], 80);
-  EXPECT_FALSE(json["sum"].contains("layer"));
-}
 
 TEST(Report, OpensWithVerdictAndChecklist) {
   const Document document = make_report(checked_findings(), {});
@@ -92,37 +28,101 @@ TEST(Report, OpensWithVerdictAndChecklist) {
   EXPECT_THAT(text, HasSubstr("| base language kept | - | <= +0.1 nats | not measured |"));
 }
 
-TEST(Report, EscapesWhatHtmlAndTablesWouldRead) {
-  const Document document = {Heading{2, "a < b & c"}, Table{{"x|y"}, {{"<script>"}}}};
-  EXPECT_THAT(to_html(document, "t"), HasSubstr("a &lt; b &amp; c"));
-  EXPECT_THAT(to_html(document, "t"), Not(HasSubstr("<script>")));
-  EXPECT_THAT(to_markdown(document, "r.md"), HasSubstr("x\\|y"));
+TEST(Report, ShowsTheGatesBeforeTheChecklistAndFoldsTheTables) {
+  const TemporaryFolder folder;
+  const fs::path image = folder.write("a.png", "PNG");
+  const std::string html = to_html(
+      make_report(checked_findings(), {{image, "transition", ""}, {image, "loss"}, {image, "layers", "Gates"}}), "t");
+  std::vector<std::size_t> places;
+  for (const char* mark : {"went through a transition", "<figcaption>transition<", "<h2>Checklist</h2>",
+                           "<h2>Plots</h2>", "<figcaption>loss<", "<details><summary><h2>Gates</h2></summary>",
+                           "<figcaption>layers<", "</details>", "<details><summary><h2>Geometry</h2></summary>"}) {
+    places.push_back(html.find(mark));
+    EXPECT_NE(places.back(), std::string::npos) << mark;
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(places));
 }
 
-TEST(Report, EmbedsImagesInHtmlAndLinksThemInMarkdown) {
-  const TemporaryFolder folder;
-  folder.write("a.png", "PNG");
-  const Document document = {Image{folder.path() / "a.png", "caption"}};
-  EXPECT_THAT(to_html(document, "t"), HasSubstr("base64,UE5H"));
-  EXPECT_THAT(to_markdown(document, folder.path() / "report.md"), HasSubstr("](<a.png>)"));
-  EXPECT_THROW(to_html({Image{folder.path() / "missing.png", ""}}, "t"), DataError);
+// A sentence for each control that is true in every case.
+std::string report_of(const ControlResult& control) {
+  Findings findings = example_findings();
+  findings.comparison = RunComparison{.controls = {control}};
+  return to_markdown(make_report(findings, {}), "report.md");
 }
 
-TEST(Plots, DrawsEveryPlotOfARun) {
-  const TemporaryFolder folder;
-  const Findings findings = checked_findings();
-  EXPECT_TRUE(plot_phase_transition(findings, folder.path() / "it's.png"));
-  const std::vector<Image> images = draw_plots(findings, folder.path() / "plots");
-  ASSERT_EQ(images.size(), 6u);
-  for (const Image& image : images) EXPECT_EQ(read_file(image.path, 1 << 20).substr(1, 3), "PNG") << image.path;
+ControlResult identity() { return {.name = "c", .control = "identity", .last_step = 60}; }
+
+TEST(ControlSentence, SaysAbsentOnlyWhereNothingOfTheEffectIsThere) {
+  ControlResult control = identity();
+  control.only_here = {-1, 2};
+  EXPECT_THAT(report_of(control), HasSubstr("Run c, control identity: the effect is absent: no transition there where "
+                                            "this run has one (the sum, layer 2)."));
+  control.only_there = {4};
+  EXPECT_THAT(report_of(control), AllOf(HasSubstr("a transition here, none there: the sum, layer 2; a transition "
+                                                  "there, none here: layer 4."),
+                                        Not(HasSubstr("absent"))));
 }
 
-TEST(Plots, LeavesOutWhatARunOfForcesAloneDoesNotHave) {
-  const TemporaryFolder folder;
-  Findings findings = checked_findings();
-  findings.stability.reset();
-  findings.geometry.clear();
-  EXPECT_EQ(draw_plots(findings, folder.path()).size(), 2u);
+TEST(ControlSentence, SaysNotDecidedAndWhy) {
+  ControlResult control = identity();
+  control.not_decided = control.unresolved = {-1, 2};
+  EXPECT_THAT(report_of(control), HasSubstr("whether the effect is absent is not decided for the sum, layer 2 "
+                                            "(unresolved there: the sum, layer 2)."));
+  control.unresolved = {};
+  control.finished = false;
+  EXPECT_THAT(report_of(control), HasSubstr("layer 2 (the control is not finished, it is at step 60)."));
+  control.finished = true;
+  control.only_here = {3};
+  EXPECT_THAT(report_of(control), HasSubstr("layer 2 (the control ends at step 60); a transition here, none there: "
+                                            "layer 3."));
+}
+
+TEST(ControlSentence, SaysNotAbsentWhereBothRunsHaveTheEffect) {
+  ControlResult control = identity();
+  control.in_both = {0};
+  control.only_here = {1};
+  control.only_there = {2};
+  control.not_decided = control.unresolved = {3};
+  EXPECT_THAT(report_of(control),
+              HasSubstr("the effect is not absent, a transition in both runs: layer 0; here alone: layer 1; a "
+                        "transition there, none here: layer 2; not decided: layer 3 (unresolved there: layer 3)."));
+}
+
+TEST(ControlSentence, SaysThatARunWithoutTheEffectGivesNothingToCompare) {
+  EXPECT_THAT(report_of(identity()),
+              AllOf(HasSubstr("nothing to compare, this run shows no transition."), Not(HasSubstr("absent"))));
+  ControlResult control = identity();
+  control.only_there = {1};
+  control.unresolved = {2};
+  EXPECT_THAT(report_of(control),
+              HasSubstr("nothing to compare, this run shows no transition; a transition there, none "
+                        "here: layer 1; unresolved there: layer 2."));
+}
+
+TEST(ControlSentence, SpeaksOfRisesWhereGatesCannotOpen) {
+  ControlResult control = {.name = "f", .control = "frozen-gates", .by_rise = true, .only_here = {0}};
+  EXPECT_THAT(report_of(control), HasSubstr("Run f, control frozen-gates (its gates can't open, so rises of the force "
+                                            "are compared): the effect is absent: no rise of the force there"));
+}
+
+TEST(ComparisonSection, LinesUpTheTauOfRunsThatHaveNone) {
+  Findings findings = example_findings();
+  findings.comparison =
+      RunComparison{.runs = {{.name = "b", .control = "none"}},
+                    .spreads = {{.layer = -1, .tau = {std::nullopt, 80}, .transitions = 1, .median = 80}},
+                    .spread_runs = {"a, seed 0", "b"}};
+  const std::string text = to_markdown(make_report(findings, {}), "report.md");
+  EXPECT_THAT(text, HasSubstr("| layer | transitions | tau, a, seed 0 | tau, b | median | range |"));
+  EXPECT_THAT(text, HasSubstr("| sum | 1 of 2 | - | 80 | 80 | 0 |"));
+  EXPECT_THAT(text, HasSubstr("this one first"));
+  EXPECT_THAT(text, HasSubstr("| b | none | - | - |"));
+  findings.comparison->spread_includes_main = false;
+  EXPECT_THAT(to_markdown(make_report(findings, {}), "report.md"),
+              HasSubstr("which this one, a control, is not part of"));
+  const auto json = to_json(findings)["comparison"];
+  EXPECT_EQ(json["tau"][0]["tau"].dump(), "[null,80]");
+  EXPECT_TRUE(json["runs"][0]["seed"].is_null());
+  EXPECT_EQ(json["tau_includes_this_run"], false);
 }
 
 }  // namespace

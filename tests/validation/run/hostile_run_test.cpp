@@ -92,7 +92,7 @@ TEST_F(HostileRunTest, RefusesMetricsThatAreALoop) {
 TEST_F(HostileRunTest, RefusesMetricsThatAreAFolder) {
   fs::remove(run_ / "metrics.jsonl");
   fs::create_directories(run_ / "metrics.jsonl");
-  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl: a file was required, found a folder"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl: expected a file, found a folder"));
 }
 
 TEST_F(HostileRunTest, RefusesACheckpointsFolderThatIsAFile) {
@@ -150,61 +150,60 @@ TEST_F(HostileRunTest, RefusesStepNumbersThatJump) {
   auto lines = metrics_lines(6, 2);
   lines.erase(lines.begin() + 2);
   write_lines(lines);
-  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:3: step 3 was expected, found 4"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:3: expected step 3, found step 4"));
 }
 
 TEST_F(HostileRunTest, RefusesAStepThatStandsTwice) {
   auto lines = metrics_lines(6, 2);
   lines.insert(lines.begin() + 1, lines[1]);
   write_lines(lines);
-  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:3: step 3 was expected, found 2"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:3: expected step 3, found step 2"));
 }
 
 TEST_F(HostileRunTest, RefusesMetricsThatBeginInTheMiddle) {
   auto lines = metrics_lines(6, 2);
   lines.erase(lines.begin());
   write_lines(lines);
-  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:1: step 1 was expected, found 2"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:1: expected step 1, found step 2"));
 }
 
 TEST_F(HostileRunTest, RefusesListsThatGrow) {
   auto lines = metrics_lines(2, 2);
   lines.push_back(metrics_line(3, 2000));
   write_lines(lines);
-  EXPECT_THAT(refusal(),
-              HasSubstr("metrics.jsonl:3: alpha and gate_force of 2 layers were expected, found 2000 and 2000"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:3: expected alpha and gate_force of 2 layers, found 2000 and 2000"));
 }
 
 TEST_F(HostileRunTest, RefusesForcesOfFewerLayersThanGates) {
   auto lines = metrics_lines(2, 2);
   lines[0].gate_force.pop_back();
   write_lines(lines);
-  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:1: alpha and gate_force of 2 layers were expected, found 2 and 1"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:1: expected alpha and gate_force of 2 layers, found 2 and 1"));
 }
 
 TEST_F(HostileRunTest, RefusesLinesWithoutLayers) {
   write_lines(metrics_lines(2, 0));
-  EXPECT_THAT(refusal(), HasSubstr("alpha and gate_force of one or more layers were expected, found 0 and 0"));
+  EXPECT_THAT(refusal(), HasSubstr("expected alpha and gate_force of one or more layers, found 0 and 0"));
 }
 
 TEST_F(HostileRunTest, RefusesGatesThatAreNoNumbers) {
   auto lines = metrics_lines(2, 2);
   lines[1].alpha.assign(2, NAN);
   write_lines(lines);
-  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:2: alpha holds a value that is no number"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:2: alpha contains NaN"));
 }
 
 TEST_F(HostileRunTest, RefusesForcesThatAreNoNumbersInAStepThatWasNotSkipped) {
   auto lines = metrics_lines(2, 2);
   lines[1].gate_force[0] = NAN;
   write_lines(lines);
-  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:2: gate_force holds a value that is no number, but the step is not"));
+  EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:2: gate_force contains NaN or infinity, but the step is not"));
 }
 
 TEST_F(HostileRunTest, RefusesAHundredMegabytesWithoutALineInOneShortMessage) {
   for (const char* start : {"\x01", "{\"step\":\"", "["}) {
     write_metrics(start + std::string(100'000'000, 'x'));
-    EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:1: a line of at most 1048576 bytes was expected"));
+    EXPECT_THAT(refusal(), HasSubstr("metrics.jsonl:1: expected a line of at most 1048576 bytes"));
   }
 }
 

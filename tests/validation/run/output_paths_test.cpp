@@ -31,6 +31,12 @@ TEST_F(OutputPathsTest, TakesAReportBesideTheRunsOwnFiles) {
   EXPECT_FALSE(fs::exists(run_ / "report.MD.probe"));
 }
 
+TEST_F(OutputPathsTest, PlotsStandBesideTheReport) {
+  EXPECT_EQ(default_transition_plot("runs/demo/report.md"), "runs/demo/report-transition.png");
+  EXPECT_EQ(default_transition_plot("report.html"), "report-transition.png");
+  EXPECT_EQ(plot_folder("runs/demo/report.md"), "runs/demo/report-plots");
+}
+
 TEST_F(OutputPathsTest, RefusesTheRunsOwnFiles) {
   for (const char* name : {"metrics.jsonl", "config.json", "checkpoints/step-000050/manifest.json", "adapter/x.json",
                            "checkpoints/../metrics.jsonl"}) {
@@ -55,8 +61,8 @@ TEST_F(OutputPathsTest, RefusesTwoOutputsOfOneName) {
 }
 
 TEST_F(OutputPathsTest, RefusesEmptyNamesFoldersAndOtherEndings) {
-  EXPECT_THAT(refusal({{"--o", ""}}), HasSubstr("a file name was expected"));
-  EXPECT_THAT(refusal({{"--o", run_}}), HasSubstr("this is a folder"));
+  EXPECT_THAT(refusal({{"--o", ""}}), HasSubstr("expected a file name"));
+  EXPECT_THAT(refusal({{"--o", run_}}), HasSubstr("expected a file, found a folder"));
   EXPECT_THAT(refusal({{"--o", folder_.path() / "r.txt", {".md", ".html"}}}), HasSubstr(".md, .html"));
   EXPECT_THROW(check_output_paths({{"--o", folder_.path() / "missing" / "r.md"}}, {}, {}), DataError);
   EXPECT_THROW(check_output_paths({{"--o", "/proc/r.md"}}, {}, {}), DeviceError);

@@ -32,7 +32,7 @@ RunRecords run_of(std::int64_t steps, const LossFunction& loss) {
   return run;
 }
 
-StabilityReport report_of(const RunRecords& run) { return analyze_stability(run, {}).value(); }
+StabilityResults report_of(const RunRecords& run) { return analyze_stability(run, {}).value(); }
 
 // Falls like a loss does, with normal noise.
 LossFunction falling(double noise, std::uint64_t seed = 0) {
@@ -41,7 +41,7 @@ LossFunction falling(double noise, std::uint64_t seed = 0) {
   };
 }
 
-std::vector<std::pair<std::int64_t, std::string>> spikes_of(const StabilityReport& report) {
+std::vector<std::pair<std::int64_t, std::string>> spikes_of(const StabilityResults& report) {
   std::vector<std::pair<std::int64_t, std::string>> spikes;
   for (const Outlier& spike : report.spikes) spikes.emplace_back(spike.step, spike.what);
   return spikes;
@@ -58,7 +58,7 @@ TEST(Stability, FindsSingleSpikesOfLossAndGradientNorm) {
   run.metrics[499].loss += 1.0;  // 20 deviations
   run.metrics[699].grad_norm = 50.0;
   run.metrics[799].loss -= 1.0;  // a dip is no spike
-  const StabilityReport report = report_of(run);
+  const StabilityResults report = report_of(run);
   EXPECT_THAT(spikes_of(report), ElementsAre(Pair(500, "loss"), Pair(700, "gradient norm")));
   EXPECT_NEAR(report.spikes[0].z, 20, 5);
   EXPECT_EQ(report.spikes[0].value, run.metrics[499].loss);
@@ -110,7 +110,7 @@ TEST(Stability, ListsSkippedStepsAndPassesOverTheirNaN) {
     run.metrics[i].loss = run.metrics[i].grad_norm = NAN;
     run.metrics[i].skipped = "the loss is not finite";
   }
-  const StabilityReport report = report_of(run);
+  const StabilityResults report = report_of(run);
   EXPECT_THAT(report.skipped, ElementsAre(Pair(51, "the loss is not finite"), Pair(181, "the loss is not finite")));
   EXPECT_TRUE(report.spikes.empty());
   EXPECT_FALSE(report.diverged_at.has_value());
@@ -231,14 +231,14 @@ TEST(Stability, ComparesValidationWithTheTrainingLossAroundIt) {
 }
 
 TEST(Stability, LeavesOutWhatAShortRunCannotTell) {
-  const StabilityReport one = report_of(run_of(1, [](auto) { return 3.5; }));
+  const StabilityResults one = report_of(run_of(1, [](auto) { return 3.5; }));
   EXPECT_FALSE(one.convergence.has_value());
   EXPECT_FALSE(one.overfitting.has_value());
   EXPECT_FALSE(one.diverged_at.has_value());
   EXPECT_TRUE(one.spikes.empty());
   EXPECT_EQ(one.loss_first, 3.5);
   EXPECT_EQ(one.loss_last, 3.5);
-  const StabilityReport ten = report_of(run_of(10, falling(0.1)));
+  const StabilityResults ten = report_of(run_of(10, falling(0.1)));
   EXPECT_FALSE(ten.convergence.has_value());
   EXPECT_FALSE(ten.diverged_at.has_value());
   EXPECT_TRUE(ten.spikes.empty());
@@ -250,7 +250,7 @@ TEST(Stability, SurvivesARunWithoutAnyFiniteNumber) {
     line.grad_norm = line.step_seconds = NAN;
     line.validation_loss = NAN;
   }
-  const StabilityReport report = report_of(run);
+  const StabilityResults report = report_of(run);
   EXPECT_EQ(report.diverged_at, 1);
   EXPECT_TRUE(std::isnan(report.loss_first));
   EXPECT_TRUE(std::isnan(report.loss_last));

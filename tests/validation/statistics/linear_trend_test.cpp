@@ -1,6 +1,7 @@
 #include "validation/statistics/linear_trend.h"
 
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -51,7 +52,7 @@ TEST(LinearTrend, IsTheTextbookIntervalForNoiseWithoutPositiveCorrelation) {
   double squares = 0;
   for (std::size_t i = 0; i < 8; ++i) squares += std::pow(y[i] - 2.75 - slope * (x[i] - 3.5), 2.0);
   EXPECT_DOUBLE_EQ(found.value, slope);
-  EXPECT_NEAR(found.interval->high - slope, 2.4469 * std::sqrt(squares / 6 / 42), 1e-4);
+  EXPECT_NEAR(found.interval->high - slope, 2.446911851 * std::sqrt(squares / 6 / 42), 1e-9);
   EXPECT_NEAR(slope - found.interval->low, found.interval->high - slope, 1e-12);
 }
 
@@ -62,15 +63,35 @@ TEST(LinearTrend, HasNoIntervalForTwoPointsAndNothingForOne) {
   EXPECT_FALSE(linear_trend(std::vector{1.0}, std::vector{2.0}).has_value());
 }
 
-// Tables of Student's distribution, 97.5 %. Below 4 degrees the expansion's next term no longer vanishes: the header
-// promises 1 % at 2, and 11 % low, never high, at 1.
+// In closed form: tan(pi (p - 1/2)) with 1 degree, (2p - 1) / sqrt(2 p (1 - p)) with 2, for p = 0.975. The rest from
+// published tables.
 TEST(LinearTrend, KnowsStudentsDistribution) {
-  EXPECT_NEAR(student_t_975(4), 2.7764, 1e-3);
-  EXPECT_NEAR(student_t_975(10), 2.2281, 1e-4);
-  EXPECT_NEAR(student_t_975(30), 2.0423, 1e-4);
-  EXPECT_NEAR(student_t_975(1e9), 1.9600, 1e-4);
-  EXPECT_NEAR(student_t_975(2) / 4.3027, 1.0, 0.01);
-  EXPECT_NEAR(student_t_975(1) / 12.7062, 0.89, 0.005);
+  EXPECT_NEAR(student_t_975(1), 12.7062047361747, 1e-12);
+  EXPECT_NEAR(student_t_975(1), std::tan(std::numbers::pi * 0.475), 1e-12);
+  EXPECT_NEAR(student_t_975(2), 0.95 / std::sqrt(2 * 0.975 * 0.025), 1e-14);
+  EXPECT_NEAR(student_t_975(4), 2.776445105, 1e-9);
+  EXPECT_NEAR(student_t_975(10), 2.228138852, 1e-9);
+  EXPECT_NEAR(student_t_975(30), 2.042272456, 1e-9);
+  EXPECT_NEAR(student_t_975(1e9), 1.959963984540054, 1e-8);
+}
+
+TEST(LinearTrend, KnowsFractionsOfADegree) {
+  EXPECT_GT(student_t_975(1.5), student_t_975(2));
+  EXPECT_LT(student_t_975(1.5), student_t_975(1));
+}
+
+// Three points have one degree: the interval is t(1) = 12.7 standard errors wide on each side.
+TEST(LinearTrend, IntervalOfThreePointsIsThatOfOneDegree) {
+  const std::vector<double> x = {0, 1, 2}, y = {0, 1, 0};  // slope 0, residuals -1/3, 2/3, -1/3
+  const Estimate found = linear_trend(x, y).value();
+  EXPECT_NEAR(found.value, 0.0, 1e-15);
+  EXPECT_NEAR(found.interval->high, 12.7062047361747 * std::sqrt(6.0 / 9 / 1 / 2), 1e-12);
+}
+
+TEST(LagOneCorrelation, IsTheShareOfNeighborsInTheSquares) {
+  EXPECT_DOUBLE_EQ(lag_one_correlation(std::vector{1.0, 1.0, -1.0}), 0.0);
+  EXPECT_DOUBLE_EQ(lag_one_correlation(std::vector{1.0, -1.0, 1.0, -1.0}), -0.75);
+  EXPECT_EQ(lag_one_correlation(std::vector{0.0, 0.0}), 0.0);
 }
 
 // 1,000 series: the share's own deviation is at most 0.01.

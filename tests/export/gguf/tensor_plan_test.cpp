@@ -1,0 +1,98 @@
+#include "export/gguf/tensor_plan.h"
+
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "export/gguf/phi3_metadata.h"
+#include "tests/support/message_of.h"
+
+namespace nkat::exporting {
+namespace {
+
+using ::testing::HasSubstr;
+
+models::Phi3Config phi35() {
+  models::Phi3Config config;
+  config.hidden_size = 3072;
+  config.intermediate_size = 8192;
+  config.num_layers = 32;
+  config.num_heads = config.num_key_value_heads = 32;
+  config.head_dim = config.rotary_dim = 96;
+  config.vocab_size = 32064;
+  config.max_position_embeddings = 131072;
+  config.original_max_position_embeddings = 4096;
+  config.short_factor.assign(48, 1.0);
+  config.long_factor.assign(48, 2.0);
+  return config;
+}
+
+std::vector<PlannedTensor> plan_of(const models::Phi3Config& config) {
+  return plan_tensors(config, QuantizationRecipe::kF16);
+}
+
+const PlannedTensor* find(const std::vector<PlannedTensor>& plan, const std::string& name) {
+  const auto found = std::ranges::find(plan, name, [](const PlannedTensor& one) { return one.file.name; });
+  return found == plan.end() ? nullptr : &*found;
+}
+
+TEST(TensorPlan, Phi35Has197) {
+  const auto plan = plan_of(phi35());
+  ASSERT_EQ(plan.size(), 197u);
+  EXPECT_EQ(find(plan, "blk.31.ffn_up.weight")->file.ne, (std::vector<std::uint64_t>{3072, 16384}));
+  EXPECT_EQ(find(plan, "blk.0.attn_qkv.weight")->file.ne, (std::vector<std::uint64_t>{3072, 9216}));
+  EXPECT_EQ(find(plan, "blk.0.ffn_down.weight")->source->name, "model.layers.0.mlp.down_proj.weight");
+  EXPECT_EQ(find(plan, "rope_factors_long.weight")->values, std::vector<float>(48, 2.0f));
+}
+
+TEST(TensorPlan, ModelsWithoutLongropeHaveNoFactorsAndTiedOnesAnOutputAllTheSame) {
+  models::Phi3Config config = phi35();
+  config.short_factor.clear();
+  config.long_factor.clear();
+  config.tie_word_embeddings = true;
+  const auto plan = plan_of(config);
+  EXPECT_EQ(find(plan, "rope_factors_short.weight"), nullptr);
+  EXPECT_EQ(find(plan, "output.weight")->source->name, "model.embed_tokens.weight");
+}
+
+TEST(TensorPlan, GroupedQueriesShortenQkv) {
+  models::Phi3Config config = phi35();
+  config.num_key_value_heads = 8;
+  EXPECT_EQ(find(plan_of(config), "blk.0.attn_qkv.weight")->file.ne, (std::vector<std::uint64_t>{3072, 4608}));
+}
+
+void expect_refused(const models::Phi3Config& config, const std::string& word) {
+  EXPECT_THAT(nkat::testing::message_of<FormatError>([&] { require_expressible(config, "MODEL"); }), HasSubstr(word));
+}
+
+TEST(TensorPlan, WhatPhi3CantExpressIsRefusedByName) {
+  EXPECT_NO_THROW(require_expressible(phi35(), "MODEL"));
+  models::Phi3Config config = phi35();
+  config.head_dim = 64;
+  config.rotary_dim = 64;
+  expect_refused(config, "head_dim");
+  config = phi35();
+  config.long_factor.pop_back();
+  expect_refused(config, "long_factor");
+  config = phi35();
+  config.sliding_window = std::int64_t{1} << 33;
+  expect_refused(config, "sliding_window");
+}
+
+TEST(Phi3Metadata, NamesMatchPhi3WhereTheTokenizerStrips) {
+  EXPECT_EQ(default_name("/models/Phi-3.5-mini-instruct", true, true), "Phi-3.5-mini-instruct-nkat");
+  EXPECT_EQ(default_name("/models/mine/", true, true), "phi3-mine-nkat");
+  EXPECT_FALSE(names_phi3(default_name("/models/Phi-3-phi3", false, false)));
+  EXPECT_FALSE(names_phi3("Phi 3.5 Mini Instruct"));
+}
+
+TEST(Phi3Metadata, NeverHoldsARopeScalingFactor) {
+  const auto metadata = phi3_metadata(phi35(), {}, {"phi3", ""}, QuantizationRecipe::kF16, 4096);
+  EXPECT_EQ(metadata.find("phi3.rope.scaling.factor"), nullptr);
+  EXPECT_EQ(metadata.number<std::uint32_t>("phi3.attention.sliding_window"), 0u);
+}
+
+}  // namespace
+}  // namespace nkat::exporting

@@ -1,0 +1,173 @@
+#include "train/run/run_recorder.h"
+
+#include <algorithm>
+
+#include "core/cli/log.h"
+#include "core/files/atomic_file.h"
+#include "core/machine.h"
+#include "models/device_errors.h"
+#include "train/distributed/process_group.h"
+#include "train/run/summary.h"
+#include "train/run/training_plot.h"
+
+namespace nkat::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Adam's epsilon damps updates whose gradient isn't much larger.
+constexpr double kSmallGradient = 100.0;
+
+void write_summary(const fs::path& path, const std::vector<StepMetrics>& history, const TrainConfig& config,
+                   const TrainerState& state, const std::string& stopped) {
+  RunSummary summary = summarize(history, state.adapter, config.max_grad_norm, state.settings.validation_since);
+  summary.stopped = stopped;
+  write_file_atomically(path, to_json_text(summary));
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+RunRecorder::RunRecorder(TrainConfig config, RecordedRun run, const TrainerState& state, const MemoryMonitor& monitor)
+    : config_(std::move(config)),
+      run_(std::move(run)),
+      monitor_(monitor),
+      first_step_(state.step),
+      started_(Clock::now()) {
+  if (run_.folder == nullptr) return;
+  metrics_.emplace(run_.folder->metrics(), state.pending ? state.step - 1 : state.step, state.adapter.count());
+  if (stderr_is_terminal())
+    bar_.emplace("train", static_cast<std::uint64_t>(config_.max_steps), static_cast<std::uint64_t>(state.step));
+}
+
+ExitCode RunRecorder::keep(const TrainerState& state, const std::function<ExitCode()>& steps) {
+  try {
+    const ExitCode code = steps();
+    finish(state, code == ExitCode::kDone ? "finished" : "signal");
+    return code;
+  } catch (const RankMismatch&) {
+    throw;
+  } catch (const CheckError&) {
+    finish(state, "three steps in a row were not finite");
+    throw;
+  } catch (const std::exception& error) {  // the state is in host memory, so a dead device leaves it intact
+    save_after_error(state);
+    if (!models::is_device_failure(error)) throw;
+    throw DeviceError(fmt::format(
+        "step {}: the device failed: {}; the state at the step's start is saved, run the same command to go on",
+        state.step + 1, first_line(error.what())));
+  }
+}
+
+void RunRecorder::begin(const TrainerState& state) {
+  if (run_.folder == nullptr) return;
+  if (run_.saved_step != state.step) {
+    save(state);
+  } else {  // a kill may have come between the checkpoint and the copy
+    publish(run_.folder->newest_adapter(), state);
+  }
+}
+
+void RunRecorder::record(const StepMetrics& metrics, const TrainerState& state) {
+  if (run_.folder == nullptr) return;
+  const std::int64_t since = state.settings.validation_since;
+  const auto best_before = best_validation(metrics_->history(), since);
+  metrics_->append(metrics);
+  const auto best = best_validation(metrics_->history(), since);
+  if (best && (!best_before || best->step != best_before->step)) publish(run_.folder->best_adapter(), state);
+  report(metrics, state);
+}
+
+void RunRecorder::save(const TrainerState& state) {
+  if (run_.folder == nullptr) return;
+  metrics_->sync();
+  save_checkpoint(run_.folder->checkpoints(), state, metrics_->history(), run_.model, run_.identity);
+  publish(run_.folder->newest_adapter(), state);
+  remove_old_checkpoints(run_.folder->checkpoints(), state.step, config_.keep_checkpoints);
+  run_.saved_step = state.step;
+}
+
+void RunRecorder::save_unless_saved(const TrainerState& state) {
+  if (run_.saved_step != state.step) save(state);
+}
+
+void RunRecorder::add_memory_event(TrainerState& state, const std::string& event) {
+  if (run_.folder == nullptr) return;
+  state.settings.memory_events.push_back(fmt::format("step {}: {}", state.step + 1, event));
+  config_.checkpointing = std::to_string(state.settings.memory.recomputed_layers);
+  run_.folder->save_config(config_, state.settings);
+}
+
+std::int64_t RunRecorder::skipped_in_a_row() const {
+  if (!metrics_) return 0;
+  const auto& lines = metrics_->history();
+  const auto updated =
+      std::find_if(lines.rbegin(), lines.rend(), [](const StepMetrics& line) { return !line.skipped; });
+  return std::distance(lines.rbegin(), updated);
+}
+
+void RunRecorder::finish(const TrainerState& state, const std::string& stopped) {
+  bar_.reset();
+  if (run_.folder == nullptr) return;
+  log::info("memory: " + monitor_.describe());
+  write_summary(run_.folder->summary(), metrics_->history(), config_, state, stopped);
+  plot_training(metrics_->history(), state.adapter.first_layer, run_.folder->plot());
+}
+
+// Saving may fail for the same reason; the first error is the one to report.
+void RunRecorder::save_after_error(const TrainerState& state) {
+  try {
+    save_unless_saved(state);
+  } catch (const std::exception& error) {
+    log::warning(fmt::format("the state of step {} is not saved: {}", state.step, error.what()));
+  }
+}
+
+void RunRecorder::report(const StepMetrics& metrics, const TrainerState& state) {
+  const std::vector<double> gates = state.adapter.gates();
+  const auto open = std::count_if(gates.begin(), gates.end(), [](double gate) { return gate > 0.5; });
+  const std::string detail = fmt::format(
+      "loss {:.3f}  open gates {}/{}  lambda {:.3f}  {:.0f} tokens/s  {}", metrics.loss, open, gates.size(),
+      metrics.triality_weight, metrics.tokens_per_second(), format_bytes(static_cast<double>(metrics.memory_bytes)));
+  if (bar_) bar_->update(static_cast<std::uint64_t>(metrics.step), detail);
+  if (metrics.skipped) log::warning(fmt::format("step {}: skipped, {}", metrics.step, *metrics.skipped));
+  if (metrics.validation_loss)
+    log::info(fmt::format("step {}: validation loss {:.4f}", metrics.step, *metrics.validation_loss));
+  const bool small = metrics.weight_grad_rms > 0.0 && metrics.weight_grad_rms < kSmallGradient * config_.adam_epsilon;
+  if (small && !std::exchange(warned_small_gradient_, true)) {
+    log::warning(fmt::format(
+        "step {}: the rotation gradient's root mean square {:.2e} is below 100 x --adam-epsilon; Adam damps it",
+        metrics.step, metrics.weight_grad_rms));
+  }
+  if (bar_ || metrics.step % config_.log_every != 0) return;
+  log::info(fmt::format("step {}/{}  {}  {}", metrics.step, config_.max_steps, detail, time_left(metrics.step)));
+}
+
+std::string RunRecorder::time_left(std::int64_t step) const {
+  const std::int64_t done = step - first_step_;
+  if (done <= 0) return "";  // a step whose validation alone was left to do
+  const double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+  return format_duration(seconds / static_cast<double>(done) * static_cast<double>(config_.max_steps - step)) + " left";
+}
+
+void RunRecorder::publish(const fs::path& folder, const TrainerState& state) const {
+  publish_adapter(folder, state.adapter, run_.model, run_.identity.base);
+}
+
+void repeat_finish(const RunFolder& folder, const TrainConfig& config, const TrainerState& state,
+                   const models::Phi3Config& model, const models::BaseFingerprint& base) {
+  const MetricsLog metrics(folder.metrics(), state.step, state.adapter.count());
+  publish_adapter(folder.newest_adapter(), state.adapter, model, base);
+  write_summary(folder.summary(), metrics.history(), config, state, "finished");
+  if (!fs::exists(folder.plot())) plot_training(metrics.history(), state.adapter.first_layer, folder.plot());
+  if (state.step > config.max_steps) {
+    log::warning(fmt::format("{}: this run is at step {} already, beyond --max-steps {}; nothing is trained or undone",
+                             config.output_dir, state.step, config.max_steps));
+  } else {
+    log::info(fmt::format("{}: this run is finished at step {}; raise --max-steps to continue", config.output_dir,
+                          state.step));
+  }
+}
+
+}  // namespace nkat::train
