@@ -117,8 +117,7 @@ TEST_F(GgufReaderTest, RefusesToConvert) {
   EXPECT_EQ(complaint([&] { metadata.numbers<float>("tokens"); }),
             path + ": metadata key 'tokens': expected array of f32, found array of 2 string");
   EXPECT_THAT(complaint([&] { metadata.strings("tokens", 1); }), HasSubstr("expected array of at most 1 string"));
-  EXPECT_THAT(complaint([&] { metadata.strings("tokens", 2, 1); }),
-              HasSubstr("expected at most 1 byte, found 2"));
+  EXPECT_THAT(complaint([&] { metadata.strings("tokens", 2, 1); }), HasSubstr("expected at most 1 byte, found 2"));
   EXPECT_EQ(metadata.number_or<float>("phi3.rope.freq_base", 1e4F), 1e4F);
 }
 

@@ -24,8 +24,7 @@ class JsonlTest : public ::testing::Test {
     JsonlReader reader(folder_.write("x.jsonl", bytes));
     std::vector<std::string> all;
     while (const auto line = reader.next()) {
-      all.push_back(
-          fmt::format("{}{}{}{}", line->number, line->error.empty() ? '=' : '!', line->text, line->error));
+      all.push_back(fmt::format("{}{}{}{}", line->number, line->error.empty() ? '=' : '!', line->text, line->error));
     }
     EXPECT_EQ(reader.sha256(), sha256_hex(bytes));
     return all;
