@@ -21,7 +21,7 @@ enum class WireType : std::uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFix
 struct Field {
   std::uint64_t number = 0;
   WireType wire = WireType::kVarint;
-  std::uint64_t value = 0;                          // of a varint or fixed width
+  std::uint64_t value = 0;                         // of a varint or fixed width
   std::optional<ByteCursor> bytes = std::nullopt;  // of kBytes
 };
 

@@ -42,9 +42,8 @@ std::string serialize_safetensors_header(const std::vector<TensorInfo>& tensors,
   if (!metadata.empty()) header[kMetadataKey] = metadata;
   for (const TensorInfo& tensor : tensors) {
     NKAT_INVARIANT(!header.contains(tensor.name));
-    header[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {tensor.begin, tensor.end}}};
+    header[tensor.name] = {
+        {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {tensor.begin, tensor.end}}};
   }
   std::string text = header.dump();
   std::uint64_t length = (text.size() + 7) / 8 * 8;

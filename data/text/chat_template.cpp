@@ -174,7 +174,8 @@ ChatTemplate::Rendered ChatTemplate::render_parts(const std::vector<Turn>& turns
   std::string& text = rendered.text;
   if (known_->begin_token) text += begin_token_;
   for (const Turn& turn : turns) {
-    if (turn.role == Role::kSystem && (!known_->system_messages || (turn.content.empty() && !known_->empty_system_messages)))
+    if (turn.role == Role::kSystem &&
+        (!known_->system_messages || (turn.content.empty() && !known_->empty_system_messages)))
       continue;
     if (turn.role != Role::kAssistant || !known_->role_token_follows_user)
       text += fmt::format("<|{}|>\n", role_name(turn.role));

@@ -43,7 +43,8 @@ Piece parse_piece(ByteCursor message, std::size_t id) {
       piece.type = static_cast<PieceType>(field.value);
     }
   }
-  if (piece.text.empty()) reader.fail(fmt::format("piece {}: {}", id, expected(fmt::format("1 to {} bytes", kTextLimit), "0")));
+  if (piece.text.empty())
+    reader.fail(fmt::format("piece {}: {}", id, expected(fmt::format("1 to {} bytes", kTextLimit), "0")));
   if (find_invalid_utf8(piece.text) != std::string::npos || piece.text.find('\0') != std::string::npos) {
     reader.fail(fmt::format("piece {} is not UTF-8 text", id));
   }
@@ -116,12 +117,12 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
       if (piece.text == fmt::format("<0x{:02X}>", byte)) value = byte;
     }
     if (value == 256)
-      throw FormatError(
-          fmt::format("{}: byte piece {}: {}", source, id,
-                      expected("<0x00> to <0xFF>", fmt::format("'{}'", ellipsize(piece.text)))));
+      throw FormatError(fmt::format("{}: byte piece {}: {}", source, id,
+                                    expected("<0x00> to <0xFF>", fmt::format("'{}'", ellipsize(piece.text)))));
     bytes[value] = true;
   }
-  if (unknown != 1) throw FormatError(fmt::format("{}: {}", source, expected("one UNKNOWN piece", std::to_string(unknown))));
+  if (unknown != 1)
+    throw FormatError(fmt::format("{}: {}", source, expected("one UNKNOWN piece", std::to_string(unknown))));
   for (std::size_t byte = 0; byte < 256; ++byte) {
     if (!bytes[byte]) throw FormatError(fmt::format("{}: the byte piece <0x{:02X}> is missing", source, byte));
   }

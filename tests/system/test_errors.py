@@ -1,6 +1,5 @@
 """Wrong input: every row is one mistake, the exit code it ends in and what the message must say."""
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -88,7 +87,11 @@ CASES = {
     "a config file that is no JSON": (lambda f: ["train", "--config", config_file(f, "{")], 3, "not valid JSON"),
     "a config file that is missing": (lambda f: ["train", "--config", f / "none.json"], 3, "none.json"),
     "a config file with a null": (lambda f: [*train(f), "--config", config_file(f, '{"validation_data": null}')], 2, "found null"),
-    "a config file with numbers for files": (lambda f: ["train", "--config", config_file(f, '{"train_data": [1, 2]}')], 2, "expected a list of strings"),
+    "a config file with numbers for files": (
+        lambda f: ["train", "--config", config_file(f, '{"train_data": [1, 2]}')],
+        2,
+        "expected a list of strings",
+    ),
     "an empty preset": (lambda f: [*train(f), "--preset", ""], 2, "--preset"),
     "an empty output folder": (lambda f: train(f, output_dir=""), 2, "--output-dir: it must not be empty"),
     "more layers than there are": (lambda f: train(f, checkpointing=7), 2, "at most 6 layers"),

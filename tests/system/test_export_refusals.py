@@ -46,7 +46,9 @@ def test_wrong_words_are_refused(nkat, tmp_path, open_adapter):
     assert (tmp_path / "full" / "mine.txt").exists()
     (tmp_path / "other.gguf").write_bytes(b"GGUF, of another maker")
     assert "and is not replaced" in refusal(nkat, 2, "--output", tmp_path / "other.gguf")
-    assert "expected UTF-8, found other bytes" in refusal(nkat, 2, "--output", tmp_path / "x.gguf", "--name", b"phi-3 \xff".decode(errors="surrogateescape"))
+    assert "expected UTF-8, found other bytes" in refusal(
+        nkat, 2, "--output", tmp_path / "x.gguf", "--name", b"phi-3 \xff".decode(errors="surrogateescape")
+    )
 
 
 def test_a_folder_with_files_of_others_is_not_replaced(nkat, export, open_adapter, tmp_path):

@@ -9,9 +9,9 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "data/datasets/jsonl_pass.h"
 #include "core/json_object.h"
 #include "core/message.h"
+#include "data/datasets/jsonl_pass.h"
 #include "data/datasets/record.h"
 #include "validation/questions/answer_parser.h"
 

@@ -7,8 +7,8 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "data/run/run_layout.h"
 #include "core/message.h"
+#include "data/run/run_layout.h"
 
 namespace nkat::validation {
 namespace {

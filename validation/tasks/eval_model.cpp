@@ -22,11 +22,9 @@ EvalModel open_eval_model(EvalInputs inputs) {
     models::require_same_base(inputs.adapter, models::base_sha256(inputs.options.model_path), inputs.options.adapter);
     blocks = inputs.adapter.adapter.matrices(inputs.device);
   }
-  models::Decoder decoder =
-      models::open_decoder(inputs.options.model_path, inputs.config,
-                           {.dtype = inputs.precision,
-                            .device = inputs.device,
-                            .forms = models::formats_of(inputs.options.base)});
+  models::Decoder decoder = models::open_decoder(
+      inputs.options.model_path, inputs.config,
+      {.dtype = inputs.precision, .device = inputs.device, .forms = models::formats_of(inputs.options.base)});
   return {.config = std::move(inputs.config),
           .text = std::move(inputs.text),
           .decoder = std::move(decoder),

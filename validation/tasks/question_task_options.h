@@ -30,8 +30,7 @@ struct QuestionTaskOptions {
   std::int64_t max_bad_records = 0;     // of the files; DatasetOptions declares the option
   std::string question_suffix = "";     // a line below each question of GSM8K's form
   AnsweringOptions answering = {};
-  std::string answers_file =
-      "";  // where each question's answer goes (validation/questions/predictions_file.h); "": nowhere
+  std::string answers_file = "";  // where each question's answer goes (validation/tasks/paired_task.h); "": nowhere
 };
 
 // All but the files and max_bad_records, whose options each command names itself.

@@ -1,8 +1,9 @@
+#include "data/text/conversation.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "data/text/conversation.h"
 #include "tests/support/mutations.h"
 
 namespace nkat::data {

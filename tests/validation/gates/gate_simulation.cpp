@@ -1,5 +1,5 @@
-// nkat_gate_simulation [SHARE]: prints the table of planted forces as Markdown (mathematics.md 6), measured with SHARE
-// of the runs (1 if absent). Same share, same table.
+// nkat_gate_simulation [SHARE]: prints the table of planted forces as Markdown (validation/gates/README.md), measured
+// with SHARE of the runs (1 if absent). Same share, same table.
 #include <algorithm>
 #include <cstdlib>
 #include <string>

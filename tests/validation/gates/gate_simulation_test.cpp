@@ -1,7 +1,7 @@
-// The table of mathematics.md 6, measured. Seeds are fixed, so that a bound holds or doesn't, with no allowance: the
-// rule errs in about 1 % of the runs of its worst null rows, and a true rate of 1 % would pass 2 % of 1,000 runs, or 5
-// % of 200, by chance in fewer than 1 of 500 cases. A build without optimization makes a twentieth of the runs; there a
-// bound gets three standard deviations of its binomial, and one run, as allowance.
+// The table of validation/gates/README.md, measured. Seeds are fixed, so that a bound holds or doesn't, with no
+// allowance: the rule errs in about 1 % of the runs of its worst null rows, and a true rate of 1 % would pass 2 % of
+// 1,000 runs, or 5 % of 200, by chance in fewer than 1 of 500 cases. A build without optimization makes a twentieth of
+// the runs; there a bound gets three standard deviations of its binomial, and one run, as allowance.
 #include <cctype>
 #include <cmath>
 #include <ostream>

@@ -1,4 +1,4 @@
-// Runs with a planted force, for measuring how often the gate analysis errs (mathematics.md 6).
+// Runs with a planted force, for measuring how often the gate analysis errs (layers/MATHEMATICS.md 6.9).
 //
 // The force is a mean that is known at every step plus noise; it doesn't depend on the gate. Adam (0.9, 0.999) at rate
 // 5e-3 drives alpha from -5 by the gradient -force sigma(1 - sigma). Same name, seed and number, same run.
@@ -23,7 +23,7 @@ struct NoiseModel {
   std::function<double(std::int64_t)> factor = nullptr;  // of sigma at a step; 1 if absent
 };
 
-// A row of the table of mathematics.md 6.
+// A row of the table of validation/gates/README.md.
 struct PlantedForce {
   std::string name;                          // as in the table
   std::function<double(std::int64_t)> mean;  // of step 1 ... kSimulatedSteps
