@@ -1,5 +1,6 @@
 #include "data/text/sentencepiece_model.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -101,6 +102,16 @@ void check_settings(const Settings& settings, const std::string& source) {
   require(settings.escape_spaces != 0, "escape_whitespaces");
 }
 
+// "<0x00>" to "<0xFF>".
+const std::array<std::string, 256>& byte_texts() {
+  static const std::array<std::string, 256> texts = [] {
+    std::array<std::string, 256> all;
+    for (std::size_t byte = 0; byte < all.size(); ++byte) all[byte] = fmt::format("<0x{:02X}>", byte);
+    return all;
+  }();
+  return texts;
+}
+
 void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
   std::unordered_set<std::string_view> texts;
   std::array<bool, 256> bytes{};
@@ -112,14 +123,11 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
     }
     unknown += piece.type == PieceType::kUnknown ? 1 : 0;
     if (piece.type != PieceType::kByte) continue;
-    unsigned value = 256;
-    for (unsigned byte = 0; byte < 256; ++byte) {
-      if (piece.text == fmt::format("<0x{:02X}>", byte)) value = byte;
-    }
+    const auto value = std::ranges::find(byte_texts(), piece.text) - byte_texts().begin();
     if (value == 256)
       throw FormatError(fmt::format("{}: byte piece {}: {}", source, id,
                                     expected("<0x00> to <0xFF>", fmt::format("'{}'", ellipsize(piece.text)))));
-    bytes[value] = true;
+    bytes[static_cast<std::size_t>(value)] = true;
   }
   if (unknown != 1)
     throw FormatError(fmt::format("{}: {}", source, expected("one UNKNOWN piece", std::to_string(unknown))));
