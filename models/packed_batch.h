@@ -25,7 +25,6 @@ struct PackedBatch {
   std::int64_t target_count() const { return targets.size(0); }
   PackedBatch to(at::Device device) const;
 };
-using PackedSamples = PackedBatch;
 
 PackedBatch pack_samples(const data::Dataset& dataset, std::span<const std::int64_t> samples);
 

@@ -17,7 +17,7 @@
 namespace nkat::train {
 
 struct GlobalBatch {
-  std::vector<models::PackedSamples> micro_batches;       // of this rank
+  std::vector<models::PackedBatch> micro_batches;         // of this rank
   std::vector<std::vector<std::int64_t>> sample_indices;  // of each micro-batch: into `samples`
   std::vector<std::int64_t> samples;                      // of all ranks: indices in the dataset
   std::int64_t tokens = 0;                                // of all ranks

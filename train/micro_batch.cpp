@@ -9,8 +9,8 @@
 namespace nkat::train {
 
 double run_micro_batch(const models::Decoder& decoder, const std::vector<at::Tensor>& matrices,
-                       const models::PackedSamples& samples, double scale, const MemorySettings& settings) {
-  const models::PackedSamples packed =
+                       const models::PackedBatch& samples, double scale, const MemorySettings& settings) {
+  const models::PackedBatch packed =
       decoder.device().is_cuda() ? models::pad_rows(samples, layers::kRowsOfAGpuTile) : samples;
   const auto layout = decoder.layout(packed.lengths);
   const auto first_trained =

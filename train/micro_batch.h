@@ -20,11 +20,11 @@ struct MemorySettings {
 // Adds d(scale · Σ losses)/dM to the gradient of every leaf in `matrices` (by layer of the model; undefined below the
 // first adapter layer) and returns Σ losses in nats. samples: on the decoder's device.
 using MicroBatchFunction =
-    std::function<double(const std::vector<at::Tensor>& matrices, const models::PackedSamples& samples, double scale,
+    std::function<double(const std::vector<at::Tensor>& matrices, const models::PackedBatch& samples, double scale,
                          const MemorySettings& settings)>;
 
 // The MicroBatchFunction of a model. On a GPU the samples are padded to whole tiles of 64 rows.
 double run_micro_batch(const models::Decoder& decoder, const std::vector<at::Tensor>& matrices,
-                       const models::PackedSamples& samples, double scale, const MemorySettings& settings);
+                       const models::PackedBatch& samples, double scale, const MemorySettings& settings);
 
 }  // namespace nkat::train

@@ -123,7 +123,7 @@ GlobalBatch Trainer::next_batch() {
 StepResult Trainer::accumulate(AdapterGradients& adapter, const GlobalBatch& batch) {
   StepResult result;
   const double scale = 1.0 / static_cast<double>(batch.target_tokens);
-  const auto run = [&](const models::PackedSamples& samples, const MemorySettings& settings) {
+  const auto run = [&](const models::PackedBatch& samples, const MemorySettings& settings) {
     return parts_.run_micro_batch(adapter.matrices(), samples.to(parts_.device), scale, settings);
   };
   for (std::size_t i = 0; i < batch.micro_batches.size() && !stop_requested(); ++i) {

@@ -154,6 +154,8 @@ ExitCode run_command(Parsed& parsed, const char* const* argv) {
   }
   parsed.command->options->apply(flags, file, parsed.config_file);
   if (parsed.command->uses_tensors) reexec_with_passive_omp_wait(argv);
+  // Only now: the process may have been started anew, which would log them twice.
+  for (const std::string& notice : parsed.command->options->notices()) log::warning(notice);
   return parsed.command->run();
 }
 

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/message.h"
 
@@ -221,7 +220,7 @@ void OptionList::apply_file(const Json& file, const std::string& file_name, Erro
     }
     option->given = true;
     if (flag_name(key) != option->name)
-      log::warning(fmt::format("{} is now '{}'; the former name still works", where, option->key()));
+      notices_.push_back(fmt::format("{} is now '{}'; the former name still works", where, option->key()));
     std::vector<std::string> words;
     std::string error = words_of(value, option->type == OptionType::kList, words);
     if (error.empty()) error = option->set(words);
@@ -238,7 +237,7 @@ void OptionList::apply_flags(const Flags& flags, Errors& errors) {
         errors.push_back(fmt::format("--{} is the former name of --{}; give one of them", name, option->name));
         continue;
       }
-      log::warning(fmt::format("--{} is now --{}; the former name still works", name, option->name));
+      notices_.push_back(fmt::format("--{} is now --{}; the former name still works", name, option->name));
     }
     option->given = true;
     if (const std::string error = option->set(words); !error.empty())
@@ -258,6 +257,7 @@ void OptionList::check_required(const Flags& flags, Errors& errors) const {
 
 void OptionList::apply(const Flags& flags, const Json& file, const std::string& file_name) {
   for (Option& option : options_) option.given = false;
+  notices_.clear();
   Errors errors;
   apply_preset(flags, file, errors);
   apply_file(file, file_name, errors);

@@ -107,9 +107,12 @@ class OptionList {
   // Checks across options, run after all values are set. Returns error messages, empty if all is well.
   void add_check(std::function<std::vector<std::string>()> check) { checks_.push_back(std::move(check)); }
 
-  // Sets everything in the order preset, file, flags, then checks. ConfigError with all error messages, one a line; a
-  // former name is accepted and logged. `file`: the parsed --config or an empty object.
+  // Sets everything in the order preset, file, flags, then checks. ConfigError with all error messages, one per
+  // line. `file`: the parsed --config or an empty object.
   void apply(const Flags& flags, const nlohmann::ordered_json& file, const std::string& file_name);
+
+  // What the last apply() has to tell the user: former names that were used.
+  const std::vector<std::string>& notices() const { return notices_; }
 
   // The values by JSON key, of every option or of those that `wanted` takes.
   nlohmann::ordered_json to_json(const std::function<bool(const OptionInfo&)>& wanted = nullptr) const;
@@ -136,6 +139,7 @@ class OptionList {
   std::vector<Option> options_;
   std::map<std::string, std::pair<std::string, Preset>> presets_;
   std::vector<std::function<std::vector<std::string>()>> checks_;
+  std::vector<std::string> notices_;
 };
 
 // "from 1 to 10", "at least 0", "above 0"; "" for any number.

@@ -40,7 +40,7 @@ TEST(Json, RefusesEachFaultByName) {
   const struct {
     const char* name;
     std::string text;
-    const char* message;
+    std::string message;
   } faults[] = {
       {"Empty", "", "not valid JSON at byte 1"},
       {"Word", "nope", "not valid JSON"},

@@ -89,7 +89,7 @@ TEST(ExportReport, WhatIsAbsentIsNull) {
 
 TEST(ExportReport, TheTextSaysWhatWasWrittenLostAndHowToServeIt) {
   const std::string text = report_text(example());
-  EXPECT_THAT(text, HasSubstr("out/m y.gguf: 3.0 MiB of q4_0, 5 f32, 8 q4_0 tensors"));
+  EXPECT_THAT(text, HasSubstr("out/m y.gguf: 3 MiB of q4_0, 5 f32, 8 q4_0 tensors"));
   EXPECT_THAT(text, HasSubstr("LOST in layers 2, stored as q4_0"));
   EXPECT_THAT(text, HasSubstr("weak in layers 1:"));
   EXPECT_THAT(text, HasSubstr("fallback: ffn_down.weight: q4_K as q5_0, rows of 96 (6)"));

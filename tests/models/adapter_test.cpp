@@ -99,7 +99,7 @@ TEST_F(AdapterFolder, RefusesNumbersThatAreNotFinite) {
   Adapter adapter = example();
   adapter.alpha[0] = NAN;
   write(adapter);
-  EXPECT_THAT(message(), HasSubstr("alpha' holds a number that is not finite"));
+  EXPECT_THAT(message(), HasSubstr("alpha' holds a value that is NaN or infinite"));
 }
 
 TEST_F(AdapterFolder, RefusesAWeightOfAnotherShape) {

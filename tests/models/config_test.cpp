@@ -149,7 +149,7 @@ TEST(Phi3Config, RefusesWhatIsNotAPhi3ByName) {
       {R"({"model_type": "llama"})", "\"llama\""},
       {R"({"architectures": ["Phi3SmallForCausalLM"]})", "Phi3SmallForCausalLM"},
       {R"({"architectures": ["Phi3ForSequenceClassification"]})", "Phi3ForSequenceClassification"},
-      {R"({"model_type": null, "architectures": null})", "model_type is missing"},
+      {R"({"model_type": null, "architectures": null})", "key model_type: expected \"phi3\", found nothing"},
   };
   for (const auto& [patch, message] : cases) {
     EXPECT_THAT([&] { read_patched(plain_config(), patch); },

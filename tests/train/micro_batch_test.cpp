@@ -22,8 +22,8 @@ models::Adapter open_adapter(at::ScalarType type) {
 }
 
 // Samples of these lengths laid end to end, every other token a target.
-models::PackedSamples samples(const std::vector<std::int64_t>& lengths, std::int64_t first_token) {
-  models::PackedSamples packed;
+models::PackedBatch samples(const std::vector<std::int64_t>& lengths, std::int64_t first_token) {
+  models::PackedBatch packed;
   std::vector<std::int64_t> tokens, rows, targets;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
     for (std::int64_t t = 0; t < lengths[i]; ++t) {
@@ -44,7 +44,7 @@ models::PackedSamples samples(const std::vector<std::int64_t>& lengths, std::int
 
 // Σ over micro-batches of dL/dM, all layers in one tensor.
 at::Tensor gradient_of(const models::Decoder& decoder, const models::Adapter& adapter,
-                       const std::vector<models::PackedSamples>& micro_batches, const MemorySettings& settings) {
+                       const std::vector<models::PackedBatch>& micro_batches, const MemorySettings& settings) {
   AdapterGradients step(adapter, at::kCPU);
   for (const auto& packed : micro_batches) run_micro_batch(decoder, step.matrices(), packed, 0.125, settings);
   return at::stack(step.collect_gradients());
@@ -77,7 +77,7 @@ TEST(MicroBatch, RecomputingGivesTheSameGradientBitForBit) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     const models::Decoder decoder = tiny_decoder(tiny_config(), type);
     const models::Adapter adapter = open_adapter(at::kFloat);
-    const std::vector<models::PackedSamples> batch = {samples({9, 20, 3}, 5)};
+    const std::vector<models::PackedBatch> batch = {samples({9, 20, 3}, 5)};
     const at::Tensor kept = gradient_of(decoder, adapter, batch, {.recomputed_layers = 0});
     ASSERT_GT(kept.abs().max().item<double>(), 0.0);
     for (const std::int64_t layers : {1, 2})
@@ -88,7 +88,7 @@ TEST(MicroBatch, RecomputingGivesTheSameGradientBitForBit) {
 TEST(MicroBatch, LogitsInPiecesGiveTheSameGradient) {
   const models::Decoder decoder = tiny_decoder(tiny_config(), at::kDouble);
   const models::Adapter adapter = open_adapter(at::kDouble);
-  const std::vector<models::PackedSamples> batch = {samples({9, 20, 3}, 5)};
+  const std::vector<models::PackedBatch> batch = {samples({9, 20, 3}, 5)};
   EXPECT_LE(
       relative_error(gradient_of(decoder, adapter, batch, {.head_rows = 3}), gradient_of(decoder, adapter, batch, {})),
       1e-12);
@@ -98,9 +98,9 @@ TEST(MicroBatch, LogitsInPiecesGiveTheSameGradient) {
 TEST(MicroBatch, RowsOfPaddingChangeNeitherLossNorGradient) {
   const models::Decoder decoder = tiny_decoder(tiny_config(), at::kFloat);
   const models::Adapter adapter = open_adapter(at::kFloat);
-  const models::PackedSamples packed = samples({9, 20, 3}, 5);
+  const models::PackedBatch packed = samples({9, 20, 3}, 5);
   for (const std::int64_t multiple : {16, 33, 64}) {
-    const models::PackedSamples padded = models::pad_rows(packed, multiple);
+    const models::PackedBatch padded = models::pad_rows(packed, multiple);
     ASSERT_EQ(padded.token_count() % multiple, 0);
     EXPECT_EQ(padded.target_count(), packed.target_count());
     EXPECT_LE(relative_error(gradient_of(decoder, adapter, {padded}, {}), gradient_of(decoder, adapter, {packed}, {})),
@@ -112,7 +112,7 @@ TEST(MicroBatch, RowsOfPaddingChangeNeitherLossNorGradient) {
 }
 
 TEST(MicroBatch, RowsThatFillTheirTilesGetNoPadding) {
-  const models::PackedSamples packed = samples({9, 20, 3}, 5);
+  const models::PackedBatch packed = samples({9, 20, 3}, 5);
   EXPECT_EQ(models::pad_rows(packed, 32).lengths, packed.lengths);
   EXPECT_EQ(models::pad_rows(packed, 33).lengths, (std::vector<std::int64_t>{9, 20, 3, 1}));
 }
@@ -122,11 +122,11 @@ TEST(GlobalBatch, SplitDifferentlyOverMicroBatchesHasTheSameGradient) {
   const models::Adapter adapter = open_adapter(at::kFloat);
   std::vector<std::int64_t> lengths;
   for (std::int64_t i = 0; i < 32; ++i) lengths.push_back(3 + (i * i * 7) % 55);  // from 3 to 57 tokens
-  const models::PackedSamples whole = samples(lengths, 2);
+  const models::PackedBatch whole = samples(lengths, 2);
   const auto [first, second] = models::split_in_half(whole);
-  std::vector<models::PackedSamples> single, eights;
-  const std::function<void(const models::PackedSamples&, std::size_t, std::vector<models::PackedSamples>&)> cut =
-      [&](const models::PackedSamples& packed, std::size_t size, std::vector<models::PackedSamples>& out) {
+  std::vector<models::PackedBatch> single, eights;
+  const std::function<void(const models::PackedBatch&, std::size_t, std::vector<models::PackedBatch>&)> cut =
+      [&](const models::PackedBatch& packed, std::size_t size, std::vector<models::PackedBatch>& out) {
         if (packed.lengths.size() <= size) return out.push_back(packed);
         const auto halves = models::split_in_half(packed);
         cut(halves.first, size, out);
@@ -135,7 +135,7 @@ TEST(GlobalBatch, SplitDifferentlyOverMicroBatchesHasTheSameGradient) {
   cut(whole, 1, single);
   cut(whole, 8, eights);
   ASSERT_EQ(single.size(), 32u);
-  const auto weight_and_alpha = [&](const std::vector<models::PackedSamples>& batches) {
+  const auto weight_and_alpha = [&](const std::vector<models::PackedBatch>& batches) {
     AdapterGradients step(adapter, at::kCPU);
     AdapterMatrixGradients sum;
     for (const auto& packed : batches) {

@@ -41,8 +41,8 @@ struct Settings {
 };
 
 // Samples of random tokens in which every token but the first is a target.
-models::PackedSamples random_samples(const Settings& settings, std::int64_t vocabulary) {
-  models::PackedSamples packed;
+models::PackedBatch random_samples(const Settings& settings, std::int64_t vocabulary) {
+  models::PackedBatch packed;
   packed.lengths = settings.lengths;
   std::vector<std::int64_t> rows;
   std::int64_t begin = 0;
@@ -57,7 +57,7 @@ models::PackedSamples random_samples(const Settings& settings, std::int64_t voca
 }
 
 // The pass of run_micro_batch for an adapter whose M is left out: gradients flow down to the first layer's output.
-double run_without_blocks(const models::Decoder& decoder, const models::PackedSamples& packed, double scale) {
+double run_without_blocks(const models::Decoder& decoder, const models::PackedBatch& packed, double scale) {
   const auto layout = decoder.layout(packed.lengths);
   const auto layer = [&](std::int64_t index, const at::Tensor& x) { return decoder.layer(index, x, layout, {}); };
   // With -1 as the first trained layer the lowest of the upper layers, too, sends a gradient to its input.
@@ -82,8 +82,7 @@ double run_without_blocks(const models::Decoder& decoder, const models::PackedSa
 // can hold; the others use them again.
 class BareProducts {
  public:
-  BareProducts(const models::Phi3Config& config, const at::TensorOptions& options,
-               const models::PackedSamples& packed) {
+  BareProducts(const models::Phi3Config& config, const at::TensorOptions& options, const models::PackedBatch& packed) {
     const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size, tokens = packed.token_count();
     const std::vector<std::pair<std::int64_t, std::int64_t>> shapes = {{config.qkv_rows(), hidden},
                                                                        {hidden, config.num_heads * config.head_dim},
@@ -156,7 +155,7 @@ nlohmann::ordered_json time_step(const Settings& settings) {
       settings.model, config,
       {.dtype = models::resolve_precision(value_of(settings.precision, models::kPrecisionNames).value(), device),
        .device = device});
-  const models::PackedSamples packed = random_samples(settings, config.vocab_size).to(device);
+  const models::PackedBatch packed = random_samples(settings, config.vocab_size).to(device);
   const double scale = 1.0 / static_cast<double>(packed.target_count());
   models::Adapter adapter = models::init_adapter(config, {.alpha = -5.0, .weight_std = 0.01, .seed = 0});
   train::AdapterGradients step(adapter, device);

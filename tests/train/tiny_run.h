@@ -56,7 +56,7 @@ class TinyRun {
   }
 
   // Two nats and a dM of ones per target, so that a step has loss 2 and dM = 1 however it is split.
-  static double two_nats_per_target(const std::vector<at::Tensor>& matrices, const models::PackedSamples& samples,
+  static double two_nats_per_target(const std::vector<at::Tensor>& matrices, const models::PackedBatch& samples,
                                     double scale, const MemorySettings&) {
     const auto targets = static_cast<double>(samples.target_count());
     for (const at::Tensor& matrix : matrices) {

@@ -15,7 +15,7 @@ OomFallback::OomFallback(std::int64_t trained_layers, MemorySettings& settings, 
                          OnChange on_change)
     : trained_layers_(trained_layers), settings_(settings), monitor_(monitor), on_change_(std::move(on_change)) {}
 
-double OomFallback::run(const models::PackedSamples& packed, const Run& run, const Discard& discard) {
+double OomFallback::run(const models::PackedBatch& packed, const Run& run, const Discard& discard) {
   const auto samples = static_cast<std::int64_t>(packed.lengths.size());
   for (;;) {
     std::string reason;
@@ -35,7 +35,7 @@ double OomFallback::run(const models::PackedSamples& packed, const Run& run, con
   }
 }
 
-double OomFallback::run_pieces(const models::PackedSamples& packed, const Run& run) const {
+double OomFallback::run_pieces(const models::PackedBatch& packed, const Run& run) const {
   if (static_cast<std::int64_t>(packed.lengths.size()) <= settings_.micro_batch_samples) return run(packed, settings_);
   const auto [first, second] = models::split_in_half(packed);
   return run_pieces(first, run) + run_pieces(second, run);

@@ -16,7 +16,7 @@ namespace nkat::train {
 class OomFallback {
  public:
   // Called for each piece of a micro-batch; returns the sum of its losses.
-  using Run = std::function<double(const models::PackedSamples& piece, const MemorySettings& settings)>;
+  using Run = std::function<double(const models::PackedBatch& piece, const MemorySettings& settings)>;
   // Takes back what a failed attempt has left behind.
   using Discard = std::function<void()>;
   using OnChange = std::function<void(const std::string& event)>;
@@ -25,10 +25,10 @@ class OomFallback {
   OomFallback(std::int64_t trained_layers, MemorySettings& settings, const MemoryMonitor& monitor, OnChange on_change);
 
   // The sum of losses over the micro-batch. DeviceError with the table of settings when all fallbacks are exhausted.
-  double run(const models::PackedSamples& packed, const Run& run, const Discard& discard);
+  double run(const models::PackedBatch& packed, const Run& run, const Discard& discard);
 
  private:
-  double run_pieces(const models::PackedSamples& packed, const Run& run) const;
+  double run_pieces(const models::PackedBatch& packed, const Run& run) const;
   // Applies the next fallback; false if there is none.
   bool apply_fallback(std::int64_t samples);
   std::string exhausted(std::int64_t samples) const;

@@ -52,7 +52,7 @@ void FaultInjection::begin_step(TrainerState& state) {
 }
 
 MicroBatchFunction FaultInjection::decorate(MicroBatchFunction run) {
-  return [this, run = std::move(run)](const std::vector<at::Tensor>& matrices, const models::PackedSamples& samples,
+  return [this, run = std::move(run)](const std::vector<at::Tensor>& matrices, const models::PackedBatch& samples,
                                       double scale, const MemorySettings& settings) {
     const double loss = run(matrices, samples, not_finite_ ? std::nan("") : scale, settings);
     if (strikes(Fault::kOutOfMemory)) TORCH_CHECK_WITH(OutOfMemoryError, false, "asked for by NKAT_FAULTS");

@@ -33,7 +33,7 @@ PairedLosses evaluate_paired(const EvalModel& model, const data::Dataset& datase
   const at::NoGradGuard no_grad;
   const models::Decoder& decoder = model.decoder;
   PairedLosses losses;
-  models::for_each_pass(dataset, decoder.device(), options, [&](const models::PackedSamples& packed) {
+  models::for_each_pass(dataset, decoder.device(), options, [&](const models::PackedBatch& packed) {
     const models::PackedBatch batch{packed.tokens, packed.lengths};
     const at::Tensor base = decoder.hidden(batch, {});               // (T, H)
     const at::Tensor adapted = decoder.hidden(batch, model.blocks);  // (T, H)
@@ -57,7 +57,7 @@ AblatedLosses ablate_layers(const EvalModel& model, const data::Dataset& dataset
   AblatedLosses losses;
   losses.without.resize(static_cast<std::size_t>(count));
   std::int64_t done = 0;
-  models::for_each_pass(dataset, decoder.device(), {}, [&](const models::PackedSamples& packed) {
+  models::for_each_pass(dataset, decoder.device(), {}, [&](const models::PackedBatch& packed) {
     const Pass pass{model, decoder.layout(packed.lengths)};
     at::Tensor x = pass.through(0, first, decoder.embed(packed.tokens));  // (T, H)
     for (std::int64_t i = 0; i < count; ++i) {

@@ -54,7 +54,7 @@ std::vector<Corruption> start_corruptions() {
       {"MoreTensorsThanBytes", RawGguf{.tensor_count = 60'000}.bytes(), "need at least 1980056 bytes"},
       {"NegativePairCount", RawGguf{.pair_count = INT64_MIN}.bytes(), "number of metadata pairs: expected 0 to 65536"},
       {"MorePairsThanBytes", RawGguf{.pair_count = 65'536}.bytes(), "65536 metadata pairs and 2 tensors need"},
-      {"OnePairTooMany", RawGguf{.pair_count = 5}.bytes(), "a tensor's name: at most 63 bytes"},
+      {"OnePairTooMany", RawGguf{.pair_count = 5}.bytes(), "a tensor's name: expected at most 63 bytes"},
       {"OneTensorTooMany", RawGguf{.tensor_count = 3}.bytes(), "its name: expected 1 to 63 bytes, found 0"},
   };
 }

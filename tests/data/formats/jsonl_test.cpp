@@ -46,9 +46,10 @@ TEST_F(JsonlTest, KeepsLineSeparatorsOfUnicodeInTheLine) {
 }
 
 TEST_F(JsonlTest, MarksLinesThatAreNotUtf8) {
-  EXPECT_THAT(lines("{}\nab\xFF\n{}"), ElementsAre("1={}", HasSubstr("2!byte 3 of the line is not UTF-8"), "3={}"));
+  EXPECT_THAT(lines("{}\nab\xFF\n{}"),
+              ElementsAre("1={}", HasSubstr("2!expected UTF-8, found other bytes at byte 3 of the line"), "3={}"));
   for (const char* bad : {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE3\x81", "\x80"}) {
-    EXPECT_THAT(lines(bad), ElementsAre(HasSubstr("not UTF-8")));
+    EXPECT_THAT(lines(bad), ElementsAre(HasSubstr("expected UTF-8")));
   }
 }
 

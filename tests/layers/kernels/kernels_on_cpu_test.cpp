@@ -1,5 +1,10 @@
 // The CUDA kernels' own source, run on the CPU (tests/support/cuda_on_cpu.h), held to the layers' CPU paths: at most
 // twice the error that those make in the same type against float64. Widths 8 at a time and 1 at a time.
+// First: it declares what device code takes from nvcc.
+// clang-format off
+#include "tests/support/cuda_on_cpu.h"
+// clang-format on
+
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/linalg_matrix_norm.h>
 #include <gtest/gtest.h>
@@ -12,7 +17,6 @@
 #include "layers/kernels/device/so8_rotation.cuh"
 #include "layers/kernels/device/swiglu.cuh"
 #include "layers/so8_rotation.h"
-#include "tests/support/cuda_on_cpu.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {

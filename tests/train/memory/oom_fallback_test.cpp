@@ -13,8 +13,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-models::PackedSamples four_samples() {
-  models::PackedSamples packed;
+models::PackedBatch four_samples() {
+  models::PackedBatch packed;
   packed.lengths = {2, 3, 1, 2};
   packed.samples = {10, 11, 12, 13};
   packed.tokens = at::arange(8);
@@ -42,7 +42,7 @@ class OomFallbackTest : public ::testing::Test {
 TEST_F(OomFallbackTest, RecomputesFirstThenSplitsThenTakesTheHeadInPieces) {
   OomFallback fallback = make(4, 4);
   int failures = 4 + 2 + 1;
-  const auto run = [&](const models::PackedSamples&, const MemorySettings&) -> double {
+  const auto run = [&](const models::PackedBatch&, const MemorySettings&) -> double {
     if (failures-- > 0) run_out();
     return 1.0;
   };
@@ -61,7 +61,7 @@ TEST_F(OomFallbackTest, SplitsWhatWasPackedBeforeItRecomputes) {
   batch_samples_ = 1;
   OomFallback fallback = make(1, 32);
   int failures = 3;
-  const auto run = [&](const models::PackedSamples&, const MemorySettings&) -> double {
+  const auto run = [&](const models::PackedBatch&, const MemorySettings&) -> double {
     if (failures-- > 0) run_out();
     return 1.0;
   };
@@ -75,7 +75,7 @@ TEST_F(OomFallbackTest, ASplitMicroBatchCoversEverySampleAndTargetOnce) {
   std::vector<std::int64_t> samples, targets;
   const double sum = fallback.run(
       four_samples(),
-      [&](const models::PackedSamples& piece, const MemorySettings&) {
+      [&](const models::PackedBatch& piece, const MemorySettings&) {
         samples.insert(samples.end(), piece.samples.begin(), piece.samples.end());
         for (std::int64_t i = 0; i < piece.target_count(); ++i) {
           targets.push_back(piece.targets[i].item<std::int64_t>());
@@ -94,7 +94,7 @@ TEST_F(OomFallbackTest, SaysWhatWasTriedWhenNothingIsLeft) {
   OomFallback fallback = make(2, 1);
   const std::string message = nkat::testing::message_of<DeviceError>([&] {
     fallback.run(
-        four_samples(), [](const models::PackedSamples&, const MemorySettings&) -> double { run_out(); }, [] {});
+        four_samples(), [](const models::PackedBatch&, const MemorySettings&) -> double { run_out(); }, [] {});
   });
   EXPECT_THAT(message, HasSubstr("recomputed layers   2 of 2"));
   EXPECT_THAT(message, HasSubstr("--max-sequence-length"));
@@ -102,7 +102,7 @@ TEST_F(OomFallbackTest, SaysWhatWasTriedWhenNothingIsLeft) {
 
 TEST_F(OomFallbackTest, LetsOtherErrorsPass) {
   OomFallback fallback = make(2, 1);
-  const auto run = [](const models::PackedSamples&, const MemorySettings&) -> double {
+  const auto run = [](const models::PackedBatch&, const MemorySettings&) -> double {
     TORCH_CHECK(false, "another error");
     return 0;
   };

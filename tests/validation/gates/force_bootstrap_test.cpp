@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/random.h"
+#include "validation/gates/gate_verdict.h"
+
 namespace nkat::validation {
 namespace {
 
