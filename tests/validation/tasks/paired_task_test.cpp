@@ -40,7 +40,8 @@ TEST(PairedTask, AsksForAsManyGeneratedQuestionsAsGivenOrTheDefault) {
 TEST(PairedTask, GroupsQuestionsByLanguageAndKind) {
   const auto math = question_groups({question("a", "en", "geometry"), question("b", "ja", "")});
   EXPECT_THAT(math, ElementsAre(Key("all"), Key("en"), Key("geometry"), Key("ja")));
-  const std::vector<DecisionQuestion> decisions = {{.question = {.where = "c", .turns = {}, .language = "ja"}, .answer = ""}};
+  const std::vector<DecisionQuestion> decisions = {
+      {.question = {.where = "c", .turns = {}, .language = "ja"}, .answer = ""}};
   EXPECT_THAT(question_groups(decisions), ElementsAre(Key("all"), Key("ja")));
 }
 
