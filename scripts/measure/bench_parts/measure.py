@@ -76,13 +76,9 @@ def planned_bytes(planned):
 
 
 def choices_of(command, option):
-    """The values that `nkat COMMAND --help` lists for an option, or [] where it has none such."""
-    text = subprocess.run([str(NKAT), command, "--help"], capture_output=True, text=True, check=True).stdout
-    for line in text.splitlines():
-        words = line.split()
-        if words[:1] == ["--" + option]:
-            return words[1].split("|")
-    return []
+    """The values that `nkat COMMAND --help --json` lists for an option, or [] where it has none such."""
+    text = subprocess.run([str(NKAT), command, "--help", "--json"], capture_output=True, text=True, check=True).stdout
+    return next((one["choices"] for one in json.loads(text)["options"] if one["name"] == option), [])
 
 
 def spread(values):
