@@ -2,15 +2,11 @@
 #include "core/cli/command.h"
 #include "core/signals.h"
 #include "core/version.h"
-#include "data/data_command.h"
-#include "data/inspect/inspect_command.h"
-#include "export/export_command.h"
-#include "export/patch/patch_command.h"
-#include "models/generate_command.h"
-#include "train/plan_command.h"
-#include "train/train_command.h"
-#include "validation/eval_command.h"
-#include "validation/validate_command.h"
+#include "data/commands.h"
+#include "export/commands.h"
+#include "models/commands.h"
+#include "train/commands.h"
+#include "validation/commands.h"
 
 int main(int argc, char** argv) {
   nkat::ignore_write_signals();

@@ -8,4 +8,18 @@ std::string expected(std::string_view wanted, std::string_view found, std::strin
   return fmt::format("expected {}, found {}{}{}", wanted, found, next.empty() ? "" : "; ", next);
 }
 
+std::string shell_quoted(std::string_view word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=+,@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  std::string text = "'";
+  for (const char c : word) {
+    if (c == '\'') {
+      text += "'\\''";
+    } else {
+      text += c;
+    }
+  }
+  return text += '\'';
+}
+
 }  // namespace nkat

@@ -1,4 +1,5 @@
-// The one wording of "expected X, found Y; do Z", for every error about an input.
+// Parts of messages: the one wording of "expected X, found Y; do Z" for every error about an input, and words quoted
+// for sh.
 //
 //   throw DataError(fmt::format("{}: {}", where, expected("a JSON object", "an array")));
 //   throw ConfigError("--device: " + expected("auto, cpu or cuda:N", "'gpu'"));
@@ -11,5 +12,8 @@ namespace nkat {
 
 // "expected <wanted>, found <found>" and, where a next step is given, "; <next>".
 std::string expected(std::string_view wanted, std::string_view found, std::string_view next = {});
+
+// A word of a command that the reader may copy. Unchanged if no character is special to sh; else in single quotes.
+std::string shell_quoted(std::string_view word);
 
 }  // namespace nkat

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "core/cli/log.h"
-#include "core/shell_quote.h"
+#include "core/message.h"
 #include "core/signals.h"
 
 namespace nkat {

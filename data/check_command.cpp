@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/signals.h"
-#include "data/data_command.h"
+#include "data/commands.h"
 #include "data/datasets/data_check.h"
 #include "data/datasets/dataset_options.h"
 #include "data/datasets/jsonl_pass.h"

@@ -1,4 +1,4 @@
-#include "data/data_command.h"
+#include "data/commands.h"
 
 namespace nkat::data {
 

@@ -4,7 +4,7 @@
 
 #include "core/cli/log.h"
 #include "core/files/atomic_file.h"
-#include "data/data_command.h"
+#include "data/commands.h"
 #include "data/synthetic/generator.h"
 
 namespace nkat::data {

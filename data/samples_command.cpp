@@ -7,7 +7,7 @@
 
 #include "core/json.h"
 #include "core/signals.h"
-#include "data/data_command.h"
+#include "data/commands.h"
 #include "data/datasets/dataset.h"
 #include "data/datasets/dataset_options.h"
 

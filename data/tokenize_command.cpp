@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "core/utf8.h"
-#include "data/data_command.h"
+#include "data/commands.h"
 #include "data/text/tokenizer.h"
 
 namespace nkat::data {

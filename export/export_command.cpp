@@ -1,5 +1,3 @@
-#include "export/export_command.h"
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -15,14 +13,13 @@
 #include "core/signals.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
+#include "export/commands.h"
 #include "export/export_report.h"
 #include "export/gguf/gguf_export.h"
 #include "export/gguf/modelfile.h"
 #include "export/hf/hf_export.h"
 #include "export/merge/export_source.h"
-#include "export/output/overwrite_guard.h"
-#include "export/output/sidecar_files.h"
-#include "export/patch/patch_command.h"
+#include "export/output/output_files.h"
 #include "export/verify/self_test.h"
 
 namespace nkat::exporting {

@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/json.h"
-#include "core/shell_quote.h"
+#include "core/message.h"
 #include "core/version.h"
 
 namespace nkat::exporting {

@@ -1,6 +1,8 @@
-// Which device, number type and base weight format a command computes with: the options, and what they resolve to.
+// Which device, number type and base weight format a command computes with: the options, what they resolve to, and
+// which errors mean that the device failed or its memory ran out.
 #pragma once
 
+#include <exception>
 #include <optional>
 #include <string>
 
@@ -30,5 +32,14 @@ at::ScalarType resolve_precision(Precision precision, at::Device device);
 // Of a resolved type: kBf16 or kFp32.
 Precision precision_of(at::ScalarType dtype);
 std::string precision_name(at::ScalarType dtype);
+
+// Whoever reports it: our allocator limits, the caching allocator, the driver, cuBLAS or the system.
+bool is_out_of_memory(const std::exception& error);
+
+// Whether a LibTorch error comes from the device (driver, cuBLAS, cuDNN, NCCL, memory) rather than from a bug of ours.
+bool is_device_failure(const std::exception& error);
+
+// Rethrows the exception being handled: out of memory as DeviceError (exit 4) naming `what`, anything else unchanged.
+[[noreturn]] void rethrow_memory_as_device_error(const char* what);
 
 }  // namespace nkat::models

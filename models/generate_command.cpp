@@ -1,5 +1,3 @@
-#include "models/generate_command.h"
-
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -12,8 +10,8 @@
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "models/adapter.h"
+#include "models/commands.h"
 #include "models/device.h"
-#include "models/device_errors.h"
 #include "models/generation/generation.h"
 #include "models/model_folder.h"
 #include "models/weights/base_fingerprint.h"

@@ -1,9 +1,8 @@
-#include "train/plan_command.h"
-
 #include <iostream>
 
 #include <nlohmann/json.hpp>
 
+#include "train/commands.h"
 #include "train/plan_report.h"
 
 namespace nkat::train {

@@ -1,12 +1,10 @@
-#include "train/train_command.h"
-
 #include "core/cli/log.h"
 #include "core/message.h"
 #include "core/signals.h"
 #include "models/device.h"
-#include "models/device_errors.h"
 #include "models/model_folder.h"
 #include "models/weights/base_fingerprint.h"
+#include "train/commands.h"
 #include "train/memory/tracking_allocator.h"
 #include "train/plan_report.h"
 #include "train/run/fault_injection.h"

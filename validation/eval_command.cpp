@@ -1,11 +1,10 @@
-#include "validation/eval_command.h"
-
 #include <iostream>
 
 #include <nlohmann/json.hpp>
 
 #include "core/signals.h"
-#include "models/device_errors.h"
+#include "models/device.h"
+#include "validation/commands.h"
 #include "validation/report/eval_json.h"
 #include "validation/report/eval_text.h"
 #include "validation/run/output_paths.h"

@@ -1,5 +1,3 @@
-#include "validation/validate_command.h"
-
 #include <iostream>
 
 #include <nlohmann/json.hpp>
@@ -7,7 +5,8 @@
 #include "core/cli/log.h"
 #include "core/files/atomic_file.h"
 #include "core/signals.h"
-#include "models/device_errors.h"
+#include "models/device.h"
+#include "validation/commands.h"
 #include "validation/report/eval_text.h"
 #include "validation/report/plots.h"
 #include "validation/report/report_document.h"

@@ -98,7 +98,7 @@ void refuse_extras(const CLI::App& app, const std::vector<std::string>& known) {
 std::string full_name(const CLI::App& app) {
   std::string name = app.get_name();
   for (const CLI::App* parent = app.get_parent(); parent != nullptr; parent = parent->get_parent())
-    name = parent->get_name() + " " + name;
+    name.insert(0, parent->get_name() + " ");
   return name;
 }
 

@@ -13,8 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +36,15 @@ struct TensorInfo {
   std::uint64_t end = 0;
 };
 
+// A file's header, parsed and checked; needs at most the header's text and 64 MiB.
+struct SafetensorsHeader {
+  std::vector<TensorInfo> tensors;  // in the order of their bytes
+  std::map<std::string, std::string> metadata;
+  std::uint64_t data_begin = 0;  // from the start of the file
+};
+// source: the file's name, for messages. Throws FormatError.
+SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& source);
+
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const fs::path& path);
@@ -58,29 +65,6 @@ class SafetensorsFile {
   std::vector<TensorInfo> tensors_;
   std::unordered_map<std::string, std::size_t> index_;
   std::map<std::string, std::string> metadata_;
-};
-
-// The weights of a model folder: model.safetensors, or the shards that model.safetensors.index.json lists. A shard's
-// name must be a plain file name; every listed tensor must be in its shard and in no other.
-class SafetensorsFolder {
- public:
-  explicit SafetensorsFolder(const fs::path& model_folder);
-
-  struct Located {
-    const SafetensorsFile* file = nullptr;
-    const TensorInfo* info = nullptr;
-  };
-  std::vector<std::string> names() const;  // sorted
-  std::optional<Located> find(std::string_view name) const;
-  const std::vector<fs::path>& files() const { return paths_; }
-
- private:
-  void open_shards(const fs::path& index_path);
-  void add(const fs::path& path);
-
-  std::vector<fs::path> paths_;
-  std::vector<std::unique_ptr<SafetensorsFile>> files_;
-  std::map<std::string, Located, std::less<>> tensors_;
 };
 
 // The start of a file whose tensors lie as their begin and end say: length and header, padded with spaces to a multiple

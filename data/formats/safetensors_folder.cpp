@@ -1,4 +1,5 @@
-// Which safetensors files a model folder consists of.
+#include "data/formats/safetensors_folder.h"
+
 #include <set>
 
 #include <fmt/format.h>
@@ -8,7 +9,6 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/message.h"
-#include "data/formats/safetensors.h"
 
 namespace nkat::data {
 namespace {

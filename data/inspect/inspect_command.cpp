@@ -1,9 +1,8 @@
-#include "data/inspect/inspect_command.h"
-
 #include <iostream>
 
 #include "core/json.h"
 #include "core/signals.h"
+#include "data/commands.h"
 #include "data/inspect/inspect_path.h"
 
 namespace nkat::data {

@@ -14,7 +14,7 @@
 #include "core/utf8.h"
 #include "data/datasets/token_cache.h"
 #include "data/formats/gguf_reader.h"
-#include "data/formats/safetensors.h"
+#include "data/formats/safetensors_folder.h"
 #include "data/inspect/nonfinite.h"
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/json.h"
+#include "data/formats/safetensors.h"
 #include "export/gguf/gguf_export.h"
 #include "models/phi3.h"
 
@@ -19,20 +20,16 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kConfigLimit = 16 << 20;
 constexpr std::uint64_t kCopiedLimit = 256 << 20;
-constexpr std::size_t kHeaderAlignment = 8;
 constexpr const char* kCopied[] = {
     "generation_config.json", "tokenizer.model",         "tokenizer.json",      "tokenizer_config.json",
     "added_tokens.json",      "special_tokens_map.json", "chat_template.jinja", "LICENSE"};
 
-struct Entry {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  std::uint64_t bytes = 0;
-};
-using Shard = std::vector<Entry>;
+using Shard = std::vector<data::TensorInfo>;  // in the order of their bytes
 
-const char* safetensors_name(gguf::GgmlType type) {
-  return type == gguf::GgmlType::kF32 ? "F32" : type == gguf::GgmlType::kF16 ? "F16" : "BF16";
+data::DType stored_type(gguf::GgmlType type) {
+  return type == gguf::GgmlType::kF32   ? data::DType::kF32
+         : type == gguf::GgmlType::kF16 ? data::DType::kF16
+                                        : data::DType::kBF16;
 }
 const char* torch_name(gguf::GgmlType type) {
   return type == gguf::GgmlType::kF32 ? "float32" : type == gguf::GgmlType::kF16 ? "float16" : "bfloat16";
@@ -47,10 +44,17 @@ std::vector<Shard> plan_shards(const models::Phi3Config& config, const HfExport&
       shards.emplace_back();
       used = 0;
     }
-    shards.back().push_back({tensor.name, tensor.shape, bytes});
+    shards.back().push_back({tensor.name, stored_type(options.type), tensor.shape, 0, bytes});
     used += bytes;
   }
-  for (Shard& shard : shards) std::ranges::sort(shard, {}, &Entry::name);
+  for (Shard& shard : shards) {
+    std::ranges::sort(shard, {}, &data::TensorInfo::name);
+    std::uint64_t begin = 0;
+    for (data::TensorInfo& tensor : shard) {
+      tensor.begin = begin;
+      begin = tensor.end += begin;
+    }
+  }
   return shards;
 }
 
@@ -58,28 +62,14 @@ std::string shard_name(std::size_t index, std::size_t count) {
   return count == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", index + 1, count);
 }
 
-std::string shard_header(const Shard& shard, gguf::GgmlType type) {
-  Json header = {{"__metadata__", {{"format", "pt"}}}};
-  std::uint64_t offset = 0;
-  for (const Entry& entry : shard) {
-    header[entry.name] = {
-        {"dtype", safetensors_name(type)}, {"shape", entry.shape}, {"data_offsets", {offset, offset + entry.bytes}}};
-    offset += entry.bytes;
-  }
-  std::string text = header.dump();
-  text.append((kHeaderAlignment - text.size() % kHeaderAlignment) % kHeaderAlignment, ' ');
-  const std::uint64_t size = text.size();
-  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + text;
-}
+std::uint64_t data_bytes(const Shard& shard) { return shard.empty() ? 0 : shard.back().end; }
 
 std::string shard_index(const std::vector<Shard>& shards) {
   Json map = Json::object();
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < shards.size(); ++i) {
-    for (const Entry& entry : shards[i]) {
-      map[entry.name] = shard_name(i, shards.size());
-      total += entry.bytes;
-    }
+    for (const data::TensorInfo& tensor : shards[i]) map[tensor.name] = shard_name(i, shards.size());
+    total += data_bytes(shards[i]);
   }
   return Json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump(2) + "\n";
 }
@@ -96,9 +86,7 @@ std::string merged_config(const HfExport& options) {
 
 void require_space(const std::vector<Shard>& shards, const fs::path& folder) {
   std::uint64_t needed = 0;
-  for (const Shard& shard : shards) {
-    for (const Entry& entry : shard) needed += entry.bytes;
-  }
+  for (const Shard& shard : shards) needed += data_bytes(shard);
   const std::uint64_t free = free_disk_space(folder);
   if (free >= needed) return;
   throw DeviceError(fmt::format("{}: the merged weights need {}, {} are free; free some space or choose another folder",
@@ -116,16 +104,14 @@ void write_merged_folder(AtomicFolder& folder, const HfExport& options, const mo
   for (const models::TensorSpec& tensor : models::checkpoint_tensors(config)) total += tensor.matrix().elements();
   ProgressBar progress("export", total);
   for (std::size_t i = 0; i < shards.size(); ++i) {
-    const std::string header = shard_header(shards[i], options.type);
-    std::uint64_t size = header.size();
-    for (const Entry& entry : shards[i]) size += entry.bytes;
-    AtomicFile file(folder.temporary_path() / shard_name(i, shards.size()), size);
+    const std::string header = data::serialize_safetensors_header(shards[i], {{"format", "pt"}});
+    AtomicFile file(folder.temporary_path() / shard_name(i, shards.size()), header.size() + data_bytes(shards[i]));
     file.append(std::as_bytes(std::span(header)));
-    for (const Entry& entry : shards[i]) {
-      produce_encoded(weights, entry.name, options.type, [&](std::span<const std::byte> piece) {
+    for (const data::TensorInfo& tensor : shards[i]) {
+      produce_encoded(weights, tensor.name, options.type, [&](std::span<const std::byte> piece) {
         file.append(piece);
         done += piece.size() / *gguf::tensor_bytes(options.type, 1);
-        progress.update(done, entry.name);
+        progress.update(done, tensor.name);
       });
     }
     file.publish();

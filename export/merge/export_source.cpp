@@ -9,7 +9,7 @@
 #include "core/files/sha256.h"
 #include "core/message.h"
 #include "data/run/checkpoint_files.h"
-#include "export/merge/merge.h"
+#include "export/merge/merged_weights.h"
 #include "models/adapter.h"
 #include "models/weights/base_fingerprint.h"
 #include "models/weights/weight_source.h"

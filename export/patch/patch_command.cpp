@@ -1,5 +1,3 @@
-#include "export/patch/patch_command.h"
-
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -11,13 +9,13 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/files/atomic_file.h"
-#include "core/shell_quote.h"
+#include "core/message.h"
 #include "core/signals.h"
+#include "export/commands.h"
 #include "export/export_options.h"
 #include "export/export_report.h"
 #include "export/gguf/modelfile.h"
-#include "export/output/overwrite_guard.h"
-#include "export/output/sidecar_files.h"
+#include "export/output/output_files.h"
 #include "export/patch/patch.h"
 #include "export/verify/self_test.h"
 

@@ -6,7 +6,7 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
-#include "export/merge/merge.h"
+#include "export/merge/merged_weights.h"
 #include "models/weights/streamed_forward.h"
 
 namespace nkat::exporting {

@@ -13,8 +13,8 @@ namespace plain {
 namespace {
 
 // x (n, K); writes first and second (n, K), the second undefined with one pass, and scales (n).
-void quantize_piece(const at::Tensor& x, const at::Tensor& channel_scales, at::Tensor first, at::Tensor second,
-                    at::Tensor scales) {
+void quantize_piece(const at::Tensor& x, const at::Tensor& channel_scales, const at::Tensor& first,
+                    const at::Tensor& second, const at::Tensor& scales) {
   const at::Tensor wide = x.to(at::kFloat) * channel_scales;  // (n, K)
   const at::Tensor largest = wide.abs().amax(1);              // (n)
   const at::Tensor inverse = at::nan_to_num(127.0f / largest, 0.0, 0.0, 0.0);

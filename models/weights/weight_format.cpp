@@ -33,9 +33,10 @@ double matrix_bytes(const TensorSpec& matrix, const WeightFormat& form, std::int
   const auto rows = static_cast<double>(matrix.shape[0]), columns = static_cast<double>(width);
   switch (form.storage) {
     case WeightFormat::Storage::kInt8: return rows * (columns + 4) + 4 * columns;
-    case WeightFormat::Storage::kNf4:
-      return rows * (columns / 2 + 2 * static_cast<double>((width + layers::kNf4Block - 1) / layers::kNf4Block)) +
-             4 * columns;
+    case WeightFormat::Storage::kNf4: {
+      const std::int64_t blocks = (width + layers::kNf4Block - 1) / layers::kNf4Block;
+      return rows * (columns / 2 + 2 * static_cast<double>(blocks)) + 4 * columns;
+    }
     default: return rows * columns * static_cast<double>(element_bytes);
   }
 }

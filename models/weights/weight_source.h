@@ -10,7 +10,7 @@
 #include <string>
 
 #include "data/formats/gguf_reader.h"
-#include "data/formats/safetensors.h"
+#include "data/formats/safetensors_folder.h"
 #include "models/phi3.h"
 
 namespace nkat::models {

@@ -1,6 +1,6 @@
 // Any bytes as a safetensors file: read, or refused with an nkat::Error.
 #include "core/error.h"
-#include "data/formats/safetensors_header.h"
+#include "data/formats/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span<const std::byte> file = std::as_bytes(std::span(data, size));

@@ -2,7 +2,7 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
-#include "models/device_errors.h"
+#include "models/device.h"
 
 namespace nkat::train {
 namespace {

@@ -1,6 +1,11 @@
 #include "train/run/metrics.h"
 
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
 #include "core/error.h"
+#include "core/json.h"
 #include "core/message.h"
 
 namespace nkat::train {
@@ -55,6 +60,62 @@ MetricsLog::MetricsLog(const fs::path& path, std::int64_t last_step, std::int64_
 void MetricsLog::append(const StepMetrics& metrics) {
   file_.append(to_json_line(metrics));
   history_.push_back(metrics);
+}
+
+std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history, std::int64_t since) {
+  std::optional<BestValidation> best;
+  for (const StepMetrics& line : history) {
+    if (line.step <= since) continue;
+    if (line.validation_loss && std::isfinite(*line.validation_loss) && (!best || *line.validation_loss < best->loss)) {
+      best = {*line.validation_loss, line.step};
+    }
+  }
+  return best;
+}
+
+RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adapter& adapter, double max_grad_norm,
+                     std::int64_t validation_since) {
+  RunSummary summary;
+  summary.steps = static_cast<std::int64_t>(history.size());
+  for (const StepMetrics& line : history) {
+    summary.seconds += line.step_seconds;
+    summary.tokens += line.tokens;
+    summary.peak_memory_bytes = std::max(summary.peak_memory_bytes, line.memory_bytes);
+    if (max_grad_norm > 0.0 && line.grad_norm > max_grad_norm) ++summary.clipped_steps;
+    if (line.skipped) ++summary.skipped_steps;
+    if (line.validation_loss && line.step > validation_since && !summary.validation_loss_first)
+      summary.validation_loss_first = line.validation_loss;
+  }
+  if (!history.empty()) {
+    summary.loss_first = history.front().loss;
+    summary.loss_last = history.back().loss;
+  }
+  if (const auto best = best_validation(history, validation_since)) {
+    summary.validation_loss_best = best->loss;
+    summary.best_step = best->step;
+  }
+  const std::vector<double> gates = adapter.gates();
+  summary.open_gates = std::count_if(gates.begin(), gates.end(), [](double gate) { return gate > 0.5; });
+  return summary;
+}
+
+std::string to_json_text(const RunSummary& s) {
+  using Json = nlohmann::ordered_json;
+  const Json json = {
+      {"steps", s.steps},
+      {"stopped", s.stopped},
+      {"loss_first", finite_or_null(s.loss_first)},
+      {"loss_last", finite_or_null(s.loss_last)},
+      {"validation_loss_first", s.validation_loss_first ? finite_or_null(*s.validation_loss_first) : Json(nullptr)},
+      {"validation_loss_best", s.validation_loss_best ? Json(*s.validation_loss_best) : Json(nullptr)},
+      {"best_step", s.best_step ? Json(*s.best_step) : Json(nullptr)},
+      {"seconds", s.seconds},
+      {"tokens", s.tokens},
+      {"peak_memory_bytes", s.peak_memory_bytes},
+      {"open_gates", s.open_gates},
+      {"clipped_steps", s.clipped_steps},
+      {"skipped_steps", s.skipped_steps}};
+  return json.dump(2) + "\n";
 }
 
 }  // namespace nkat::train

@@ -5,9 +5,9 @@
 #include "core/cli/log.h"
 #include "core/files/atomic_file.h"
 #include "core/machine.h"
-#include "models/device_errors.h"
+#include "models/device.h"
 #include "train/distributed/process_group.h"
-#include "train/run/summary.h"
+#include "train/run/metrics.h"
 #include "train/run/training_plot.h"
 
 namespace nkat::train {

@@ -1,4 +1,5 @@
-// The force on one gate as segments of constant level, with a penalty that fits the force's own noise.
+// The force on one gate as segments of constant level, with a penalty that fits the force's own noise, and bootstrap
+// intervals of where they change.
 //
 // Robust scale: s_t is 1.4826/sqrt(2) times the running median of |first differences| over +-max(25, n/40) steps, at
 // least 5 % of that of the whole series. Values are clipped at +-3 s_t about the running median of the same range.
@@ -13,10 +14,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "validation/gates/change_points.h"
+#include "validation/statistics/interval.h"
 
 namespace nkat::validation {
 
@@ -52,5 +56,30 @@ ForceFit fit_force(const ScaledForce& force, std::size_t layers);
 
 // The segments for a given rule and noise factor (at least 1).
 std::vector<ForceSegment> fit_segments(const WeightedSeries& series, const SegmentationRule& rule, double noise_factor);
+
+// Intervals of tau and of the sign change by block bootstrap of the residuals (Kuensch 1989).
+//
+// A replicate is the fitted levels plus s_t times standardized residuals drawn in blocks of 20 consecutive steps,
+// segmented again with the data's penalty; above 2,000 values on a grid with spacing n/1000 (rounded down). An interval
+// is the smallest that holds the middle 95 % of the replicates' steps, from the order statistic below to the one above.
+// Replicates without a rise (or sign change) are left out; if they are more than a fifth, the interval is absent.
+
+struct BootstrapRule {
+  std::int64_t replicates = 200;
+  std::uint64_t seed = 0;
+  std::uint64_t series = 0;  // each series has its own random stream
+  double minimum_rise = 0.25;
+  std::size_t begins_before = 0;  // only segments that begin before this value can hold the rise
+};
+
+// Positions are indices of values, not steps.
+struct BootstrapIntervals {
+  std::optional<Interval> tau = std::nullopt;
+  std::optional<Interval> sign_change = std::nullopt;
+  double without_rise = 0.0;  // share of the replicates
+};
+
+// Interrupted if a stop was requested.
+BootstrapIntervals bootstrap_intervals(const ScaledForce& force, const ForceFit& fit, const BootstrapRule& rule);
 
 }  // namespace nkat::validation

@@ -8,7 +8,7 @@
 #include "core/parallel.h"
 #include "core/signals.h"
 #include "layers/sigmoid.h"
-#include "validation/gates/force_bootstrap.h"
+#include "validation/gates/force_fit.h"
 
 namespace nkat::validation {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/shell_quote.h"
+#include "core/message.h"
 #include "validation/report/findings.h"
 
 namespace nkat::validation {

@@ -5,7 +5,6 @@
 #include "core/signals.h"
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"
-#include "validation/run/metrics_file.h"
 #include "validation/run/saved_series.h"
 
 namespace nkat::validation {
@@ -42,7 +41,7 @@ void require_folder(const fs::path& folder) {
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
   if (status.type() == fs::file_type::directory) {
-    fs::directory_iterator(folder, error);
+    const fs::directory_iterator listing(folder, error);
     if (error) throw DataError(fmt::format("{}: can't be listed: {}", folder.string(), error.message()));
     return;
   }

@@ -1,5 +1,5 @@
-// What a checkpoint's trainer state says of the steps so far: gates and forces of each, and the metrics line that a
-// stop left unfinished (layout: train/run/checkpoint.h).
+// What a run recorded of each step: the gates and forces in a checkpoint's trainer state with the metrics line that a
+// stop left unfinished (layout: train/run/checkpoint.h), and metrics.jsonl.
 #pragma once
 
 #include <cstdint>
@@ -37,5 +37,12 @@ std::optional<data::StepMetrics> read_pending_metrics(const fs::path& checkpoint
 // metrics end before the series do. first_layer: number of column 0.
 void require_agreement(const SavedSeries& saved, const fs::path& checkpoint, std::span<const data::StepMetrics> metrics,
                        const fs::path& metrics_file, std::int64_t first_layer);
+
+// A run's metrics.jsonl: complete lines for the steps 1, 2, 3, ..., all with the same number of layers. A last line
+// without newline is still being written and is ignored.
+
+// FormatError with file and line for a line that is damaged, out of order, of another number of layers, or whose alpha
+// is not finite; a force may be null in a skipped step only.
+std::vector<data::StepMetrics> read_metrics_file(const fs::path& path);
 
 }  // namespace nkat::validation

@@ -6,7 +6,7 @@
 
 #include "core/cli/progress.h"
 #include "core/error.h"
-#include "models/generation/batch_generation.h"
+#include "models/generation/generation.h"
 
 namespace nkat::validation {
 namespace {

@@ -1,4 +1,4 @@
-// A model's greedy answers to questions, in batches (models/generation/batch_generation.h).
+// A model's greedy answers to questions, in batches (models/generation/generation.h).
 //
 // A prompt is the question's turns rendered with the model's template and a generation prompt, as `nkat generate` does;
 // an answer is the new text without its end token. Base and adapter are two calls on the same decoder, whose blocks

@@ -4,8 +4,7 @@
 
 #include "data/datasets/record.h"
 #include "validation/questions/answer_parser.h"
-#include "validation/questions/generated_questions.h"
-#include "validation/questions/question_file.h"
+#include "validation/questions/question.h"
 #include "validation/tasks/label_likelihood.h"
 #include "validation/tasks/paired_task.h"
 

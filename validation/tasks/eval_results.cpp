@@ -4,7 +4,7 @@
 #include <set>
 
 #include "core/error.h"
-#include "validation/statistics/proportions.h"
+#include "validation/statistics/interval.h"
 
 namespace nkat::validation {
 namespace {

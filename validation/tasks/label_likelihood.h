@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "models/generation/sequence_log_probability.h"
+#include "models/evaluation.h"
 #include "validation/questions/question.h"
 #include "validation/tasks/eval_model.h"
 

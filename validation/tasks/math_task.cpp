@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 
 #include "validation/questions/answer_parser.h"
-#include "validation/questions/generated_questions.h"
-#include "validation/questions/question_file.h"
+#include "validation/questions/question.h"
 #include "validation/tasks/paired_task.h"
 
 namespace nkat::validation {

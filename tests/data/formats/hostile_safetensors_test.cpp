@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "data/formats/safetensors_header.h"
+#include "data/formats/safetensors.h"
 #include "tests/support/counted_memory.h"
 #include "tests/support/mutations.h"
 

@@ -1,8 +1,9 @@
+#include "data/formats/safetensors_folder.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "data/formats/safetensors.h"
 #include "tests/support/mutations.h"
 #include "tests/support/temporary_folder.h"
 

@@ -2,7 +2,7 @@
 #include <c10/core/impl/alloc_cpu.h>
 #include <gtest/gtest.h>
 
-#include "models/generation/batch_generation.h"
+#include "models/generation/generation.h"
 #include "tests/support/tiny_model.h"
 
 namespace nkat::models {

@@ -1,4 +1,4 @@
-#include "validation/statistics/proportions.h"
+#include "validation/statistics/interval.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "train/batch.h"
+#include "train/gradient_accumulation.h"
 
 #include <algorithm>
 #include <functional>

@@ -1,4 +1,4 @@
-#include "core/shell_quote.h"
+#include "core/message.h"
 
 #include <array>
 #include <cstdio>

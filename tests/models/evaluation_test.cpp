@@ -1,4 +1,4 @@
-#include "models/generation/sequence_log_probability.h"
+#include "models/evaluation.h"
 
 #include <gtest/gtest.h>
 

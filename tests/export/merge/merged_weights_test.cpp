@@ -1,4 +1,4 @@
-#include "export/merge/merge.h"
+#include "export/merge/merged_weights.h"
 
 #include <cmath>
 #include <random>

@@ -1,4 +1,4 @@
-#include "validation/questions/question_file.h"
+#include "validation/questions/question.h"
 
 #include <set>
 
@@ -9,7 +9,6 @@
 #include "core/error.h"
 #include "data/datasets/record.h"
 #include "tests/support/temporary_folder.h"
-#include "validation/questions/generated_questions.h"
 
 namespace nkat::validation {
 namespace {

@@ -1,4 +1,4 @@
-#include "export/output/sidecar_files.h"
+#include "export/output/output_files.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// `nkat generate`: answers a prompt or chats, streaming whole characters.
+// The command of this module: `nkat generate` answers a prompt or chats, streaming whole characters.
 #pragma once
 
 #include "core/cli/command.h"
