@@ -177,6 +177,9 @@ class CheckedBuilder {
 
 template <class Json>
 void run(CheckedBuilder<Json>& builder, std::string_view text, const std::string& source) {
+  // The library takes a NUL byte for the end of the text.
+  if (const std::size_t place = text.find('\0'); place != std::string_view::npos)
+    throw FormatError(fmt::format("{}: not valid JSON at byte {}: a NUL byte", source, place));
   check_token_lengths(text, source);
   Json::sax_parse(text, &builder);
 }

@@ -15,6 +15,7 @@
 #include "core/files/file.h"
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"
+#include "data/run/run_config.h"
 #include "models/config.h"
 
 namespace nkat::models {
@@ -41,7 +42,7 @@ struct Adapter {
 
 struct AdapterInit {
   std::int64_t first_layer = 0;
-  double alpha = -5.0;
+  double alpha = data::kDefaultAlphaInit;
   double weight_std = 0.01;  // 0: R is exactly the identity
   std::uint64_t seed = 0;
 };

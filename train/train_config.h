@@ -10,6 +10,7 @@
 
 #include "core/cli/options.h"
 #include "data/datasets/dataset_options.h"
+#include "data/run/run_config.h"
 #include "models/device.h"
 #include "train/schedule.h"
 
@@ -46,7 +47,7 @@ struct TrainConfig {
   std::int64_t seed = 0;
 
   // The adapter and its loss.
-  double alpha_init = -5.0;
+  double alpha_init = data::kDefaultAlphaInit;
   double weight_init_std = 0.01;
   std::int64_t first_adapter_layer = 0;
   double triality_weight = 0.1;
@@ -66,7 +67,7 @@ struct TrainConfig {
   std::string device = "auto";
   models::Precision precision = models::Precision::kAuto;
   models::BaseFormat base = models::BaseFormat::kSafe;
-  double vram_budget_gib = 11.5;
+  double vram_budget_gib = data::kDefaultVramBudgetGib;
   std::string checkpointing = "auto";           // auto, none, full, or how many layers recompute
   std::string tokens_per_micro_batch = "auto";  // auto, none, or how many are packed together
 

@@ -19,6 +19,10 @@ namespace nkat::data {
 inline constexpr const char* kRunKey = "nkat_run";
 inline constexpr std::int64_t kRunVersion = 1;
 
+// Defaults of `nkat train`, for readers of a run that doesn't say.
+inline constexpr double kDefaultAlphaInit = -5.0;
+inline constexpr double kDefaultVramBudgetGib = 11.5;
+
 // The value of nkat_run; nothing if the JSON is not a run's config.
 std::optional<std::int64_t> run_version(const nlohmann::ordered_json& config);
 

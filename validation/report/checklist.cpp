@@ -4,12 +4,11 @@
 #include <cmath>
 
 #include "core/message.h"
+#include "data/run/run_config.h"
 #include "validation/report/findings.h"
 
 namespace nkat::validation {
 namespace {
-
-constexpr double kDefaultAlphaInit = -5.0;
 
 constexpr const char* kNoCheckpoints = "there are no checkpoints";
 constexpr const char* kTrainWithCheckpoints = "nkat train --checkpoint-every N";
@@ -43,7 +42,7 @@ Check unmeasured(std::string name, std::string threshold, std::string note, std:
 }
 
 Check alpha_starts(const Findings& findings, const Thresholds& thresholds) {
-  const double wanted = findings.run.settings.alpha_init.value_or(kDefaultAlphaInit);
+  const double wanted = findings.run.settings.alpha_init.value_or(data::kDefaultAlphaInit);
   // NaN counts as the farthest of all.
   const auto distance_of = [wanted](double alpha) { return std::isnan(alpha) ? INFINITY : std::abs(alpha - wanted); };
   const double worst = std::ranges::max(findings.run.metrics.front().alpha, {}, distance_of);
@@ -157,7 +156,7 @@ Check gpu_check(const Findings& findings, Check check, double limit) {
 }
 
 Check memory(const Findings& findings) {
-  const double budget = findings.run.settings.vram_budget_gib.value_or(11.5);
+  const double budget = findings.run.settings.vram_budget_gib.value_or(data::kDefaultVramBudgetGib);
   const std::uint64_t bytes = findings.stability ? findings.stability->peak_memory_bytes : 0;
   return gpu_check(findings,
                    {.name = "VRAM within the budget",
