@@ -74,7 +74,7 @@ def test_sources_whose_local_names_clash_are_looked_at_apart(tidy, tmp_path):
 
 @pytest.mark.parametrize(("kind", "said"), [("address", "heap-buffer-overflow"), ("undefined", "signed integer overflow")])
 def test_the_sanitizers_stop(run, root, tmp_path, kind, said):
-    flags = re.search(r"project_sanitizers INTERFACE (-fsanitize\S+ \S+)", (root / "CMakeLists.txt").read_text())[1].split()
+    flags = re.search(r"project_sanitizers INTERFACE\s+(-fsanitize\S+ \S+)", (root / "CMakeLists.txt").read_text())[1].split()
     assert run("g++", *flags, f"{BAD}/bad_memory.cpp", "-o", tmp_path / "bad_memory").returncode == 0
     done = run(tmp_path / "bad_memory", kind)
     assert done.returncode != 0 and said in done.stderr
