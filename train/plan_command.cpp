@@ -26,7 +26,8 @@ ExitCode run_plan(PlanConfig config, const OptionList& options) {
   const models::Phi3Config model = models::read_phi3_config(config.train.model_path);
   limit_default_length(config.train, model.max_position_embeddings, options);
   const bool on_gpu = config.train.device != "cpu";
-  const std::int64_t element_bytes = config.train.precision == models::Precision::kFp32 ? 4 : 2;
+  const at::ScalarType type = models::resolve_precision(config.train.precision, on_gpu ? at::kCUDA : at::kCPU);
+  const std::int64_t element_bytes = type == at::kFloat ? 4 : 2;
   const CardChoice card = choose_card(config);
   const RunPlan plan = plan_run(model, config.train, plan_request(model, config.train, element_bytes, on_gpu), card);
   std::cout << (config.json ? plan_json(plan, card).dump(2) + "\n" : plan_table(model, config.train, plan, card));

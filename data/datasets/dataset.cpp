@@ -63,7 +63,7 @@ Dataset::Dataset(const DatasetOptions& options, const Tokenizer& tokenizer, cons
   std::string identity = encoder.identity();
   for (const std::string& text : options.files) {
     const FileAndRepeats file = parse_file(text);
-    TokenizedFile tokens = open_tokenized_file(file.path, encoder, options.max_bad_records - summary_.bad_records);
+    TokenizedFile tokens = open_tokenized_file(file.path, encoder, {options.max_bad_records, summary_.bad_records});
     check_file(file.path, tokens.summary, options.vocabulary_size);
     add(summary_, tokens.summary, file.repeats);
     identity += fmt::format(" {}:{}", tokens.summary.sha256, file.repeats);

@@ -24,7 +24,7 @@ void refuse_bad_records(std::int64_t count, std::int64_t allowed, const std::vec
 void BadRecords::add(const std::string& message) {
   ++count_;
   if (messages_.size() < messages_kept_) messages_.push_back(message);
-  if (count_ > allowed_) refuse_bad_records(count_, allowed_, messages_);
+  if (before_ + count_ > allowed_) refuse_bad_records(before_ + count_, allowed_, messages_);
   if (log_ == Log::kEach) log::warning(fmt::format("left out: {}", message));
 }
 

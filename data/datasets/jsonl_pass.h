@@ -25,6 +25,8 @@ class BadRecords {
   enum class Log { kNone, kEach };  // is each one named in the log?
   explicit BadRecords(std::int64_t allowed, std::size_t messages_kept = 5, Log log = Log::kNone)
       : allowed_(allowed), messages_kept_(messages_kept), log_(log) {}
+  // Those of files read before count toward what is allowed.
+  void set_before(std::int64_t count) { before_ = count; }
 
   void add(const std::string& message);  // refuse_bad_records() above the limit
   std::int64_t count() const { return count_; }
@@ -34,6 +36,7 @@ class BadRecords {
   std::int64_t allowed_;
   std::size_t messages_kept_;
   Log log_;
+  std::int64_t before_ = 0;
   std::int64_t count_ = 0;
   std::vector<std::string> messages_;
 };

@@ -178,7 +178,7 @@ DatasetSummary summary_from(const std::string& text, const std::string& where) {
 struct Source {
   const fs::path& path;
   const SampleEncoder& encoder;
-  std::int64_t bad_allowed;
+  BadLimit bad;
   std::string sha256;  // of its bytes
 
   std::string key() const { return sha256_hex(sha256 + encoder.identity()); }
@@ -186,7 +186,8 @@ struct Source {
 
 DatasetSummary tokenize(const Source& source, TokenCacheWriter& writer) {
   JsonlReader reader(source.path);
-  BadRecords bad(source.bad_allowed);
+  BadRecords bad(source.bad.allowed);
+  bad.set_before(source.bad.before);
   std::int64_t longest = 0;
   std::uint32_t largest_id = 0;
   DatasetSummary summary{encode_records(reader, source.encoder, bad, [&](const EncodedRecord& one) {
@@ -227,14 +228,15 @@ TokenizedFile make(const Source& source, const fs::path& cached, bool keep) {
 
 }  // namespace
 
-TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, std::int64_t bad_allowed) {
-  const Source source{path, encoder, bad_allowed, sha256_of_file(path)};
+TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, const BadLimit& bad) {
+  const Source source{path, encoder, bad, sha256_of_file(path)};
   const fs::path folder = cache_folder();
   const std::string name = fmt::format("tokens-{}.safetensors", source.key());
   if (!folder.empty()) {
     if (std::optional<TokenizedFile> tokens = open_cached(folder / name, source.key())) {
       const DatasetSummary& summary = tokens->summary;
-      if (summary.bad_records > bad_allowed) refuse_bad_records(summary.bad_records, bad_allowed, summary.bad_messages);
+      const std::int64_t bad_records = bad.before + summary.bad_records;
+      if (bad_records > bad.allowed) refuse_bad_records(bad_records, bad.allowed, summary.bad_messages);
       return std::move(*tokens);
     }
     try {

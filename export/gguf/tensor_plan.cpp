@@ -33,12 +33,11 @@ std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, Quanti
     plan.push_back(rope_factors(models::kGgufLongFactors, config.long_factor));
     plan.push_back(rope_factors(models::kGgufShortFactors, config.short_factor));
   }
-  for (models::TensorSpec& tensor : models::phi3_tensors(config)) {
+  for (const models::TensorSpec& tensor : models::phi3_tensors(config)) {
     const std::vector<std::uint64_t> ne = tensor.gguf_sizes();
     const gguf::GgmlType requested = requested_type(recipe, tensor, config.num_layers);
-    plan.push_back({.file = {tensor.gguf_name, ne, gguf::storable_type(requested, ne.front())},
-                    .requested = requested,
-                    .source = std::move(tensor)});
+    const gguf::GgmlType type = gguf::storable_type(requested, ne.front());
+    plan.push_back({.file = {tensor.gguf_name, ne, type}, .requested = requested, .source = tensor});
   }
   return plan;
 }

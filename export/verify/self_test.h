@@ -1,5 +1,5 @@
 // Verification of a written file before it is published: our own readers open it again, every tensor must be there with
-// its type and sizes, and hold the merged weights up to its type's rounding (quantization_error_bound.h). With prompts,
+// its type and sizes, and hold the merged weights up to its type's rounding (quantization_error_bound below). With prompts,
 // its logits are compared with backbone + adapter (logit_comparison.h). Retention is measured on the way
 // (adapter_retention.h).
 //

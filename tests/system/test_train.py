@@ -351,6 +351,15 @@ def test_the_plan_of_memory_agrees_with_what_a_run_holds(nkat, tmp_path):
         assert 0.95 <= expected / held <= 1.25
 
 
+def test_the_plan_takes_auto_precision_as_training_does(nkat, tmp_path):
+    run = tmp_path / "run"
+    words = {"max_steps": 1, "train_data": write_records(tmp_path / "data.jsonl", RECORDS), "validate_every": 10}
+    assert nkat("train", *training.options(run, **words, precision="auto")).returncode == 0
+    resolved = json.loads((run / "config.json").read_text())["precision"]
+    parts = {name: planned(nkat, training.options(run, **words, precision=name)) for name in ("auto", "fp32", "bf16")}
+    assert parts["auto"] == parts[resolved] and parts["fp32"]["total_bytes"] > parts["bf16"]["total_bytes"]
+
+
 def test_the_plan_is_made_within_a_second_and_exits_4_when_it_does_not_fit(nkat):
     words = ["plan", "--model-path", training.DEMO / "model", "--max-sequence-length", 256]
     nkat(*words)

@@ -152,7 +152,7 @@ TEST_F(DatasetTest, CountsBadRecordsAgainstTheLimit) {
   EXPECT_EQ(load({.files = {a}, .max_bad_records = 2}).summary().bad_records, 2);
   // From the cache as well, and over all files together.
   EXPECT_THAT(complaint({.files = {a}, .max_bad_records = 1}), HasSubstr("a.jsonl:5"));
-  EXPECT_THAT(complaint({.files = {a, a}, .max_bad_records = 3}), HasSubstr("2 bad records, at most 1"));
+  EXPECT_THAT(complaint({.files = {a, a}, .max_bad_records = 3}), HasSubstr("4 bad records, at most 3"));
 }
 
 TEST_F(DatasetTest, RefusesIdsThatTheModelDoesNotHave) {

@@ -91,7 +91,7 @@ TEST_F(TokenCacheTest, RefusesTheCacheOfAnotherFile) {
 }
 
 // A JSON text ends at a NUL, which one flipped bit makes of a space of the header's padding: the content is the same.
-TEST_F(TokenCacheTest, RefusesEveryTruncationAndEveryBitFlipThatCouldChangeItsContent) {
+TEST_F(TokenCacheTest, RefusesEveryTruncationAndEveryBitFlip) {
   const std::string file = written();
   // The header is mostly spaces: all bits of what it says and of the data, every 997th byte between them.
   const std::size_t header_end = file.find("  ", 8);
@@ -102,19 +102,7 @@ TEST_F(TokenCacheTest, RefusesEveryTruncationAndEveryBitFlipThatCouldChangeItsCo
   };
   flips(0, header_end);
   flips(data_begin, file.size());
-  for (std::size_t i = header_end; i < data_begin; i += 997) {
-    for (int bit = 0; bit < 8; ++bit) {
-      std::string damaged = file;
-      damaged[i] = static_cast<char>(damaged[i] ^ (1 << bit));
-      if (damaged[i] != '\0') {
-        EXPECT_NE(nkat::testing::complaint_about(reader(), damaged), "") << "byte " << i << " bit " << bit;
-        continue;
-      }
-      const TokenCache cache(folder_.write("padding", damaged), "key");
-      EXPECT_THAT(cache.sample(0), ElementsAre(1u, 2u, 3u));
-      EXPECT_EQ(cache.summary(), "{}");
-    }
-  }
+  for (std::size_t i = header_end; i < data_begin; i += 997) flips(i, i + 1);
   for (std::size_t size = 0; size < file.size(); size += size < 600 ? 1 : 101)
     EXPECT_NE(nkat::testing::complaint_about(reader(), file.substr(0, size)), "") << size;
   EXPECT_NE(nkat::testing::complaint_about(reader(), file.substr(0, file.size() - 1)), "");
