@@ -51,9 +51,7 @@ ExitCode run(const Config& config) {
     throw DataError(fmt::format("{}: no record leaves a token to learn; give it an assistant turn or plain text",
                                 fmt::join(without_target, ", ")));
   }
-  if (bad > config.dataset.max_bad_records) {
-    refuse_bad_records(bad, config.dataset.max_bad_records, /*messages=*/{});
-  }
+  BadLimit(config.dataset.max_bad_records).check(bad, /*messages=*/{});
   return ExitCode::kDone;
 }
 

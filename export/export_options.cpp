@@ -7,7 +7,6 @@
 
 #include "core/error.h"
 #include "core/message.h"
-#include "core/utf8.h"
 #include "data/quantize/ggml_type.h"
 #include "export/gguf/quantization_recipe.h"
 #include "export/verify/adapter_retention.h"
@@ -28,13 +27,6 @@ void add_self_test_complaints(const ExportOptions& config, const OptionList& opt
   }
   if (config.self_test != SelfTestScope::kFull && options.given("maximum-kl"))
     complaints.emplace_back("--maximum-kl needs --self-test full");
-}
-
-void add_text_complaints(const ExportOptions& config, std::vector<std::string>& complaints) {
-  for (const auto& [name, text] : {std::pair{"output", &config.output}, std::pair{"name", &config.name}}) {
-    if (find_invalid_utf8(*text) != std::string::npos)
-      complaints.push_back(fmt::format("--{}: {}", name, expected("UTF-8", "other bytes")));
-  }
 }
 
 // Of types that can be encoded.
@@ -75,7 +67,6 @@ std::vector<std::string> complaints_about(const ExportOptions& config, const Opt
     if (config.importance.files.empty() && options.given(name))
       complaints.push_back(fmt::format("--{} belongs to --importance", name));
   }
-  add_text_complaints(config, complaints);
   add_self_test_complaints(config, options, complaints);
   if (config.adapter.empty() && config.allow_base_mismatch)
     complaints.push_back("--allow-base-mismatch needs --adapter");
@@ -195,7 +186,6 @@ void declare_patch_options(OptionList& options, ExportOptions& config) {
   declare_mismatch_and_json(options, config);
   options.add_check([&options, &config] {
     std::vector<std::string> complaints;
-    add_text_complaints(config, complaints);
     add_self_test_complaints(config, options, complaints);
     return complaints;
   });

@@ -1,10 +1,11 @@
 #include "train/gradient_accumulation.h"
 
 #include <algorithm>
-#include <functional>
+#include <cmath>
 #include <numeric>
 
 #include "core/random.h"
+#include "core/signals.h"
 
 namespace nkat::train {
 namespace {
@@ -44,6 +45,21 @@ std::vector<std::int64_t> unit_sums(const std::vector<std::int64_t>& sizes, std:
   std::vector<std::int64_t> sums((sizes.size() + together - 1) / together);
   for (std::size_t i = 0; i < sizes.size(); ++i) sums[i / together] += sizes[i];
   return sums;
+}
+
+// One sum over all layers, so that a GPU is asked once.
+bool all_finite(const AdapterMatrixGradients& gradients) {
+  at::Tensor sum = at::zeros({}, gradients.front().options());
+  for (const at::Tensor& gradient : gradients) sum.add_(gradient.sum());
+  return std::isfinite(sum.item<double>());
+}
+
+void add(AdapterMatrixGradients& sum, AdapterMatrixGradients gradients) {
+  if (sum.empty()) {
+    sum = std::move(gradients);
+  } else {
+    for (std::size_t layer = 0; layer < gradients.size(); ++layer) sum[layer].add_(gradients[layer]);
+  }
 }
 
 }  // namespace
@@ -124,6 +140,25 @@ void shuffle_targets(GlobalBatch& batch, const data::Dataset& dataset, std::uint
       target = std::copy(ids.begin() + begins[at], ids.begin() + begins[at + 1], target);
     }
   }
+}
+
+StepResult accumulate_gradients(AdapterGradients& adapter, const GlobalBatch& batch,
+                                const std::function<double(const models::PackedBatch&)>& run_micro_batch) {
+  StepResult result;
+  for (std::size_t i = 0; i < batch.micro_batches.size() && !stop_requested(); ++i) {
+    const double loss = run_micro_batch(batch.micro_batches[i]);
+    // The leaves hold this micro-batch alone, so that a failed attempt can be thrown away.
+    AdapterMatrixGradients gradients = adapter.collect_gradients();
+    if (!std::isfinite(loss) || !all_finite(gradients)) {
+      const auto& indices = batch.sample_indices[i];
+      result.nonfinite_samples.insert(result.nonfinite_samples.end(), indices.begin(), indices.end());
+    }
+    result.loss_sum += loss;
+    add(result.matrix_gradients, std::move(gradients));
+  }
+  if (result.matrix_gradients.empty()) result.matrix_gradients = adapter.collect_gradients();  // zeros
+  result.stop = stop_requested();
+  return result;
 }
 
 }  // namespace nkat::train

@@ -1,4 +1,5 @@
-// The global batch of a step: batch_size x gradient_accumulation samples, in micro-batches for gradient accumulation.
+// Gradient accumulation: the global batch of a step, batch_size x gradient_accumulation samples, cut into micro-batches,
+// and the sums over them.
 //
 // Step s (from 0) takes the sampler's positions s·n .. s·n + n - 1, so a step's data is a function of seed and step.
 // Micro-batches hold batch_size samples, or are packed: as few as possible of at most so many tokens, cut so that the
@@ -8,11 +9,14 @@
 // are a function of the samples' lengths, so that every rank knows its own.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "data/datasets/dataset.h"
 #include "data/datasets/sampler.h"
 #include "models/packed_batch.h"
+#include "train/adapter_gradients.h"
+#include "train/step_result.h"
 
 namespace nkat::train {
 
@@ -46,5 +50,11 @@ GlobalBatch assemble_batch(const data::Dataset& dataset, data::Sampler& sampler,
 // The control that can't learn: target ids permuted over all target positions of the batch, by seed and step. The same
 // for any number of ranks.
 void shuffle_targets(GlobalBatch& batch, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step);
+
+// Σ losses and Σ dL/dM over this rank's micro-batches, and the samples where one of them is not finite; ends early with
+// `stop` when a signal comes. run_micro_batch adds dL/dM to the adapter's leaves and returns Σ losses; when it returns, the
+// leaves hold that micro-batch alone.
+StepResult accumulate_gradients(AdapterGradients& adapter, const GlobalBatch& batch,
+                                const std::function<double(const models::PackedBatch&)>& run_micro_batch);
 
 }  // namespace nkat::train

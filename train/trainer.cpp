@@ -4,28 +4,12 @@
 #include <cmath>
 
 #include "core/cli/log.h"
-#include "core/signals.h"
 
 namespace nkat::train {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kMostSkippedInARow = 3;
-
-// One sum over all layers, so that a GPU is asked once.
-bool all_finite(const AdapterMatrixGradients& gradients) {
-  at::Tensor sum = at::zeros({}, gradients.front().options());
-  for (const at::Tensor& gradient : gradients) sum.add_(gradient.sum());
-  return std::isfinite(sum.item<double>());
-}
-
-void add(AdapterMatrixGradients& sum, AdapterMatrixGradients gradients) {
-  if (sum.empty()) {
-    sum = std::move(gradients);
-  } else {
-    for (std::size_t layer = 0; layer < gradients.size(); ++layer) sum[layer].add_(gradients[layer]);
-  }
-}
 
 // Checkpoints hold gates and forces as float32; rounding here keeps the metrics equal to them.
 std::vector<double> as_float32(const std::vector<double>& values) {
@@ -121,24 +105,13 @@ GlobalBatch Trainer::next_batch() {
 }
 
 StepResult Trainer::accumulate(AdapterGradients& adapter, const GlobalBatch& batch) {
-  StepResult result;
   const double scale = 1.0 / static_cast<double>(batch.target_tokens);
   const auto run = [&](const models::PackedBatch& samples, const MemorySettings& settings) {
     return parts_.run_micro_batch(adapter.matrices(), samples.to(parts_.device), scale, settings);
   };
-  for (std::size_t i = 0; i < batch.micro_batches.size() && !stop_requested(); ++i) {
-    const double loss = oom_fallback_.run(batch.micro_batches[i], run, [&] { adapter.collect_gradients(); });
-    // The leaves hold this micro-batch alone, so that a failed attempt can be thrown away.
-    AdapterMatrixGradients gradients = adapter.collect_gradients();
-    if (!std::isfinite(loss) || !all_finite(gradients)) {
-      const auto& indices = batch.sample_indices[i];
-      result.nonfinite_samples.insert(result.nonfinite_samples.end(), indices.begin(), indices.end());
-    }
-    result.loss_sum += loss;
-    add(result.matrix_gradients, std::move(gradients));
-  }
-  if (result.matrix_gradients.empty()) result.matrix_gradients = adapter.collect_gradients();  // zeros
-  result.stop = stop_requested();
+  StepResult result = accumulate_gradients(adapter, batch, [&](const models::PackedBatch& samples) {
+    return oom_fallback_.run(samples, run, [&] { adapter.collect_gradients(); });
+  });
   result.peak_bytes = parts_.monitor.figures().peak_bytes;
   result.memory_changed = std::exchange(memory_changed_, false);
   return result;

@@ -14,7 +14,6 @@
 #include "core/json_object.h"
 #include "core/machine.h"
 #include "core/message.h"
-#include "core/utf8.h"
 
 namespace nkat {
 namespace {
@@ -160,20 +159,7 @@ ExitCode run_command(Parsed& parsed, const char* const* argv) {
   return parsed.command->run();
 }
 
-// Names of files go into JSON and messages, which are UTF-8.
-void require_utf8(int argc, const char* const* argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    const std::size_t place = find_invalid_utf8(word);
-    if (place == std::string_view::npos) continue;
-    throw ConfigError(fmt::format("argument {}, '{}': {}", i, ellipsize(word.substr(0, place)),
-                                  expected("UTF-8", fmt::format("another encoding from byte {} on", place),
-                                           "rename the file or folder, or give it a link with such a name")));
-  }
-}
-
 ExitCode parse_and_run(CLI::App& app, std::vector<std::unique_ptr<Parsed>>& all, int argc, const char* const* argv) {
-  require_utf8(argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/message.h"
+#include "core/utf8.h"
 
 namespace nkat {
 namespace {
@@ -240,7 +241,10 @@ void OptionList::apply_flags(const Flags& flags, Errors& errors) {
       notices_.push_back(fmt::format("--{} is now --{}; the former name still works", name, option->name));
     }
     option->given = true;
-    if (const std::string error = option->set(words); !error.empty())
+    // Words go into JSON and messages; a config file's are UTF-8 already.
+    const bool readable = std::ranges::all_of(
+        words, [](const std::string& word) { return find_invalid_utf8(word) == std::string::npos; });
+    if (const std::string error = readable ? option->set(words) : expected("UTF-8", "other bytes"); !error.empty())
       errors.push_back(fmt::format("--{}: {}", name, error));
   }
 }

@@ -14,17 +14,18 @@ constexpr std::uint64_t kProgressFrom = 8 << 20;  // bytes of a file that are wo
 
 }  // namespace
 
-void refuse_bad_records(std::int64_t count, std::int64_t allowed, const std::vector<std::string>& messages) {
-  if (count == 1 && allowed == 0 && !messages.empty())
+void BadLimit::check(std::int64_t count, const std::vector<std::string>& messages) const {
+  if (before_ + count <= allowed_) return;
+  if (count == 1 && allowed_ == 0 && !messages.empty())
     throw DataError(messages[0] + " (--max-bad-records N leaves up to N such records out)");
-  throw DataError(fmt::format("{} bad records, at most {} may be left out (--max-bad-records){}{}", count, allowed,
-                              messages.empty() ? "" : ":\n  ", fmt::join(messages, "\n  ")));
+  throw DataError(fmt::format("{} bad records, at most {} may be left out (--max-bad-records){}{}", before_ + count,
+                              allowed_, messages.empty() ? "" : ":\n  ", fmt::join(messages, "\n  ")));
 }
 
 void BadRecords::add(const std::string& message) {
   ++count_;
   if (messages_.size() < messages_kept_) messages_.push_back(message);
-  if (before_ + count_ > allowed_) refuse_bad_records(before_ + count_, allowed_, messages_);
+  limit_.check(count_, messages_);
   if (log_ == Log::kEach) log::warning(fmt::format("left out: {}", message));
 }
 

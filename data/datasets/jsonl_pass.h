@@ -19,31 +19,36 @@ namespace nkat::data {
 
 inline constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 
+// How many bad records may be left out of all files together; `before` were, of files already read.
+class BadLimit {
+ public:
+  BadLimit(std::int64_t allowed, std::int64_t before = 0) : allowed_(allowed), before_(before) {}  // implicit: a number
+  // DataError if `count` more are too many. messages: the first of them; none if already printed.
+  void check(std::int64_t count, const std::vector<std::string>& messages) const;
+
+ private:
+  std::int64_t allowed_;
+  std::int64_t before_;
+};
+
 // Records that can't be used: left out up to a limit, over one file or several.
 class BadRecords {
  public:
   enum class Log { kNone, kEach };  // is each one named in the log?
-  explicit BadRecords(std::int64_t allowed, std::size_t messages_kept = 5, Log log = Log::kNone)
-      : allowed_(allowed), messages_kept_(messages_kept), log_(log) {}
-  // Those of files read before count toward what is allowed.
-  void set_before(std::int64_t count) { before_ = count; }
+  explicit BadRecords(const BadLimit& limit, std::size_t messages_kept = 5, Log log = Log::kNone)
+      : limit_(limit), messages_kept_(messages_kept), log_(log) {}
 
-  void add(const std::string& message);  // refuse_bad_records() above the limit
+  void add(const std::string& message);  // DataError above the limit
   std::int64_t count() const { return count_; }
   const std::vector<std::string>& messages() const { return messages_; }  // the first messages_kept
 
  private:
-  std::int64_t allowed_;
+  BadLimit limit_;
   std::size_t messages_kept_;
   Log log_;
-  std::int64_t before_ = 0;
   std::int64_t count_ = 0;
   std::vector<std::string> messages_;
 };
-
-// DataError: more bad records than --max-bad-records allows. messages: the first of them; none if already printed.
-[[noreturn]] void refuse_bad_records(std::int64_t count, std::int64_t allowed,
-                                     const std::vector<std::string>& messages);
 
 struct JsonlPlace {
   std::string where;      // "train.jsonl:17"

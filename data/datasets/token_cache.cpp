@@ -186,8 +186,7 @@ struct Source {
 
 DatasetSummary tokenize(const Source& source, TokenCacheWriter& writer) {
   JsonlReader reader(source.path);
-  BadRecords bad(source.bad.allowed);
-  bad.set_before(source.bad.before);
+  BadRecords bad(source.bad);
   std::int64_t longest = 0;
   std::uint32_t largest_id = 0;
   DatasetSummary summary{encode_records(reader, source.encoder, bad, [&](const EncodedRecord& one) {
@@ -234,9 +233,7 @@ TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& enc
   const std::string name = fmt::format("tokens-{}.safetensors", source.key());
   if (!folder.empty()) {
     if (std::optional<TokenizedFile> tokens = open_cached(folder / name, source.key())) {
-      const DatasetSummary& summary = tokens->summary;
-      const std::int64_t bad_records = bad.before + summary.bad_records;
-      if (bad_records > bad.allowed) refuse_bad_records(bad_records, bad.allowed, summary.bad_messages);
+      bad.check(tokens->summary.bad_records, tokens->summary.bad_messages);
       return std::move(*tokens);
     }
     try {

@@ -19,6 +19,7 @@
 
 #include "core/files/atomic_file.h"
 #include "core/files/sha256.h"
+#include "data/datasets/jsonl_pass.h"
 #include "data/datasets/record_counts.h"
 #include "data/datasets/sample_encoder.h"
 #include "data/formats/safetensors.h"
@@ -72,10 +73,6 @@ struct TokenizedFile {
   DatasetSummary summary;  // of this file, read once; sha256 is that of its bytes
 };
 
-struct BadLimit {
-  std::int64_t allowed = 0;  // bad records that may be left out, of all files together
-  std::int64_t before = 0;   // in files read before
-};
 // The tokens of one data file, from its cache or made now. A cache that is damaged or of another version is rebuilt;
 // where the folder can't be written, a temporary file takes its place.
 TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, const BadLimit& bad);

@@ -112,7 +112,7 @@ CASES = {
     "data without a target": (lambda f: train(f, train_data=data_file(f, '{"messages": [{"role": "user", "content": "x"}]}\n')), 3, "target"),
     "an overlong sample that must not be": (lambda f: train(f, max_sequence_length=4, overlong="error"), 3, "data.jsonl:1"),
     "a budget that is too small": (lambda f: train(f, vram_budget_gib=0.001), 4, "budget"),
-    "a path that is not UTF-8": (lambda f: train(f, output_dir=f"{f}/run\udcff"), 2, "expected UTF-8, found another encoding from byte"),
+    "a path that is not UTF-8": (lambda f: train(f, output_dir=f"{f}/run\udcff"), 2, "--output-dir: expected UTF-8, found other bytes"),
     "an output folder that can't be": (lambda f: train(f, output_dir=read_only(f)), 4, "can't be created"),
     "an adapter of another kind": (
         lambda f: ["eval", "--model-path", MODEL, "--adapter", foreign_adapter(f), "--data", data_file(f, GOOD_LINE)],

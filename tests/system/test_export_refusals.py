@@ -46,7 +46,7 @@ def test_wrong_words_are_refused(nkat, tmp_path, open_adapter):
     assert (tmp_path / "full" / "mine.txt").exists()
     (tmp_path / "other.gguf").write_bytes(b"GGUF, of another maker")
     assert "and is not replaced" in refusal(nkat, 2, "--output", tmp_path / "other.gguf")
-    assert "expected UTF-8, found another encoding" in refusal(
+    assert "expected UTF-8, found other bytes" in refusal(
         nkat, 2, "--output", tmp_path / "x.gguf", "--name", b"phi-3 \xff".decode(errors="surrogateescape")
     )
 

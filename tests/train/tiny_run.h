@@ -1,15 +1,13 @@
 // A run for unit tests: a dataset of a few samples, a run folder, and a micro-batch that needs no model.
 #pragma once
 
-#include <cstdlib>
 #include <string>
 
 #include <ATen/ops/full_like.h>
 
-#include "data/datasets/dataset.h"
 #include "models/adapter.h"
+#include "tests/support/tiny_dataset.h"
 #include "tests/support/tiny_model.h"
-#include "tests/support/tiny_tokenizer.h"
 #include "train/run/resume.h"
 #include "train/run/run_recorder.h"
 #include "train/trainer.h"
@@ -20,7 +18,6 @@ class TinyRun {
  public:
   // A step has 3 micro-batches of 2 samples.
   TinyRun() {
-    setenv("NKAT_CACHE_DIR", (folder_.path() / "cache").c_str(), 1);
     config.output_dir = path().string();
     config.max_steps = 4;
     config.batch_size = 2;
@@ -35,13 +32,8 @@ class TinyRun {
     config.learning_rate = config.alpha_learning_rate = 0.01;
     std::string lines;
     for (int i = 1; i <= 5; ++i) lines += "{\"text\":\"hello" + std::string(static_cast<std::size_t>(i), 'a') + "\"}\n";
-    const data::Tokenizer tokenizer(nkat::testing::write_tiny_tokenizer(folder_));
-    data::DatasetOptions options;
-    options.files = {folder_.write("train.jsonl", lines).string()};
-    options.vocabulary_size = 311;
-    dataset_.emplace(options, tokenizer, data::ChatTemplate::from_model_folder(folder_.path()));
+    dataset_.emplace(nkat::testing::tiny_dataset(folder_, lines));
   }
-  ~TinyRun() { unsetenv("NKAT_CACHE_DIR"); }
 
   fs::path path() const { return folder_.path() / "run"; }
   fs::path checkpoint(std::int64_t step) const { return data::checkpoint_path(path() / "checkpoints", step); }

@@ -1,15 +1,12 @@
 #include "train/validation_loss.h"
 
-#include <cstdlib>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "tests/support/message_of.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_dataset.h"
 #include "tests/support/tiny_model.h"
-#include "tests/support/tiny_tokenizer.h"
 #include "train/memory/tracking_allocator.h"
 
 namespace nkat::train {
@@ -20,7 +17,7 @@ using testing::message_of;
 
 models::Phi3Config config_of_the_tokenizer() {
   models::Phi3Config config = testing::tiny_config();
-  config.vocab_size = 311;
+  config.vocab_size = testing::kTinyVocabulary;
   return config;
 }
 
@@ -28,21 +25,13 @@ class ValidationLossTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { install_tracking_allocator(); }
   ValidationLossTest() {
-    setenv("NKAT_CACHE_DIR", (folder_.path() / "cache").c_str(), 1);
     std::string lines;
     for (int i = 0; i < 64; ++i)
       lines += "{\"text\":\"hello" + std::string(static_cast<std::size_t>(i % 7) + 20, 'a') + "\"}\n";
-    const data::Tokenizer tokenizer(testing::write_tiny_tokenizer(folder_));
-    data::DatasetOptions options;
-    options.files = {folder_.write("validation.jsonl", lines).string()};
-    options.vocabulary_size = config_.vocab_size;
-    dataset_.emplace(options, tokenizer, data::ChatTemplate::from_model_folder(folder_.path()));
+    dataset_.emplace(testing::tiny_dataset(folder_, lines));
     loss_.emplace(decoder_, *dataset_, alone_, monitor_);
   }
-  ~ValidationLossTest() override {
-    set_tracking_allocator_limit(0);
-    unsetenv("NKAT_CACHE_DIR");
-  }
+  ~ValidationLossTest() override { set_tracking_allocator_limit(0); }
 
   double validate() {
     return (*loss_)(adapter_, [&](const std::string& event) { events_.push_back(event); });

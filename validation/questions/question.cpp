@@ -25,6 +25,10 @@ std::string text_or_empty(const Json& object, const char* key) {
   return object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "";
 }
 
+std::size_t label_index(const std::string& label) {
+  return static_cast<std::size_t>(std::ranges::find(data::kFourClasses, label) - data::kFourClasses.begin());
+}
+
 // Takes the last assistant turn off and returns its text.
 std::string take_answer(std::vector<data::Turn>& turns) {
   if (turns.empty() || turns.back().role != data::Role::kAssistant) return "";
@@ -45,10 +49,9 @@ std::optional<DecisionQuestion> decision_question(std::string_view line, const s
   if (record.kind == data::RecordKind::kText && record.turns.empty()) {
     throw DataError(fmt::format("{}: {}", where, expected("a question and an answer", "plain text with a label")));
   }
-  const auto label = std::ranges::find(data::kFourClasses, record.label) - data::kFourClasses.begin();
   std::string answer = take_answer(record.turns);
   return DecisionQuestion{
-      .question = question_of(record, where), .answer = std::move(answer), .label = static_cast<std::size_t>(label)};
+      .question = question_of(record, where), .answer = std::move(answer), .label = label_index(record.label)};
 }
 
 Decimal result_of(const std::string& answer, const std::string& where) {
@@ -155,10 +158,9 @@ data::GeneratorOptions test_split(data::GeneratedTask task, std::int64_t count) 
 QuestionSet<DecisionQuestion> generate_decision_questions(std::int64_t count) {
   QuestionSet<DecisionQuestion> set{.source = "generated", .questions = {}};
   data::generate_records(test_split(data::GeneratedTask::kDecision, count), [&](const data::GeneratedRecord& record) {
-    const auto label = std::ranges::find(data::kFourClasses, record.label) - data::kFourClasses.begin();
     set.questions.push_back({.question = question_of(record, set.questions.size() + 1),
                              .answer = record.answer,
-                             .label = static_cast<std::size_t>(label)});
+                             .label = label_index(record.label)});
   });
   return set;
 }

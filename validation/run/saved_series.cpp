@@ -98,7 +98,6 @@ void require_agreement(const SavedSeries& saved, const fs::path& checkpoint, std
 
 namespace {
 
-using data::StepMetrics;
 constexpr std::uint64_t kLargestFile = std::uint64_t{4} << 30;
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;  // 512 layers take 25 KiB
 
