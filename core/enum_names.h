@@ -26,6 +26,14 @@ std::string name_of(Enum value, const EnumNames<Enum, kCount>& names) {
   throw InternalError("an enum's value has no name");
 }
 
+// "one of red, blue", for messages.
+template <class Enum, std::size_t kCount>
+std::string names_of(const EnumNames<Enum, kCount>& names) {
+  std::string text;
+  for (const auto& [value, name] : names) text += (text.empty() ? "one of " : ", ") + std::string(name);
+  return text;
+}
+
 // Nothing for an unknown name.
 template <class Enum, std::size_t kCount>
 std::optional<Enum> value_of(std::string_view name, const EnumNames<Enum, kCount>& names) {

@@ -43,6 +43,9 @@ class DataError : public ErrorOf<ExitCode::kInput> {  // a path, or file:line, t
 class FormatError : public ErrorOf<ExitCode::kInput> {  // a file that breaks its format: key or tensor, limit
   using ErrorOf::ErrorOf;
 };
+class NewerFormatError : public FormatError {  // a newer nkat's file: sound, so not to be passed over as damaged
+  using FormatError::FormatError;
+};
 class ShapeError : public ErrorOf<ExitCode::kInput> {  // a tensor of another shape than the config asks for
   using ErrorOf::ErrorOf;
 };

@@ -103,8 +103,18 @@ std::optional<std::string> JsonObject::optional_string(std::string_view key) con
   return has(key) ? std::optional(string(key)) : std::nullopt;
 }
 
+void JsonObject::require_version(std::string_view key, std::int64_t newest) const {
+  if (integer(key, 1) <= newest) return;
+  throw NewerFormatError(complaint(key, fmt::format("at most {}", newest),
+                                   "a newer nkat wrote it: use that version of nkat, or a later one"));
+}
+
 void JsonObject::fail(std::string_view key, std::string_view wanted, std::string_view next) const {
-  throw FormatError(fmt::format("{}: key '{}': {}", where_, ellipsize(key), expected(wanted, shown(value(key)), next)));
+  throw FormatError(complaint(key, wanted, next));
+}
+
+std::string JsonObject::complaint(std::string_view key, std::string_view wanted, std::string_view next) const {
+  return fmt::format("{}: key '{}': {}", where_, ellipsize(key), expected(wanted, shown(value(key)), next));
 }
 
 }  // namespace nkat

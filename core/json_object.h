@@ -45,11 +45,15 @@ class JsonObject {
   std::optional<double> optional_number(std::string_view key) const;
   std::optional<std::string> optional_string(std::string_view key) const;
 
+  // Of a format whose versions count from 1. NewerFormatError for a version above `newest`.
+  void require_version(std::string_view key, std::int64_t newest) const;
+
   // Throws the error that the key's value is not `wanted`.
   [[noreturn]] void fail(std::string_view key, std::string_view wanted, std::string_view next = {}) const;
 
  private:
   const Json* value(std::string_view key) const;  // nullptr: absent; null is a value
+  std::string complaint(std::string_view key, std::string_view wanted, std::string_view next) const;
 
   const Json& json_;
   std::string where_;

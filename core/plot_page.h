@@ -21,7 +21,6 @@ inline constexpr std::string_view kOrange = "'#D55E00'";
 inline constexpr std::string_view kGreen = "'#009E73'";
 inline constexpr std::string_view kPink = "'#CC79A7'";
 inline constexpr std::string_view kSky = "'#56B4E9'";
-inline constexpr std::string_view kYellow = "'#E69F00'";
 inline constexpr std::string_view kBlack = "'#000000'";
 inline constexpr std::string_view kGrey = "'#888888'";
 

@@ -9,6 +9,8 @@
 namespace nkat {
 namespace {
 
+constexpr int kPollMilliseconds = 200;
+
 volatile std::sig_atomic_t stop_signals = 0;
 
 extern "C" void on_stop_signal(int) {
@@ -38,8 +40,8 @@ bool wait_for_standard_input() {
     .fd = STDIN_FILENO, .events = POLLIN, .revents = 0
   };
   while (!stop_requested()) {
-    // poll(2) comes back with EINTR after a signal, whatever SA_RESTART says.
-    if (::poll(&input, 1, -1) >= 0) return true;
+    // Not without a limit: a signal may come between the question and the call, or to another thread.
+    if (::poll(&input, 1, kPollMilliseconds) > 0) return true;
   }
   return false;
 }

@@ -27,9 +27,7 @@ ExitCode run(const Config& config) {
   install_stop_signals();
   const Tokenizer tokenizer(config.model_path);
   const ChatTemplate chat_template = ChatTemplate::from_model_folder(config.model_path);
-  const SampleEncoder encoder(
-      tokenizer, chat_template,
-      {config.dataset.max_sequence_length, config.dataset.overlong, config.dataset.special_tokens});
+  const SampleEncoder encoder(tokenizer, chat_template, config.dataset);
   DataChecker checker(tokenizer, encoder);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   std::int64_t bad = 0;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <iostream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -86,8 +87,8 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   report.in_place = true;
   report.bytes = fs::file_size(options.output);
   report.modelfile = modelfile_path(options.output).string();
-  write_file_atomically(report.modelfile, marked(modelfile(fs::path(options.output).filename().string(),
-                                                           chat_template.name(), report.served_context)));
+  write_file_atomically(report.modelfile, marked(modelfile(fs::path(options.output).filename().string(), chat_template,
+                                                           report.served_context)));
 }
 
 void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,
@@ -137,7 +138,9 @@ ExitCode run_export(ExportOptions options) {
     report.report_file = report_path(options.output).string();
     keep_report(report.report_file, report_json(report), options.output);
   };
-  run_and_print(work, [&] { return options.json ? json_text(report_json(report)) : report_text(report); });
+  const std::optional<CheckError> failed = failed_check(work);
+  std::cout << (options.json ? json_text(report_json(report)) : report_text(report)) << std::flush;
+  if (failed) throw *failed;
   require_retention(report);
   return ExitCode::kDone;
 }

@@ -1,7 +1,6 @@
 #include "export/export_report.h"
 
 #include <algorithm>
-#include <iostream>
 #include <set>
 
 #include <fmt/format.h>
@@ -9,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/cli/progress.h"
-#include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/json.h"
 #include "core/message.h"
@@ -203,14 +201,13 @@ void require_retention(const ExportReport& report) {
 
 std::string json_text(const Json& json) { return dump_json(json, 2) + "\n"; }
 
-void run_and_print(const std::function<void()>& work, const std::function<std::string()>& text) {
+std::optional<CheckError> failed_check(const std::function<void()>& work) {
   try {
     work();
-  } catch (const CheckError&) {
-    std::cout << text() << std::flush;
-    throw;
+    return std::nullopt;
+  } catch (const CheckError& error) {
+    return error;
   }
-  std::cout << text() << std::flush;
 }
 
 void keep_report(const std::string& path, const Json& report, const std::string& output) {

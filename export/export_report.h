@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "core/error.h"
 #include "export/export_options.h"
 #include "export/gguf/phi3_metadata.h"
 #include "export/verify/self_test.h"
@@ -49,8 +51,8 @@ void test_written(const ExportOptions& options, ExportReport& report, const std:
 // CheckError if the adapter's change was lost in a layer. The file is published all the same, and the message says so.
 void require_retention(const ExportReport& report);
 
-// Runs `work`, then prints the report's text, also after a CheckError.
-void run_and_print(const std::function<void()>& work, const std::function<std::string()>& text);
+// Runs `work`. The CheckError that ended it is for the caller to throw once the report is printed.
+std::optional<CheckError> failed_check(const std::function<void()>& work);
 // Writes the report of an output that is already published.
 void keep_report(const std::string& path, const nlohmann::ordered_json& report, const std::string& output);
 

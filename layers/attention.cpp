@@ -13,6 +13,8 @@
 namespace nkat::layers {
 namespace {
 
+constexpr const char* kWidthName = "(heads + 2 kv heads) head_dim";
+
 // (t, heads head_dim) -> (1, heads, t, head_dim), a view
 at::Tensor by_head(const at::Tensor& rows, std::int64_t heads, std::int64_t head_dim) {
   return rows.view({rows.size(0), heads, head_dim}).transpose(0, 1).unsqueeze(0);
@@ -86,7 +88,7 @@ at::Tensor causal_attention(const at::Tensor& qkv, const PackedSequences& layout
   const std::int64_t d = heads.head_dim;
   const std::vector<std::int64_t> widths = {heads.num_heads * d, heads.num_key_value_heads * d,
                                             heads.num_key_value_heads * d};
-  check_shape("attention", "qkv", qkv, {{"T"}, {"(heads + 2 kv heads) head_dim", (widths[0] + 2 * widths[1])}});
+  check_shape("attention", "qkv", qkv, {{"T"}, {kWidthName, (widths[0] + 2 * widths[1])}});
   NKAT_INVARIANT(std::accumulate(layout.lengths.begin(), layout.lengths.end(), std::int64_t{0}) == qkv.size(0));
   NKAT_INVARIANT(heads.num_heads % heads.num_key_value_heads == 0);
   if (layout.flash.cu_seqlens.defined()) return flash_attention(qkv.contiguous(), layout.flash, heads);
@@ -114,6 +116,16 @@ at::Tensor causal_attention(const at::Tensor& qkv, const PackedSequences& layout
 
 at::Tensor cached_attention(const at::Tensor& qkv, const at::Tensor& keys, const at::Tensor& values,
                             const HeadShape& heads, std::optional<std::int64_t> window) {
+  constexpr const char* kWho = "cached attention";
+  const Dimension kv_heads{"kv heads", heads.num_key_value_heads}, head_dim{"head_dim", heads.head_dim};
+  check_shape(kWho, "qkv", qkv,
+              {{"n"}, {kWidthName, (heads.num_heads + 2 * heads.num_key_value_heads) * heads.head_dim}});
+  check_shape(kWho, "keys", keys, {{"S"}, kv_heads, head_dim});
+  check_shape(kWho, "values", values, {{"S", keys.size(0)}, kv_heads, head_dim});
+  check_dtype(kWho, "keys", keys, {qkv.scalar_type()});
+  check_dtype(kWho, "values", values, {qkv.scalar_type()});
+  check_device(kWho, "keys", keys, qkv.device());
+  check_device(kWho, "values", values, qkv.device());
   const std::int64_t rows = qkv.size(0), length = keys.size(0);
   const at::Tensor query = by_head(qkv.narrow(1, 0, heads.num_heads * heads.head_dim), heads.num_heads, heads.head_dim);
   // A single row needs no mask: it sees the last keys of its window.

@@ -12,7 +12,11 @@ CrossEntropy cross_entropy(const at::Tensor& x, const at::Tensor& targets, const
   check_shape("cross_entropy", "x", x, {{"R"}, {"H"}});
   check_shape("cross_entropy", "targets", targets, {{"R", x.size(0)}});
   check_shape("cross_entropy", "head_weight", head_weight, {{"V"}, {"H", x.size(1)}});
+  check_dtype("cross_entropy", "x", x, {at::kFloat, at::kBFloat16, at::kDouble});
+  check_dtype("cross_entropy", "targets", targets, {at::kLong});
+  check_dtype("cross_entropy", "head_weight", head_weight, {x.scalar_type()});
   check_device("cross_entropy", "targets", targets, x.device());
+  check_device("cross_entropy", "head_weight", head_weight, x.device());
   const at::NoGradGuard no_grad;
   const std::int64_t rows = x.size(0);
   CrossEntropy result;

@@ -1,7 +1,8 @@
 // Fused linear and cross-entropy of the rows that have a target: logits exist for one chunk of rows at a time and are
 // overwritten by their own gradient, so memory is chunk_rows x V instead of T x V (layers/MATHEMATICS.md 10).
 //
-//   logits = x Wᵀ (dtype of x), in float32: loss_r = logsumexp(logits_r) - logits_r[target_r]
+//   logits = x Wᵀ, float32 on a CPU that widens BF16 products, else dtype of x (linear_fp32_out)
+//   loss_r = logsumexp(logits_r) - logits_r[target_r], in float32 (float64 for float64 x)
 //   dL/dx = scale (softmax(logits) - onehot) W
 #pragma once
 

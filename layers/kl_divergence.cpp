@@ -17,6 +17,11 @@ at::Tensor kl_divergence(const at::Tensor& x, const at::Tensor& y, const at::Ten
   check_shape("kl_divergence", "x", x, {{"R"}, {"H"}});
   check_same_shape("kl_divergence", "y", y, x);
   check_shape("kl_divergence", "head_weight", head_weight, {{"V"}, {"H", x.size(1)}});
+  check_dtype("kl_divergence", "x", x, {at::kFloat, at::kBFloat16, at::kDouble});
+  check_dtype("kl_divergence", "y", y, {x.scalar_type()});
+  check_dtype("kl_divergence", "head_weight", head_weight, {x.scalar_type()});
+  check_device("kl_divergence", "y", y, x.device());
+  check_device("kl_divergence", "head_weight", head_weight, x.device());
   const at::NoGradGuard no_grad;
   at::Tensor divergence = at::empty({x.size(0)}, x.options().dtype(at::kDouble));
   for (std::int64_t begin = 0; begin < x.size(0); begin += chunk_rows) {

@@ -35,6 +35,7 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  check_shape("RMSNorm", "weight", weight, {{"H"}});
   check_shape("RMSNorm", "x", x, {{"T"}, {"H", weight.size(0)}});
   check_dtype("RMSNorm", "x", x, {at::kFloat, at::kBFloat16, at::kDouble});
   check_dtype("RMSNorm", "weight", weight, {x.scalar_type()});

@@ -13,6 +13,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "layers/kernels/arguments.h"
+
 namespace nkat::layers {
 
 struct RopeSettings {
@@ -22,11 +24,6 @@ struct RopeSettings {
   std::int64_t original_length = 0;
   std::vector<double> short_factor = {};  // rotary_dim / 2 entries each; both empty: plain RoPE
   std::vector<double> long_factor = {};
-};
-
-struct RopeAngles {
-  at::Tensor cos;  // (T, rotary_dim / 2)
-  at::Tensor sin;  // (T, rotary_dim / 2)
 };
 
 class RopeTable {
@@ -55,12 +52,6 @@ struct HeadShape {
   // For autograd's saved_data, which holds plain values only.
   std::vector<std::int64_t> to_vector() const { return {num_heads, num_key_value_heads, head_dim}; }
   static HeadShape from_vector(const std::vector<std::int64_t>& sizes) { return {sizes[0], sizes[1], sizes[2]}; }
-};
-
-// The heads at the start of a row.
-struct HeadSpan {
-  std::int64_t count = 0;
-  std::int64_t head_dim = 0;
 };
 
 // Rotates the query and key heads of qkv (T, (heads + 2 kv heads) head_dim) in place and returns it, so that

@@ -15,8 +15,6 @@
 namespace nkat::models {
 namespace {
 
-std::string tensor_name(std::int64_t layer, const char* what) { return fmt::format("layers.{}.so8t.{}", layer, what); }
-
 // Of an adapter that fits the model.
 data::AdapterConfig fitting_config(const fs::path& folder, const Phi3Config& model) {
   data::AdapterConfig config = data::read_adapter_config(folder);
@@ -31,13 +29,10 @@ data::AdapterConfig fitting_config(const fs::path& folder, const Phi3Config& mod
   return config;
 }
 
-at::Tensor read_tensor(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape,
-                       const fs::path& path) {
-  const data::TensorInfo* info = file.find(name);
-  if (info == nullptr) throw FormatError(fmt::format("{}: tensor '{}' is missing", path.string(), name));
-  at::Tensor tensor = float32_tensor(file, *info, shape, path);
+at::Tensor read_finite(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape) {
+  at::Tensor tensor = read_float32(file, name, shape);
   if (!tensor.isfinite().all().item<bool>())
-    throw FormatError(fmt::format("{}: tensor '{}' holds a value that is NaN or infinite", path.string(), name));
+    throw FormatError(fmt::format("{}: tensor '{}' holds a value that is NaN or infinite", file.path().string(), name));
   return tensor;
 }
 
@@ -51,11 +46,11 @@ std::vector<double> Adapter::gates() const {
   return gates;
 }
 
-std::vector<at::Tensor> Adapter::matrices(const at::Tensor& rotations, at::Device device) const {
+std::vector<at::Tensor> Adapter::matrices(const std::vector<double>& gates, const at::Tensor& rotations,
+                                          at::Device device) const {
   std::vector<at::Tensor> matrices(static_cast<std::size_t>(first_layer));
-  const std::vector<double> opened = gates();
   for (std::int64_t i = 0; i < count(); ++i) {
-    matrices.push_back(layers::adapter_matrix(opened[static_cast<std::size_t>(i)], rotations[i]).to(device));
+    matrices.push_back(layers::adapter_matrix(gates[static_cast<std::size_t>(i)], rotations[i]).to(device));
   }
   return matrices;
 }
@@ -83,12 +78,16 @@ Adapter init_adapter(const Phi3Config& config, const AdapterInit& init) {
   return adapter;
 }
 
+std::string adapter_tensor_name(std::int64_t layer, const char* what) {
+  return fmt::format("layers.{}.so8t.{}", layer, what);
+}
+
 std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const Phi3Config& config,
                                                      const BaseFingerprint& base) {
   std::vector<data::TensorToWrite> tensors;
   for (std::int64_t i = 0; i < adapter.count(); ++i) {
-    tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "weight"), adapter.weight[i]));
-    tensors.push_back(float32_to_write(tensor_name(adapter.first_layer + i, "alpha"), adapter.alpha[i]));
+    tensors.push_back(float32_to_write(adapter_tensor_name(adapter.first_layer + i, "weight"), adapter.weight[i]));
+    tensors.push_back(float32_to_write(adapter_tensor_name(adapter.first_layer + i, "alpha"), adapter.alpha[i]));
   }
   const data::AdapterConfig text{.base = base,
                                  .hidden_size = config.hidden_size,
@@ -108,8 +107,8 @@ LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
   std::vector<at::Tensor> weights;
   std::vector<at::Tensor> alphas;
   for (std::int64_t layer = loaded.adapter.first_layer; layer < config.num_layers; ++layer) {
-    weights.push_back(read_tensor(file, tensor_name(layer, "weight"), {config.hidden_size / 8, 8, 8}, path));
-    alphas.push_back(read_tensor(file, tensor_name(layer, "alpha"), {}, path));
+    weights.push_back(read_finite(file, adapter_tensor_name(layer, "weight"), {config.hidden_size / 8, 8, 8}));
+    alphas.push_back(read_finite(file, adapter_tensor_name(layer, "alpha"), {}));
   }
   if (file.tensors().size() != 2 * weights.size()) {
     throw FormatError(

@@ -35,9 +35,10 @@ struct Adapter {
   // σ(α) of each layer.
   std::vector<double> gates() const;
   // M = I + σ(α) R of every layer of the model on `device`: (N, 8, 8) float32, undefined below first_layer.
-  std::vector<at::Tensor> matrices(at::Device device) const { return matrices(rotations(), device); }
-  // The same where the rotations are at hand.
-  std::vector<at::Tensor> matrices(const at::Tensor& rotations, at::Device device) const;
+  std::vector<at::Tensor> matrices(at::Device device) const { return matrices(gates(), rotations(), device); }
+  // The same where gates and rotations are at hand.
+  std::vector<at::Tensor> matrices(const std::vector<double>& gates, const at::Tensor& rotations,
+                                   at::Device device) const;
 };
 
 struct AdapterInit {
@@ -49,6 +50,9 @@ struct AdapterInit {
 // W ~ std N(0,1) from RandomStream(seed, "adapter-init", layer). ConfigError if the model has no layer first_layer, or
 // hidden_size isn't a multiple of 8.
 Adapter init_adapter(const Phi3Config& config, const AdapterInit& init);
+
+// "layers.3.so8t.weight"; what: weight or alpha.
+std::string adapter_tensor_name(std::int64_t layer, const char* what);
 
 using data::BaseFingerprint;
 // File name to bytes: the two files of an adapter folder.

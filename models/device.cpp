@@ -60,10 +60,10 @@ at::Device resolve_device(const std::string& text, const std::optional<std::stri
   const std::int64_t count = cuda_device_count();
   if (text == "auto") {
     if (count == 0 && driver && layers::built_with_cuda()) {
-      throw DeviceError(fmt::format(
-          "--device auto: expected a usable GPU with NVIDIA driver {} or newer (CUDA 13), found driver {} and no "
-          "usable GPU; update the driver, or choose --device cpu",
-          kOldestDriver, *driver));
+      throw DeviceError("--device auto: " +
+                        expected(fmt::format("a usable GPU with NVIDIA driver {} or newer (CUDA 13)", kOldestDriver),
+                                 fmt::format("driver {} and no usable GPU", *driver),
+                                 "update the driver, or choose --device cpu"));
     }
     return count > 0 ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   }
@@ -115,8 +115,7 @@ void rethrow_memory_as_device_error(const char* what) {
     throw;
   } catch (const std::exception& error) {
     if (!is_out_of_memory(error)) throw;
-    const std::string text = error.what();
-    throw DeviceError(fmt::format("{}: out of memory: {}", what, text.substr(0, text.find('\n'))));
+    throw DeviceError(fmt::format("{}: out of memory: {}", what, first_line(error.what())));
   }
 }
 

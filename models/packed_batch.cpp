@@ -55,7 +55,8 @@ PackedBatch pack_samples(const data::Dataset& dataset, std::span<const std::int6
 }
 
 std::pair<PackedBatch, PackedBatch> split_in_half(const PackedBatch& packed) {
-  NKAT_INVARIANT(packed.lengths.size() >= 2);
+  NKAT_INVARIANT(packed.lengths.size() >= 2 && packed.samples.size() == packed.lengths.size() &&
+                 packed.targets.defined());
   const std::size_t middle = packed.lengths.size() / 2;
   return {part_of(packed, 0, middle), part_of(packed, middle, packed.lengths.size())};
 }

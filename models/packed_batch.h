@@ -28,7 +28,7 @@ struct PackedBatch {
 
 PackedBatch pack_samples(const data::Dataset& dataset, std::span<const std::int64_t> samples);
 
-// The first and the second half of the samples with their targets. Needs at least two samples.
+// The first and the second half of the samples with their targets. Needs pack_samples' of at least two samples, unpadded.
 std::pair<PackedBatch, PackedBatch> split_in_half(const PackedBatch& packed);
 
 // Pads T to a multiple with one more sample of token 0, which attends to itself alone and has no target and no index in

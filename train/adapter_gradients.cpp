@@ -11,7 +11,7 @@ AdapterGradients::AdapterGradients(const models::Adapter& adapter, at::Device de
     : adapter_(adapter),
       gates_(adapter.gates()),
       rotations_(adapter.rotations()),
-      matrices_(adapter.matrices(rotations_, device)) {
+      matrices_(adapter.matrices(gates_, rotations_, device)) {
   for (at::Tensor& matrix : matrices_) {
     if (matrix.defined()) matrix.requires_grad_(true);
   }

@@ -16,7 +16,6 @@
 #include "data/datasets/sampler.h"
 #include "models/packed_batch.h"
 #include "train/adapter_gradients.h"
-#include "train/step_result.h"
 
 namespace nkat::train {
 
@@ -50,6 +49,16 @@ GlobalBatch assemble_batch(const data::Dataset& dataset, data::Sampler& sampler,
 // The control that can't learn: target ids permuted over all target positions of the batch, by seed and step. The same
 // for any number of ranks.
 void shuffle_targets(GlobalBatch& batch, const data::Dataset& dataset, std::uint64_t seed, std::int64_t step);
+
+struct StepResult {
+  AdapterMatrixGradients matrix_gradients;      // of the loss over the target tokens of the global batch
+  double loss_sum = 0.0;                        // nats
+  std::vector<std::int64_t> nonfinite_samples;  // indices in the global batch whose loss or gradient is not finite
+  bool stop = false;                            // a signal came: the step is dropped
+  std::uint64_t peak_bytes = 0;                 // the largest of the ranks
+  bool memory_changed = false;                  // this rank ran out of memory and has changed its settings
+  std::vector<int> changed_ranks;               // of the sum: the ranks with memory_changed
+};
 
 // Σ losses and Σ dL/dM over this rank's micro-batches, and the samples where one of them is not finite; ends early with
 // `stop` when a signal comes. run_micro_batch adds dL/dM to the adapter's leaves and returns Σ losses; when it returns, the

@@ -4,18 +4,13 @@
 #include <functional>
 #include <vector>
 
+#include "data/run/run_config.h"
 #include "models/decoder.h"
 #include "models/packed_batch.h"
 
 namespace nkat::train {
 
-// How a micro-batch trades time for memory; OomFallback changes these when memory runs out.
-struct MemorySettings {
-  std::int64_t recomputed_layers = 0;
-  std::int64_t head_rows = 256;          // rows whose logits exist at once
-  std::int64_t micro_batch_samples = 1;  // samples that run together, at most
-  std::int64_t batch_samples = 1;        // --batch-size: down to it, splitting comes before recomputing
-};
+using data::MemorySettings;
 
 // Adds d(scale · Σ losses)/dM to the gradient of every leaf in `matrices` (by layer of the model; undefined below the
 // first adapter layer) and returns Σ losses in nats. samples: on the decoder's device.

@@ -40,10 +40,9 @@ Command make_plan_command() {
   auto config = std::make_shared<PlanConfig>();
   Command command{.name = "plan", .summary = "memory and time of a training run, before any weight is read"};
   command.description =
-      "Takes the options of `nkat train` and prints the run's memory by purpose, how many layers must recompute, the "
-      "longest sequence that fits, the hours on a named card, and how far gates and angles can move. Exits 4 if the "
-      "plan "
-      "does not fit the budget. --device auto plans for a GPU.";
+      "Takes the options of `nkat train` and prints the model, the run's memory by purpose, how many layers must "
+      "recompute, the longest sequence that fits, the hours on a named card, and how far gates and angles can move. "
+      "Exits 4 if the plan does not fit the budget. --device auto plans for a GPU.";
   declare_options(*command.options, config->train, /*for_plan=*/true);
   std::vector<std::string> cards;
   for (const models::Card& card : models::known_cards()) cards.push_back(card.name);

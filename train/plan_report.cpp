@@ -9,15 +9,15 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "layers/cpu/bf16_gemm.h"
-#include "layers/quantized/int8.h"
+#include "layers/quantized/int8_gemm.h"
 #include "layers/sigmoid.h"
+#include "models/model_summary.h"
 
 namespace nkat::train {
 namespace {
 
 // Larger micro-batches don't make matrix products faster.
 constexpr std::int64_t kEnoughTokensOnCpu = 512, kEnoughTokensOnGpu = 1024;
-constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 // The spectral norm of the 8 x 8 skew matrix of ones: the angle if every entry of A moves alike.
 const double kAngleOfOnes = 1.0 / std::tan(std::numbers::pi / 16.0);
 
@@ -80,8 +80,8 @@ std::string time_lines(const TrainConfig& config, const RunPlan& plan, const Car
   std::string text = fmt::format(
       "Time, an estimate for the {}: {:.1f} h for {} steps of {} samples, all {} tokens long, products at {:.0f} % of "
       "its {:.1f} TFLOP/s (BF16)",
-      card.card.name, plan.hours.total(), config.max_steps, config.window_samples(), config.dataset.max_sequence_length,
-      100 * card.efficiency, card.card.bf16_tflops);
+      card.card.name, plan.hours.total(), config.max_steps, config.global_batch_samples(),
+      config.dataset.max_sequence_length, 100 * card.efficiency, card.card.bf16_tflops);
   if (plan.hours.int8 > 0) text += fmt::format(" and {:.1f} TOPS (8 bits)", card.card.int8_tops);
   if (plan.hours.quantization > 0) {
     text += fmt::format(
@@ -132,7 +132,7 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
   plan.fits = plan.memory.total() <= request.budget_bytes;
   plan.longest_sequence = models::longest_sequence(model, request);
   plan.sample_flops = models::sample_flops(model, request, plan.memory.recomputed_layers);
-  plan.run_samples = config.max_steps * config.window_samples();
+  plan.run_samples = config.max_steps * config.global_batch_samples();
   plan.hours = hours_of(model, plan, card);
   const double rates = config.rate_schedule().total();
   plan.alpha_reach = config.control == Control::kFrozenGates ? 0.0 : rates * config.alpha_learning_rate;
@@ -157,7 +157,10 @@ std::string plan_table(const models::Phi3Config& model, const TrainConfig& confi
                        const CardChoice& card) {
   const models::MemoryPlan& m = plan.memory;
   const std::int64_t trained = model.num_layers - config.first_adapter_layer;
-  std::string text = fmt::format(
+  std::string text = models::describe(model, {.base = config.base,
+                                              .element_bytes = plan.request.element_bytes,
+                                              .first_adapter_layer = config.first_adapter_layer});
+  text += fmt::format(
       "Memory for micro-batches of up to {} tokens, samples of up to {} ({} parameters, {} bytes each before --base)\n",
       plan.request.micro_batch_tokens(), config.dataset.max_sequence_length, models::parameter_count(model),
       plan.request.element_bytes);

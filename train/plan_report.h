@@ -1,5 +1,5 @@
 // The plan of a run, as a table and as JSON: memory by purpose, recomputed layers, the longest sequence, hours on a
-// named card (an estimate), and how far the learning rates let gates and angles move.
+// named card (an estimate), and how far the learning rates let gates and angles move. The table begins with the model.
 #pragma once
 
 #include <optional>

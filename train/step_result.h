@@ -1,4 +1,4 @@
-// The result of a step's micro-batches, and the one all-reduce per step that adds it up over the ranks.
+// The one all-reduce of a step: what the ranks' micro-batches gave, added up.
 //
 // The message is one float32 tensor, 3.1 MB for Phi-3.5-mini: dM of all layers (A · N · 64 floats), one flag per sample
 // of the global batch, and a few 64-bit integers of each rank, exact to the bit. All ranks derive the same from it, so
@@ -10,20 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "train/adapter_gradients.h"
 #include "train/distributed/process_group.h"
+#include "train/gradient_accumulation.h"
 
 namespace nkat::train {
-
-struct StepResult {
-  AdapterMatrixGradients matrix_gradients;      // of the loss over the target tokens of the global batch
-  double loss_sum = 0.0;                        // nats
-  std::vector<std::int64_t> nonfinite_samples;  // indices in the global batch whose loss or gradient is not finite
-  bool stop = false;                            // a signal came: the step is dropped
-  std::uint64_t peak_bytes = 0;                 // the largest of the ranks
-  bool memory_changed = false;                  // this rank ran out of memory and has changed its settings
-  std::vector<int> changed_ranks;               // of the sum: the ranks with memory_changed
-};
 
 // Adds up the results of all ranks; with one rank nothing changes. state: a digest of what the step began with.
 // RankMismatch when it is not the same on all ranks.

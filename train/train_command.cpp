@@ -1,8 +1,10 @@
 #include "core/cli/log.h"
+#include "core/cli/progress.h"
 #include "core/message.h"
 #include "core/signals.h"
 #include "models/device.h"
 #include "models/model_folder.h"
+#include "models/model_summary.h"
 #include "models/weights/base_fingerprint.h"
 #include "train/commands.h"
 #include "train/memory/tracking_allocator.h"
@@ -14,8 +16,6 @@
 
 namespace nkat::train {
 namespace {
-
-constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
 data::DatasetOptions dataset_options(const TrainConfig& config, const std::vector<std::string>& files,
                                      const models::Phi3Config& model) {
@@ -48,7 +48,7 @@ struct TrainingData {
                          models::norms_sha256(config.model_path, model)},
                 .data_sha256 = training->summary().sha256,
                 .seed = static_cast<std::uint64_t>(config.seed),
-                .batch_samples = config.window_samples()};
+                .batch_samples = config.global_batch_samples()};
     group.release_local_ranks();
   }
   std::string validation_sha256() const { return validation ? validation->summary().sha256 : ""; }
@@ -61,11 +61,11 @@ struct TrainingData {
 std::unique_ptr<ProcessGroup> init_process_group(const TrainConfig& config) {
   const auto environment = rank_environment();
   if (!environment) return std::make_unique<ProcessGroup>();
-  if (config.window_samples() < environment->size) {
-    throw ConfigError(fmt::format(
-        "{} ranks: {}", environment->size,
-        expected("a global batch of at least one sample for each", fmt::format("{} samples", config.window_samples()),
-                 "use fewer ranks, or a larger --gradient-accumulation")));
+  if (config.global_batch_samples() < environment->size) {
+    throw ConfigError(fmt::format("{} ranks: {}", environment->size,
+                                  expected("a global batch of at least one sample for each",
+                                           fmt::format("{} samples", config.global_batch_samples()),
+                                           "use fewer ranks, or a larger --gradient-accumulation")));
   }
   auto group = std::make_unique<ProcessGroup>(*environment, std::chrono::seconds(config.rank_timeout));
   if (group->size() > 1) log::set_prefix(fmt::format("rank {}: ", group->rank()));
@@ -77,7 +77,8 @@ std::unique_ptr<ProcessGroup> init_process_group(const TrainConfig& config) {
 void resolve_memory(TrainConfig& config, MemorySettings& settings, const models::Phi3Config& model, bool on_gpu) {
   const auto request = plan_request(model, config, config.precision == models::Precision::kBf16 ? 2 : 4, on_gpu);
   settings.recomputed_layers = resolve_recomputed_layers(model, config, request);
-  settings.micro_batch_samples = std::clamp<std::int64_t>(settings.micro_batch_samples, 1, config.window_samples());
+  settings.micro_batch_samples =
+      std::clamp<std::int64_t>(settings.micro_batch_samples, 1, config.global_batch_samples());
   settings.head_rows = std::clamp<std::int64_t>(settings.head_rows, 1, MemorySettings().head_rows);
   settings.batch_samples = config.batch_size;
   config.tokens_per_micro_batch = request.packed_tokens > 0 ? std::to_string(request.packed_tokens) : "none";
@@ -181,6 +182,7 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
                         models::precision_name(precision), config.device, start.state.settings.memory.recomputed_layers,
                         model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,
                         config.vram_budget_gib));
+  log::info(models::adapter_line(model, config.first_adapter_layer));
   if (start.identity) set_aside_later_checkpoints(folder->checkpoints(), start.state.step);
   return run_training({config, decoder, data, folder, *group}, std::move(start));
 }

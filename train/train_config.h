@@ -16,17 +16,8 @@
 
 namespace nkat::train {
 
-// Ablations, each a baseline for a run without one.
-enum class Control {
-  kNone,
-  kIdentity,     // the rotations stay at I
-  kShuffled,     // the targets of a global batch are permuted
-  kFrozenGates,  // the gates stay as they are
-};
-inline constexpr EnumNames<Control, 4> kControlNames = {{{Control::kNone, "none"},
-                                                         {Control::kIdentity, "identity"},
-                                                         {Control::kShuffled, "shuffled"},
-                                                         {Control::kFrozenGates, "frozen-gates"}}};
+using data::Control;
+using data::kControlNames;
 
 enum class ResumePolicy { kAuto, kNever };
 inline constexpr EnumNames<ResumePolicy, 2> kResumePolicyNames = {
@@ -83,7 +74,7 @@ struct TrainConfig {
   std::int64_t packed_tokens() const {
     return tokens_per_micro_batch == "none" ? 0 : std::stoll(tokens_per_micro_batch);
   }
-  std::int64_t window_samples() const { return batch_size * gradient_accumulation; }
+  std::int64_t global_batch_samples() const { return batch_size * gradient_accumulation; }
   Schedule rate_schedule() const { return {schedule, warmup_steps, max_steps, min_rate_ratio}; }
 };
 

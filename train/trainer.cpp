@@ -9,7 +9,6 @@ namespace nkat::train {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kMostSkippedInARow = 3;
 
 // Checkpoints hold gates and forces as float32; rounding here keeps the metrics equal to them.
 std::vector<double> as_float32(const std::vector<double>& values) {
@@ -170,14 +169,13 @@ void Trainer::finish_step(StepMetrics metrics) {
 }
 
 void Trainer::check_finite(const StepMetrics& metrics) {
-  if (skipped_in_a_row_ < kMostSkippedInARow) return;
+  if (skipped_in_a_row_ < data::kSkippedStepsToStop) return;
   std::vector<std::string> names;
   for (const std::int64_t sample : nonfinite_samples_) names.push_back(parts_.training.describe(sample));
   throw CheckError(
-      fmt::format("step {}: the {} in a row that is not finite ({}); samples: {}. The last good checkpoint is intact: "
+      fmt::format("step {}: {} steps in a row are not finite ({}); samples: {}. The last good checkpoint is intact: "
                   "look at these samples, or start a new run in another --output-dir with lower learning rates",
-                  metrics.step, skipped_in_a_row_ == 3 ? "third step" : fmt::format("{}th step", skipped_in_a_row_),
-                  *metrics.skipped, fmt::join(names, ", ")));
+                  metrics.step, skipped_in_a_row_, *metrics.skipped, fmt::join(names, ", ")));
 }
 
 void Trainer::check_same_state() {

@@ -6,27 +6,15 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <vector>
 
+#include "data/run/run_config.h"
 #include "data/run/step_metrics.h"
 #include "models/adapter.h"
-#include "train/micro_batch.h"
 #include "train/optimizer.h"
 
 namespace nkat::train {
 
 using data::StepMetrics;
-
-// The part that config.json keeps beside the options: it is written as soon as it changes, not with a checkpoint.
-struct RunSettings {
-  std::string requested_checkpointing = "auto";  // before it was resolved to a number of layers
-  MemorySettings memory = {};
-  std::vector<std::string> memory_events = {};  // "step 7: recomputing 8 of 32 layers"
-  std::string validation_sha256 = "";           // of the validation data; empty: none
-  std::int64_t validation_since = 0;            // losses of steps up to here are of other validation data
-  std::int64_t ranks = 1;
-};
 
 struct TrainerState {
   std::int64_t step = 0;  // finished steps
@@ -34,7 +22,7 @@ struct TrainerState {
   OptimizerState optimizer = {};
   // The metrics of `step` when it ended before its validation did; the validation is repeated on resume.
   std::optional<StepMetrics> pending = std::nullopt;
-  RunSettings settings = {};
+  data::RunFacts settings = {};  // in config.json, beside the options
 };
 
 // What a training step changes: W, alpha, and both moments of each.

@@ -7,6 +7,7 @@
 
 #include "core/cli/log.h"
 #include "core/machine.h"
+#include "core/utf8.h"
 
 namespace nkat {
 namespace {
@@ -61,10 +62,11 @@ std::string ProgressBar::line() const {
 
 void ProgressBar::draw() const {
   constexpr int kBarWidth = 20;
-  const int filled = total_ == 0 ? kBarWidth : static_cast<int>(kBarWidth * done_ / total_);
+  // A file that grows while it is read passes its total.
+  const int filled = done_ >= total_ ? kBarWidth : static_cast<int>(kBarWidth * done_ / total_);
   std::string text = fmt::format("[{:#<{}}{:.<{}}] {}", "", filled, "", kBarWidth - filled, line());
   const auto columns = static_cast<std::size_t>(terminal_columns());
-  if (text.size() >= columns) text.resize(columns - 1);
+  if (text.size() >= columns) text.resize(complete_utf8_prefix(std::string_view(text).substr(0, columns - 1)));
   std::fprintf(stderr, "\r\033[K%s", text.c_str());
   std::fflush(stderr);
 }
@@ -82,10 +84,8 @@ std::string format_duration(double seconds) {
 }
 
 std::string format_bytes(double bytes) {
-  constexpr double kMiB = 1024.0 * 1024.0;
   if (bytes < kMiB) return fmt::format("{:.0f} KiB", bytes / 1024.0);
-  return bytes < 1024.0 * kMiB ? fmt::format("{:.0f} MiB", bytes / kMiB)
-                               : fmt::format("{:.2f} GiB", bytes / (1024.0 * kMiB));
+  return bytes < kGiB ? fmt::format("{:.0f} MiB", bytes / kMiB) : fmt::format("{:.2f} GiB", bytes / kGiB);
 }
 
 }  // namespace nkat

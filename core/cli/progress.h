@@ -33,6 +33,9 @@ class ProgressBar {
   Clock::time_point drawn_;
 };
 
+inline constexpr double kMiB = 1024.0 * 1024.0;
+inline constexpr double kGiB = 1024.0 * kMiB;
+
 // "3 h 20 min", "45 s".
 std::string format_duration(double seconds);
 // "11.50 GiB", "312 MiB".

@@ -69,6 +69,18 @@ FileDescriptor open_for_reading(const fs::path& path) {
   return file;
 }
 
+std::size_t read_bytes(const FileDescriptor& file, std::span<char> out, const fs::path& path) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t count = ::read(file.get(), out.data() + done, out.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw DataError(fmt::format("{}: can't be read: {}", path.string(), system_message()));
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  return done;
+}
+
 std::string read_file(const fs::path& path, std::uint64_t limit) {
   const FileDescriptor file = open_for_reading(path);
   const std::uint64_t size = size_of(file, path);
@@ -77,14 +89,8 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
                                 expected(fmt::format("at most {} bytes", limit), fmt::format("{}", size))));
   }
   std::string bytes(size, '\0');
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = ::read(file.get(), bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw DataError(fmt::format("{}: can't be read: {}", path.string(), system_message()));
-    if (count == 0) throw DataError(fmt::format("{}: it became shorter while it was read", path.string()));
-    done += static_cast<std::size_t>(count);
-  }
+  if (read_bytes(file, bytes, path) < bytes.size())
+    throw DataError(fmt::format("{}: it became shorter while it was read", path.string()));
   return bytes;
 }
 

@@ -37,6 +37,9 @@ void write_all(const FileDescriptor& file, std::string_view bytes, const fs::pat
 // Opens a regular file for reading; a folder, a device or a missing path is a DataError.
 FileDescriptor open_for_reading(const fs::path& path);
 
+// Reads until `out` is full or the file ends; returns the number of bytes. path: for the message of a DataError.
+std::size_t read_bytes(const FileDescriptor& file, std::span<char> out, const fs::path& path);
+
 // The whole file, if it has at most `limit` bytes.
 std::string read_file(const fs::path& path, std::uint64_t limit);
 

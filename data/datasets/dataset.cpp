@@ -58,8 +58,7 @@ void check_file(const std::string& path, const DatasetSummary& file, std::int64_
 
 Dataset::Dataset(const DatasetOptions& options, const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
   if (options.files.empty()) throw ConfigError(expected("at least one data file", "none"));
-  const EncodingLimits limits{options.max_sequence_length, options.overlong, options.special_tokens};
-  const SampleEncoder encoder(tokenizer, chat_template, limits);
+  const SampleEncoder encoder(tokenizer, chat_template, options);
   std::string identity = encoder.identity();
   for (const std::string& text : options.files) {
     const FileAndRepeats file = parse_file(text);

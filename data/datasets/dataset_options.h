@@ -15,7 +15,7 @@ inline constexpr EnumNames<Overlong, 3> kOverlongNames = {
     {{Overlong::kCut, "cut"}, {Overlong::kDrop, "drop"}, {Overlong::kError, "error"}}};
 
 struct DatasetOptions {
-  std::vector<std::string> files;           // FILE or FILE:N, which stands for N times FILE
+  std::vector<std::string> files = {};      // FILE or FILE:N, which stands for N times FILE
   std::int64_t max_sequence_length = 1024;  // tokens
   Overlong overlong = Overlong::kCut;
   AddedTokens special_tokens = AddedTokens::kText;

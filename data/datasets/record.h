@@ -23,7 +23,6 @@
 namespace nkat::data {
 
 enum class RecordKind { kMessages, kConversations, kPromptCompletion, kInstruction, kText };
-inline constexpr std::size_t kRecordKinds = 5;
 const char* kind_name(RecordKind kind);  // "prompt+completion"
 
 inline constexpr std::array<std::string_view, 4> kFourClasses = {"ALLOW", "ESCALATION", "DENY", "REFUSE"};

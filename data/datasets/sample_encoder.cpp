@@ -13,12 +13,12 @@ namespace nkat::data {
 std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
   std::vector<std::uint32_t> tokens;
   if (record.turns.empty()) {
-    for (const std::int32_t id : tokenizer_.encode(record.text, limits_.special_tokens)) {
+    for (const std::int32_t id : tokenizer_.encode(record.text, options_.special_tokens)) {
       tokens.push_back(static_cast<std::uint32_t>(id) | kTargetBit);
     }
   } else {
     const ChatTemplate::Encoded encoded =
-        chat_template_.encode(tokenizer_, record.turns, limits_.special_tokens, /*generation_prompt=*/false);
+        chat_template_.encode(tokenizer_, record.turns, options_.special_tokens, /*generation_prompt=*/false);
     for (std::size_t i = 0; i < encoded.tokens.size(); ++i) {
       tokens.push_back(static_cast<std::uint32_t>(encoded.tokens[i]) | (encoded.is_target[i] ? kTargetBit : 0));
     }
@@ -28,11 +28,11 @@ std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
 }
 
 TruncationResult SampleEncoder::truncate(std::vector<std::uint32_t>& tokens, const std::string& where) const {
-  const auto limit = static_cast<std::size_t>(limits_.max_sequence_length);
+  const auto limit = static_cast<std::size_t>(options_.max_sequence_length);
   TruncationResult result = TruncationResult::kWhole;
   if (tokens.size() > limit) {
-    if (limits_.overlong == Overlong::kDrop) return TruncationResult::kDroppedOverlong;
-    if (limits_.overlong == Overlong::kError) {
+    if (options_.overlong == Overlong::kDrop) return TruncationResult::kDroppedOverlong;
+    if (options_.overlong == Overlong::kError) {
       throw DataError(fmt::format("{}: {}", where,
                                   expected(fmt::format("at most {} tokens", limit), std::to_string(tokens.size()),
                                            "raise --max-sequence-length or choose --overlong cut or drop")));
@@ -45,8 +45,8 @@ TruncationResult SampleEncoder::truncate(std::vector<std::uint32_t>& tokens, con
 
 std::string SampleEncoder::identity() const {
   return sha256_hex(fmt::format("{} {} {} {} {}", tokenizer_.sha256(), chat_template_.identity(),
-                                limits_.max_sequence_length, static_cast<int>(limits_.overlong),
-                                static_cast<int>(limits_.special_tokens)));
+                                options_.max_sequence_length, static_cast<int>(options_.overlong),
+                                static_cast<int>(options_.special_tokens)));
 }
 
 std::int64_t count_targets(std::span<const std::uint32_t> tokens) {

@@ -16,19 +16,13 @@ namespace nkat::data {
 // The label mask is a bit of each token: set where the token is a target of the loss.
 inline constexpr std::uint32_t kTargetBit = 1u << 31;
 
-struct EncodingLimits {
-  std::int64_t max_sequence_length = 1024;  // tokens
-  Overlong overlong = Overlong::kCut;
-  AddedTokens special_tokens = AddedTokens::kText;
-};
-
 enum class TruncationResult { kWhole, kTruncated, kDroppedOverlong, kDroppedWithoutTarget };
 
 class SampleEncoder {
  public:
-  // Tokenizer and template must outlive it.
-  SampleEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template, const EncodingLimits& limits)
-      : tokenizer_(tokenizer), chat_template_(chat_template), limits_(limits) {}
+  // Tokenizer and template must outlive it. Of the options it reads length, overlong and special tokens.
+  SampleEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template, const DatasetOptions& options)
+      : tokenizer_(tokenizer), chat_template_(chat_template), options_(options) {}
 
   // All tokens of the record with their label mask. The first token is never a target, since nothing predicts it:
   // whatever reads samples may rely on that.
@@ -41,7 +35,7 @@ class SampleEncoder {
  private:
   const Tokenizer& tokenizer_;
   const ChatTemplate& chat_template_;
-  EncodingLimits limits_;
+  DatasetOptions options_;
 };
 
 std::int64_t count_targets(std::span<const std::uint32_t> tokens);

@@ -70,6 +70,77 @@ void hash_tensor(const SafetensorsFile& file, const char* name, Sha256& hash) {
   }
 }
 
+std::string summary_text(const DatasetSummary& summary) {
+  DatasetSummary shortened = summary;
+  for (std::string& message : shortened.bad_messages) message = ellipsize(message, kLongestMessage);
+  Json json = to_json(static_cast<const RecordCounts&>(shortened));
+  json[kLongest] = summary.longest;
+  json[kLargestId] = summary.largest_id;
+  json[kHashKey] = summary.sha256;
+  return dump_json(json);
+}
+
+DatasetSummary summary_from(const std::string& text, const std::string& where) {
+  const Json json = parse_json(text, where);
+  const JsonObject object(json, where);
+  DatasetSummary summary{record_counts_from(object)};
+  summary.longest = object.integer(kLongest);
+  summary.largest_id = object.integer(kLargestId);
+  summary.sha256 = object.string(kHashKey);
+  return summary;
+}
+
+// A data file to be tokenized.
+struct Source {
+  const fs::path& path;
+  const SampleEncoder& encoder;
+  BadLimit bad;
+  std::string sha256;  // of its bytes
+
+  std::string key() const { return sha256_hex(sha256 + encoder.identity()); }
+};
+
+DatasetSummary tokenize(const Source& source, TokenCacheWriter& writer) {
+  JsonlReader reader(source.path);
+  BadRecords bad(source.bad);
+  std::int64_t longest = 0;
+  std::uint32_t largest_id = 0;
+  DatasetSummary summary{encode_records(reader, source.encoder, bad, [&](const EncodedRecord& one) {
+    if (!one.is_sample) return;
+    writer.add(one.tokens, one.place.line);
+    longest = std::max(longest, static_cast<std::int64_t>(one.tokens.size()));
+    for (const std::uint32_t token : one.tokens) largest_id = std::max(largest_id, token & ~kTargetBit);
+  })};
+  summary.longest = longest;
+  summary.largest_id = largest_id;
+  summary.sha256 = reader.sha256();
+  if (summary.sha256 != source.sha256)
+    throw DataError(source.path.string() + ": it changed while it was read; run again");
+  writer.finish(summary_text(summary));
+  return summary;
+}
+
+std::optional<TokenizedFile> open_cached(const fs::path& cached, const std::string& key) {
+  if (!fs::exists(cached)) return std::nullopt;
+  try {
+    TokenCache cache(cached, key);
+    DatasetSummary summary = summary_from(cache.summary(), cached.string());
+    return TokenizedFile{std::move(cache), std::move(summary)};
+  } catch (const Error& error) {
+    log::warning(fmt::format("{}; it is rebuilt", error.what()));
+    return std::nullopt;
+  }
+}
+
+// keep: under the name `cached`; otherwise the file has no name when this returns, and is gone when it is closed.
+TokenizedFile make(const Source& source, const fs::path& cached, bool keep) {
+  TokenCacheWriter writer(cached, source.key());
+  DatasetSummary summary = tokenize(source, writer);
+  TokenCache cache(writer.temporary_path(), source.key());
+  if (keep) writer.publish();
+  return {std::move(cache), std::move(summary)};
+}
+
 }  // namespace
 
 TokenCacheWriter::TokenCacheWriter(const fs::path& path, std::string key) : file_(path), key_(std::move(key)) {
@@ -151,81 +222,6 @@ std::int64_t TokenCache::line(std::int64_t index) const {
   NKAT_INVARIANT(static_cast<std::size_t>(index) < lines_.size());
   return static_cast<std::int64_t>(lines_[static_cast<std::size_t>(index)]);
 }
-
-namespace {
-
-std::string summary_text(const DatasetSummary& summary) {
-  DatasetSummary shortened = summary;
-  for (std::string& message : shortened.bad_messages) message = ellipsize(message, kLongestMessage);
-  Json json = to_json(static_cast<const RecordCounts&>(shortened));
-  json[kLongest] = summary.longest;
-  json[kLargestId] = summary.largest_id;
-  json[kHashKey] = summary.sha256;
-  return dump_json(json);
-}
-
-DatasetSummary summary_from(const std::string& text, const std::string& where) {
-  const Json json = parse_json(text, where);
-  const JsonObject object(json, where);
-  DatasetSummary summary{record_counts_from(object)};
-  summary.longest = object.integer(kLongest);
-  summary.largest_id = object.integer(kLargestId);
-  summary.sha256 = object.string(kHashKey);
-  return summary;
-}
-
-// A data file to be tokenized.
-struct Source {
-  const fs::path& path;
-  const SampleEncoder& encoder;
-  BadLimit bad;
-  std::string sha256;  // of its bytes
-
-  std::string key() const { return sha256_hex(sha256 + encoder.identity()); }
-};
-
-DatasetSummary tokenize(const Source& source, TokenCacheWriter& writer) {
-  JsonlReader reader(source.path);
-  BadRecords bad(source.bad);
-  std::int64_t longest = 0;
-  std::uint32_t largest_id = 0;
-  DatasetSummary summary{encode_records(reader, source.encoder, bad, [&](const EncodedRecord& one) {
-    if (!one.is_sample) return;
-    writer.add(one.tokens, one.place.line);
-    longest = std::max(longest, static_cast<std::int64_t>(one.tokens.size()));
-    for (const std::uint32_t token : one.tokens) largest_id = std::max(largest_id, token & ~kTargetBit);
-  })};
-  summary.longest = longest;
-  summary.largest_id = largest_id;
-  summary.sha256 = reader.sha256();
-  if (summary.sha256 != source.sha256)
-    throw DataError(source.path.string() + ": it changed while it was read; run again");
-  writer.finish(summary_text(summary));
-  return summary;
-}
-
-std::optional<TokenizedFile> open_cached(const fs::path& cached, const std::string& key) {
-  if (!fs::exists(cached)) return std::nullopt;
-  try {
-    TokenCache cache(cached, key);
-    DatasetSummary summary = summary_from(cache.summary(), cached.string());
-    return TokenizedFile{std::move(cache), std::move(summary)};
-  } catch (const Error& error) {
-    log::warning(fmt::format("{}; it is rebuilt", error.what()));
-    return std::nullopt;
-  }
-}
-
-// keep: under the name `cached`; otherwise the file has no name when this returns, and is gone when it is closed.
-TokenizedFile make(const Source& source, const fs::path& cached, bool keep) {
-  TokenCacheWriter writer(cached, source.key());
-  DatasetSummary summary = tokenize(source, writer);
-  TokenCache cache(writer.temporary_path(), source.key());
-  if (keep) writer.publish();
-  return {std::move(cache), std::move(summary)};
-}
-
-}  // namespace
 
 TokenizedFile open_tokenized_file(const fs::path& path, const SampleEncoder& encoder, const BadLimit& bad) {
   const Source source{path, encoder, bad, sha256_of_file(path)};

@@ -1,19 +1,14 @@
-// GGUF files, read through a memory map and checked whole before anything is used (layout and limits: gguf_format.h).
+// GGUF files, read through a memory map; the header is checked before anything is used (gguf_header.h).
 //
 //   const GgufFile file("model.gguf");
 //   const std::string architecture = file.metadata().string("general.architecture");
 //   const GgufTensor* norm = file.find("output_norm.weight");
 //   decode_rows(norm->type, file.bytes(*norm), values);
 //
-// Refused with a FormatError that names path, byte or tensor, what was required and what was found: another magic or
-// version, counts beyond the file, unknown types, arrays of arrays, duplicate, empty or overlong names, names with
-// control characters, dimensions and products that overflow, rows that are no whole blocks, offsets that are not
-// exactly sequential, and files that are cut or have bytes appended. Metadata is copied out of the map; of a tensor's
-// bytes nothing is read. What a value means (a known architecture? NaNs?) is not checked.
+// Errors: those of parse_gguf(). Metadata is copied out of the map; of a tensor's bytes nothing is read.
 // Memory: below the file's size without its data, plus 64 MiB.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -23,39 +18,9 @@
 #include <vector>
 
 #include "core/files/file.h"
-#include "data/formats/gguf_metadata.h"
-#include "data/quantize/ggml_type.h"
+#include "data/formats/gguf_header.h"
 
 namespace nkat::gguf {
-
-struct GgufTensor {
-  std::string name;
-  std::array<std::uint64_t, kMostDimensions> ne{1, 1, 1, 1};  // ggml's order: ne[0] is the length of a row
-  std::uint32_t dimensions = 1;
-  GgmlType type = GgmlType::kF32;
-  std::uint64_t offset = 0;  // from the start of the data
-  std::uint64_t bytes = 0;
-
-  std::uint64_t elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }
-  std::uint64_t rows() const { return ne[1] * ne[2] * ne[3]; }
-};
-
-struct GgufHeader {
-  std::uint32_t version = kVersion;
-  std::uint32_t alignment = kDefaultAlignment;
-  GgufMetadata metadata;
-  std::vector<GgufTensor> tensors;  // in the order of their bytes
-  std::uint64_t data_begin = 0;     // from the start of the file
-  std::uint64_t data_bytes = 0;     // with padding behind the last tensor
-};
-
-// Parts 1 to 7 of the layout; `file` may end where the data begins. source: the file's name, for messages.
-GgufHeader parse_gguf_header(std::span<const std::byte> file, const std::string& source);
-// The same, and the data must be there.
-GgufHeader parse_gguf(std::span<const std::byte> file, const std::string& source);
-
-// general.alignment, checked; the default where it is missing.
-std::uint32_t alignment_of(const GgufMetadata& metadata, const std::string& source);
 
 class GgufFile {
  public:

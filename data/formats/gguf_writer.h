@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "core/files/file.h"
-#include "data/formats/gguf_reader.h"
+#include "data/formats/gguf_header.h"
 
 namespace nkat::gguf {
 

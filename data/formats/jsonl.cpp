@@ -13,27 +13,18 @@ namespace {
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-std::ifstream open_stream(const fs::path& path) {
-  open_for_reading(path);  // says clearly what is wrong with the path
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw DataError(path.string() + ": can't be opened");
-  return stream;
-}
-
 // Appends up to one chunk to the buffer; false at the end of the file.
-bool read_chunk(std::ifstream& stream, std::string& buffer, const fs::path& path) {
+bool read_chunk(const FileDescriptor& file, std::string& buffer, const fs::path& path) {
   const std::size_t before = buffer.size();
   buffer.resize(before + kChunk);
-  stream.read(buffer.data() + before, static_cast<std::streamsize>(kChunk));
-  if (stream.bad()) throw DataError(path.string() + ": can't be read to its end");
-  buffer.resize(before + static_cast<std::size_t>(stream.gcount()));
+  buffer.resize(before + read_bytes(file, std::span(buffer).subspan(before), path));
   return buffer.size() > before;
 }
 
 }  // namespace
 
 JsonlReader::JsonlReader(const fs::path& path)
-    : path_(path), stream_(open_stream(path)), file_size_(fs::file_size(path)) {
+    : path_(path), file_(open_for_reading(path)), file_size_(fs::file_size(path)) {
   fill();
   check_beginning();
 }
@@ -55,7 +46,7 @@ bool JsonlReader::fill() {
   buffer_.erase(0, position_);
   position_ = 0;
   const std::size_t before = buffer_.size();
-  if (!read_chunk(stream_, buffer_, path_)) return false;
+  if (!read_chunk(file_, buffer_, path_)) return false;
   bytes_read_ += buffer_.size() - before;
   hash_.update(std::string_view(buffer_).substr(before));
   return true;
@@ -101,9 +92,9 @@ std::optional<JsonlLine> JsonlReader::next() {
 std::string JsonlReader::where(std::int64_t number) const { return fmt::format("{}:{}", path_.string(), number); }
 
 std::string sha256_of_file(const fs::path& path) {
-  std::ifstream stream = open_stream(path);
+  const FileDescriptor file = open_for_reading(path);
   Sha256 hash;
-  for (std::string chunk; read_chunk(stream, chunk, path); chunk.clear()) {
+  for (std::string chunk; read_chunk(file, chunk, path); chunk.clear()) {
     throw_if_stop_requested();
     hash.update(chunk);
   }

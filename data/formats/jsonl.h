@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,7 +40,7 @@ class JsonlReader {
   void check_beginning();
 
   fs::path path_;
-  std::ifstream stream_;
+  FileDescriptor file_;
   std::uint64_t file_size_ = 0;
   std::uint64_t bytes_read_ = 0;  // from the file into the buffer
   std::int64_t number_ = 0;

@@ -1,5 +1,6 @@
 #include "data/inspect/inspection.h"
 
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -19,23 +20,28 @@ std::uint64_t elements_of(const InspectedTensor& tensor) {
   return elements;
 }
 
-std::string value_text(const Json& value) {
-  const std::string text = value.is_string() ? value.get<std::string>() : dump_json(value);
+// Shortened, on one line and without control characters: names and values come from the file.
+std::string one_line(const std::string& text) {
   std::string line;
   for (const char c : ellipsize(text, 160)) {
     if (c == '\n') {
       line += "\\n";
     } else {
-      line += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;  // control characters
+      line += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
     }
   }
   return line;
 }
 
+std::string value_text(const Json& value) {
+  return one_line(value.is_string() ? value.get<std::string>() : dump_json(value));
+}
+
 void add_facts(std::string& text, const Json& facts, const std::string& indent) {
   std::size_t widest = 0;
   for (const auto& fact : facts.items()) widest = std::max(widest, fact.key().size());
-  for (const auto& [name, value] : facts.items()) {
+  for (const auto& [key, value] : facts.items()) {
+    const std::string name = one_line(key);
     if (value.is_object() && !value.empty()) {
       text += fmt::format("{}{}\n", indent, name);
       add_facts(text, value, indent + "  ");

@@ -1,5 +1,6 @@
 #include "data/inspect/nonfinite.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>

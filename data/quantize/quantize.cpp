@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/message.h"
 #include "core/parallel.h"
 #include "data/quantize/kernels.h"
 
@@ -28,8 +29,8 @@ std::size_t bytes_of(GgmlType type, std::size_t elements) {
 void check_importance(std::span<const float> importance) {
   for (std::size_t i = 0; i < importance.size(); ++i) {
     if (!(std::isfinite(importance[i]) && importance[i] >= 0.0f)) {
-      throw FormatError(
-          fmt::format("importance of column {}: a finite number >= 0 is needed, found {}", i, importance[i]));
+      throw FormatError(fmt::format("importance of column {}: {}", i,
+                                    expected("a finite number of at least 0", fmt::format("{}", importance[i]))));
     }
   }
 }
@@ -69,8 +70,8 @@ class RowEncoder {
   [[noreturn]] void refuse(std::size_t row, std::span<const float> values) const {
     const auto broken = std::ranges::find_if(values, [](float x) { return !std::isfinite(x); });
     if (broken != values.end()) {
-      throw FormatError(
-          fmt::format("row {}, column {}: a finite weight is needed, found {}", row, broken - values.begin(), *broken));
+      throw FormatError(fmt::format("row {}, column {}: {}", row, broken - values.begin(),
+                                    expected("a finite weight", fmt::format("{}", *broken))));
     }
     const std::size_t block = first_refused_block(values);
     const auto elements = traits(type_).block_elements;

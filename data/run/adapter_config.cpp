@@ -16,7 +16,6 @@ constexpr const char* kPeftType = "NKAT_SO8T";
 constexpr const char *kTypeKey = "peft_type", *kVersionKey = "version", *kNameKey = "base_model_name_or_path",
                      *kHiddenKey = "hidden_size", *kLayersKey = "num_hidden_layers", *kFirstKey = "first_adapter_layer",
                      *kBaseKey = "base_sha256", *kNormsKey = "base_norms_sha256";
-constexpr std::int64_t kFormatVersion = 1;
 constexpr std::uint64_t kFileLimit = 1 << 20;
 constexpr std::int64_t kHiddenLimit = 1 << 20;
 constexpr std::int64_t kLayerLimit = 512;
@@ -28,7 +27,7 @@ AdapterConfig read_adapter_config(const fs::path& folder) {
   const Json json = parse_json(read_file(path, kFileLimit), path.string());
   const JsonObject object(json, path.string());
   if (object.optional_string(kTypeKey) != kPeftType) object.fail(kTypeKey, kPeftType, "this is no NKAT-SO8T adapter");
-  object.integer(kVersionKey, kFormatVersion, kFormatVersion);
+  object.require_version(kVersionKey, kAdapterFormatVersion);
   AdapterConfig config;
   config.hidden_size = object.integer(kHiddenKey, 8, kHiddenLimit);
   if (config.hidden_size % 8 != 0) object.fail(kHiddenKey, "a multiple of 8");
@@ -42,7 +41,7 @@ AdapterConfig read_adapter_config(const fs::path& folder) {
 
 std::string adapter_config_text(const AdapterConfig& config) {
   Json json = {{kTypeKey, kPeftType},
-               {kVersionKey, kFormatVersion},
+               {kVersionKey, kAdapterFormatVersion},
                {kNameKey, config.base.base_model_name_or_path},
                {kHiddenKey, config.hidden_size},
                {kLayersKey, config.num_hidden_layers},

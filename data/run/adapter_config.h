@@ -11,6 +11,8 @@
 
 namespace nkat::data {
 
+inline constexpr std::uint32_t kAdapterFormatVersion = 1;
+
 // Which base model an adapter was trained on.
 struct BaseFingerprint {
   std::string base_model_name_or_path = "";
@@ -28,8 +30,8 @@ struct AdapterConfig {
   std::int64_t layers() const { return num_hidden_layers - first_adapter_layer; }
 };
 
-// From an adapter or checkpoint folder. FormatError naming file and key for another type, version or impossible size;
-// DataError if the file can't be read.
+// From an adapter or checkpoint folder. FormatError naming file and key for another type or impossible size,
+// NewerFormatError for a newer version; DataError if the file can't be read.
 AdapterConfig read_adapter_config(const fs::path& folder);
 std::string adapter_config_text(const AdapterConfig& config);
 

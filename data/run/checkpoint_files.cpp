@@ -7,6 +7,7 @@
 #include "core/files/sha256.h"
 #include "core/json.h"
 #include "core/json_object.h"
+#include "core/message.h"
 
 namespace nkat::data {
 namespace {
@@ -22,7 +23,23 @@ constexpr const char *kStep = "step", *kDataPosition = "data_position", *kUpdate
                      *kDataHash = "data_sha256", *kBaseHash = "base_sha256", *kProgram = "program",
                      *kLibtorch = "libtorch", *kPending = "pending_metrics";
 
+// Throws unless the file is as the manifest states.
+void check_file(const fs::path& file, const JsonObject& stated) {
+  const auto size = static_cast<std::uint64_t>(stated.integer(kSizeKey));
+  const std::string sha256 = stated.string(kHashKey);
+  const std::string bytes = read_file(file, kFileLimit);
+  const auto require_same = [&](const std::string& wanted, const std::string& found) {
+    if (wanted == found) return;
+    throw FormatError(fmt::format("{}: {}", file.string(),
+                                  expected(wanted + ", as in the manifest", found,
+                                           "the file is damaged: restore it, or use another checkpoint")));
+  };
+  require_same(fmt::format("{} bytes", size), fmt::format("{} bytes", bytes.size()));
+  require_same("SHA-256 " + sha256, "SHA-256 " + sha256_hex(bytes));
+}
+
 SavedTrainerState step_of(const JsonObject& object) {
+  object.require_version(kVersionKey, kStateVersion);
   SavedTrainerState state;
   state.step = object.integer(kStep);
   if (const Json* pending = object.find(kPending)) state.pending_metrics = metrics_from_json(*pending, object.where());
@@ -41,18 +58,11 @@ std::string manifest_text(const std::map<std::string, std::string>& files) {
 void verify_manifest(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kManifest;
   const Json json = parse_json(read_file(path, kManifestLimit), path.string());
-  const JsonObject files = JsonObject(json, path.string()).object(kFilesKey);
-  for (const char* name : {kAdapterModelFile, kAdapterConfigFile, kStateTensors, kStateJson}) {
-    const JsonObject stated = files.object(name);
-    const auto size = static_cast<std::uint64_t>(stated.integer(kSizeKey));
-    const std::string sha256 = stated.string(kHashKey);
-    const fs::path file = checkpoint / name;
-    const std::string bytes = read_file(file, kFileLimit);
-    if (bytes.size() != size || sha256_hex(bytes) != sha256) {
-      throw FormatError(
-          fmt::format("{}: size or SHA-256 differ from the manifest; the file is damaged", file.string()));
-    }
-  }
+  const JsonObject manifest(json, path.string());
+  manifest.require_version(kVersionKey, kManifestVersion);
+  const JsonObject files = manifest.object(kFilesKey);
+  for (const char* name : {kAdapterModelFile, kAdapterConfigFile, kStateTensors, kStateJson})
+    check_file(checkpoint / name, files.object(name));
 }
 
 std::string trainer_state_text(const SavedTrainerState& state) {
@@ -67,8 +77,6 @@ SavedTrainerState read_trainer_state(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kStateJson;
   const Json json = parse_json(read_file(path, kStateLimit), path.string());
   const JsonObject object(json, path.string());
-  if (object.integer(kVersionKey) != kStateVersion)
-    object.fail(kVersionKey, std::to_string(kStateVersion), "use the release that wrote it");
   SavedTrainerState state = step_of(object);
   state.data_position = object.integer(kDataPosition);
   state.updates = object.integer(kUpdates);

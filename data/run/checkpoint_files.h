@@ -19,7 +19,8 @@ namespace nkat::data {
 
 // files: name to bytes.
 std::string manifest_text(const std::map<std::string, std::string>& files);
-// Throws FormatError or DataError naming the first file that is missing or does not match the manifest.
+// Throws FormatError or DataError naming the first file that is missing or does not match the manifest, and
+// NewerFormatError for the manifest of a newer nkat.
 void verify_manifest(const fs::path& checkpoint);
 
 inline constexpr const char* kFirstMomentWeight = "first_moment.weight";
@@ -44,10 +45,10 @@ struct SavedTrainerState {
 };
 
 std::string trainer_state_text(const SavedTrainerState& state);
-// From a checkpoint folder. FormatError for another version, and "<path>: key ..." for what is missing or of another
-// type.
+// From a checkpoint folder. NewerFormatError for the state of a newer nkat; FormatError "<path>: key ..." for what is
+// missing or of another type.
 SavedTrainerState read_trainer_state(const fs::path& checkpoint);
-// Its step and pending_metrics alone: all that a reader of finished runs needs.
+// The same, but its step and pending_metrics alone: all that a reader of finished runs needs.
 SavedTrainerState read_saved_step(const fs::path& checkpoint);
 
 }  // namespace nkat::data

@@ -1,5 +1,7 @@
 #include "data/run/run_config.h"
 
+#include <limits>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -34,8 +36,6 @@ std::optional<std::string> string(const Json* parent, const char* key) {
   return value != nullptr && value->is_string() ? std::optional(value->get<std::string>()) : std::nullopt;
 }
 
-Json or_null(const std::optional<std::int64_t>& value) { return value ? Json(*value) : Json(); }
-
 }  // namespace
 
 std::optional<std::int64_t> run_version(const Json& config) { return integer(&config, kRunKey); }
@@ -44,9 +44,9 @@ std::string run_config_text(const Json& options, const RunFacts& facts) {
   Json json = {{kRunKey, kRunVersion}};
   json.update(options);
   json[kMemory] = {{kRequested, facts.requested_checkpointing},
-                   {kRecomputed, or_null(facts.recomputed_layers)},
-                   {kMicroBatch, or_null(facts.micro_batch_samples)},
-                   {kHeadRows, or_null(facts.head_rows)},
+                   {kRecomputed, facts.memory.recomputed_layers},
+                   {kMicroBatch, facts.memory.micro_batch_samples},
+                   {kHeadRows, facts.memory.head_rows},
                    {kEvents, facts.memory_events}};
   json[kRanks] = facts.ranks;
   json[kValidation] = {{kHash, facts.validation_sha256}, {kSince, facts.validation_since}};
@@ -58,9 +58,9 @@ RunFacts run_facts(const Json& config) {
   const Json* validation = member(&config, kValidation);
   RunFacts facts;
   facts.requested_checkpointing = string(memory, kRequested).value_or(facts.requested_checkpointing);
-  facts.recomputed_layers = integer(memory, kRecomputed);
-  facts.micro_batch_samples = integer(memory, kMicroBatch);
-  facts.head_rows = integer(memory, kHeadRows);
+  facts.memory.recomputed_layers = integer(memory, kRecomputed).value_or(facts.memory.recomputed_layers);
+  facts.memory.micro_batch_samples = integer(memory, kMicroBatch).value_or(std::numeric_limits<std::int64_t>::max());
+  facts.memory.head_rows = integer(memory, kHeadRows).value_or(facts.memory.head_rows);
   if (const Json* events = member(memory, kEvents); events != nullptr && events->is_array()) {
     for (const Json& event : *events) {
       if (event.is_string()) facts.memory_events.push_back(event.get<std::string>());
@@ -87,7 +87,11 @@ RunSettings read_run_settings(const fs::path& path) {
   settings.validation_since = run_facts(json).validation_since;
   settings.alpha_init = config.optional_number("alpha_init");
   settings.vram_budget_gib = config.optional_number("vram_budget_gib");
-  settings.control = config.optional_string("control").value_or(settings.control);
+  if (const auto name = config.optional_string("control")) {
+    const auto control = value_of(*name, kControlNames);
+    if (!control) config.fail("control", names_of(kControlNames));
+    settings.control = *control;
+  }
   settings.device = config.optional_string("device").value_or("");
   settings.model_path = config.optional_string("model_path").value_or("");
   settings.first_adapter_layer = config.optional_integer("first_adapter_layer");

@@ -12,6 +12,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "core/enum_names.h"
 #include "data/run/run_layout.h"
 
 namespace nkat::data {
@@ -23,23 +24,42 @@ inline constexpr std::int64_t kRunVersion = 1;
 inline constexpr double kDefaultAlphaInit = -5.0;
 inline constexpr double kDefaultVramBudgetGib = 11.5;
 
+// Ablations, each a baseline for a run without one.
+enum class Control {
+  kNone,
+  kIdentity,     // the rotations stay at I
+  kShuffled,     // the targets of a global batch are permuted
+  kFrozenGates,  // the gates stay as they are
+};
+inline constexpr EnumNames<Control, 4> kControlNames = {{{Control::kNone, "none"},
+                                                         {Control::kIdentity, "identity"},
+                                                         {Control::kShuffled, "shuffled"},
+                                                         {Control::kFrozenGates, "frozen-gates"}}};
+
 // The value of nkat_run; nothing if the JSON is not a run's config.
 std::optional<std::int64_t> run_version(const nlohmann::ordered_json& config);
 
+// How a micro-batch trades time for memory; the trainer changes these when memory runs out.
+struct MemorySettings {
+  std::int64_t recomputed_layers = 0;
+  std::int64_t head_rows = 256;          // rows whose logits exist at once
+  std::int64_t micro_batch_samples = 1;  // samples that run together, at most
+  std::int64_t batch_samples = 1;        // --batch-size, of the options: down to it, splitting comes before recomputing
+};
+
+// Written as soon as they change, not with a checkpoint.
 struct RunFacts {
-  std::string requested_checkpointing = "auto";                    // --checkpointing before `auto` was resolved
-  std::optional<std::int64_t> recomputed_layers = std::nullopt;    // of activation checkpointing
-  std::optional<std::int64_t> micro_batch_samples = std::nullopt;  // at most, after out-of-memory fallbacks
-  std::optional<std::int64_t> head_rows = std::nullopt;            // rows of logits held at once
-  std::vector<std::string> memory_events = {};                     // what the fallbacks did, in order
+  std::string requested_checkpointing = "auto";  // --checkpointing before it was resolved to a number of layers
+  MemorySettings memory = {};
+  std::vector<std::string> memory_events = {};  // "step 7: recomputing 8 of 32 layers"
+  std::string validation_sha256 = "";           // of the validation data; empty: none
+  std::int64_t validation_since = 0;            // losses of steps up to here are of other validation data
   std::int64_t ranks = 1;
-  std::string validation_sha256 = "";
-  std::int64_t validation_since = 0;  // validation losses up to this step are of other data
 };
 
 // The file's text; `options` is the object of all options.
 std::string run_config_text(const nlohmann::ordered_json& options, const RunFacts& facts);
-// What is missing or of another type keeps its default.
+// What is missing or of another type keeps its default; memory.micro_batch_samples is then more than a batch holds.
 RunFacts run_facts(const nlohmann::ordered_json& config);
 
 // The options of a run that others than the trainer look at; what the file doesn't have is unknown.
@@ -51,8 +71,8 @@ struct RunSettings {
   std::int64_t validation_since = 0;  // of RunFacts
   std::optional<double> alpha_init = std::nullopt;
   std::optional<double> vram_budget_gib = std::nullopt;
-  std::string control = "none";  // none, identity, shuffled, frozen-gates
-  std::string device = "";       // "cpu", "cuda:0"
+  Control control = Control::kNone;
+  std::string device = "";  // "cpu", "cuda:0"
   std::string model_path = "";
   std::optional<std::int64_t> first_adapter_layer = std::nullopt;
 };

@@ -11,6 +11,8 @@
 
 namespace nkat::data {
 
+inline constexpr std::int64_t kSkippedStepsToStop = 3;  // in a row: the trainer gives up
+
 struct StepMetrics {
   std::int64_t step = 0;  // from 1
   double loss = 0.0;      // cross-entropy, nats per target token of the global batch
@@ -28,7 +30,6 @@ struct StepMetrics {
   std::uint64_t memory_bytes = 0;       // the step's peak
   std::optional<double> validation_loss = std::nullopt;
   std::optional<std::string> skipped = std::nullopt;  // why the update was left out
-  bool clipped = false;                               // not in the line; counted in the summary
 
   double tokens_per_second() const { return step_seconds > 0 ? static_cast<double>(tokens) / step_seconds : 0.0; }
 };

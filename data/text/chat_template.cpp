@@ -14,13 +14,13 @@
 namespace nkat::data {
 
 struct ChatTemplate::KnownTemplate {
-  const char* name;
-  const char* source;  // Jinja, as the models ship it
-  bool begin_token;
-  bool system_messages;
-  bool empty_system_messages;
-  bool role_token_follows_user;  // the assistant's role token ends each user message instead of opening the answer
-  bool end_token;
+  const char* name = "";
+  const char* source = "";
+  bool begin_token = false;
+  bool system_messages = false;
+  bool empty_system_messages = false;
+  bool role_token_follows_user = false;
+  bool end_token = false;
 };
 
 struct ChatTemplate::Rendered {
@@ -34,29 +34,35 @@ namespace {
 constexpr std::uint64_t kFileLimit = 16 << 20;
 constexpr std::string_view kEnd = "<|end|>";
 
+// Jinja, as the models ship it.
+constexpr const char* kPhi35Source =
+    "{% for message in messages %}{% if message['role'] == 'system' and message['content'] %}{{'<|system|>\n' + "
+    "message['content'] + '<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + "
+    "'<|end|>\n'}}{% elif message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + "
+    "'<|end|>\n'}}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ "
+    "eos_token "
+    "}}{% endif %}";
+constexpr const char* kPhi3JulySource =
+    "{% for message in messages %}{% if message['role'] == 'system' %}{{'<|system|>\n' + message['content'] + "
+    "'<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + '<|end|>\n'}}{% elif "
+    "message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + '<|end|>\n'}}{% endif %}{% endfor "
+    "%}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}";
+constexpr const char* kPhi3AprilSource =
+    "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') %}{{'<|user|>' + '\n' + "
+    "message['content'] + '<|end|>' + '\n' + '<|assistant|>' + '\n'}}{% elif (message['role'] == 'assistant') "
+    "%}{{message['content'] + '<|end|>' + '\n'}}{% endif %}{% endfor %}";
+
 constexpr std::array kKnownTemplates = {
-    ChatTemplate::KnownTemplate{
-        "Phi-3.5",
-        "{% for message in messages %}{% if message['role'] == 'system' and message['content'] %}{{'<|system|>\n' + "
-        "message['content'] + '<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + "
-        "'<|end|>\n'}}{% elif message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + "
-        "'<|end|>\n'}}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ "
-        "eos_token "
-        "}}{% endif %}",
-        false, true, false, false, true},
-    ChatTemplate::KnownTemplate{
-        "Phi-3 (July 2024)",
-        "{% for message in messages %}{% if message['role'] == 'system' %}{{'<|system|>\n' + message['content'] + "
-        "'<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + '<|end|>\n'}}{% elif "
-        "message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + '<|end|>\n'}}{% endif %}{% endfor "
-        "%}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}",
-        false, true, true, false, true},
-    ChatTemplate::KnownTemplate{
-        "Phi-3 (April 2024)",
-        "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') %}{{'<|user|>' + '\n' + "
-        "message['content'] + '<|end|>' + '\n' + '<|assistant|>' + '\n'}}{% elif (message['role'] == 'assistant') "
-        "%}{{message['content'] + '<|end|>' + '\n'}}{% endif %}{% endfor %}",
-        true, false, false, true, false}};
+    ChatTemplate::KnownTemplate{.name = "Phi-3.5", .source = kPhi35Source, .system_messages = true, .end_token = true},
+    ChatTemplate::KnownTemplate{.name = "Phi-3 (July 2024)",
+                                .source = kPhi3JulySource,
+                                .system_messages = true,
+                                .empty_system_messages = true,
+                                .end_token = true},
+    ChatTemplate::KnownTemplate{.name = "Phi-3 (April 2024)",
+                                .source = kPhi3AprilSource,
+                                .begin_token = true,
+                                .role_token_follows_user = true}};
 
 std::string read_token(const nlohmann::json& config, const char* key, const char* fallback) {
   if (!config.is_object() || !config.contains(key)) return fallback;
@@ -102,6 +108,19 @@ std::size_t line_indent(std::string_view text, std::size_t place) {
   return begin == 0 || text[begin - 1] == '\n' ? place - begin : 0;
 }
 
+// What of tokenizer_config.json decides the template; null where the folder has none.
+nlohmann::json tokenizer_config(const fs::path& model_folder) {
+  const fs::path path = model_folder / "tokenizer_config.json";
+  if (!fs::exists(path)) return nullptr;
+  return parse_large_json(read_file(path, kFileLimit), path.string(), {"chat_template", "bos_token", "eos_token"});
+}
+
+// The folder's own template: chat_template.jinja, else that of the config.
+std::optional<std::string> own_template(const fs::path& model_folder, const nlohmann::json& config) {
+  const fs::path path = model_folder / "chat_template.jinja";
+  return fs::exists(path) ? read_file(path, kFileLimit) : template_of_config(config);
+}
+
 }  // namespace
 
 std::string canonical_template(std::string_view source) {
@@ -141,14 +160,8 @@ ChatTemplate::ChatTemplate(const KnownTemplate& known, std::string begin_token, 
     : known_(&known), begin_token_(std::move(begin_token)), end_token_(std::move(end_token)) {}
 
 ChatTemplate ChatTemplate::from_model_folder(const fs::path& model_folder) {
-  const fs::path own = model_folder / "chat_template.jinja";
-  const fs::path config_path = model_folder / "tokenizer_config.json";
-  nlohmann::json config;
-  if (fs::exists(config_path)) {
-    config = parse_large_json(read_file(config_path, kFileLimit), config_path.string(),
-                              {"chat_template", "bos_token", "eos_token"});
-  }
-  const std::optional<std::string> source = fs::exists(own) ? read_file(own, kFileLimit) : template_of_config(config);
+  const nlohmann::json config = tokenizer_config(model_folder);
+  const std::optional<std::string> source = own_template(model_folder, config);
   if (!source)
     log::info(fmt::format("{}: it has no chat template; {}'s is used", model_folder.string(), kKnownTemplates[0].name));
   const KnownTemplate& known = source ? recognize(*source, model_folder) : kKnownTemplates[0];
@@ -156,16 +169,12 @@ ChatTemplate ChatTemplate::from_model_folder(const fs::path& model_folder) {
 }
 
 std::string chat_template_source(const fs::path& model_folder) {
-  const fs::path own = model_folder / "chat_template.jinja";
-  if (fs::exists(own)) return read_file(own, kFileLimit);
-  const fs::path config_path = model_folder / "tokenizer_config.json";
-  nlohmann::json config;
-  if (fs::exists(config_path))
-    config = parse_large_json(read_file(config_path, kFileLimit), config_path.string(), {"chat_template"});
-  return template_of_config(config).value_or(kKnownTemplates[0].source);
+  return own_template(model_folder, tokenizer_config(model_folder)).value_or(kKnownTemplates[0].source);
 }
 
 std::string ChatTemplate::name() const { return known_->name; }
+
+bool ChatTemplate::role_token_follows_user() const { return known_->role_token_follows_user; }
 
 std::string ChatTemplate::identity() const { return fmt::format("{} {} {}", known_->name, begin_token_, end_token_); }
 

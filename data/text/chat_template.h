@@ -33,6 +33,8 @@ class ChatTemplate {
 
   std::string name() const;      // "Phi-3.5"
   std::string identity() const;  // the name and the tokens that the model's config puts in
+  // The assistant's role token ends each user message instead of opening the answer.
+  bool role_token_follows_user() const;
   struct KnownTemplate;
 
  private:

@@ -7,7 +7,7 @@
 namespace nkat::exporting {
 namespace {
 
-// Go templates that render what the model's Jinja template does, generation prompt included.
+// Go templates for conversations whose messages all have text: what the Jinja template gives, generation prompt included.
 constexpr const char* kOneTagAMessage =
     "{{- range .Messages }}{{ if .Content }}<|{{ .Role }}|>\n{{ .Content }}<|end|>\n{{ end }}{{ end }}<|assistant|>\n";
 constexpr const char* kTagAfterUser =
@@ -22,9 +22,9 @@ std::int64_t served_context(const models::Phi3Config& config) {
   return std::min(kEnough, config.original_max_position_embeddings);
 }
 
-std::string modelfile(const std::string& gguf_name, const std::string& template_name, std::int64_t context) {
+std::string modelfile(const std::string& gguf_name, const data::ChatTemplate& chat_template, std::int64_t context) {
   std::string text = fmt::format("FROM ./{}\nTEMPLATE \"\"\"{}\"\"\"\n", gguf_name,
-                                 template_name == "Phi-3 (April 2024)" ? kTagAfterUser : kOneTagAMessage);
+                                 chat_template.role_token_follows_user() ? kTagAfterUser : kOneTagAMessage);
   for (const char* stop : kStops) text += fmt::format("PARAMETER stop \"{}\"\n", stop);
   return text + fmt::format("PARAMETER num_ctx {}\n", context);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "data/text/chat_template.h"
 #include "models/config.h"
 
 namespace nkat::exporting {
@@ -12,7 +13,6 @@ namespace nkat::exporting {
 // llama.cpp takes the short rope factors.
 std::int64_t served_context(const models::Phi3Config& config);
 
-// template_name: data::ChatTemplate::name().
-std::string modelfile(const std::string& gguf_name, const std::string& template_name, std::int64_t context);
+std::string modelfile(const std::string& gguf_name, const data::ChatTemplate& chat_template, std::int64_t context);
 
 }  // namespace nkat::exporting

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "core/version.h"
+#include "data/run/adapter_config.h"
 
 namespace nkat::exporting {
 namespace {
@@ -12,7 +13,6 @@ using gguf::GgufMetadata;
 using gguf::GgufValue;
 
 constexpr std::uint32_t kQuantizationVersion = 2;
-constexpr std::uint32_t kAdapterVersion = 1;  // of the adapter folder's format
 
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -87,7 +87,7 @@ void add_provenance(const Provenance& provenance, GgufMetadata& metadata) {
   keys.text(kVersionKey, kVersion);
   if (!provenance.base_sha256.empty()) keys.text("nkat.base_sha256", provenance.base_sha256);
   if (!provenance.has_adapter()) return;
-  keys.u32("nkat.adapter.version", kAdapterVersion);
+  keys.u32("nkat.adapter.version", data::kAdapterFormatVersion);
   keys.text("nkat.adapter.sha256", provenance.adapter_sha256);
   keys.text("nkat.adapter.base_sha256", provenance.trained_on);
   keys.u32("nkat.adapter.first_layer", provenance.first_layer);

@@ -16,6 +16,12 @@
 namespace nkat::exporting {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
+constexpr std::uint64_t kReportLimit = 64 << 20;
+constexpr std::uint64_t kModelfileLimit = 1 << 20;
+constexpr const char* kMark = "# written by nkat export, ";
+
 bool is_own_gguf(const fs::path& path) {
   try {
     return gguf::GgufFile(path).metadata().find(kVersionKey) != nullptr;
@@ -47,40 +53,6 @@ void check_folder(const ExportOptions& options) {
         options.output, other));
   }
 }
-
-}  // namespace
-
-fs::path resolved_output(const std::string& output) {
-  fs::path path = fs::path(output).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();
-  constexpr int kMostLinks = 40;  // as the system allows
-  for (int i = 0; fs::is_symlink(fs::symlink_status(path)); ++i) {
-    if (i == kMostLinks) throw ConfigError(fmt::format("--output: {} is a link to itself", output));
-    const fs::path target = fs::read_symlink(path);
-    path = (target.is_absolute() ? target : folder_of(path) / target).lexically_normal();
-  }
-  return path;
-}
-
-void check_output(const ExportOptions& options) {
-  const fs::path output = options.output;
-  if (!fs::exists(output)) return;
-  if (options.format == ExportFormat::kHf) return check_folder(options);
-  if (fs::is_directory(output))
-    throw ConfigError(fmt::format("--output: expected a file, {} is a folder", options.output));
-  if (is_own_gguf(output)) return;
-  throw ConfigError(fmt::format(
-      "--output: {} is no GGUF file that `nkat export` wrote and is not replaced; name another, or remove it",
-      options.output));
-}
-
-namespace {
-
-using Json = nlohmann::ordered_json;
-
-constexpr std::uint64_t kReportLimit = 64 << 20;
-constexpr std::uint64_t kModelfileLimit = 1 << 20;
-constexpr const char* kMark = "# written by nkat export, ";
 
 std::string mark_of(const std::string& text) { return fmt::format("{}{}\n", kMark, sha256_hex(text).substr(0, 16)); }
 
@@ -120,6 +92,30 @@ fs::path first_free(const fs::path& output, const char* name, const std::functio
 }
 
 }  // namespace
+
+fs::path resolved_output(const std::string& output) {
+  fs::path path = fs::path(output).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  constexpr int kMostLinks = 40;  // as the system allows
+  for (int i = 0; fs::is_symlink(fs::symlink_status(path)); ++i) {
+    if (i == kMostLinks) throw ConfigError(fmt::format("--output: {} is a link to itself", output));
+    const fs::path target = fs::read_symlink(path);
+    path = (target.is_absolute() ? target : folder_of(path) / target).lexically_normal();
+  }
+  return path;
+}
+
+void check_output(const ExportOptions& options) {
+  const fs::path output = options.output;
+  if (!fs::exists(output)) return;
+  if (options.format == ExportFormat::kHf) return check_folder(options);
+  if (fs::is_directory(output))
+    throw ConfigError(fmt::format("--output: expected a file, {} is a folder", options.output));
+  if (is_own_gguf(output)) return;
+  throw ConfigError(fmt::format(
+      "--output: {} is no GGUF file that `nkat export` wrote and is not replaced; name another, or remove it",
+      options.output));
+}
 
 fs::path report_path(const fs::path& output) {
   return first_free(output, kReportFile, [&](const fs::path& path) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <iostream>
 #include <map>
 
 #include <fmt/format.h>
@@ -147,7 +148,9 @@ ExitCode run_patch(ExportOptions options) {
     patch.report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     keep_report(patch.report.report_file, report_json(patch), options.output);
   };
-  run_and_print(work, [&] { return options.json ? json_text(report_json(patch)) : report_text(patch); });
+  const std::optional<CheckError> failed = failed_check(work);
+  std::cout << (options.json ? json_text(report_json(patch)) : report_text(patch)) << std::flush;
+  if (failed) throw *failed;
   require_retention(patch.report);
   return ExitCode::kDone;
 }

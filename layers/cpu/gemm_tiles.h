@@ -26,15 +26,16 @@ constexpr std::int64_t widened_panel_width(std::int64_t columns) {
 // quantized/int8.cpp: columns of the result whose int32 sums exist at once; cache-sized on a CPU, few launches on a
 // GPU.
 constexpr std::int64_t kInt8TileOnCpu = 1024, kInt8TileOnGpu = 4096;
-// quantized/int8.cpp, in float32: depth of one exact product, 1024 x 128 x 128 = 2^24.
+// quantized/int8_gemm.cpp, in float32: depth of one exact product, 1024 x 128 x 128 = 2^24.
 constexpr std::int64_t kInt8FloatDepth = 1024;
 // quantized/int8_rows.cpp, off the CPU: entries whose float32 intermediates exist at once.
 constexpr std::int64_t kInt8EntriesAtOnce = 1 << 22;
 
-// quantized/nf4.h: entries that share a scale.
+// quantized/nf4_matrix.h: entries that share a scale.
 constexpr std::int64_t kNf4Block = 32;
-// quantized/nf4.cpp: entries of W dequantized at once; off the CPU, entries whose table look-ups exist at once.
+// quantized/nf4.cpp: entries of W dequantized at once.
 constexpr std::int64_t kNf4TileOnCpu = 1 << 22, kNf4TileOnGpu = 1 << 26;
+// quantized/nf4_matrix.cpp, off the CPU: entries whose table look-ups exist at once.
 constexpr std::int64_t kNf4LookUpsAtOnce = 1 << 22;
 
 }  // namespace nkat::layers

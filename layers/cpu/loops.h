@@ -1,26 +1,15 @@
 // The layers' inner loops on the CPU, one pass over the rows each, and what the CUDA kernels are held to
 // (kernels/launchers.h). layers/x.h is the interface and checks the arguments; cpu/x.cpp defines x.
 // Tensors are contiguous and on the CPU, float32, bfloat16 or float64. Arithmetic is float32 (float64 for float64),
-// each result rounded once, results overwritten. Bits depend on the shapes alone, not on the number of threads.
+// each result rounded once, results overwritten. On one machine, bits depend on the
+// shapes alone, not on the number of threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include "layers/rope.h"
+#include "layers/kernels/arguments.h"
 
-namespace nkat::layers {
-
-struct RmsNormResult {
-  at::Tensor y;      // (T, H) dtype of x
-  at::Tensor scale;  // (T, 1) 1 / sqrt(mean(x²) + eps), float32 (float64 for float64 x)
-};
-
-struct SoftmaxGradient {
-  double scale = 1.0;
-  bool wanted = false;
-};
-
-namespace cpu {
+namespace nkat::layers::cpu {
 
 // x (T, H), weight (H) of x's dtype.
 RmsNormResult rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
@@ -57,5 +46,4 @@ struct BlockDiagonalBackward {
 };
 void block_diagonal_backward(const BlockDiagonalBackward& tensors);
 
-}  // namespace cpu
-}  // namespace nkat::layers
+}  // namespace nkat::layers::cpu

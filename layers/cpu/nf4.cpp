@@ -1,4 +1,4 @@
-#include "layers/quantized/nf4.h"
+#include "layers/cpu/nf4.h"
 
 #include <cmath>
 

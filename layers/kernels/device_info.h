@@ -1,5 +1,5 @@
 // The CUDA devices and what LibTorch's caching allocator holds on them, without any CUDA header.
-// When to use: `plan`, `doctor` and the trainer's memory monitor. All sizes are bytes.
+// When to use: the choice of a device, the trainer's memory monitor and what generation may cache. All sizes are bytes.
 // In a build without CUDA, or without a driver, the list is empty and every figure 0; nothing is printed.
 #pragma once
 

@@ -9,8 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "layers/cpu/loops.h"
-#include "layers/rope.h"
+#include "layers/kernels/arguments.h"
 
 namespace nkat::layers::kernels {
 

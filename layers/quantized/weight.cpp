@@ -1,19 +1,10 @@
 #include "layers/quantized/weight.h"
 
 #include "core/error.h"
+#include "core/overloaded.h"
 #include "layers/linear.h"
 
 namespace nkat::layers {
-namespace {
-
-template <typename... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
-template <typename... Cases>
-Overloaded(Cases...) -> Overloaded<Cases...>;
-
-}  // namespace
 
 std::int64_t Weight::rows() const {
   return std::visit(Overloaded{[](const at::Tensor& w) { return w.defined() ? w.size(0) : 0; },

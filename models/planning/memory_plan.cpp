@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/cli/progress.h"
 #include "layers/cpu/gemm_tiles.h"
 
 namespace nkat::models {
@@ -10,7 +11,6 @@ namespace {
 
 using namespace layers;
 
-constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kContextAllowance = 450.0 * kMiB;
 constexpr std::int64_t kSequenceGrain = 64;
 
@@ -18,7 +18,7 @@ constexpr double kInt8StepBytes = 24;                      // of each entry that
 constexpr double kNf4LookUpBytes = 1 + 1 + 2 + 4 + 4 + 4;  // index, level and product of an entry
 
 // Temporary memory of products beside input and result, as layers/cpu/bf16_gemm.cpp, layers/quantized/int8.cpp,
-// layers/quantized/nf4.cpp and layers/cpu/attention.cpp allocate it.
+// layers/quantized/int8_gemm.cpp, layers/quantized/nf4.cpp and layers/cpu/attention.cpp allocate it.
 enum class ProductDirection {
   kForward,   // the layer's input in, its output out
   kBackward,  // the output's gradient in, the input's gradient out

@@ -22,7 +22,7 @@ struct PlanRequest {
   std::int64_t head_rows = 256;  // rows whose logits exist at once
   bool on_gpu = true;            // adds the driver's context and cuBLAS's workspace
   bool widened = false;          // a CPU computes BF16 products in float32 (layers/cpu/bf16_gemm.h)
-  bool int8_in_float = false;    // a CPU computes 8-bit products in float32 (layers/quantized/int8.h)
+  bool int8_in_float = false;    // a CPU computes 8-bit products in float32 (layers/quantized/int8_gemm.h)
   std::int64_t threads = 1;      // of a CPU; each has a tile of a product
   double budget_bytes = 0;
 

@@ -45,16 +45,17 @@ std::int64_t count_nonfinite(const at::Tensor& tensor) {
   return tensor.numel() - at::isfinite(tensor).sum().item<std::int64_t>();
 }
 
-at::Tensor float32_tensor(const data::SafetensorsFile& file, const data::TensorInfo& info, at::IntArrayRef shape,
-                          const fs::path& path) {
-  if (info.dtype != data::DType::kF32 || at::IntArrayRef(info.shape) != shape) {
+at::Tensor read_float32(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape) {
+  const data::TensorInfo* info = file.find(name);
+  if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", file.path().string(), name));
+  if (info->dtype != data::DType::kF32 || at::IntArrayRef(info->shape) != shape) {
     throw ShapeError(
-        fmt::format("{}: tensor '{}': {}", path.string(), info.name,
+        fmt::format("{}: tensor '{}': {}", file.path().string(), name,
                     expected(fmt::format("F32 ({})", fmt::join(shape, ", ")),
-                             fmt::format("{} ({})", data::dtype_name(info.dtype), fmt::join(info.shape, ", ")))));
+                             fmt::format("{} ({})", data::dtype_name(info->dtype), fmt::join(info->shape, ", ")))));
   }
   at::Tensor tensor = at::empty(shape, at::kFloat);
-  const auto bytes = file.bytes(info);
+  const auto bytes = file.bytes(*info);
   NKAT_INVARIANT(bytes.size() == tensor.nbytes());
   if (!bytes.empty()) std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
   return tensor;

@@ -12,9 +12,9 @@
 
 namespace nkat::models {
 
-// A float32 copy (a mapped tensor may be unaligned); ShapeError if shape or dtype differ from what is asked for.
-at::Tensor float32_tensor(const data::SafetensorsFile& file, const data::TensorInfo& info, at::IntArrayRef shape,
-                          const fs::path& path);
+// A float32 copy (a mapped tensor may be unaligned). FormatError if there is none of that name; ShapeError if shape or
+// dtype differ from what is asked for.
+at::Tensor read_float32(const data::SafetensorsFile& file, const std::string& name, at::IntArrayRef shape);
 
 // Refers to the tensor's memory (contiguous float32 on the CPU), which must outlive the result.
 data::TensorToWrite float32_to_write(const std::string& name, const at::Tensor& tensor);

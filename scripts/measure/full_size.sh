@@ -19,6 +19,5 @@ say "training one step of 2 x 64 tokens"
 TIMEFORMAT='whole process: %R s'
 time "$root/build/nkat" train --model-path "$work/model" --train-data "$work/text.jsonl" \
   --output-dir "$work/run" --max-steps 1 --gradient-accumulation 2 --max-sequence-length 64 --warmup-steps 0 --device cpu
-date -u +%F
-grep -m1 'model name' /proc/cpuinfo
+origin "$@"
 cut -c1-400 "$work/run/metrics.jsonl"

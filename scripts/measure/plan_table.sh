@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Prints the README's table of plans: memory and hours of Phi-3.5-mini at several sequence lengths.
+# Prints the README's table of plans below date, machine and command: memory and hours of Phi-3.5-mini at several sequence lengths.
 #   cost     a few seconds
 #   command  scripts/measure/plan_table.sh PHI-3.5-FOLDER      (only its config.json is read)
 source "$(dirname "$0")/../common.sh"
 
 [ $# -eq 1 ] || die "usage: scripts/measure/plan_table.sh PHI-3.5-FOLDER"
+origin "$@"
+echo
 for length in 256 512 1024 4096; do
   "$root/build/nkat" plan --json --model-path "$1" --max-sequence-length "$length" || true
 done | "$venv/bin/python" -c '

@@ -20,5 +20,7 @@ TEST(EnumNames, KnowsNoOtherNames) {
   EXPECT_THROW(name_of(Color::kNameless, kColorNames), InternalError);
 }
 
+TEST(EnumNames, ListsAllNamesForAMessage) { EXPECT_EQ(names_of(kColorNames), "one of red, blue"); }
+
 }  // namespace
 }  // namespace nkat

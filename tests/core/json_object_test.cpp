@@ -19,12 +19,14 @@ using ::testing::IsNan;
 
 const JsonObject::Json kJson = parse_json(
     R"({"whole": 7, "large": 18446744073709551615, "half": 0.5, "text": "a", "yes": true, "none": null,
+        "largest": 9223372036854775807,
         "list": [1, null, 2.5], "mixed": [1, "a"], "inner": {"depth": -2}})",
     "test");
 const JsonObject kObject(kJson, "file.json");
 
 TEST(JsonObject, ReadsEachTypeOfValue) {
   EXPECT_EQ(kObject.integer("whole"), 7);
+  EXPECT_EQ(kObject.integer("largest"), INT64_MAX);
   EXPECT_EQ(kObject.number("half"), 0.5);
   EXPECT_EQ(kObject.number("whole"), 7);
   EXPECT_EQ(kObject.string("text"), "a");
@@ -53,6 +55,21 @@ TEST(JsonObject, SaysWhereWhichKeyWhatWasExpectedAndFound) {
             "file.json: inner: key 'depth': expected true or false, found -2");
   EXPECT_EQ(message_of([] { kObject.fail("whole", "8", "update it"); }),
             "file.json: key 'whole': expected 8, found 7; update it");
+}
+
+TEST(JsonObject, AVersionAboveTheNewestIsANewerFormatAndWhatIsNoVersionABrokenOne) {
+  EXPECT_NO_THROW(kObject.require_version("whole", 7));
+  EXPECT_NO_THROW(kObject.require_version("whole", 8));
+  EXPECT_EQ(
+      message_of<NewerFormatError>([] { kObject.require_version("whole", 6); }),
+      "file.json: key 'whole': expected at most 6, found 7; a newer nkat wrote it: use that version of nkat, or a "
+      "later one");
+  for (const char* key : {"missing", "text", "half", "none"}) {
+    EXPECT_THAT(message_of([&] { kObject.require_version(key, 6); }),
+                HasSubstr("expected a whole number of at least 1"))
+        << key;
+  }
+  EXPECT_THAT(message_of([] { kObject.object("inner").require_version("depth", 6); }), HasSubstr("found -2"));
 }
 
 TEST(JsonObject, RefusesWhatTheTypeCanNotHold) {

@@ -9,6 +9,17 @@
 namespace nkat {
 namespace {
 
+TEST(Message, SaysWhatWasExpectedWhatWasFoundAndWhatToDoNext) {
+  EXPECT_EQ(expected("a number", "'x'"), "expected a number, found 'x'");
+  EXPECT_EQ(expected("a number", "'x'", "leave it out"), "expected a number, found 'x'; leave it out");
+}
+
+TEST(Message, TheFirstLineEndsAtALineBreak) {
+  EXPECT_EQ(first_line("out of memory\nframe #0\nframe #1"), "out of memory");
+  EXPECT_EQ(first_line("one line"), "one line");
+  EXPECT_EQ(first_line("\nsecond"), "");
+}
+
 TEST(ShellQuote, LeavesPlainWordsAlone) { EXPECT_EQ(shell_quoted("runs/mine-1.gguf"), "runs/mine-1.gguf"); }
 
 TEST(ShellQuote, TheShellReadsBackEveryWord) {

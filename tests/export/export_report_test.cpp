@@ -110,6 +110,14 @@ TEST(ExportReport, AFileThatFailedACheckIsNotServed) {
   EXPECT_THAT(report_text(report), AllOf(HasSubstr("NOT PUBLISHED"), Not(HasSubstr("llama-server"))));
 }
 
+TEST(ExportReport, AFailedCheckWaitsForTheReportAndOtherErrorsDoNot) {
+  EXPECT_FALSE(failed_check([] {}).has_value());
+  const auto failed = failed_check([] { throw CheckError("too far off"); });
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_STREQ(failed->what(), "too far off");
+  EXPECT_THROW(failed_check([] { throw DeviceError("full"); }), DeviceError);
+}
+
 TEST(ExportReport, VerificationKeepsItsFindingsAndRefusesPredictionsTooFarOff) {
   ExportReport report;
   SelfTest found = example().found;

@@ -1,6 +1,6 @@
 // Any bytes as a GGUF file: read, or refused with an nkat::Error. What was read is used.
 #include "core/error.h"
-#include "data/formats/gguf_reader.h"
+#include "data/formats/gguf_header.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span<const std::byte> file = std::as_bytes(std::span(data, size));

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "tests/support/gradients.h"
+#include "tests/support/message_of.h"
 
 namespace nkat::layers {
 namespace {
@@ -57,8 +58,17 @@ TEST(KlDivergence, NoRowsGiveNoDivergences) {
   EXPECT_EQ(kl_divergence(c.x.narrow(0, 0, 0), c.y.narrow(0, 0, 0), c.head).numel(), 0);
 }
 
-TEST(KlDivergence, NamesAWrongShape) {
+TEST(KlDivergence, NamesWhatItRefuses) {
+  const auto complaint = [](const Case& c) { return testing::message_of([&] { kl_divergence(c.x, c.y, c.head); }); };
   const Case c = example(at::kFloat, 1.0);
+  EXPECT_EQ(complaint({c.x, c.y.narrow(0, 0, 5), c.head}), "kl_divergence: expected y (7, 16), found (5, 16)");
+  EXPECT_EQ(complaint({c.x.to(at::kLong), c.y, c.head}),
+            "kl_divergence: expected x of type Float or BFloat16 or Double, found Long");
+  EXPECT_EQ(complaint({c.x, c.y.to(at::kDouble), c.head}), "kl_divergence: expected y of type Float, found Double");
+  EXPECT_EQ(complaint({c.x, c.y, c.head.to(at::kBFloat16)}),
+            "kl_divergence: expected head_weight of type Float, found BFloat16");
+  EXPECT_EQ(complaint({c.x, c.y.to(at::kMeta), c.head}), "kl_divergence: expected y on cpu, found meta");
+  EXPECT_EQ(complaint({c.x, c.y, c.head.to(at::kMeta)}), "kl_divergence: expected head_weight on cpu, found meta");
   EXPECT_THROW(kl_divergence(c.x, c.y.narrow(0, 0, 5), c.head), ShapeError);
 }
 

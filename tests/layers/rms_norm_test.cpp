@@ -1,12 +1,14 @@
 #include "layers/rms_norm.h"
 
 #include <ATen/ops/rsqrt.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "tests/support/cuda.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
+#include "tests/support/message_of.h"
 #include "tests/support/on_gpu.h"
 #include "tests/support/thread_counts.h"
 #include "tests/support/tolerance.h"
@@ -105,7 +107,15 @@ TEST(RmsNormGpu, TakesAViewThatStartsAnywhere) {
   EXPECT_LE(relative_error(rms_norm(misaligned(x), weight, kEpsilon), rms_norm(x, weight, kEpsilon)), 1e-6);
 }
 
-TEST(RmsNorm, NamesAWrongShape) { EXPECT_THROW(rms_norm(at::ones({2, 5}), at::ones({4}), kEpsilon), ShapeError); }
+TEST(RmsNorm, NamesWhatItRefuses) {
+  const auto complaint = [](const at::Tensor& x, const at::Tensor& weight) {
+    return message_of<ShapeError>([&] { rms_norm(x, weight, kEpsilon); });
+  };
+  EXPECT_EQ(complaint(at::ones({2, 5}), at::ones({4})), "RMSNorm: expected x (T, H=4), found (2, 5)");
+  EXPECT_EQ(complaint(at::ones({2, 5}), at::ones({1, 5})), "RMSNorm: expected weight (H), found (1, 5)");
+  EXPECT_EQ(complaint(at::ones({2, 5}), at::ones({5, 1})), "RMSNorm: expected weight (H), found (5, 1)");
+  EXPECT_EQ(complaint(at::ones({2, 5}), at::scalar_tensor(1.0)), "RMSNorm: expected weight (H), found ()");
+}
 
 }  // namespace
 }  // namespace nkat::layers

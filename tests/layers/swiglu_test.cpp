@@ -3,9 +3,11 @@
 #include <ATen/ops/silu.h>
 #include <gtest/gtest.h>
 
+#include "core/error.h"
 #include "tests/support/cuda.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
+#include "tests/support/message_of.h"
 #include "tests/support/on_gpu.h"
 #include "tests/support/thread_counts.h"
 
@@ -46,6 +48,27 @@ TEST(SwiGlu, IsAsAccurateAsPlainATen) {
   }
 }
 
+TEST(SwiGlu, IsAsGoodAsPlainATenForAnyNumberOfRows) {
+  at::manual_seed(5);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const std::int64_t rows : {0, 1, 31, 32, 33}) {
+      const at::Tensor x = (3 * at::randn({rows, 66})).to(type), direction = at::randn({rows, 33}).to(type);
+      const at::Tensor wide = x.to(at::kDouble), wide_direction = direction.to(at::kDouble);
+      EXPECT_TRUE(is_as_good_as(swiglu(x), plain(x), plain(wide), kValueFactor)) << type << ", " << rows << " rows";
+      EXPECT_TRUE(is_as_good_as(gradient(swiglu, x, direction), gradient(plain, x, direction),
+                                gradient(plain, wide, wide_direction), kGradientFactor))
+          << type << ", " << rows << " rows";
+    }
+  }
+}
+
+TEST(SwiGlu, TakesRowsAndGradientsThatAreNotContiguous) {
+  const at::Tensor x = at::randn({66, 31}).t(), direction = at::randn({33, 31}).t();
+  ASSERT_FALSE(x.is_contiguous() || direction.is_contiguous());
+  EXPECT_TRUE(at::equal(swiglu(x), swiglu(x.contiguous())));
+  EXPECT_TRUE(at::equal(gradient(swiglu, x, direction), gradient(swiglu, x.contiguous(), direction.contiguous())));
+}
+
 // 16 Ki values are the least that a thread takes: 201 rows of 513 make six shares of whole rows and a rest.
 TEST(SwiGlu, DoesNotDependOnTheThreadCount) {
   at::manual_seed(4);
@@ -78,6 +101,14 @@ TEST(SwiGlu, KeepsNothingButItsInput) {
   const auto tensors = static_cast<std::int64_t>(leaf.nbytes() + x.nbytes() + y.nbytes());
   x.reset();
   EXPECT_EQ(HeldBytes::now() - before, tensors);
+}
+
+TEST(SwiGlu, NamesWhatItRefuses) {
+  const auto complaint = [](const at::Tensor& gate_up) { return message_of([&] { swiglu(gate_up); }); };
+  EXPECT_EQ(complaint(at::zeros({2, 3, 4})), "SwiGLU: expected gate_up (T, 2F), found (2, 3, 4)");
+  EXPECT_EQ(complaint(at::zeros({2, 4}, at::kHalf)),
+            "SwiGLU: expected gate_up of type Float or BFloat16 or Double, found Half");
+  EXPECT_THROW(swiglu(at::zeros({2, 3})), InternalError);
 }
 
 }  // namespace

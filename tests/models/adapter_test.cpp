@@ -86,7 +86,7 @@ TEST_F(AdapterFolder, MayNameTheNormsOfItsBase) {
 
 TEST_F(AdapterFolder, NamesWhatIsWrongInItsConfig) {
   EXPECT_THAT(with_key("peft_type", "LORA"), HasSubstr(R"(expected NKAT_SO8T, found "LORA")"));
-  EXPECT_THAT(with_key("version", 2), HasSubstr("'version': expected a whole number from 1 to 1, found 2"));
+  EXPECT_THAT(with_key("version", 2), HasSubstr("'version': expected at most 1, found 2"));
   EXPECT_THAT(with_key("num_hidden_layers", "2"), HasSubstr(R"(expected a whole number from 1 to 512, found "2")"));
   EXPECT_THAT(with_key("hidden_size", 64), HasSubstr("hidden_size: expected the model's 32, found 64"));
   EXPECT_THAT(with_key("first_adapter_layer", 2), HasSubstr("from 0 to 1"));

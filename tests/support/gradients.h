@@ -6,6 +6,8 @@
 #include <ATen/core/Tensor.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "tests/support/tolerance.h"
+
 namespace nkat::testing {
 
 using TensorFunction = std::function<at::Tensor(const at::Tensor&)>;
@@ -17,9 +19,8 @@ inline at::Tensor gradient(const TensorFunction& f, const at::Tensor& x, const a
   return torch::autograd::grad({y}, {leaf}, {direction})[0];
 }
 
-// The same by central differences in float64; their error is about step^2 plus 1e-16 / step.
+// The same by central differences in float64, good to central_difference_error().
 inline at::Tensor numerical_gradient(const TensorFunction& f, const at::Tensor& x, const at::Tensor& direction) {
-  constexpr double kStep = 1e-5;
   const at::NoGradGuard no_grad;
   at::Tensor result = at::zeros_like(x);
   for (std::int64_t i = 0; i < x.numel(); ++i) {
@@ -28,7 +29,7 @@ inline at::Tensor numerical_gradient(const TensorFunction& f, const at::Tensor& 
       moved.view(-1)[i] += offset;
       return (f(moved) * direction).sum().item<double>();
     };
-    result.view(-1)[i] = (at_offset(kStep) - at_offset(-kStep)) / (2 * kStep);
+    result.view(-1)[i] = (at_offset(kDifferenceStep) - at_offset(-kDifferenceStep)) / (2 * kDifferenceStep);
   }
   return result;
 }

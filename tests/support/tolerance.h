@@ -27,6 +27,19 @@ inline double unit_in_the_last_place(at::ScalarType type) {
   }
 }
 
+// How far `count` roundings move a number, as a share of the number: half a unit in the last place each. A sum of n
+// terms rounds n times, relative to the sum of |terms|; two computations of it differ by 2 n.
+inline double roundings(double count, at::ScalarType type = at::kDouble) {
+  return count * unit_in_the_last_place(type) / 2;
+}
+
+// How far central differences in float64 are from the derivative, relative to the largest entry: the Taylor series ends
+// at step^2 times a third derivative, here 64 times the first at most; `count` roundings of the value divided by step.
+constexpr double kDifferenceStep = 1e-5;
+inline double central_difference_error(double count = 128) {
+  return 64 * kDifferenceStep * kDifferenceStep + roundings(count) / kDifferenceStep;
+}
+
 // actual: under test. plain: ATen's own result at the dtype of `actual`. reference: float64.
 inline ::testing::AssertionResult is_as_good_as(const at::Tensor& actual, const at::Tensor& plain,
                                                 const at::Tensor& reference, double factor) {

@@ -17,12 +17,42 @@ MAY_INCLUDE = {
     "export": ["core", "data", "layers", "models"],
 }
 SOURCES = (".h", ".cpp", ".cu", ".cuh")
+LLAMA_CPP_SOURCES = {"ggml-common.h", "gguf.cpp"}
 TENSOR_HEADERS = re.compile(r'#include [<"]((?:ATen|torch|c10)/[^>"]+)')
 CUDA_HEADERS = re.compile(r"#include <((?:cuda|c10/cuda|ATen/cuda)[^>]+)")
 POSIX_HEADERS = re.compile(
     r"#include <((?:sys/|net/|netinet/|arpa/)\w+\.h|(?:unistd|fcntl|poll|sched|signal|dirent|dlfcn|pthread|pwd|spawn|termios)\.h)>"
 )
-MOST_SOURCES, MOST_LINES = 30, 400
+MOST_SOURCES, MOST_LINES, MOST_BODY_LINES = 30, 400, 60
+# A function as clang-format leaves it: a head, whose further lines are indented, and a body that ends in the head's column.
+FUNCTION = re.compile(
+    r"^( *)(?!namespace\b|class\b|struct\b|union\b|enum\b|extern\b|public:|protected:|private:)([A-Za-z_~].*(?:\n\1 .*)*?)(?<!=) \{\n"
+    r"((?:(?!\1\}).*\n)*)\1\}",
+    re.M,
+)
+# What writes to a terminal or ends the process: a library throws and returns.
+PRINTING = re.compile(
+    r"std::(?:cout|cerr|clog)\b|(?:fmt|std)::print(?:ln)?\b"
+    r"|(?<![\w.>:])(?:std::|::)?(?:f?printf|f?puts|fputc|putchar|perror|_?exit|_Exit|quick_exit|abort)\("
+)
+MAY_PRINT = re.compile(r".*_command\.cpp|core/cli/.*|core/signals\.cpp")
+# Sources without a unit test of their own: a command's is a system test, generated texts have their generator's, and the rest
+# what is named here.
+COVERED = {
+    r".*_command\.cpp": "tests/system/test_errors.py",
+    r"core/error\.cpp": "tests/system/test_errors.py",
+    r"core/precompiled\.cpp|layers/precompiled/.*": "CMakeLists.txt",
+    r"data/datasets/dataset_options\.cpp": "tests/train/train_config_test.cpp",
+    r"data/formats/gguf_format\.cpp": "tests/data/formats/gguf_reader_test.cpp",
+    r"data/quantize/kernels_\w+\.cpp": "tests/data/quantize/quantize_test.cpp",
+    r"data/synthetic/.*": "tests/data/synthetic/generators_test.cpp",
+    r"export/merge/export_source\.cpp": "tests/system/test_export_merge.py",
+    r"layers/cpu/(?:convert_rows|int8_rows)\.cpp": "tests/layers/quantized/int8_rows_test.cpp",
+    r"layers/cpu/nf4\.cpp": "tests/layers/quantized/nf4_matrix_test.cpp",
+    r"layers/kernels/(?:device_info|nccl_group|no_cuda)\.cpp": "tests/system/test_gpu_check.py",
+    r"validation/run_validation\.cpp": "tests/system/test_validate.py",
+    r"validation/tasks/(?:answer_generation|eval_model)\.cpp": "tests/system/test_tasks.py",
+}
 # What programs and scripts write is named in their help and is no document of the tree.
 WRITTEN = {"report.md", "summary.md", "bench.md", "bench_export.md", "base_gradients.md", "gpu_check.md", "plan_accuracy.md"}
 
@@ -99,6 +129,30 @@ def unbuilt_sources(root):
     return [str(path.relative_to(root)) for path in built if path not in listed]
 
 
+def untested_sources(root):
+    """`train/schedule.cpp` has `tests/train/schedule_test.cpp`; `layers/cpu/x.cpp` and `layers/kernels/x.cu` have that of `layers/x.cpp`."""
+    wrong = []
+    for path in library_sources(root, ".cpp", ".cu"):
+        name = str(path.relative_to(root))
+        stem = name.rsplit(".", 1)[0]
+        tests = [f"tests/{stem}_test.cpp", f"tests/{re.sub('^layers/(cpu|kernels)/', 'layers/', stem)}_test.cpp"]
+        tests += [test for pattern, test in COVERED.items() if re.fullmatch(pattern, name)]
+        if not any((root / test).exists() for test in tests):
+            wrong.append(f"{name}: no {tests[0]}")
+    return wrong
+
+
+def figures_without_commit(root):
+    """A dated line of a document says which commit was measured; the dates in THIRD_PARTY.md are versions."""
+    return [
+        f"{path.relative_to(root)}:{number}: a date without a commit"
+        for path in files(root)
+        if path.suffix == ".md" and path.name != "THIRD_PARTY.md"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"\b20\d\d-\d\d-\d\d\b", line) and not re.search(r"\bcommits? [0-9a-f]{7}\b", line)
+    ]
+
+
 def crowded_folders(root):
     counts = {}
     for path in library_sources(root):
@@ -109,6 +163,26 @@ def crowded_folders(root):
 def long_files(root):
     counts = {path: len(path.read_text().splitlines()) for path in library_sources(root)}
     return [f"{path.relative_to(root)}: {count} lines" for path, count in counts.items() if count > MOST_LINES]
+
+
+def long_functions(root):
+    wrong = []
+    for path in library_sources(root):
+        text = path.read_text()
+        for found in FUNCTION.finditer(text):
+            if (count := found[3].count("\n")) > MOST_BODY_LINES:
+                line = 1 + text.count("\n", 0, found.start())
+                wrong.append(f"{path.relative_to(root)}:{line}: a body of {count} lines")
+    return wrong
+
+
+def printing_libraries(root):
+    return [
+        f"{name}: {found}"
+        for path in library_sources(root)
+        if not MAY_PRINT.fullmatch(name := str(path.relative_to(root)))
+        for found in PRINTING.findall(re.sub(r"//.*", "", path.read_text()))
+    ]
 
 
 def python_prose(text):
@@ -133,20 +207,28 @@ def prose_of(path):
 
 
 def missing_citations(root):
-    """Documents and files that a comment or a document names and the tree does not hold."""
+    """Documents, files and folders that a comment or a document names and the tree does not hold."""
     top = "|".join((*MAY_INCLUDE, "scripts", "tests"))
     document = re.compile(r"[\w./-]*\w\.md\b")
     file = re.compile(rf"(?<![\w./-])(?:{top})/[\w./-]+\.(?:h|cuh|cpp|cu|py|sh|json|txt)\b|(?<![\w./-])scripts/\w[\w/]*\b(?!\w|\.\w)")
+    folder = re.compile(rf"(?<![\w./-])(?:{top})/[\w/-]*\w/?(?![\w/*{{<-]|\.[\w*])")
+    bare = re.compile(r"`([\w-]+\.(?:h|cuh|cpp|cu))`")
+    in_tree = {path.name for path in files(root)}
+    elsewhere = WRITTEN | LLAMA_CPP_SOURCES
     wrong = []
     for path in files(root):
         if path.suffix not in (*SOURCES, ".md", ".py", ".sh", ".txt", "") or path.name.startswith("."):
             continue
         prose = prose_of(path)
-        for name in {*document.findall(prose), *file.findall(prose)}:
-            if pathlib.PurePath(name).name in WRITTEN or re.match(r"x[._]", pathlib.PurePath(name).name) or name.startswith("docs/"):
-                continue  # `x` stands for any name; a folder docs/ is another project's
-            if not any((folder / name).exists() for folder in (root, path.parent)):
-                wrong.append(f"{path.relative_to(root)} cites {name}")
+        cited = {name for pattern in (document, file, folder) for name in pattern.findall(prose)}
+        missing = {name for name in cited if not any((at / name).exists() for at in (root, path.parent))}
+        missing |= set(bare.findall(prose)) - in_tree
+        # `x` stands for any file's name; a folder docs/ is another project's.
+        wrong += [
+            f"{path.relative_to(root)} cites {name}"
+            for name in missing
+            if pathlib.PurePath(name).name not in elsewhere and not re.match(r"docs/|(?:.*/)?x(?:[._]|$)", name)
+        ]
     return sorted(wrong)
 
 
@@ -166,3 +248,51 @@ def headless_scripts(root):
         elif path.suffix == ".py" and head.strip() and not head.startswith('"""'):
             wrong.append(f"{name}: no purpose")
     return wrong
+
+
+# The target that a system library's headers, and LibTorch's, need.
+TARGET_OF = {"openssl": "OpenSSL::Crypto", "spdlog": "spdlog::spdlog", "CLI": "CLI11::CLI11", "boost": "Boost::headers"}
+TARGET_OF |= {"sentencepiece_processor.h": "sentencepiece", "ATen": "libtorch", "torch": "libtorch", "c10": "libtorch"}
+
+
+def cmake_libraries(root):
+    """The modules' libraries by name: folder, files listed, and among other words the links that users see and those that they don't."""
+    libraries = {}
+    for path in (path for module in MAY_INCLUDE for path in files(root / module) if path.name == "CMakeLists.txt"):
+        text = re.sub(r"#.*", "", path.read_text()).replace("nkat::", "nkat_")
+        for name, value in re.findall(r"\bset\((\w+)\s+([^)]*)\)", text):
+            text = text.replace(f"${{{name}}}", value)
+        for call, name, arguments in re.findall(r"\b(nkat_module|add_library|target_link_libraries)\((\w+)([^)]*)\)", text):
+            name = f"nkat_{name}" if call == "nkat_module" else name
+            library = libraries.setdefault(name, {"folder": path.parent, "listed": set(), "public": set(), "private": set()})
+            public, _, private = arguments.partition("PRIVATE")
+            library["listed"] |= {path.parent / word for word in arguments.split() if word.endswith(SOURCES)}
+            library["public"] |= {*public.split(), *["libtorch"] * (call == "nkat_module" and "plain" not in public.split())}
+            library["private"] |= set(private.split())
+    return libraries
+
+
+def owners(libraries, header):
+    """Who lists a header or the source of its name; if nobody does, who compiles sources in the nearest folder above that has a library."""
+    named = {header, header.with_suffix(".cpp"), header.with_suffix(".cu")}
+    compiled = {name: one["folder"] for name, one in libraries.items() if any(path.suffix != ".h" for path in one["listed"])}
+    nearest = max((folder for folder in compiled.values() if folder in header.parents), default=None)
+    return {name for name, one in libraries.items() if one["listed"] & named} or {name for name, at in compiled.items() if at == nearest}
+
+
+def undeclared_links(root):
+    """What a library's files, and the headers that they reach, include is of a target that the library links."""
+    libraries, wrong = cmake_libraries(root), set()
+    for target, library in libraries.items():
+        linked = [target, *library["public"], *library["private"]]
+        for link in linked:
+            linked += libraries.get(link, {}).get("public", set()) - set(linked)
+        reached = list(library["listed"])
+        for path in reached:
+            for name in re.findall(r'#include [<"]([^>"]+)', path.read_text() if path.exists() else ""):
+                ours = (top := name.split("/")[0]) in MAY_INCLUDE
+                if not (owners(libraries, root / name) if ours else {TARGET_OF.get(top, target)}) & set(linked):
+                    wrong.add(f"{target}: {path.relative_to(root)} includes {name}")
+                elif ours and root / name not in reached:
+                    reached.append(root / name)
+    return sorted(wrong)

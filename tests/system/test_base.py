@@ -133,6 +133,22 @@ def test_the_plan_counts_the_base(nkat):
     assert json.loads(nkat(*words).stdout) == plans["safe"]
 
 
+@pytest.mark.parametrize("base", KINDS)
+def test_plan_and_training_count_the_parameters_that_the_files_hold(nkat, runs, tmp_path, base):
+    sizes = [
+        sum(tensor.numel() for tensor in safetensors.torch.load_file(path).values())
+        for path in (MODEL / "model.safetensors", runs / base / "adapter" / "adapter_model.safetensors")
+    ]
+    words = ["--base", base, "--max-sequence-length", 160]
+    plan = nkat("plan", "--model-path", MODEL, *words).stdout
+    assert plan.startswith(f"Phi3 (base {base})\n")
+    assert f"frozen: {sizes[0]} parameters" in plan and f"trained: {sizes[1]} parameters" in plan
+    held = "nf4" if base == "aggressive" else "int8"
+    assert [line.split()[-3] for line in plan.splitlines() if "(gate_up_proj)" in line] == [held]
+    done = nkat("train", *options(tmp_path / "run", base=base, max_steps=1))
+    assert f"layers, {sizes[1]} parameters; base: {sizes[0]} parameters frozen" in done.stderr
+
+
 def test_eval_and_generate_take_the_base(nkat, runs, tmp_path):
     data = training.first_lines(training.DEMO / "validation.jsonl", tmp_path / "held-out.jsonl", 16)
     losses = []

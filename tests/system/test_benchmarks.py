@@ -1,6 +1,7 @@
 """The measuring scripts run, and what they compute from their measurements is right. Their figures are not judged here."""
 import json
 import math
+import re
 import subprocess
 import sys
 
@@ -43,6 +44,27 @@ def test_parts_of_the_benchmark_write_their_record_tables_and_plot(tmp_path):
     assert startup["ratio"]["median"] == startup["seconds"][0] / startup["transformers_seconds"][0]
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     assert "not measured" not in (tmp_path / "bench.md").read_text()
+
+
+def test_the_table_of_plans_stands_below_date_machine_and_command(tmp_path):
+    config = json.loads((training.DEMO / "model" / "config.json").read_text())
+    lengths = dict.fromkeys(("max_position_embeddings", "original_max_position_embeddings"), 4096)
+    (tmp_path / "config.json").write_text(json.dumps({**config, **lengths}))
+    said = run("measure/plan_table.sh", tmp_path).stdout
+    assert re.match(rf"date: 20\d\d-\d\d-\d\d\nmachine: \d+ cores, \S.*\ncommand: scripts/measure/plan_table.sh {tmp_path}\n\n\| tokens \|", said)
+    assert re.findall(r"^\| (\d+) \|", said, re.M) == ["256", "512", "1024", "4096"]
+
+
+def test_the_table_of_planted_forces_stands_below_date_machine_and_command():
+    said = run("measure/gate_table.sh", "0.001").stdout
+    assert re.match(r"date: .*\nmachine: .*\ncommand: scripts/measure/gate_table.sh 0.001\n\n", said) and "\n| ramp 0 to 1 |" in said
+
+
+def test_every_shell_script_that_prints_figures_says_where_they_are_from():
+    printing = {path.name for path in (measure.ROOT / "scripts" / "measure").glob("*.sh")} - {"build_llama_cpp.sh"}
+    assert {"full_size.sh", "gate_table.sh", "highway.sh", "plan_table.sh"} <= printing
+    for name in printing:
+        assert re.search(r'^origin "\$@"$|^origin$', (measure.ROOT / "scripts" / "measure" / name).read_text(), re.M), name
 
 
 REPORT = """# Overhead  Shared Object  Symbol

@@ -166,6 +166,14 @@ def test_help_as_json_declares_every_option(nkat, command):
         assert one["key"] == one["name"].replace("-", "_") and (one["type"] != "choice" or one["choices"])
 
 
+def test_what_formats_lets_change_on_resume_are_the_options_that_may(nkat, root):
+    (listed,) = re.findall(r"^On resume these may differ.*?\n\n", (root / "data" / "FORMATS.md").read_text(), re.MULTILINE | re.DOTALL)
+    same, may = (set(re.findall(r"`(\w+)`", part)) for part in listed.split(";"))
+    options = json.loads(nkat("train", "--help", "--json").stdout)["options"]
+    assert same == {one["key"] for one in options if one["resume"] == "same_content"}
+    assert may == {one["key"] for one in options if one["resume"] == "may_change"}
+
+
 @pytest.mark.parametrize("command", ["train", "plan", "eval", "generate", "data"])
 def test_help_shows_every_option_with_its_default(nkat, command):
     done = nkat(command, "--help")

@@ -1,6 +1,8 @@
-"""Each gate of scripts/test refuses a bad example: format, ruff, clang-tidy, the sanitizers. The tree's own rules: test_sources.py."""
+"""Each gate of scripts/test runs, and refuses a bad example: warnings, format, ruff, clang-tidy, the sanitizers. The tree's own rules:
+test_sources.py."""
 import importlib.machinery
 import importlib.util
+import pathlib
 import re
 import subprocess
 import sys
@@ -13,6 +15,70 @@ BAD = "tests/fixtures/gates"
 @pytest.fixture(scope="session")
 def run(root):
     return lambda *words: subprocess.run([str(word) for word in words], cwd=root, capture_output=True, text=True)
+
+
+def table_of(root):
+    """CONTRIBUTING's gates: {name: the example that proves it}."""
+    rows = re.findall(r"^\| (.+?) \| .+? \| (.*?) ?\|$", (root / "CONTRIBUTING.md").read_text().split("## Modules")[0], re.M)
+    return {name: proof.strip("`") for name, proof in rows if name != "gate"}
+
+
+@pytest.mark.parametrize(
+    ("gate", "command"),
+    [
+        ("set-up, build", "scripts/setup\nscripts/build\n"),
+        ("clang-format", "clang-format --dry-run -Werror"),
+        ("ruff", "/ruff\" check"),
+        ("`scripts/tidy`", "scripts/tidy\n"),
+        ("unit tests", "ctest\" --preset release"),
+        ("sanitizers", "scripts/build \"$sanitized\"\n"),
+        ("sanitizers", "ctest\" --preset \"$sanitized\""),
+        ("system tests", "-m pytest "),
+    ],
+)
+def test_scripts_test_runs_each_gate_of_contributing_and_stops_at_the_first_that_fails(root, gate, command):
+    script = (root / "scripts" / "test").read_text()
+    assert gate in table_of(root)
+    assert command in script and not re.search(rf"^.*{re.escape(command.strip())}.*(\|\||; true)", script, re.M)
+    assert re.search(r"^set -[a-z]*e[a-z]* ?.*pipefail", (root / "scripts" / "common.sh").read_text(), re.M)
+
+
+def test_contributing_names_what_proves_each_gate(root):
+    for gate, proof in table_of(root).items():
+        assert (root / proof).exists(), f"{gate}: {proof!r}"
+
+
+def test_the_compiler_refuses_hidden_names_and_lost_digits(run, root):
+    flags = re.search(r"CXX>:(-Wall [^>]+)>", (root / "CMakeLists.txt").read_text())[1].split()
+    done = run("g++", *flags, "-fsyntax-only", f"{BAD}/bad_conversion.cpp")
+    assert done.returncode != 0 and "-Werror=shadow" in done.stderr and "conversion" in done.stderr
+    assert run("g++", *flags, "-fsyntax-only", f"{BAD}/bad_memory.cpp").returncode == 0
+
+
+def test_the_formatter_sees_every_source_before_it_is_added(root, tmp_path):
+    listing = re.search(r"^git ls-files .*?(?= \| xargs -0 clang-format)", (root / "scripts" / "test").read_text(), re.M)[0]
+
+    def listed(folder):
+        return subprocess.run(["bash", "-c", listing], cwd=folder, capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
+
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text("/build*/\n")
+    for name in ("a.h", "core/a.cpp", "layers/a.cu", "layers/a.cuh", "a.py", "build/a.cpp", f"{BAD}/a.cpp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(listed(tmp_path)) == ["a.h", "core/a.cpp", "layers/a.cu", "layers/a.cuh"]
+    assert {pathlib.PurePath(name).suffix for name in listed(root)} == {".h", ".cpp", ".cu", ".cuh"}
+
+
+def test_skipped_unit_tests_are_counted_by_their_reasons(root, tmp_path):
+    log = tmp_path / "build" / "Testing" / "Temporary" / "LastTest.log"
+    log.parent.mkdir(parents=True)
+    skips = {"no CUDA device": 2, "no pseudo-terminal can be opened": 1}
+    lines = [f"a_test.cpp:9: Skipped\n{reason}\n" * count for reason, count in skips.items()]
+    log.write_text("".join(lines) + "[  SKIPPED ] 3 tests.\n")
+    (command,) = (line for line in (root / "scripts" / "test").read_text().splitlines() if "LastTest.log" in line)
+    said = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stderr
+    assert re.findall(r"^ *(\d) skipped: (.*)$", said, re.M) == [(str(count), reason) for reason, count in skips.items()]
 
 
 def test_the_formatter_refuses_an_unformatted_source(run):

@@ -1,7 +1,7 @@
 """Our encoders write the bytes of libggml's, and our decoders its floats: row kinds that try every corner, with and without an
 importance, by plain and by vector instructions. Rows that ggml would store as infinities must be refused.
 
-NKAT_QUANTIZE_BLOCKS=200000 runs as many blocks a type (minutes, for a change in export/quantize); the table is printed with -s.
+NKAT_QUANTIZE_BLOCKS=200000 runs as many blocks a type (minutes, for a change in data/quantize); the table is printed with -s.
 """
 import os
 import pathlib

@@ -153,7 +153,7 @@ def test_trouble_of_one_rank_is_met_by_all(start, tmp_path, one_process):
 def test_three_steps_that_are_not_finite_on_one_rank_end_all(start, tmp_path):
     ranks = start(2, faults={1: "nan@2,nan@3,nan@4"})
     assert ranks.wait() == [5, 5]
-    assert "third step in a row" in ranks.log(0) and "train.jsonl:" in ranks.log(0)
+    assert "3 steps in a row" in ranks.log(0) and "train.jsonl:" in ranks.log(0)
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["stopped"].startswith("three steps")
 
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "models/model_summary.h"
 #include "tests/support/message_of.h"
 #include "tests/support/phi35.h"
 
@@ -14,6 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::message_of;
 using testing::phi35;
+using ::testing::StartsWith;
 
 constexpr std::int64_t kBf16 = 2;  // bytes
 
@@ -112,6 +114,16 @@ TEST(PlanReport, TableAndJsonSayTheSame) {
   EXPECT_THAT(table, HasSubstr("of 11.50 GiB budget: fits"));
   EXPECT_THAT(table, HasSubstr(fmt::format("{} of 32 layers recompute", plan.memory.recomputed_layers)));
   EXPECT_THAT(table, HasSubstr(card.card.name));
+}
+
+TEST(PlanReport, TheTableBeginsWithTheModelAsItWillBeHeld) {
+  TrainConfig config;
+  config.base = models::BaseFormat::kBalanced;
+  config.first_adapter_layer = 4;
+  const CardChoice card{models::known_cards().front()};
+  const std::string model = models::describe(
+      phi35(), {.base = models::BaseFormat::kBalanced, .element_bytes = kBf16, .first_adapter_layer = 4});
+  EXPECT_THAT(plan_table(phi35(), config, plan_for(config), card), StartsWith(model + "Memory"));
 }
 
 }  // namespace

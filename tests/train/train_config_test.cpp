@@ -31,7 +31,7 @@ class TrainConfigTest : public ::testing::Test {
 TEST_F(TrainConfigTest, HasThePublishedDefaults) {
   apply({});
   EXPECT_EQ(config_.max_steps, 5000);
-  EXPECT_EQ(config_.window_samples(), 32);
+  EXPECT_EQ(config_.global_batch_samples(), 32);
   EXPECT_EQ(config_.learning_rate, 1e-3);
   EXPECT_EQ(config_.alpha_learning_rate, 5e-3);
   EXPECT_EQ(config_.alpha_init, -5.0);

@@ -82,7 +82,7 @@ TEST(Trainer, NamesTheSamplesWhenThreeStepsInARowAreNotFinite) {
     return TinyRun::two_nats_per_target(arguments...) * std::nan("");
   };
   const std::string message = message_of<CheckError>([&] { run.train(not_finite); });
-  EXPECT_THAT(message, HasSubstr("step 3: the third step in a row that is not finite (the loss is not finite)"));
+  EXPECT_THAT(message, HasSubstr("step 3: 3 steps in a row are not finite (the loss is not finite)"));
   EXPECT_THAT(message, HasSubstr("train.jsonl:5"));
   EXPECT_EQ(run.last.optimizer.updates, 0);
   EXPECT_THAT(read_file(run.path() / "summary.json", 1 << 20), HasSubstr("three steps in a row were not finite"));

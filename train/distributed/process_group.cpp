@@ -11,6 +11,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "core/message.h"
 #include "layers/kernels/nccl_group.h"
 #include "train/distributed/rendezvous.h"
 
@@ -19,10 +20,9 @@ namespace {
 
 constexpr std::chrono::seconds kConnectWithin{60};
 
-std::string first_line(const std::exception& error) {
+std::string first_line_of(const std::exception& error) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
-  return text.substr(0, text.find('\n'));
+  return first_line(torch_error != nullptr ? torch_error->what_without_backtrace() : error.what());
 }
 
 // Calls what uses the store; its errors say who keeps it.
@@ -36,7 +36,8 @@ auto with_store(const RankEnvironment& environment, const Call& call) -> decltyp
     throw DeviceError(fmt::format(
         "{}, which keeps the ranks' key-value store at {}:{}, is gone ({}). Its own message says why; the same command "
         "goes on from the newest checkpoint",
-        environment.store_is_there ? "torchrun" : "rank 0", environment.address, environment.port, first_line(error)));
+        environment.store_is_there ? "torchrun" : "rank 0", environment.address, environment.port,
+        first_line_of(error)));
   }
 }
 
@@ -52,7 +53,7 @@ StorePointer open_store(const RankEnvironment& environment) {
                                                   c10::make_intrusive<c10d::TCPStore>(environment.address, options));
   } catch (const std::exception& error) {
     const std::string where =
-        fmt::format("MASTER_ADDR {}, MASTER_PORT {} ({})", environment.address, environment.port, first_line(error));
+        fmt::format("MASTER_ADDR {}, MASTER_PORT {} ({})", environment.address, environment.port, first_line_of(error));
     throw DeviceError(
         options.isServer
             ? fmt::format("the ranks' key-value store can't listen at {}; use a free port", where)
@@ -91,7 +92,7 @@ struct ProcessGroup::Connection {
       throw DeviceError(fmt::format(
           "one of the {} ranks is gone, or has not answered for {} s ({}). Its own message says why; the same command "
           "goes on from the newest checkpoint (see --rank-timeout if it was only slow)",
-          ranks.size(), ranks.timeout_.count(), first_line(error)));
+          ranks.size(), ranks.timeout_.count(), first_line_of(error)));
     }
   }
 };

@@ -17,7 +17,8 @@ MemoryMonitor::MemoryMonitor(at::Device device, std::uint64_t budget_bytes)
     : device_(device), budget_bytes_(budget_bytes) {
   if (device_.is_cuda()) {
     context_bytes_ = std::min(kLargestContext, layers::cuda_context_bytes(device_.index()));
-    layers::cuda_limit_memory(device_.index(), budget_bytes_ - std::min(budget_bytes_, context_bytes_));
+    if (budget_bytes_ > 0)
+      layers::cuda_limit_memory(device_.index(), budget_bytes_ - std::min(budget_bytes_, context_bytes_));
   } else {
     set_tracking_allocator_limit(budget_bytes_);
   }

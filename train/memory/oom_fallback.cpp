@@ -2,6 +2,7 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "core/message.h"
 #include "models/device.h"
 
 namespace nkat::train {
@@ -30,7 +31,7 @@ double OomFallback::run(const models::PackedBatch& packed, const Run& run, const
     // Outside the handler, which still holds tensors of the failed attempt.
     discard();
     monitor_.free_caches();
-    log::warning("out of memory: " + reason.substr(0, reason.find('\n')));
+    log::warning("out of memory: " + first_line(reason));
     if (!apply_fallback(samples)) throw DeviceError(exhausted(samples));
   }
 }

@@ -75,15 +75,11 @@ std::map<std::string, std::string> checkpoint_files(const TrainerState& state, c
 void load_moments(const fs::path& path, TrainerState& state) {
   const data::SafetensorsFile file(path);
   state.optimizer = OptimizerState::zeros_for(state.adapter);
-  for (const auto& [name, tensor] : named_moments(state.optimizer)) {
-    const data::TensorInfo* info = file.find(name);
-    if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", path.string(), name));
-    *tensor = models::float32_tensor(file, *info, tensor->sizes(), path);
-  }
+  for (const auto& [name, tensor] : named_moments(state.optimizer))
+    *tensor = models::read_float32(file, name, tensor->sizes());
 }
 
-void load_state_json(const fs::path& checkpoint, LoadedCheckpoint& loaded) {
-  data::SavedTrainerState saved = data::read_trainer_state(checkpoint);
+void take_saved_state(data::SavedTrainerState saved, LoadedCheckpoint& loaded) {
   loaded.state.step = saved.step;
   loaded.state.optimizer.updates = saved.updates;
   loaded.state.pending = std::move(saved.pending_metrics);
@@ -117,13 +113,15 @@ void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, con
 
 LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config& config) {
   data::verify_manifest(path);
+  // First, since its version decides how the other files are read.
+  data::SavedTrainerState saved = data::read_trainer_state(path);
   LoadedCheckpoint loaded;
   loaded.path = path;
   auto [adapter, base] = models::load_adapter(path, config);
   loaded.state.adapter = std::move(adapter);
   loaded.identity.base = std::move(base);
   load_moments(path / data::kStateTensors, loaded.state);
-  load_state_json(path, loaded);
+  take_saved_state(std::move(saved), loaded);
   if (data::checkpoint_path(path.parent_path(), loaded.state.step) != path) {
     throw FormatError(
         fmt::format("{}: {}", path.string(),
@@ -140,6 +138,8 @@ std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoin
       return load_checkpoint(data::checkpoint_path(checkpoints, *step), config);
     } catch (const ShapeError&) {
       throw;  // the model is another one; an older checkpoint would not fit either
+    } catch (const NewerFormatError&) {
+      throw;  // resuming from an older one would set this one aside
     } catch (const Error& error) {
       log::warning(fmt::format("passing over a damaged checkpoint: {}", error.what()));
     }

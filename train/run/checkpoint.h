@@ -37,11 +37,11 @@ struct LoadedCheckpoint {
   RunIdentity identity;
 };
 // Verifies the manifest, then loads. FormatError or DataError names the file that is damaged; ShapeError: the adapter
-// belongs to another model. The state's settings keep their defaults.
+// belongs to another model; NewerFormatError: a newer nkat wrote it. The state's settings keep their defaults.
 LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config& config);
 
 // The newest checkpoint that verifies; damaged ones are named in the log and passed over. Nothing without checkpoints;
-// DataError if all are damaged.
+// DataError if all are damaged. One of another model or of a newer nkat is not passed over: its error leaves from here.
 std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoints, const models::Phi3Config& config);
 
 // Removes the checkpoints up to `newest_step` but the newest `keep` and step 0; keep 0 removes nothing.

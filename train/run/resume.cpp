@@ -33,8 +33,8 @@ std::optional<Json> broadcast_json(ProcessGroup& group, const std::optional<Json
 }
 
 // The settings of the saved run; the options take over what it has resolved.
-RunSettings adopt_run(TrainConfig& config, const Json& saved, const OptionList& options, int ranks) {
-  RunSettings settings = read_run_settings(saved);
+data::RunFacts adopt_run(TrainConfig& config, const Json& saved, const OptionList& options, int ranks) {
+  data::RunFacts settings = data::run_facts(saved);
   const std::string requested = config.checkpointing;
   if (requested == settings.requested_checkpointing) config.checkpointing = "auto";  // as resolved then
   adopt_saved_config(config, saved, options);
@@ -67,8 +67,8 @@ RunStart find_start(const RunFolder* folder, ProcessGroup& group, TrainConfig& c
                     const models::Phi3Config& model) {
   const auto saved =
       broadcast_json(group, folder != nullptr ? folder->saved_config() : std::nullopt, "rank 0's config.json");
-  RunSettings settings{.requested_checkpointing = config.checkpointing};
-  settings.memory.micro_batch_samples = config.window_samples();
+  data::RunFacts settings{.requested_checkpointing = config.checkpointing};
+  settings.memory.micro_batch_samples = config.global_batch_samples();
   std::optional<LoadedCheckpoint> checkpoint;
   if (saved) {
     if (config.resume == ResumePolicy::kNever) {
@@ -93,7 +93,7 @@ RunStart find_start(const RunFolder* folder, ProcessGroup& group, TrainConfig& c
 
 void adopt_validation_data(RunStart& start, const std::string& sha256) {
   if (sha256.empty()) return;
-  RunSettings& settings = start.state.settings;
+  data::RunFacts& settings = start.state.settings;
   if (start.identity && !settings.validation_sha256.empty() && settings.validation_sha256 != sha256) {
     settings.validation_since = start.state.step - (start.state.pending ? 1 : 0);
     log::warning(

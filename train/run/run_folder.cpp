@@ -1,7 +1,5 @@
 #include "train/run/run_folder.h"
 
-#include <limits>
-
 #include <nlohmann/json.hpp>
 
 #include "core/cli/progress.h"
@@ -16,8 +14,6 @@ namespace nkat::train {
 namespace {
 
 constexpr std::uint64_t kConfigLimit = 16 << 20;
-// More than a batch holds.
-constexpr std::int64_t kAllSamples = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
@@ -65,29 +61,9 @@ std::optional<nlohmann::ordered_json> RunFolder::saved_config() const {
   return json;
 }
 
-void RunFolder::save_config(const TrainConfig& config, const RunSettings& settings) const {
-  const data::RunFacts facts{.requested_checkpointing = settings.requested_checkpointing,
-                             .recomputed_layers = settings.memory.recomputed_layers,
-                             .micro_batch_samples = settings.memory.micro_batch_samples,
-                             .head_rows = settings.memory.head_rows,
-                             .memory_events = settings.memory_events,
-                             .ranks = settings.ranks,
-                             .validation_sha256 = settings.validation_sha256,
-                             .validation_since = settings.validation_since};
-  write_file_atomically(config_file(), data::run_config_text(to_json(config), facts));
+void RunFolder::save_config(const TrainConfig& config, const data::RunFacts& settings) const {
+  write_file_atomically(config_file(), data::run_config_text(to_json(config), settings));
   wrote_config_ = true;
-}
-
-RunSettings read_run_settings(const nlohmann::ordered_json& config) {
-  data::RunFacts facts = data::run_facts(config);
-  RunSettings settings{.requested_checkpointing = std::move(facts.requested_checkpointing),
-                       .memory_events = std::move(facts.memory_events),
-                       .validation_sha256 = std::move(facts.validation_sha256),
-                       .validation_since = facts.validation_since,
-                       .ranks = facts.ranks};
-  settings.memory.micro_batch_samples = facts.micro_batch_samples.value_or(kAllSamples);
-  settings.memory.head_rows = facts.head_rows.value_or(settings.memory.head_rows);
-  return settings;
 }
 
 void RunFolder::require_free_space(std::uint64_t bytes) const {

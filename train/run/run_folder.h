@@ -35,7 +35,7 @@ class RunFolder {
   // written (a model's, say), so that it is not overwritten; DataError for a run that lacks config.json or checkpoints.
   std::optional<nlohmann::ordered_json> saved_config() const;
   // Writes config.json: the options with every `auto` resolved, and the settings.
-  void save_config(const TrainConfig& config, const RunSettings& settings) const;
+  void save_config(const TrainConfig& config, const data::RunFacts& settings) const;
 
   // DeviceError when fewer than `bytes` are free.
   void require_free_space(std::uint64_t bytes) const;
@@ -47,9 +47,5 @@ class RunFolder {
   mutable bool wrote_config_ = false;
   std::unique_ptr<FolderLock> lock_;
 };
-
-// The settings in a run's config.json. What older releases did not write keeps its default, as does
-// memory.recomputed_layers, which the option `checkpointing` holds.
-RunSettings read_run_settings(const nlohmann::ordered_json& config);
 
 }  // namespace nkat::train

@@ -5,6 +5,7 @@
 #include "core/cli/log.h"
 #include "core/files/atomic_file.h"
 #include "core/machine.h"
+#include "core/message.h"
 #include "models/device.h"
 #include "train/distributed/process_group.h"
 #include "train/run/metrics.h"
@@ -24,8 +25,6 @@ void write_summary(const fs::path& path, const std::vector<StepMetrics>& history
   summary.stopped = stopped;
   write_file_atomically(path, to_json_text(summary));
 }
-
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
 
@@ -49,6 +48,7 @@ ExitCode RunRecorder::keep(const TrainerState& state, const std::function<ExitCo
   } catch (const RankMismatch&) {
     throw;
   } catch (const CheckError&) {
+    static_assert(data::kSkippedStepsToStop == 3, "the summary says three");
     finish(state, "three steps in a row were not finite");
     throw;
   } catch (const std::exception& error) {  // the state is in host memory, so a dead device leaves it intact

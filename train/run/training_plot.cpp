@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 
+#include "core/cli/progress.h"
 #include "core/plot_page.h"
 #include "layers/sigmoid.h"
 
@@ -19,7 +20,13 @@ PlotPoints points(const std::vector<StepMetrics>& history, const std::function<d
 }
 
 void plot_loss(PlotPage& page, const std::vector<StepMetrics>& history) {
-  const std::string training = page.data(points(history, [](const StepMetrics& m) { return m.loss; }));
+  const PlotPoints losses = points(history, [](const StepMetrics& m) { return m.loss; });
+  if (losses.empty()) {  // gnuplot draws no axes without a point
+    page << "set title 'Loss'\nset label 1 'no step has a finite loss' at graph 0.5,0.5 center\n"
+         << "plot [0:1][0:1] NaN notitle\nunset label 1\n";
+    return;
+  }
+  const std::string training = page.data(losses);
   const PlotPoints validation =
       points(history, [](const StepMetrics& m) { return m.validation_loss.value_or(std::nan("")); });
   page << "set title 'Loss'\nset ylabel 'nats per target token'\nset key inside top right\n"
@@ -61,7 +68,7 @@ void plot_memory(PlotPage& page, const std::vector<StepMetrics>& history) {
   const auto peak = std::max_element(history.begin(), history.end(),
                                      [](const auto& a, const auto& b) { return a.memory_bytes < b.memory_bytes; });
   const bool small = peak->memory_bytes < (1ULL << 30);
-  const double unit = small ? 1024.0 * 1024.0 : 1024.0 * 1024.0 * 1024.0;
+  const double unit = small ? kMiB : kGiB;
   const std::string memory =
       page.data(points(history, [unit](const StepMetrics& m) { return static_cast<double>(m.memory_bytes) / unit; }));
   page << "set title 'Memory'\nset ylabel 'peak of the step, " << (small ? "MiB" : "GiB")

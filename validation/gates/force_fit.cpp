@@ -18,6 +18,13 @@ namespace {
 constexpr double kSigmaOfMedianDifference = 1.4826 / std::numbers::sqrt2;  // for normal noise
 constexpr double kLeastScale = 0.05;                                       // of the whole series' scale
 constexpr double kClip = 3.0;
+constexpr double kNormal95 = 1.96;         // quantile
+constexpr double kSmallestRise = 1.05;     // of v, for another fit
+constexpr int kMostRounds = 10;            // of fit and noise factor in turn
+constexpr double kMostCorrelation = 0.95;  // of the residuals; beyond, the factor has no bound
+constexpr std::size_t kBlock = 20;         // steps that the bootstrap draws together
+constexpr std::size_t kMostValuesWithoutGrid = 2000;
+constexpr double kMostLeftOut = 0.2;  // of the replicates
 
 double whole_scale(const std::vector<double>& differences) {
   const double middle = median(differences);
@@ -26,11 +33,6 @@ double whole_scale(const std::vector<double>& differences) {
       std::accumulate(differences.begin(), differences.end(), 0.0) / static_cast<double>(differences.size());
   return mean > 0.0 ? mean : 1.0;
 }
-
-constexpr double kNormal95 = 1.96;
-constexpr double kSmallestRise = 1.05;  // of v, for another fit
-constexpr int kMostRounds = 10;
-constexpr double kMostCorrelation = 0.95;
 
 std::vector<double> standardized_residuals(const ScaledForce& force, std::span<const ForceSegment> segments) {
   std::vector<double> residuals(force.values.size());
@@ -51,6 +53,32 @@ double noise_factor(std::span<const double> residuals) {
 void refit(ForceFit& fit, const ScaledForce& force, const WeightedSeries& series) {
   fit.segments = fit_segments(series, fit.rule, fit.noise_factor);
   fit.residuals = standardized_residuals(force, fit.segments);
+}
+
+std::vector<double> replicate(const ScaledForce& force, const ForceFit& fit, RandomStream& random) {
+  const std::size_t n = force.values.size();
+  const std::size_t block = std::min(kBlock, n);
+  std::vector<double> values(n);
+  std::size_t drawn = 0;
+  for (const ForceSegment& segment : fit.segments)
+    std::fill(values.begin() + static_cast<std::ptrdiff_t>(segment.begin),
+              values.begin() + static_cast<std::ptrdiff_t>(segment.end), segment.level);
+  while (drawn < n) {
+    const std::size_t from = random.below(n - block + 1);
+    const std::size_t length = std::min(block, n - drawn);
+    for (std::size_t i = 0; i < length; ++i) values[drawn + i] += force.scale[drawn + i] * fit.residuals[from + i];
+    drawn += length;
+  }
+  return values;
+}
+
+std::optional<Interval> middle_95(std::vector<double> positions, std::int64_t replicates) {
+  const auto left_out = static_cast<double>(replicates) - static_cast<double>(positions.size());
+  if (positions.empty() || left_out > kMostLeftOut * static_cast<double>(replicates)) return std::nullopt;
+  std::ranges::sort(positions);
+  const auto last = static_cast<double>(positions.size() - 1);
+  return Interval{positions[static_cast<std::size_t>(std::floor(0.025 * last))],
+                  positions[static_cast<std::size_t>(std::ceil(0.975 * last))]};
 }
 
 }  // namespace
@@ -107,40 +135,6 @@ ForceFit fit_force(const ScaledForce& force, std::size_t layers) {
   }
   return fit;
 }
-
-namespace {
-
-constexpr std::size_t kBlock = 20;
-constexpr std::size_t kMostValuesWithoutGrid = 2000;
-constexpr double kMostLeftOut = 0.2;
-
-std::vector<double> replicate(const ScaledForce& force, const ForceFit& fit, RandomStream& random) {
-  const std::size_t n = force.values.size();
-  const std::size_t block = std::min(kBlock, n);
-  std::vector<double> values(n);
-  std::size_t drawn = 0;
-  for (const ForceSegment& segment : fit.segments)
-    std::fill(values.begin() + static_cast<std::ptrdiff_t>(segment.begin),
-              values.begin() + static_cast<std::ptrdiff_t>(segment.end), segment.level);
-  while (drawn < n) {
-    const std::size_t from = random.below(n - block + 1);
-    const std::size_t length = std::min(block, n - drawn);
-    for (std::size_t i = 0; i < length; ++i) values[drawn + i] += force.scale[drawn + i] * fit.residuals[from + i];
-    drawn += length;
-  }
-  return values;
-}
-
-std::optional<Interval> middle_95(std::vector<double> positions, std::int64_t replicates) {
-  const auto left_out = static_cast<double>(replicates) - static_cast<double>(positions.size());
-  if (positions.empty() || left_out > kMostLeftOut * static_cast<double>(replicates)) return std::nullopt;
-  std::ranges::sort(positions);
-  const auto last = static_cast<double>(positions.size() - 1);
-  return Interval{positions[static_cast<std::size_t>(std::floor(0.025 * last))],
-                  positions[static_cast<std::size_t>(std::ceil(0.975 * last))]};
-}
-
-}  // namespace
 
 BootstrapIntervals bootstrap_intervals(const ScaledForce& force, const ForceFit& fit, const BootstrapRule& rule) {
   BootstrapIntervals found;

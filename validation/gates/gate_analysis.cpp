@@ -88,7 +88,7 @@ std::vector<GateSeries> gate_series(const RunRecords& run) {
 }
 
 std::optional<double> alpha_reach(const RunRecords& run) {
-  if (run.settings.control == kFrozenGatesControl) return 0.0;
+  if (run.settings.control == Control::kFrozenGates) return 0.0;
   if (run.series_only) return std::nullopt;
   double reach = 0.0;
   for (const data::StepMetrics& line : run.metrics)

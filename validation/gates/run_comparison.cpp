@@ -73,7 +73,7 @@ Presence presence(const GateFinding& here, const GateFinding& there, const GateR
 ControlResult against_control(const GateResults& main, const BaselineRun& control) {
   ControlResult result{.name = control.name,
                        .control = control.control,
-                       .by_rise = control.control == kFrozenGatesControl,
+                       .by_rise = control.control == Control::kFrozenGates,
                        .last_step = last_step(control.gates),
                        .finished = control.gates.finished.value_or(true)};
   for (std::size_t position = 0; position <= main.layers.size(); ++position) {
@@ -100,7 +100,7 @@ void mark_specific(GateResults& main, const std::vector<ControlResult>& controls
     if (found.verdict != Verdict::kTransition) continue;
     bool asked = false, present = false, open = false;
     for (const ControlResult& control : controls) {
-      if (control.control != kIdentityControl) continue;
+      if (control.control != Control::kIdentity) continue;
       asked = true;
       present = present || std::ranges::count(control.in_both, found.layer) > 0;
       open = open || std::ranges::count(control.not_decided, found.layer) > 0;
@@ -114,11 +114,11 @@ void mark_specific(GateResults& main, const std::vector<ControlResult>& controls
 RunComparison compare_runs(GateResults& main, const RunRecords& main_run, std::vector<BaselineRun> others) {
   RunComparison comparison;
   std::vector<Replica> replicas;
-  comparison.spread_includes_main = main_run.settings.control == kNoControl;
+  comparison.spread_includes_main = main_run.settings.control == Control::kNone;
   if (comparison.spread_includes_main) replicas.push_back({replica_name(main_run.name, main_run.settings.seed), &main});
   for (const BaselineRun& other : others) {
     require_same_layers(main, main_run.name, other);
-    if (other.control == kNoControl)
+    if (other.control == Control::kNone)
       replicas.push_back({replica_name(other.name, other.seed), &other.gates});
     else
       comparison.controls.push_back(against_control(main, other));

@@ -18,7 +18,7 @@ namespace nkat::validation {
 
 struct BaselineRun {
   std::string name = {};
-  std::string control = {};  // kNoControl or the control's name
+  Control control = Control::kNone;
   std::optional<std::int64_t> seed = std::nullopt;
   GateResults gates = {};
 };
@@ -35,7 +35,7 @@ struct TauSpread {
 // Lists of layers; -1 is the sum.
 struct ControlResult {
   std::string name = {};
-  std::string control = {};
+  Control control = Control::kNone;
   bool by_rise = false;                        // rises of the force are compared, not transitions
   std::vector<std::int64_t> in_both = {};      // the effect is in the analyzed run and in the control
   std::vector<std::int64_t> only_here = {};    // absent in the control

@@ -13,6 +13,7 @@
 #include "data/run/checkpoint_files.h"
 #include "layers/so8_rotation.h"
 #include "layers/triality.h"
+#include "models/adapter.h"
 #include "models/weights/tensor_io.h"
 #include "validation/geometry/rotation_metrics.h"
 #include "validation/statistics/running_median.h"
@@ -89,19 +90,12 @@ GeometryRow measure_layer(const at::Tensor& weight /* (N, 8, 8) float64 */, cons
   return row;
 }
 
-at::Tensor saved_tensor(const data::SafetensorsFile& file, std::int64_t layer, const char* what,
-                        const std::vector<std::int64_t>& shape) {
-  const std::string name = fmt::format("layers.{}.so8t.{}", layer, what);
-  const data::TensorInfo* info = file.find(name);
-  if (info == nullptr) throw FormatError(fmt::format("{}: the tensor '{}' is missing", file.path().string(), name));
-  return models::float32_tensor(file, *info, shape, file.path());
-}
-
 GeometryRow measure_saved_layer(const data::SafetensorsFile& file, const data::AdapterConfig& sizes, std::int64_t layer,
                                 const std::string& when) {
   const std::string where = fmt::format("{}: layer {} ({})", file.path().string(), layer, when);
-  const at::Tensor weight = saved_tensor(file, layer, "weight", {sizes.blocks(), 8, 8}).to(at::kDouble);
-  const float alpha = saved_tensor(file, layer, "alpha", {}).item<float>();
+  const at::Tensor weight =
+      models::read_float32(file, models::adapter_tensor_name(layer, "weight"), {sizes.blocks(), 8, 8}).to(at::kDouble);
+  const float alpha = models::read_float32(file, models::adapter_tensor_name(layer, "alpha"), {}).item<float>();
   if (!std::isfinite(alpha)) {
     throw FormatError(fmt::format(
         "{}: alpha: {}", where,

@@ -118,25 +118,6 @@ QuestionSet<One> read_questions(const std::vector<std::string>& files, const Que
   return set;
 }
 
-}  // namespace
-
-QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files,
-                                                      const QuestionLimits& limits) {
-  return read_questions<DecisionQuestion>(files, limits, decision_question,
-                                          "records with a label ALLOW, ESCALATION, DENY or REFUSE were expected");
-}
-
-QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, const QuestionLimits& limits,
-                                              const std::string& suffix) {
-  const auto parse = [&](std::string_view line, const std::string& where) {
-    return math_question(line, where, suffix);
-  };
-  return read_questions<MathQuestion>(files, limits, parse,
-                                      "objects with question and answer, or records of the task math, were expected");
-}
-
-namespace {
-
 Question question_of(const data::GeneratedRecord& record, std::size_t number) {
   Question question{.where = fmt::format("generated question {}", number),
                     .turns = {},
@@ -154,6 +135,21 @@ data::GeneratorOptions test_split(data::GeneratedTask task, std::int64_t count) 
 }
 
 }  // namespace
+
+QuestionSet<DecisionQuestion> read_decision_questions(const std::vector<std::string>& files,
+                                                      const QuestionLimits& limits) {
+  return read_questions<DecisionQuestion>(files, limits, decision_question,
+                                          "records with a label ALLOW, ESCALATION, DENY or REFUSE were expected");
+}
+
+QuestionSet<MathQuestion> read_math_questions(const std::vector<std::string>& files, const QuestionLimits& limits,
+                                              const std::string& suffix) {
+  const auto parse = [&](std::string_view line, const std::string& where) {
+    return math_question(line, where, suffix);
+  };
+  return read_questions<MathQuestion>(files, limits, parse,
+                                      "objects with question and answer, or records of the task math, were expected");
+}
 
 QuestionSet<DecisionQuestion> generate_decision_questions(std::int64_t count) {
   QuestionSet<DecisionQuestion> set{.source = "generated", .questions = {}};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/cli/progress.h"
 #include "core/message.h"
 #include "data/run/run_config.h"
 #include "validation/report/findings.h"
@@ -160,7 +161,7 @@ Check memory(const Findings& findings) {
   const std::uint64_t bytes = findings.stability ? findings.stability->peak_memory_bytes : 0;
   return gpu_check(findings,
                    {.name = "VRAM within the budget",
-                    .value = static_cast<double>(bytes) / static_cast<double>(1ULL << 30),
+                    .value = static_cast<double>(bytes) / kGiB,
                     .threshold = fmt::format("<= {:g} GiB", budget),
                     .note = "GiB, largest peak of a step"},
                    budget);

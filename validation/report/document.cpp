@@ -3,21 +3,13 @@
 #include <algorithm>
 #include <array>
 
-#include <openssl/evp.h>
-
-#include "core/error.h"
+#include "core/files/base64.h"
+#include "core/overloaded.h"
 
 namespace nkat::validation {
 namespace {
 
 constexpr std::uint64_t kLargestImage = 64ULL << 20;
-
-template <class... Visitors>
-struct Overloaded : Visitors... {
-  using Visitors::operator()...;
-};
-template <class... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 std::string markdown_cell(std::string_view text) {
   std::string cell;
@@ -112,13 +104,6 @@ std::string html_table(const Table& table) {
     html += "</tr>\n";
   }
   return html + "</tbody></table>\n";
-}
-
-std::string base64(const std::string& bytes) {
-  std::vector<unsigned char> text((bytes.size() + 2) / 3 * 4 + 1);  // with the NUL that OpenSSL adds
-  NKAT_INVARIANT(bytes.size() <= kLargestImage);
-  EVP_EncodeBlock(text.data(), reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  return {text.begin(), text.end() - 1};
 }
 
 std::string html_image(const Image& image) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 
+#include "core/cli/progress.h"
 #include "core/plot_page.h"
 #include "layers/sigmoid.h"
 
@@ -190,9 +191,8 @@ bool plot_loss(const Findings& findings, const fs::path& path) {
 }
 
 bool plot_memory(const Findings& findings, const fs::path& path) {
-  constexpr double kGiB = static_cast<double>(1ULL << 30);
   const bool small = findings.stability->peak_memory_bytes < (1ULL << 30);
-  const double unit = small ? kGiB / 1024 : kGiB;
+  const double unit = small ? kMiB : kGiB;
   PlotPage page(kWidth, kHeight);
   const std::string memory = page.data(thinned_series(
       findings.run.metrics, [unit](const auto& line) { return static_cast<double>(line.memory_bytes) / unit; }));
@@ -218,10 +218,13 @@ bool plot_phase_transition(const Findings& findings, const fs::path& path) {
   for (std::size_t i = 0; i < kCrossingLevels.size(); ++i) {
     const double level = kCrossingLevels[i];
     page << fmt::format("set arrow from graph 0,first {0} to graph 1,first {0} nohead dt 3 lc rgb {1}\n", level, kGrey);
-    if (gates.crossings[i])
-      page << fmt::format(
-          "set label '{0} at step {1}' at {1},{0} point pt 7 ps 0.8 lc rgb {2} offset 1.2,{3} font ',9'\n", level,
-          *gates.crossings[i], kOrange, i == 0 ? -0.3 : 0.5);
+    if (!gates.crossings[i]) continue;
+    // Above a rising curve there is room on its left, but for a crossing in the first quarter.
+    const std::int64_t step = *gates.crossings[i], begin = findings.run.metrics.front().step;
+    const bool left = 4 * (step - begin) > findings.run.metrics.back().step - begin;
+    page << fmt::format(
+        "set label '{0} at step {1}' at {1},{0} {2} point pt 7 ps 0.8 lc rgb {3} offset {4} font ',9'\n", level, step,
+        left ? "right" : "left", kOrange, left ? "-1.2,0.3" : "1.2,-0.3");
   }
   const std::string tau =
       gates.sum.tau ? fmt::format(", tau = {} (blue line; band: 95 % interval)", *gates.sum.tau) : "";

@@ -86,7 +86,7 @@ std::string control_sentence(const ControlResult& control) {
   const auto also = [](const std::string& what, const std::vector<std::int64_t>& layers) {
     return layers.empty() ? "" : fmt::format("; {}: {}", what, layer_list(layers));
   };
-  std::string text = fmt::format("Run {}, control {}{}: ", control.name, control.control,
+  std::string text = fmt::format("Run {}, control {}{}: ", control.name, name_of(control.control, kControlNames),
                                  control.by_rise ? " (its gates can't open, so rises of the force are compared)" : "");
   const auto& [here, there] = std::pair(control.only_here, control.only_there);
   if (!control.in_both.empty()) {
@@ -133,7 +133,7 @@ void add_comparison(Document& document, const RunComparison& comparison) {
   document.push_back(Heading{2, "Other runs", /*folded=*/true});
   Table runs{{"run", "control", "seed", "finished", "verdict", "tau of the sum, step", "layers with a transition"}, {}};
   for (const BaselineRun& run : comparison.runs) {
-    runs.rows.push_back({run.name, run.control, optional_step(run.seed),
+    runs.rows.push_back({run.name, name_of(run.control, kControlNames), optional_step(run.seed),
                          !run.gates.finished   ? "-"
                          : *run.gates.finished ? "yes"
                                                : "no",
@@ -246,7 +246,8 @@ std::string run_sentence(const Findings& findings) {
       fmt::format("Run {}: {} steps{}, {} layers, {} checkpoints", findings.run.name, findings.run.metrics.size(),
                   findings.run.settings.max_steps ? fmt::format(" of {}", *findings.run.settings.max_steps) : "",
                   findings.run.layers(), findings.run.checkpoints.size());
-  if (findings.run.settings.control != "none") text += fmt::format(", control {}", findings.run.settings.control);
+  if (findings.run.settings.control != Control::kNone)
+    text += fmt::format(", control {}", name_of(findings.run.settings.control, kControlNames));
   text += ".";
   for (const std::string& message : findings.run.damaged) text += " Passed over: " + message + ".";
   return text;

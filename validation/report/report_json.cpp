@@ -68,7 +68,7 @@ Json run_json(const Findings& findings) {
   for (std::size_t i = 0; i < kCrossingLevels.size(); ++i)
     crossings[fmt::format("{:g}", kCrossingLevels[i])] = json_of(gates.crossings[i]);
   return {{"folder", findings.run.folder.string()},
-          {"control", findings.run.settings.control},
+          {"control", name_of(findings.run.settings.control, kControlNames)},
           {"steps", findings.run.metrics.size()},
           {"finished", json_of(gates.finished)},
           {"verdict", verdict_name(gates.sum.verdict)},
@@ -169,7 +169,7 @@ Json control_json(const ControlResult& control) {
   for (const std::int64_t layer : control.in_both)
     if (layer >= 0 && !control.by_rise) transitions_in_both.push_back(layer);
   return {{"name", control.name},
-          {"control", control.control},
+          {"control", name_of(control.control, kControlNames)},
           {"effect", control.by_rise ? "rise" : "transition"},
           {"decided", control.decided()},
           {"finished", control.finished},
@@ -192,7 +192,7 @@ Json comparison_json(const RunComparison& comparison) {
     Json verdicts = Json::array();
     for (const GateFinding& layer : run.gates.layers) verdicts.push_back(verdict_name(layer.verdict));
     json["runs"].push_back({{"name", run.name},
-                            {"control", run.control},
+                            {"control", name_of(run.control, kControlNames)},
                             {"seed", json_of(run.seed)},
                             {"finished", json_of(run.gates.finished)},
                             {"verdict", verdict_name(run.gates.sum.verdict)},

@@ -12,7 +12,7 @@ std::string in_progress_sentence(const Findings& findings, const std::string& la
   const GateFinding& sum = findings.gates.sum;
   const std::string rise = fmt::format("The force on the gates rose at step {}, but they have not opened ({})",
                                        step_text(*sum.tau, sum.tau_interval), layers);
-  if (findings.run.settings.control == kFrozenGatesControl) return rise + "; this control keeps them shut.";
+  if (findings.run.settings.control == Control::kFrozenGates) return rise + "; this control keeps them shut.";
   if (!findings.gates.finished) return rise + ".";
   if (!*findings.gates.finished) return rise + "; the run is not finished.";
   if (!findings.gates.alpha_reach) return rise + "; the run is finished.";

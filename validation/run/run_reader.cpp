@@ -1,6 +1,7 @@
 #include "validation/run/run_reader.h"
 
 #include "core/error.h"
+#include "core/message.h"
 #include "core/parallel.h"
 #include "core/signals.h"
 #include "data/run/adapter_config.h"
@@ -48,7 +49,7 @@ void require_folder(const fs::path& folder) {
   const std::string found = status.type() == fs::file_type::not_found ? "nothing of that name"
                             : error                                   ? error.message()
                                                                       : "a file";
-  throw DataError(fmt::format("{}: the folder of a run was required, found {}", folder.string(), found));
+  throw DataError(fmt::format("{}: {}", folder.string(), expected("the folder of a run", found)));
 }
 
 RunPlaces find_places(const fs::path& given) {
@@ -71,8 +72,8 @@ RunPlaces find_places(const fs::path& given) {
                                 given.string()));
   }
   if (places.metrics.empty() && places.checkpoints.empty()) {
-    throw DataError(fmt::format("{}: this is no run: metrics.jsonl or checkpoints/ was required, found {}",
-                                given.string(), some_entries(folder)));
+    throw DataError(fmt::format("{}: this is no run: {}", given.string(),
+                                expected("metrics.jsonl or checkpoints/", some_entries(folder))));
   }
   return places;
 }
@@ -107,6 +108,8 @@ void inspect(Inspected& checkpoint) {
     const std::int64_t layers = checkpoint.sizes.layers();
     checkpoint.pending = read_pending_metrics(checkpoint.path, checkpoint.step, layers);
     checkpoint.last_row = read_saved_series(checkpoint.path, checkpoint.step, layers, Rows::kLast);
+  } catch (const NewerFormatError&) {
+    throw;  // sound, and without it the run would be judged by an older state
   } catch (const Error& error) {
     if (!was_removed(checkpoint.path, had_manifest)) checkpoint.complaint = error.what();
   }

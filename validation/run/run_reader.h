@@ -18,11 +18,9 @@
 
 namespace nkat::validation {
 
+using data::Control;
+using data::kControlNames;
 using data::RunSettings;
-// Values of RunSettings::control.
-inline constexpr const char* kNoControl = "none";
-inline constexpr const char* kIdentityControl = "identity";
-inline constexpr const char* kFrozenGatesControl = "frozen-gates";
 
 struct SavedCheckpoint {
   std::int64_t step = 0;

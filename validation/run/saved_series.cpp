@@ -13,6 +13,9 @@ namespace {
 
 using data::StepMetrics;
 
+constexpr std::uint64_t kLargestFile = std::uint64_t{4} << 30;
+constexpr std::size_t kLongestLine = std::size_t{1} << 20;  // 512 layers take 25 KiB
+
 // Rows [first, steps) of a float32 table (steps, layers).
 std::vector<float> read_rows(const data::SafetensorsFile& file, const char* name,
                              const std::vector<std::int64_t>& shape, std::int64_t first) {
@@ -33,6 +36,31 @@ std::vector<float> read_rows(const data::SafetensorsFile& file, const char* name
 bool same(float saved, double written) {
   const auto rounded = static_cast<float>(written);
   return saved == rounded || (std::isnan(saved) && std::isnan(rounded));
+}
+
+bool all_finite(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
+}
+
+// line against the lines before it.
+void check_line(const StepMetrics& line, const std::vector<StepMetrics>& before, const std::string& source) {
+  const auto step = static_cast<std::int64_t>(before.size()) + 1;
+  if (line.step != step) {
+    throw FormatError(fmt::format("{}: {}; a line is missing or duplicated", source,
+                                  expected(fmt::format("step {}", step), fmt::format("step {}", line.step))));
+  }
+  const std::size_t layers = before.empty() ? line.alpha.size() : before.front().alpha.size();
+  if (layers == 0 || line.alpha.size() != layers || line.gate_force.size() != layers) {
+    const std::string wanted =
+        fmt::format("alpha and gate_force of {} layers", layers == 0 ? "one or more" : std::to_string(layers));
+    const std::string found = fmt::format("{} and {}", line.alpha.size(), line.gate_force.size());
+    throw FormatError(fmt::format("{}: {}", source, expected(wanted, found)));
+  }
+  if (!all_finite(line.alpha)) throw FormatError(fmt::format("{}: alpha contains NaN or infinity", source));
+  if (!line.skipped && !all_finite(line.gate_force)) {
+    throw FormatError(
+        fmt::format("{}: gate_force contains NaN or infinity, but the step is not marked as skipped", source));
+  }
 }
 
 }  // namespace
@@ -95,38 +123,6 @@ void require_agreement(const SavedSeries& saved, const fs::path& checkpoint, std
     compare("gate_force", saved.gate_force, row, line.gate_force);
   }
 }
-
-namespace {
-
-constexpr std::uint64_t kLargestFile = std::uint64_t{4} << 30;
-constexpr std::size_t kLongestLine = std::size_t{1} << 20;  // 512 layers take 25 KiB
-
-bool all_finite(const std::vector<double>& values) {
-  return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
-}
-
-// line against the lines before it.
-void check_line(const StepMetrics& line, const std::vector<StepMetrics>& before, const std::string& source) {
-  const auto step = static_cast<std::int64_t>(before.size()) + 1;
-  if (line.step != step) {
-    throw FormatError(fmt::format("{}: {}; a line is missing or duplicated", source,
-                                  expected(fmt::format("step {}", step), fmt::format("step {}", line.step))));
-  }
-  const std::size_t layers = before.empty() ? line.alpha.size() : before.front().alpha.size();
-  if (layers == 0 || line.alpha.size() != layers || line.gate_force.size() != layers) {
-    const std::string wanted =
-        fmt::format("alpha and gate_force of {} layers", layers == 0 ? "one or more" : std::to_string(layers));
-    const std::string found = fmt::format("{} and {}", line.alpha.size(), line.gate_force.size());
-    throw FormatError(fmt::format("{}: {}", source, expected(wanted, found)));
-  }
-  if (!all_finite(line.alpha)) throw FormatError(fmt::format("{}: alpha contains NaN or infinity", source));
-  if (!line.skipped && !all_finite(line.gate_force)) {
-    throw FormatError(
-        fmt::format("{}: gate_force contains NaN or infinity, but the step is not marked as skipped", source));
-  }
-}
-
-}  // namespace
 
 std::vector<StepMetrics> read_metrics_file(const fs::path& path) {
   const std::string text = read_file(path, kLargestFile);

@@ -12,7 +12,6 @@ namespace {
 using data::StepMetrics;
 constexpr std::size_t kFewestForTrend = 10;
 constexpr std::size_t kFewestValidations = 3;
-constexpr std::int64_t kNotFiniteInARow = 3;  // where the trainer gives up
 
 // Above it a loss is worse than at the start; nothing without a finite loss.
 std::optional<double> start_level(const std::vector<StepMetrics>& metrics) {
@@ -92,7 +91,7 @@ std::optional<std::int64_t> find_divergence(const std::vector<StepMetrics>& metr
       trailing([&](const StepMetrics& line) { return !std::isfinite(line.loss) || (level && line.loss > *level); });
   const std::int64_t not_finite = trailing([](const StepMetrics& line) { return !std::isfinite(line.loss); });
   const auto total = static_cast<std::int64_t>(metrics.size());
-  if (above < std::max<std::int64_t>(10, total / 50) && not_finite < kNotFiniteInARow) return std::nullopt;
+  if (above < std::max<std::int64_t>(10, total / 50) && not_finite < data::kSkippedStepsToStop) return std::nullopt;
   return metrics[static_cast<std::size_t>(total - std::max(above, not_finite))].step;
 }
 
@@ -109,7 +108,7 @@ std::optional<Convergence> measure_convergence(const std::vector<StepMetrics>& m
   found.steps = static_cast<std::int64_t>(lines.size());
   found.slope = *linear_trend(steps, losses);
   const double change = std::abs(found.slope.value) * static_cast<double>(lines.size());
-  found.relative_change = change / std::abs(mean_loss(lines));
+  found.relative_change = change == 0 ? 0 : change / std::abs(mean_loss(lines));  // losses of 0 have no scale
   const bool level = found.slope.interval->low <= 0 && found.slope.interval->high >= 0;
   found.converged = level || found.relative_change < converged_change;
   return found;

@@ -37,7 +37,7 @@ double mean_loss(std::span<const data::StepMetrics> metrics);
 
 // The first step from which no loss returns to the start level: the median of the first five finite losses plus 3 noise
 // deviations (1.4826/sqrt(2) times the median |first difference|). Divergence takes at least max(10, n/50) such steps,
-// or three or more non-finite losses in a row at the end.
+// or at the end as many non-finite losses in a row as make the trainer give up (data::kSkippedStepsToStop).
 std::optional<std::int64_t> find_divergence(const std::vector<data::StepMetrics>& metrics);
 
 // The trend of the last fifth. Absent with fewer than ten finite losses in it.

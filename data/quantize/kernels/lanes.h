@@ -149,5 +149,19 @@ inline bool all_finite(const float (&values)[kCount]) {
   return largest_of(most) < kInfinityBits;
 }
 
+inline float sum_of_squares(const float* x, std::int64_t count) {
+  float sum = 0.0f;
+  for (std::int64_t i = 0; i < count; ++i) sum += x[i] * x[i];
+  return sum;
+}
+
+// weights[i] = importance[i] sqrt(offset + x[i]^2); count a multiple of kLanes
+inline void weigh(const float* x, const float* importance, float offset, int count, float* weights) {
+  for (int i = 0; i < count; i += kLanes) {
+    const Floats value = load<Floats>(x + i);
+    store(weights + i, load<Floats>(importance + i) * square_roots(offset + value * value));
+  }
+}
+
 }  // namespace
 }  // namespace nkat::gguf

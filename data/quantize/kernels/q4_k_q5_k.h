@@ -13,7 +13,6 @@
 
 #include "data/quantize/kernels/affine_fit.h"
 #include "data/quantize/kernels/super_scales.h"
-#include "data/quantize/kernels/weighted_legacy.h"
 
 namespace nkat::gguf {
 namespace {

@@ -11,20 +11,6 @@
 namespace nkat::gguf {
 namespace {
 
-inline float sum_of_squares(const float* x, std::int64_t count) {
-  float sum = 0.0f;
-  for (std::int64_t i = 0; i < count; ++i) sum += x[i] * x[i];
-  return sum;
-}
-
-// weights[i] = importance[i] sqrt(offset + x[i]^2); count a multiple of kLanes
-inline void weigh(const float* x, const float* importance, float offset, int count, float* weights) {
-  for (int i = 0; i < count; i += kLanes) {
-    const Floats value = load<Floats>(x + i);
-    store(weights + i, load<Floats>(importance + i) * square_roots(offset + value * value));
-  }
-}
-
 // kLanes blocks of a row, of which the first `count` are there.
 struct WeightedBlocks {
   const float* x;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/temporary_folder.h"
+
 namespace nkat {
 namespace {
 
@@ -77,6 +79,19 @@ TEST_F(CommandTest, OffersNoFormerNameForATypo) {
   const Outcome outcome = run({"train", "--stepz", "7"});
   EXPECT_EQ(outcome.code, static_cast<int>(ExitCode::kUsage));
   EXPECT_THAT(outcome.log, Not(HasSubstr("'--steps'")));
+}
+
+TEST_F(CommandTest, TakesAConfigFileOfUpToAMebibyte) {
+  const nkat::testing::TemporaryFolder folder;
+  std::string text = R"({"max_steps": 7})";
+  text.resize(1 << 20, ' ');
+  const std::string file = folder.write("config.json", text);
+  EXPECT_EQ(run({"train", "--config", file.c_str()}).code, 0);
+  EXPECT_EQ(config_.steps, 7);
+  folder.write("config.json", text + ' ');
+  const Outcome outcome = run({"train", "--config", file.c_str()});
+  EXPECT_EQ(outcome.code, static_cast<int>(ExitCode::kInput));
+  EXPECT_THAT(outcome.log, HasSubstr("expected at most 1048576 bytes, found 1048577"));
 }
 
 TEST_F(CommandTest, AProgramWithoutACommandSaysWhatWasExpected) {

@@ -33,6 +33,19 @@ TEST_F(FileTest, ReadsUpToTheLimit) {
               HasSubstr("expected at most 4 bytes, found 5"));
 }
 
+TEST_F(FileTest, ReadsAnOpenFileInPiecesAndLessAtItsEnd) {
+  const fs::path path = folder_.write("a", "12345");
+  const FileDescriptor file = open_for_reading(path);
+  std::string piece(3, ' ');
+  EXPECT_EQ(read_bytes(file, piece, path), 3u);
+  EXPECT_EQ(piece, "123");
+  EXPECT_EQ(read_bytes(file, piece, path), 2u);
+  EXPECT_EQ(piece.substr(0, 2), "45");
+  EXPECT_EQ(read_bytes(file, piece, path), 0u);
+  EXPECT_THAT(testing::complaint_about([&](const std::string&) { read_bytes({}, piece, path); }, ""),
+              HasSubstr("a: can't be read: Bad file descriptor"));
+}
+
 TEST_F(FileTest, RefusesWhatIsNoFile) {
   EXPECT_THROW(read_file(folder_.path() / "nowhere", 1), DataError);
   EXPECT_THROW(read_file(folder_.path(), 1), DataError);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "data/formats/gguf_reader.h"
 #include "tests/support/counted_memory.h"
 #include "tests/support/message_of.h"
 #include "tests/support/mutations.h"

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "data/formats/gguf_reader.h"
+#include "data/formats/gguf_header.h"
 #include "tests/support/counted_memory.h"
 #include "tests/support/mutations.h"
 #include "tests/support/raw_gguf.h"

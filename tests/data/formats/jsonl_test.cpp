@@ -86,6 +86,15 @@ TEST_F(JsonlTest, RefusesFilesThatAreNoJsonl) {
   EXPECT_THROW(JsonlReader{pipe}, DataError);
 }
 
+TEST_F(JsonlTest, AFileThatCannotBeOpenedOrReadIsRefusedWithTheSystemsReason) {
+  const auto complaint = [](const fs::path& path) {
+    return nkat::testing::complaint_about([](const std::string& file) { JsonlReader{file}; }, path.string());
+  };
+  EXPECT_THAT(complaint(folder_.path() / "nowhere"), HasSubstr("nowhere: can't be opened: No such file"));
+  // A regular file that opens, and whose first page no process has.
+  EXPECT_THAT(complaint("/proc/self/mem"), HasSubstr("/proc/self/mem: can't be read: Input/output error"));
+}
+
 TEST_F(JsonlTest, SurvivesEveryTruncationAndBitFlip) {
   const std::string bytes = "\xEF\xBB\xBF{\"text\":\"\u3053\"}\r\n\n{\"text\":\"b\"}";
   const nkat::testing::Reader read = [this](const std::string& text) { lines(text); };

@@ -49,6 +49,19 @@ TEST_F(InspectPathTest, TellsTheKindByNameOrFirstBytes) {
   EXPECT_THAT(error_of("nowhere"), HasSubstr("nothing of that name"));
 }
 
+TEST_F(InspectPathTest, RefusesAModelOfNoneOrMoreThan512Blocks) {
+  const auto error_with = [&](std::uint32_t blocks) {
+    nkat::testing::RawGguf file;
+    file.pairs[1] = nkat::testing::raw_pair("phi3.block_count", 4, nkat::testing::raw(blocks));
+    folder_.write("a.gguf", file.bytes());
+    return error_of("a.gguf");
+  };
+  EXPECT_EQ(error_with(1), "");
+  EXPECT_EQ(error_with(512), "");
+  EXPECT_THAT(error_with(0), HasSubstr("phi3.block_count: expected 1 to 512, found 0"));
+  EXPECT_THAT(error_with(513), HasSubstr("phi3.block_count: expected 1 to 512, found 513"));
+}
+
 TEST_F(InspectPathTest, ReadsATokenCache) {
   {
     TokenCacheWriter writer(folder_.path() / "tokens-1.safetensors", "the key");

@@ -271,7 +271,8 @@ TEST(Quantize, NumbersThatAreNotFiniteAreRefusedByRowAndColumn) {
           Weights weights{std::vector<float>(3 * 512, 0.5f), 512, {}};
           if (with_importance) weights.importance.assign(512, 1.0f);
           weights.values[2 * 512 + column] = broken;
-          EXPECT_THAT(complaint(type, weights), HasSubstr(fmt::format("row 2, column {}: a finite weight", column)))
+          EXPECT_THAT(complaint(type, weights),
+                      HasSubstr(fmt::format("row 2, column {}: expected a finite weight, found ", column)))
               << traits(type).name << " " << broken;
         }
       }
@@ -331,7 +332,8 @@ TEST(Quantize, ImportanceMustBeFiniteAndNotNegative) {
   for (const float broken : {-1.0f, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     Weights weights{std::vector<float>(256, 1.0f), 256, std::vector<float>(256, 1.0f)};
     weights.importance[9] = broken;
-    EXPECT_THAT(complaint(kQ4_K, weights), HasSubstr("importance of column 9"));
+    EXPECT_THAT(complaint(kQ4_K, weights),
+                HasSubstr("importance of column 9: expected a finite number of at least 0, found "));
   }
 }
 

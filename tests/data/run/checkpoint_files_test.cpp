@@ -1,10 +1,13 @@
 // The files of a checkpoint: manifest, adapter_config.json and trainer_state.json.
 #include "data/run/checkpoint_files.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+#include "core/files/sha256.h"
 #include "data/run/adapter_config.h"
 #include "tests/support/mutations.h"
 #include "tests/support/temporary_folder.h"
@@ -42,8 +45,18 @@ TEST_F(CheckpointFilesTest, AManifestHoldsForItsOwnFiles) {
 TEST_F(CheckpointFilesTest, AManifestNamesTheFileThatDiffersOrIsMissing) {
   for (const char* name : {kAdapterModelFile, kAdapterConfigFile, kStateTensors, kStateJson}) {
     write();
-    folder_.write(name, files_[name] + "x");
-    EXPECT_THAT(error_of(verify_manifest), HasSubstr(std::string(name) + ": size or SHA-256 differ")) << name;
+    const std::string bytes = files_[name];
+    folder_.write(name, bytes + "x");
+    EXPECT_THAT(error_of(verify_manifest),
+                HasSubstr(fmt::format("{}: expected {} bytes, as in the manifest, found {} bytes; the file is damaged: "
+                                      "restore it, or use another checkpoint",
+                                      name, bytes.size(), bytes.size() + 1)));
+    const std::string other = "x" + bytes.substr(1);
+    folder_.write(name, other);
+    EXPECT_THAT(
+        error_of(verify_manifest),
+        HasSubstr(fmt::format("{}: expected SHA-256 {}, as in the manifest, found SHA-256 {}; the file is damaged",
+                              name, sha256_hex(bytes), sha256_hex(other))));
     fs::remove(folder_.path() / name);
     EXPECT_THAT(error_of(verify_manifest), HasSubstr(name)) << name;
   }
@@ -54,8 +67,33 @@ TEST_F(CheckpointFilesTest, AManifestWithoutAFileOrOfAnotherTypeIsRefused) {
   folder_.write(kManifest, R"({"version": 1, "files": {}})");
   EXPECT_THAT(error_of(verify_manifest),
               HasSubstr("manifest.json: files: key 'adapter_model.safetensors': expected an object, found nothing"));
-  folder_.write(kManifest, R"({"files": {"adapter_model.safetensors": {"size": "7", "sha256": ""}}})");
+  folder_.write(kManifest, R"({"version": 1, "files": {"adapter_model.safetensors": {"size": "7", "sha256": ""}}})");
   EXPECT_THAT(error_of(verify_manifest), HasSubstr("key 'size': expected a whole number of at least 0, found \"7\""));
+}
+
+// Every release has written the version.
+TEST_F(CheckpointFilesTest, AManifestWithoutAVersionIsRefused) {
+  write();
+  for (const char* version : {"", R"("version": 0, )", R"("version": "1", )"}) {
+    folder_.write(kManifest, fmt::format(R"({{{}"files": {{}}}})", version));
+    EXPECT_THAT(error_of(verify_manifest),
+                HasSubstr("manifest.json: key 'version': expected a whole number of at least 1, found "))
+        << version;
+  }
+}
+
+TEST_F(CheckpointFilesTest, AManifestOfANewerVersionIsRefusedAsSuchWhateverElseItHolds) {
+  folder_.write(kManifest, R"({"version": 2, "parts": []})");
+  EXPECT_THAT(nkat::testing::message_of<NewerFormatError>([&] { verify_manifest(folder_.path()); }),
+              HasSubstr("manifest.json: key 'version': expected at most 1, found 2; a newer nkat wrote it: use that"));
+}
+
+TEST_F(CheckpointFilesTest, ATrainerStateOfANewerVersionIsRefusedByBothOfItsReaders) {
+  folder_.write(kStateJson, R"({"version": 2, "step": "three"})");
+  for (const auto& read : {read_trainer_state, read_saved_step}) {
+    EXPECT_THAT(nkat::testing::message_of<NewerFormatError>([&] { read(folder_.path()); }),
+                HasSubstr("trainer_state.json: key 'version': expected at most 1, found 2; a newer nkat wrote it"));
+  }
 }
 
 TEST_F(CheckpointFilesTest, AnAdapterConfigComesBack) {
@@ -91,10 +129,11 @@ TEST_F(CheckpointFilesTest, ATrainerStateComesBack) {
   EXPECT_EQ(to_json_line(*read_saved_step(folder_.path()).pending_metrics), to_json_line(pending));
 }
 
-TEST_F(CheckpointFilesTest, ATrainerStateOfAnotherVersionOrWithoutAKeyIsRefused) {
-  folder_.write(kStateJson, R"({"version": 2, "step": 3})");
-  EXPECT_THAT(error_of(read_trainer_state),
-              HasSubstr("trainer_state.json: key 'version': expected 1, found 2; use the release that wrote it"));
+TEST_F(CheckpointFilesTest, ATrainerStateWithoutAVersionOrAKeyIsRefused) {
+  folder_.write(kStateJson, R"({"step": 3})");
+  for (const auto& read : {read_trainer_state, read_saved_step}) {
+    EXPECT_THAT(error_of(read), HasSubstr("trainer_state.json: key 'version': expected a whole number of at least 1"));
+  }
   folder_.write(kStateJson, R"({"version": 1, "step": 3})");
   EXPECT_THAT(error_of(read_trainer_state), HasSubstr("key 'data_position': expected a whole number"));
   EXPECT_EQ(read_saved_step(folder_.path()).step, 3);

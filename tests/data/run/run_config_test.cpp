@@ -1,5 +1,7 @@
 #include "data/run/run_config.h"
 
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -16,13 +18,34 @@ using Json = nlohmann::ordered_json;
 
 RunFacts some_facts() {
   return {.requested_checkpointing = "full",
-          .recomputed_layers = 3,
-          .micro_batch_samples = 4,
-          .head_rows = 512,
+          .memory = {.recomputed_layers = 3, .head_rows = 512, .micro_batch_samples = 4},
           .memory_events = {"smaller", "smaller still"},
-          .ranks = 2,
           .validation_sha256 = "abc",
-          .validation_since = 7};
+          .validation_since = 7,
+          .ranks = 2};
+}
+
+TEST(RunConfig, WritesTheOptionsAndThenTheFacts) {
+  EXPECT_EQ(run_config_text({{"max_steps", 10}}, some_facts()), R"({
+  "nkat_run": 1,
+  "max_steps": 10,
+  "memory": {
+    "requested_checkpointing": "full",
+    "recomputed_layers": 3,
+    "micro_batch_samples": 4,
+    "head_rows": 512,
+    "events": [
+      "smaller",
+      "smaller still"
+    ]
+  },
+  "ranks": 2,
+  "validation": {
+    "sha256": "abc",
+    "since_step": 7
+  }
+}
+)");
 }
 
 TEST(RunConfig, BringsBackTheFactsThatItWrote) {
@@ -31,9 +54,9 @@ TEST(RunConfig, BringsBackTheFactsThatItWrote) {
   EXPECT_EQ(run_version(config), kRunVersion);
   const RunFacts facts = run_facts(config);
   EXPECT_EQ(facts.requested_checkpointing, "full");
-  EXPECT_EQ(facts.recomputed_layers, 3);
-  EXPECT_EQ(facts.micro_batch_samples, 4);
-  EXPECT_EQ(facts.head_rows, 512);
+  EXPECT_EQ(facts.memory.recomputed_layers, 3);
+  EXPECT_EQ(facts.memory.micro_batch_samples, 4);
+  EXPECT_EQ(facts.memory.head_rows, 512);
   EXPECT_THAT(facts.memory_events, ElementsAre("smaller", "smaller still"));
   EXPECT_EQ(facts.ranks, 2);
   EXPECT_EQ(facts.validation_sha256, "abc");
@@ -45,7 +68,9 @@ TEST(RunConfig, TakesDefaultsForWhatIsMissingOrOfAnotherType) {
                            R"({"memory": {"micro_batch_samples": "4", "events": {}}, "validation": {"sha256": 5}})"}) {
     const RunFacts facts = run_facts(Json::parse(text));
     EXPECT_EQ(facts.requested_checkpointing, "auto") << text;
-    EXPECT_FALSE(facts.micro_batch_samples.has_value()) << text;
+    EXPECT_EQ(facts.memory.micro_batch_samples, std::numeric_limits<std::int64_t>::max()) << text;  // all
+    EXPECT_EQ(facts.memory.recomputed_layers, 0) << text;
+    EXPECT_EQ(facts.memory.head_rows, MemorySettings().head_rows) << text;
     EXPECT_TRUE(facts.memory_events.empty()) << text;
     EXPECT_EQ(facts.ranks, 1) << text;
     EXPECT_EQ(facts.validation_sha256, "") << text;
@@ -65,7 +90,7 @@ TEST(RunConfig, ReadsTheSettingsThatOthersLookAt) {
   EXPECT_EQ(settings.max_steps, 60);
   EXPECT_EQ(settings.alpha_init, -5.0);
   EXPECT_EQ(settings.device, "cpu");
-  EXPECT_EQ(settings.control, "none");
+  EXPECT_EQ(settings.control, Control::kNone);
   EXPECT_EQ(settings.validation_since, 7);
   EXPECT_FALSE(settings.seed.has_value());
 }
@@ -80,6 +105,18 @@ TEST(RunConfig, NamesFileAndKeyOfAWrongType) {
   const fs::path path = folder.write("config.json", R"({"nkat_run": 1, "seed": "four"})");
   EXPECT_THAT(nkat::testing::complaint_about([](const std::string& file) { read_run_settings(file); }, path.string()),
               HasSubstr("config.json: key 'seed': expected a whole number of at least 0, found \"four\""));
+}
+
+TEST(RunConfig, ReadsTheControlByItsName) {
+  const nkat::testing::TemporaryFolder folder;
+  const auto control_of = [&](const std::string& name) {
+    return read_run_settings(folder.write("config.json", R"({"nkat_run": 1, "control": ")" + name + R"("})")).control;
+  };
+  EXPECT_EQ(control_of("frozen-gates"), Control::kFrozenGates);
+  EXPECT_EQ(control_of("none"), Control::kNone);
+  EXPECT_THAT(nkat::testing::complaint_about([&](const std::string& name) { control_of(name); }, "frozen"),
+              HasSubstr("config.json: key 'control': expected one of none, identity, shuffled, frozen-gates, found "
+                        "\"frozen\""));
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ TEST_F(ChatTemplateTest, RendersPhi35) {
   EXPECT_EQ(load().render(turns, false),
             "<|system|>\nbe kind<|end|>\n<|user|>\n hi <|end|>\n<|assistant|>\nyo<|end|>\n<|endoftext|>");
   EXPECT_EQ(load().render({{Role::kSystem, ""}, {Role::kUser, "hi"}}, true), "<|user|>\nhi<|end|>\n<|assistant|>\n");
+  EXPECT_FALSE(load().role_token_follows_user());
 }
 
 TEST_F(ChatTemplateTest, RecognizesTheModelsOwnTextInEverySpelling) {
@@ -78,6 +79,7 @@ TEST_F(ChatTemplateTest, KnowsTheFirstPhi3Form) {
       "%}{{message['content'] + '<|end|>' + '\\n'}}{% endif %}{% endfor %}");
   const std::vector<Turn> turns = {{Role::kUser, "h"}, {Role::kAssistant, "a"}};
   EXPECT_EQ(load().render(turns, false), "<s><|user|>\nh<|end|>\n<|assistant|>\na<|end|>\n");
+  EXPECT_TRUE(load().role_token_follows_user());
   const auto encoded = load().encode(tokenizer_, turns, AddedTokens::kText, false);
   EXPECT_THAT(encoded.is_target, ElementsAre(false, false, false, false, false, false, true, true, true));
 }

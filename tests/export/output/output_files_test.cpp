@@ -1,7 +1,11 @@
 #include "export/output/output_files.h"
 
+#include <string>
+
 #include <gtest/gtest.h>
 
+#include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace nkat::exporting {
@@ -17,6 +21,23 @@ class CompanionFilesTest : public ::testing::Test {
 };
 
 constexpr const char* kReport = R"({"nkat": "1", "format": "gguf", "output": "elsewhere/a.gguf"})";
+
+TEST(ResolvedOutput, FollowsLinksAndRefusesOneToItself) {
+  const nkat::testing::TemporaryFolder folder;
+  const auto at = [&](const std::string& name) { return folder.path() / name; };
+  const auto complaint = [&](const std::string& name) {
+    return nkat::testing::message_of<ConfigError>([&] { resolved_output(at(name)); });
+  };
+  fs::create_symlink("self", at("self"));
+  fs::create_symlink("second", at("first"));
+  fs::create_symlink(at("first"), at("second"));
+  EXPECT_EQ(complaint("self"), "--output: " + at("self").string() + " is a link to itself");
+  EXPECT_EQ(complaint("first"), "--output: " + at("first").string() + " is a link to itself");
+  // As many in a row as the system itself follows.
+  for (int i = 0; i < 41; ++i) fs::create_symlink(std::to_string(i), at(std::to_string(i + 1)));
+  EXPECT_EQ(resolved_output(at("40")), at("0"));
+  EXPECT_NE(complaint("41"), "");
+}
 
 TEST_F(CompanionFilesTest, HaveTheirPlainNamesInAFreshFolderAndForTheSameExport) {
   EXPECT_EQ(report_name("a.gguf"), "export.json");

@@ -1,5 +1,7 @@
 #include "export/verify/adapter_retention.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -45,6 +47,20 @@ TEST(RetentionLimits, DecideWhatIsLost) {
   TensorRetention unchanged = one;
   unchanged.change = 0;
   EXPECT_EQ(unchanged.status(), RetentionStatus::kUnchanged);
+}
+
+TEST(TensorRetention, IsWeakWhereItIsATenthOffOrTheNoiseIsAboveTheChange) {
+  const auto status = [](double retained, double noise) {
+    return TensorRetention{.change = 1e-3, .retained = retained, .noise = noise}.status();
+  };
+  EXPECT_EQ(status(0.9 + 1e-9, 0), RetentionStatus::kKept);
+  EXPECT_EQ(status(0.9 - 1e-9, 0), RetentionStatus::kWeak);
+  EXPECT_EQ(status(1.1 - 1e-9, 0), RetentionStatus::kKept);
+  EXPECT_EQ(status(1.1 + 1e-9, 0), RetentionStatus::kWeak);
+  EXPECT_EQ(status(1, 1), RetentionStatus::kKept);
+  EXPECT_EQ(status(1, std::nextafter(1.0, 2.0)), RetentionStatus::kWeak);
+  EXPECT_EQ(status(1, 4), RetentionStatus::kWeak);
+  EXPECT_EQ(status(1, std::nextafter(4.0, 5.0)), RetentionStatus::kLost);
 }
 
 TEST(RetentionLimits, NamesTheOptionsThatAcceptWhatWasLost) {

@@ -72,6 +72,11 @@ TEST(RankEnvironment, NeedsTheNumberOfTheMachineWhenThereAreSeveral) {
   EXPECT_EQ(environment->machine, 0);
 }
 
+TEST(RankEnvironment, HasAtMost65536Ranks) {
+  EXPECT_EQ(message_of("WORLD_SIZE", "65536"), "");
+  EXPECT_TRUE(message_of("WORLD_SIZE", "65537").starts_with("WORLD_SIZE: expected a number from 1 to 65536"));
+}
+
 TEST(RankEnvironment, RefusesValuesOutOfRange) {
   const std::vector<std::pair<const char*, const char*>> bad = {{"RANK", "4"},        {"RANK", "-1"},
                                                                 {"RANK", ""},         {"RANK", "1x"},

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "data/run/checkpoint_files.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
@@ -71,6 +73,31 @@ TEST_F(CheckpointTest, FallsBackToTheOneBeforeADamagedOne) {
   save(20);
   damage(at_step(20) / "trainer_state.safetensors", 700);
   EXPECT_EQ(load_newest_checkpoint(folder_.path(), tiny_config())->state.step, 10);
+}
+
+// Resuming from the one before would set it aside as damaged.
+TEST_F(CheckpointTest, OneOfANewerVersionEndsInAnErrorAndIsNotPassedOver) {
+  const auto as_version_2 = [](std::string text) {
+    constexpr std::string_view kVersion1 = "\"version\": 1";
+    return text.replace(text.find(kVersion1), kVersion1.size(), "\"version\": 2");
+  };
+  save(10);
+  for (const char* newer : {data::kManifest, data::kStateJson, data::kAdapterConfigFile}) {
+    save(20);
+    std::map<std::string, std::string> files;
+    for (const char* name :
+         {data::kAdapterModelFile, data::kAdapterConfigFile, data::kStateTensors, data::kStateJson}) {
+      const std::string bytes = read_file(at_step(20) / name, 1 << 24);
+      files[name] = std::string_view(name) == newer ? as_version_2(bytes) : bytes;
+    }
+    files[data::kStateTensors] = "of another format";  // which its version would say
+    const std::string manifest = data::manifest_text(files);
+    files[data::kManifest] = std::string_view(newer) == data::kManifest ? as_version_2(manifest) : manifest;
+    for (const auto& [name, bytes] : files) std::ofstream(at_step(20) / name, std::ios::binary) << bytes;
+    EXPECT_THAT(
+        nkat::testing::message_of<NewerFormatError>([&] { load_newest_checkpoint(folder_.path(), tiny_config()); }),
+        HasSubstr(std::string("step-000020/") + newer + ": key 'version': expected at most 1, found 2"));
+  }
 }
 
 TEST_F(CheckpointTest, PassesOverOneWithoutManifest) {

@@ -57,11 +57,11 @@ class FindStartTest : public ::testing::Test {
     RunFolder folder(path_);
     TrainConfig saved = config_;
     saved.checkpointing = "2";
-    RunSettings settings{.requested_checkpointing = requested_,
-                         .memory = {.recomputed_layers = 2, .head_rows = 64, .micro_batch_samples = 4},
-                         .memory_events = {"step 2: recomputing 2 of 2 layers"},
-                         .validation_sha256 = "old",
-                         .validation_since = 1};
+    data::RunFacts settings{.requested_checkpointing = requested_,
+                            .memory = {.recomputed_layers = 2, .head_rows = 64, .micro_batch_samples = 4},
+                            .memory_events = {"step 2: recomputing 2 of 2 layers"},
+                            .validation_sha256 = "old",
+                            .validation_since = 1};
     folder.save_config(saved, settings);
     TrainerState state;
     state.step = 3;
@@ -99,7 +99,7 @@ TEST_F(FindStartTest, LoadsEverythingThatTheRunHasKept) {
   const RunStart start = find();
   EXPECT_EQ(start.saved_step(), 3);
   EXPECT_EQ(start.identity->data_sha256, "data");
-  const RunSettings& settings = start.state.settings;
+  const data::RunFacts& settings = start.state.settings;
   EXPECT_EQ(settings.requested_checkpointing, "auto");
   EXPECT_EQ(config_.checkpointing, "2");  // as it was resolved, although `auto` is asked for again
   EXPECT_EQ(settings.memory.head_rows, 64);

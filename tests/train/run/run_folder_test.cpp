@@ -27,20 +27,21 @@ class RunFolderTest : public ::testing::Test {
 };
 
 TEST_F(RunFolderTest, BringsBackTheSettingsThatItSaved) {
-  const RunSettings saved{.requested_checkpointing = "full",
-                          .memory = {.recomputed_layers = 3, .head_rows = 32, .micro_batch_samples = 2},
-                          .memory_events = {"step 1: one", "step 2: another"},
-                          .validation_sha256 = "abc",
-                          .validation_since = 7,
-                          .ranks = 2};
+  const data::RunFacts saved{.requested_checkpointing = "full",
+                             .memory = {.recomputed_layers = 3, .head_rows = 32, .micro_batch_samples = 2},
+                             .memory_events = {"step 1: one", "step 2: another"},
+                             .validation_sha256 = "abc",
+                             .validation_since = 7,
+                             .ranks = 2};
   RunFolder folder(path_);
   folder.save_config(TrainConfig(), saved);
   write("checkpoints/step-000001/manifest.json", "{}");
   const auto json = folder.saved_config();
   ASSERT_TRUE(json);
   EXPECT_EQ((*json)["learning_rate"], 1e-3);
-  const RunSettings settings = read_run_settings(*json);
+  const data::RunFacts settings = data::run_facts(*json);
   EXPECT_EQ(settings.requested_checkpointing, "full");
+  EXPECT_EQ(settings.memory.recomputed_layers, 3);
   EXPECT_EQ(settings.memory.head_rows, 32);
   EXPECT_EQ(settings.memory.micro_batch_samples, 2);
   EXPECT_EQ(settings.memory_events, saved.memory_events);
@@ -50,9 +51,9 @@ TEST_F(RunFolderTest, BringsBackTheSettingsThatItSaved) {
 }
 
 TEST_F(RunFolderTest, SettingsThatOlderReleasesDidNotWriteHaveDefaults) {
-  const RunSettings settings = read_run_settings(Json{{"nkat_run", 1}});
+  const data::RunFacts settings = data::run_facts(Json{{"nkat_run", 1}});
   EXPECT_EQ(settings.requested_checkpointing, "auto");
-  EXPECT_EQ(settings.memory.head_rows, MemorySettings().head_rows);
+  EXPECT_EQ(settings.memory.head_rows, data::MemorySettings().head_rows);
   EXPECT_EQ(settings.ranks, 1);
   EXPECT_TRUE(settings.memory_events.empty());
 }

@@ -165,6 +165,21 @@ TEST_F(RunRecorderTest, CountsTheSkippedStepsAtTheEnd) {
   EXPECT_EQ(open(4).skipped_in_a_row(), 2);
 }
 
+TEST_F(RunRecorderTest, WarnsOnceOfAGradientBelowAHundredTimesAdamsEpsilon) {
+  const double limit = 100 * config_.adam_epsilon;
+  ::testing::internal::CaptureStderr();
+  RunRecorder recorder = open();
+  for (const double rms : {0.0, limit, 0.99 * limit, 0.5 * limit}) {
+    StepMetrics metrics = next_step();
+    metrics.weight_grad_rms = rms;
+    recorder.record(metrics, state_);
+  }
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const std::string warning = "the rotation gradient's root mean square";
+  EXPECT_THAT(log, HasSubstr("step 3: " + warning + " 9.90e-11 is below 100 x --adam-epsilon"));
+  EXPECT_EQ(log.find(warning), log.rfind(warning));
+}
+
 TEST_F(RunRecorderTest, WritesAMemoryEventAtOnce) {
   RunRecorder recorder = open();
   state_.settings.memory.recomputed_layers = 2;

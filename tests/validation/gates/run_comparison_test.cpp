@@ -26,7 +26,7 @@ GateResults report(const std::vector<Verdict>& layers, std::int64_t first_layer 
   return report;
 }
 
-RunRecords records(const std::string& control = "none") {
+RunRecords records(Control control = Control::kNone) {
   RunRecords run;
   run.name = "main";
   run.settings.control = control;
@@ -42,7 +42,7 @@ constexpr Verdict kU = Verdict::kUnresolved;
 TEST(RunComparison, ATransitionIsSpecificIfTheIdentityControlHasNone) {
   GateResults main = report({kT, kT, kD, kC});
   const RunComparison comparison =
-      compare_runs(main, records(), {{"control", "identity", 0, report({kD, kT, kT, kC})}});
+      compare_runs(main, records(), {{"control", Control::kIdentity, 0, report({kD, kT, kT, kC})}});
   EXPECT_EQ(main.layers[0].specific, true);
   EXPECT_EQ(main.layers[1].specific, false);
   EXPECT_FALSE(main.layers[2].specific.has_value());
@@ -59,7 +59,8 @@ TEST(RunComparison, ATransitionIsSpecificIfTheIdentityControlHasNone) {
 TEST(RunComparison, OtherControlsAndSeedsSayNothingAboutSpecificity) {
   GateResults main = report({kT, kT});
   const RunComparison comparison = compare_runs(
-      main, records(), {{"seed 1", "none", 1, report({kT, kC})}, {"shuffled", "shuffled", 0, report({kC, kC})}});
+      main, records(),
+      {{"seed 1", Control::kNone, 1, report({kT, kC})}, {"shuffled", Control::kShuffled, 0, report({kC, kC})}});
   EXPECT_FALSE(main.layers[0].specific.has_value());
   ASSERT_EQ(comparison.controls.size(), 1u);
   EXPECT_TRUE(comparison.controls[0].in_both.empty());
@@ -70,14 +71,16 @@ TEST(RunComparison, OneOfSeveralIdentityControlsIsEnoughAgainstATransition) {
   for (const bool first : {true, false}) {
     GateResults main = report({kT});
     compare_runs(main, records(),
-                 {{"a", "identity", 0, report({first ? kT : kC})}, {"b", "identity", 1, report({first ? kC : kT})}});
+                 {{"a", Control::kIdentity, 0, report({first ? kT : kC})},
+                  {"b", Control::kIdentity, 1, report({first ? kC : kT})}});
     EXPECT_EQ(main.layers[0].specific, false);
   }
 }
 
 TEST(RunComparison, AnIdentityControlThatIsUnresolvedDecidesNothing) {
   GateResults main = report({kT, kT, kT});
-  const RunComparison comparison = compare_runs(main, records(), {{"control", "identity", 0, report({kC, kU, kT})}});
+  const RunComparison comparison =
+      compare_runs(main, records(), {{"control", Control::kIdentity, 0, report({kC, kU, kT})}});
   EXPECT_EQ(main.layers[0].specific, true);
   EXPECT_FALSE(main.layers[1].specific.has_value());
   EXPECT_EQ(main.layers[2].specific, false);
@@ -91,7 +94,7 @@ TEST(RunComparison, AnUnfinishedControlDecidesOnlyWhatItAlreadyShows) {
   GateResults main = report({kT, kT});
   GateResults control = report({kC, kT});
   control.finished = false;
-  const RunComparison comparison = compare_runs(main, records(), {{"control", "identity", 0, control}});
+  const RunComparison comparison = compare_runs(main, records(), {{"control", Control::kIdentity, 0, control}});
   EXPECT_FALSE(main.layers[0].specific.has_value());
   EXPECT_EQ(main.layers[1].specific, false);
   EXPECT_THAT(comparison.controls[0].not_decided, ElementsAre(-1, 0));
@@ -103,7 +106,7 @@ TEST(RunComparison, AControlThatEndsBeforeTheGateOpenedDecidesNothingAboutIt) {
   main.layers[1].opened_at = 250;
   GateResults control = report({kC, kC});
   for (std::int64_t step = 1; step <= 200; ++step) control.steps.push_back(step);
-  compare_runs(main, records(), {{"control", "identity", 0, control}});
+  compare_runs(main, records(), {{"control", Control::kIdentity, 0, control}});
   EXPECT_EQ(main.layers[0].specific, true);
   EXPECT_FALSE(main.layers[1].specific.has_value());
 }
@@ -111,7 +114,8 @@ TEST(RunComparison, AControlThatEndsBeforeTheGateOpenedDecidesNothingAboutIt) {
 TEST(RunComparison, OneOpenIdentityControlLeavesSpecificityOpenUnlessAnotherHasTheTransition) {
   for (const Verdict other : {kC, kT}) {
     GateResults main = report({kT});
-    compare_runs(main, records(), {{"a", "identity", 0, report({kU})}, {"b", "identity", 1, report({other})}});
+    compare_runs(main, records(),
+                 {{"a", Control::kIdentity, 0, report({kU})}, {"b", Control::kIdentity, 1, report({other})}});
     EXPECT_EQ(main.layers[0].specific, other == kT ? std::optional(false) : std::nullopt);
   }
 }
@@ -122,7 +126,8 @@ TEST(RunComparison, OfFrozenGatesTheRisesAreCompared) {
   frozen.layers[0].tau = 90;
   frozen.layers[2].tau = 40;
   frozen.steps = {300};
-  const ControlResult control = compare_runs(main, records(), {{"frozen", "frozen-gates", 0, frozen}}).controls[0];
+  const ControlResult control =
+      compare_runs(main, records(), {{"frozen", Control::kFrozenGates, 0, frozen}}).controls[0];
   EXPECT_TRUE(control.by_rise);
   EXPECT_THAT(control.in_both, ElementsAre(0));
   EXPECT_THAT(control.only_here, ElementsAre(1));
@@ -131,7 +136,7 @@ TEST(RunComparison, OfFrozenGatesTheRisesAreCompared) {
 
 TEST(RunComparison, OfAControlItselfNothingIsSpecific) {
   GateResults main = report({kT});
-  compare_runs(main, records("shuffled"), {{"control", "identity", 0, report({kC})}});
+  compare_runs(main, records(Control::kShuffled), {{"control", Control::kIdentity, 0, report({kC})}});
   EXPECT_FALSE(main.layers[0].specific.has_value());
 }
 
@@ -140,9 +145,10 @@ TEST(RunComparison, GivesTheSpreadOfTauOverRunsWithoutControl) {
   GateResults second = report({kT, kD});
   second.layers[0].tau = 160;
   GateResults third = report({kC, kT});
-  const RunComparison comparison = compare_runs(
-      main, records(),
-      {{"seed 1", "none", 1, second}, {"seed 2", "none", 2, third}, {"control", "identity", 0, report({kT, kT})}});
+  const RunComparison comparison = compare_runs(main, records(),
+                                                {{"seed 1", Control::kNone, 1, second},
+                                                 {"seed 2", Control::kNone, 2, third},
+                                                 {"control", Control::kIdentity, 0, report({kT, kT})}});
   ASSERT_EQ(comparison.spreads.size(), 3u);
   EXPECT_EQ(comparison.spreads[0].layer, -1);
   EXPECT_EQ(comparison.spreads[0].transitions, 2);
@@ -162,25 +168,26 @@ TEST(RunComparison, ARiseThatHasNotOpenedItsGateIsNotInTheSpread) {
   GateResults main = report({kT});
   GateResults other = report({kI});
   other.layers[0].tau = 150;
-  const TauSpread spread = compare_runs(main, records(), {{"seed 1", "none", 1, other}}).spreads[1];
+  const TauSpread spread = compare_runs(main, records(), {{"seed 1", Control::kNone, 1, other}}).spreads[1];
   EXPECT_THAT(spread.tau, ElementsAre(100, std::nullopt));
   EXPECT_EQ(spread.median, 100.0);
 }
 
 TEST(RunComparison, AControlThatIsAnalyzedItselfIsNotInTheSpread) {
   GateResults main = report({kT});
-  const RunComparison comparison = compare_runs(main, records("identity"), {{"seed 1", "none", 1, report({kT})}});
+  const RunComparison comparison =
+      compare_runs(main, records(Control::kIdentity), {{"seed 1", Control::kNone, 1, report({kT})}});
   EXPECT_THAT(comparison.spreads[1].tau, ElementsAre(100));
   EXPECT_FALSE(comparison.spread_includes_main);
   GateResults alone = report({kT});
-  EXPECT_TRUE(compare_runs(alone, records("identity"), {}).spreads.empty());
+  EXPECT_TRUE(compare_runs(alone, records(Control::kIdentity), {}).spreads.empty());
 }
 
 TEST(RunComparison, RefusesRunsWithOtherLayers) {
   for (const GateResults& other : {report({kT}), report({kT, kT}, 5)}) {
     GateResults main = report({kT, kT});
     const std::string message = nkat::testing::message_of<ShapeError>([&] {
-      compare_runs(main, records(), {{"elsewhere", "identity", 0, other}});
+      compare_runs(main, records(), {{"elsewhere", Control::kIdentity, 0, other}});
     });
     EXPECT_THAT(message, HasSubstr("main has layers 0 to 1"));
     EXPECT_THAT(message, HasSubstr("elsewhere has layers"));

@@ -43,6 +43,10 @@ TEST(Document, ShortensHashesInHtmlAlone) {
   EXPECT_THAT(to_html(document, "t"), HasSubstr("<p>hash <code title=\"" + hash +
                                                 "\">aaaaaaaaaaaa</code> of &lt;x&gt;, not " + hash + "a</p>"));
   EXPECT_THAT(to_markdown(document, "r.md"), HasSubstr(hash + " of"));
+  std::string every_digit;
+  for (int i = 0; i < 4; ++i) every_digit += "fedcba9876543210";
+  EXPECT_THAT(to_html({Paragraph{every_digit}}, "t"),
+              HasSubstr("<code title=\"" + every_digit + "\">fedcba987654</code>"));
 }
 
 TEST(Document, EscapesWhatHtmlAndTablesWouldRead) {

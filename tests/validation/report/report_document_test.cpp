@@ -50,7 +50,7 @@ std::string report_of(const ControlResult& control) {
   return to_markdown(make_report(findings, {}), "report.md");
 }
 
-ControlResult identity() { return {.name = "c", .control = "identity", .last_step = 60}; }
+ControlResult identity() { return {.name = "c", .control = Control::kIdentity, .last_step = 60}; }
 
 TEST(ControlSentence, SaysAbsentOnlyWhereNothingOfTheEffectIsThere) {
   ControlResult control = identity();
@@ -100,7 +100,7 @@ TEST(ControlSentence, SaysThatARunWithoutTheEffectGivesNothingToCompare) {
 }
 
 TEST(ControlSentence, SpeaksOfRisesWhereGatesCannotOpen) {
-  ControlResult control = {.name = "f", .control = "frozen-gates", .by_rise = true, .only_here = {0}};
+  ControlResult control = {.name = "f", .control = Control::kFrozenGates, .by_rise = true, .only_here = {0}};
   EXPECT_THAT(report_of(control), HasSubstr("Run f, control frozen-gates (its gates can't open, so rises of the force "
                                             "are compared): the effect is absent: no rise of the force there"));
 }
@@ -108,7 +108,7 @@ TEST(ControlSentence, SpeaksOfRisesWhereGatesCannotOpen) {
 TEST(ComparisonSection, LinesUpTheTauOfRunsThatHaveNone) {
   Findings findings = example_findings();
   findings.comparison =
-      RunComparison{.runs = {{.name = "b", .control = "none"}},
+      RunComparison{.runs = {{.name = "b", .control = Control::kNone}},
                     .spreads = {{.layer = -1, .tau = {std::nullopt, 80}, .transitions = 1, .median = 80}},
                     .spread_runs = {"a, seed 0", "b"}};
   const std::string text = to_markdown(make_report(findings, {}), "report.md");

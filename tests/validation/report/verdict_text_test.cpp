@@ -34,7 +34,7 @@ TEST(VerdictText, SaysHowFarAlphaCouldMoveWhenAFinishedRunIsInProgress) {
   EXPECT_THAT(verdict_sentences(findings), HasSubstr("not finished"));
   findings.gates.finished.reset();
   EXPECT_THAT(verdict_sentences(findings), Not(HasSubstr("finished")));
-  findings.run.settings.control = "frozen-gates";
+  findings.run.settings.control = Control::kFrozenGates;
   EXPECT_THAT(verdict_sentences(findings), HasSubstr("this control keeps them shut"));
 }
 

@@ -70,7 +70,7 @@ TEST_F(RunRecordsTest, ReadsMetricsSettingsAndCheckpointsOfARunFolder) {
   EXPECT_EQ(run.settings.seed, 7);
   EXPECT_EQ(run.settings.alpha_init, -4.5);
   EXPECT_EQ(run.settings.vram_budget_gib, 11.0);
-  EXPECT_EQ(run.settings.control, "identity");
+  EXPECT_EQ(run.settings.control, Control::kIdentity);
   EXPECT_EQ(run.settings.device, "cpu");
   EXPECT_EQ(run.settings.model_path, "m");
   EXPECT_EQ(run.settings.validation_since, 6);
@@ -140,7 +140,9 @@ TEST_F(RunRecordsTest, CompletesTheMetricsByTheLineThatAStopLeftPending) {
   data::StepMetrics pending = metrics_line(13, 3);
   pending.loss = 0.125;
   changed[data::kStateJson] =
-      nlohmann::json{{"step", 13}, {"pending_metrics", nlohmann::json::parse(data::to_json_line(pending))}}.dump();
+      nlohmann::json{
+          {"version", 1}, {"step", 13}, {"pending_metrics", nlohmann::json::parse(data::to_json_line(pending))}}
+          .dump();
   write_checkpoint(run_, 13, changed);
   const RunRecords run = read_run(run_);
   ASSERT_EQ(run.metrics.size(), 13U);
@@ -167,7 +169,9 @@ TEST_F(RunRecordsTest, PassesOverADamagedCheckpointAndNamesIt) {
   write_text(run_ / "checkpoints/step-000010/trainer_state.safetensors", "short");
   const RunRecords run = read_run(run_);
   EXPECT_THAT(steps(run), ElementsAre(0, 5));
-  EXPECT_THAT(run.damaged, ElementsAre(HasSubstr("step-000010/trainer_state.safetensors: size or SHA-256 differ")));
+  EXPECT_THAT(run.damaged, ElementsAre(::testing::AllOf(
+                               HasSubstr("step-000010/trainer_state.safetensors: expected "),
+                               HasSubstr(" bytes, as in the manifest, found 5 bytes; the file is damaged"))));
 }
 
 TEST_F(RunRecordsTest, UsesAnOlderCheckpointsSeriesWhereTheNewestIsDamaged) {

@@ -1,9 +1,10 @@
 // GGUF files that are broken in one place each: all are refused with a message that says where and why.
+#include "data/formats/gguf_header.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "data/formats/gguf_reader.h"
 #include "tests/support/mutations.h"
 #include "tests/support/raw_gguf.h"
 
@@ -51,9 +52,10 @@ std::vector<Corruption> start_corruptions() {
       {"BigEndian", RawGguf{.version = 0x03000000}.bytes(), "version 0x3000000: expected a little-endian file"},
       {"NegativeTensorCount", RawGguf{.tensor_count = -1}.bytes(), "number of tensors: expected 0 to 65536, found -1"},
       {"HugeTensorCount", RawGguf{.tensor_count = INT64_MAX}.bytes(), "number of tensors: expected 0 to 65536"},
-      {"MoreTensorsThanBytes", RawGguf{.tensor_count = 60'000}.bytes(), "need at least 1980056 bytes"},
+      {"MoreTensorsThanBytes", RawGguf{.tensor_count = 60'000}.bytes(), "expected at least 1980056 bytes"},
       {"NegativePairCount", RawGguf{.pair_count = INT64_MIN}.bytes(), "number of metadata pairs: expected 0 to 65536"},
-      {"MorePairsThanBytes", RawGguf{.pair_count = 65'536}.bytes(), "65536 metadata pairs and 2 tensors need"},
+      {"MorePairsThanBytes", RawGguf{.pair_count = 65'536}.bytes(),
+       "65536 metadata pairs and 2 tensors: expected at least "},
       {"OnePairTooMany", RawGguf{.pair_count = 5}.bytes(), "a tensor's name: expected at most 63 bytes"},
       {"OneTensorTooMany", RawGguf{.tensor_count = 3}.bytes(), "its name: expected 1 to 63 bytes, found 0"},
   };

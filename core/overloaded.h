@@ -1,0 +1,11 @@
+// One visitor made of several lambdas, for std::visit: std::visit(Overloaded{[](int) {..}, [](bool) {..}}, value).
+#pragma once
+
+namespace nkat {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+}  // namespace nkat
