@@ -1,5 +1,6 @@
 // y = x Wᵀ with a frozen W, and dx = dy W. Saved for backward: W.
 // Computed by ATen, or by cpu/bf16_gemm.h for BF16 on a CPU where that is faster. quantized/weight.h adds quantized W.
+// Errors: ShapeError.
 // Qualify calls with two tensors (layers::linear): at::linear is found by their type as well.
 #pragma once
 

@@ -116,7 +116,7 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
                               .first_adapter_layer = config.first_adapter_layer,
                               .on_gpu = on_gpu,
                               .widened = !on_gpu && element_bytes == 2 && layers::cpu::prefer_fp32_gemm(),
-                              .int8_in_float = !on_gpu && layers::int8_gemm_saturates(),
+                              .int8_in_float = !on_gpu && layers::int8_gemm_in_float(),
                               .threads = at::get_num_threads(),
                               .budget_bytes = config.vram_budget_gib * kGiB};
   request.packed_tokens = packed_tokens(model, config, request);

@@ -67,7 +67,7 @@ class Trainer {
   Schedule schedule_;
   data::Sampler sampler_;
   OomFallback oom_fallback_;
-  std::vector<std::int64_t> nonfinite_samples_;  // of the skipped steps since the last update
+  std::vector<std::int64_t> nonfinite_samples_;  // of this process's skipped steps since the last update
   std::int64_t skipped_in_a_row_ = 0;
   bool memory_changed_ = false;  // since the last step's message
 };

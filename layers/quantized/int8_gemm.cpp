@@ -21,6 +21,13 @@ bool int8_gemm_saturates() {
   return saturate;
 }
 
+bool int8_gemm_in_float() {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx512vnni")) return true;
+#endif
+  return int8_gemm_saturates();
+}
+
 at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right) {
   constexpr std::string_view kWho = "int8_gemm";
   check_shape(kWho, "left", left, {{"P"}, {"K"}});
@@ -30,8 +37,7 @@ at::Tensor int8_gemm(const at::Tensor& left, const at::Tensor& right) {
                                               fmt::format("strides ({}, {})", right.stride(0), right.stride(1)),
                                               "pass a transposed copy"));
   }
-  const bool exact = !left.is_cpu() || !int8_gemm_saturates();
-  return exact ? at::_int_mm(left, right) : plain::int8_gemm(left, right);
+  return left.is_cpu() && int8_gemm_in_float() ? plain::int8_gemm(left, right) : at::_int_mm(left, right);
 }
 
 namespace plain {

@@ -94,6 +94,7 @@ TEST(ExportReport, TheTextSaysWhatWasWrittenLostAndHowToServeIt) {
   EXPECT_THAT(text, HasSubstr("weak in layers 1:"));
   EXPECT_THAT(text, HasSubstr("fallback: ffn_down.weight: q4_K as q5_0, rows of 96 (6)"));
   EXPECT_THAT(text, HasSubstr("llama-server -m 'out/m y.gguf' -c 4096"));
+  EXPECT_THAT(text, HasSubstr("koboldcpp --model 'out/m y.gguf' --contextsize 3840    (it adds up to 128 of its own)"));
   EXPECT_THAT(text, Not(HasSubstr("unchanged")));
   EXPECT_THAT(text, Not(HasSubstr("NO NEARER")));
 }

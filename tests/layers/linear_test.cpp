@@ -1,10 +1,12 @@
 #include "layers/linear.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tolerance.h"
 
 namespace nkat::layers {
@@ -48,6 +50,30 @@ TEST_P(Linear, ValuesAndGradientAreAsGoodAsATen) {
                               at::matmul(direction.to(at::kDouble), weight.to(at::kDouble)), kGradientFactor))
         << rows;
   }
+}
+
+// From 16 rows the BF16 product reads memory by the sizes alone.
+TEST_P(Linear, NamesWhatItRefuses) {
+  const at::Tensor weight = at::randn({48, 40}).to(GetParam());
+  const auto of = [&](const at::IntArrayRef sizes) { return at::randn(sizes).to(GetParam()); };
+  for (const std::int64_t width : {39, 41}) {
+    EXPECT_EQ(message_of<ShapeError>([&] {
+                layers::linear(of({17, width}), weight);
+              }),
+              fmt::format("linear: expected x (T, in=40), found (17, {})", width));
+    EXPECT_EQ(message_of<ShapeError>([&] {
+                linear_fp32_out(of({17, width}), weight);
+              }),
+              fmt::format("linear_fp32_out: expected x (T, in=40), found (17, {})", width));
+  }
+  EXPECT_EQ(message_of<ShapeError>([&] {
+              linear_backward(of({17, 40}), weight);
+            }),
+            "linear_backward: expected gradient (T, out=48), found (17, 40)");
+  EXPECT_EQ(message_of<ShapeError>([&] {
+              layers::linear(of({17, 40}), of({48, 40, 1}));
+            }),
+            "linear: expected weight (out, in), found (48, 40, 1)");
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, Linear, ::testing::Values(at::kFloat, at::kBFloat16, at::kDouble),

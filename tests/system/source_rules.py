@@ -19,21 +19,21 @@ MAY_INCLUDE = {
 SOURCES = (".h", ".cpp", ".cu", ".cuh")
 LLAMA_CPP_SOURCES = {"ggml-common.h", "gguf.cpp"}
 TENSOR_HEADERS = re.compile(r'#include [<"]((?:ATen|torch|c10)/[^>"]+)')
-CUDA_HEADERS = re.compile(r"#include <((?:cuda|c10/cuda|ATen/cuda)[^>]+)")
+CUDA_HEADERS = re.compile(r'#include [<"]((?:cuda|cudnn|cublas|nccl|c10/cuda|ATen/cuda)[^>"]+)')
 POSIX_HEADERS = re.compile(
     r"#include <((?:sys/|net/|netinet/|arpa/)\w+\.h|(?:unistd|fcntl|poll|sched|signal|dirent|dlfcn|pthread|pwd|spawn|termios)\.h)>"
 )
 MOST_SOURCES, MOST_LINES, MOST_BODY_LINES = 30, 400, 60
 # A function as clang-format leaves it: a head, whose further lines are indented, and a body that ends in the head's column.
 FUNCTION = re.compile(
-    r"^( *)(?!namespace\b|class\b|struct\b|union\b|enum\b|extern\b|public:|protected:|private:)([A-Za-z_~].*(?:\n\1 .*)*?)(?<!=) \{\n"
+    r"^( *)(?!namespace\b|class\b|struct\b|union\b|enum\b|extern\b|public:|protected:|private:)([A-Za-z_~\[].*(?:\n\1 .*)*?)(?<!=) \{\n"
     r"((?:(?!\1\}).*\n)*)\1\}",
     re.M,
 )
 # What writes to a terminal or ends the process: a library throws and returns.
 PRINTING = re.compile(
     r"std::(?:cout|cerr|clog)\b|(?:fmt|std)::print(?:ln)?\b"
-    r"|(?<![\w.>:])(?:std::|::)?(?:f?printf|f?puts|fputc|putchar|perror|_?exit|_Exit|quick_exit|abort)\("
+    r"|(?<![\w.>:])(?:std::|::)?(?:f?printf|f?puts|fputc|putchar|perror|_?exit|_Exit|quick_exit|abort|terminate) ?\("
 )
 MAY_PRINT = re.compile(r".*_command\.cpp|core/cli/.*|core/signals\.cpp")
 # Sources without a unit test of their own: a command's is a system test, generated texts have their generator's, and the rest

@@ -51,13 +51,15 @@ def test_the_table_of_plans_stands_below_date_machine_and_command(tmp_path):
     lengths = dict.fromkeys(("max_position_embeddings", "original_max_position_embeddings"), 4096)
     (tmp_path / "config.json").write_text(json.dumps({**config, **lengths}))
     said = run("measure/plan_table.sh", tmp_path).stdout
-    assert re.match(rf"date: 20\d\d-\d\d-\d\d\nmachine: \d+ cores, \S.*\ncommand: scripts/measure/plan_table.sh {tmp_path}\n\n\| tokens \|", said)
+    origin = r"date: 20\d\d-\d\d-\d\d\ncommit: [0-9a-f]{7}(?:, modified)?\nmachine: \d+ cores, \S.*\n"
+    origin += rf"command: scripts/measure/plan_table.sh {tmp_path}\n\n"
+    assert re.match(origin + r"\| tokens \|", said)
     assert re.findall(r"^\| (\d+) \|", said, re.M) == ["256", "512", "1024", "4096"]
 
 
 def test_the_table_of_planted_forces_stands_below_date_machine_and_command():
     said = run("measure/gate_table.sh", "0.001").stdout
-    assert re.match(r"date: .*\nmachine: .*\ncommand: scripts/measure/gate_table.sh 0.001\n\n", said) and "\n| ramp 0 to 1 |" in said
+    assert re.match(r"date: .*\ncommit: .*\nmachine: .*\ncommand: scripts/measure/gate_table.sh 0.001\n\n", said) and "\n| ramp 0 to 1 |" in said
 
 
 def test_every_shell_script_that_prints_figures_says_where_they_are_from():

@@ -44,6 +44,8 @@ TEST(Int8Gemm, TheProbeTellsWhetherLibTorchsOwnProductIsExact) {
   EXPECT_EQ(exact, !int8_gemm_saturates());
 }
 
+TEST(Int8Gemm, IsTakenInFloatWhereOneDnnSaturates) { EXPECT_TRUE(int8_gemm_in_float() || !int8_gemm_saturates()); }
+
 // sm_86 has no tensor-core kernel for it; refused on the CPU too, so that a test shows the mistake.
 TEST(Int8Gemm, RefusesARowMajorRightSide) {
   EXPECT_THAT(
