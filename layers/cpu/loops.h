@@ -1,8 +1,8 @@
 // The layers' inner loops on the CPU, one pass over the rows each, and what the CUDA kernels are held to
 // (kernels/launchers.h). layers/x.h is the interface and checks the arguments; cpu/x.cpp defines x.
 // Tensors are contiguous and on the CPU, float32, bfloat16 or float64. Arithmetic is float32 (float64 for float64),
-// each result rounded once, results overwritten. On one machine, bits depend on the
-// shapes alone, not on the number of threads.
+// each result rounded once, results overwritten. On one machine, bits depend on the shapes alone, not on the number of
+// threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures how often the gate analysis errs: prints date, machine, command and the table of planted forces as Markdown, with the
+# Measures how often the gate analysis errs: prints date, commit, machine, command and the table of planted forces as Markdown, with the
 # shares of runs that are called, where tau is placed and how often its interval holds it, and what fitting a logistic would have said.
 #   cost     about 5 minutes on 2 cores; SHARE 0.1 makes a tenth of the runs in a tenth of the time
 #   command  scripts/measure/gate_table.sh [SHARE]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the README's table of plans below date, machine and command: memory and hours of Phi-3.5-mini at several sequence lengths.
+# Prints the README's table of plans below date, commit, machine and command: memory and hours of Phi-3.5-mini at several sequence lengths.
 #   cost     a few seconds
 #   command  scripts/measure/plan_table.sh PHI-3.5-FOLDER      (only its config.json is read)
 source "$(dirname "$0")/../common.sh"

@@ -31,26 +31,19 @@ Preferences denying() {
   return preferences;
 }
 
-class DecisionTaskTest : public ::testing::Test {
+class DecisionTaskTest : public QuestionTaskTest {
  protected:
   // Labels ALLOW, DENY and ALLOW.
-  DecisionTaskTest() {
-    folder_.write("d.jsonl", R"({"prompt":"hello","completion":"ALLOW","label":"ALLOW","language":"en"}
+  DecisionTaskTest()
+      : QuestionTaskTest("d.jsonl", R"({"prompt":"hello","completion":"ALLOW","label":"ALLOW","language":"en"}
 {"prompt":"hello","completion":"DENY","label":"DENY","language":"ja"}
 {"prompt":"a","completion":"ALLOW","label":"ALLOW","language":"ja"}
-)");
-  }
-  std::string path(const char* name) const { return (folder_.path() / name).string(); }
-  QuestionTaskOptions options() const {
-    return {.files = {path("d.jsonl")}, .answering = {.max_new_tokens = 1}, .answers_file = path("answers.jsonl")};
-  }
+)") {}
   DecisionFinding measure(const QuestionTaskOptions& options, const EvalModel& model) {
     EvalResults results;
     prepare_decision_task(options, inputs_)(model, results);
     return results.decision.value();
   }
-  const TemporaryFolder folder_;
-  const EvalInputs inputs_ = tiny_inputs(folder_);
 };
 
 TEST_F(DecisionTaskTest, PairsWrittenAndLikeliestLabelsOfBothModels) {

@@ -23,26 +23,19 @@ using namespace nkat::testing;
 Preferences unmarked() { return {{answer_id("\u25817"), 1.0}, {answer_id("####\u25817"), -1.0}}; }
 Preferences marked() { return {{answer_id("\u25817"), -1.0}, {answer_id("####\u25817"), 1.0}}; }
 
-class MathTaskTest : public ::testing::Test {
+class MathTaskTest : public QuestionTaskTest {
  protected:
   // Two answers are 7, the third is 8.
-  MathTaskTest() {
-    folder_.write("m.jsonl", R"({"question":"hello","answer":"#### 7","language":"en","kind":"arithmetic"}
+  MathTaskTest()
+      : QuestionTaskTest("m.jsonl", R"({"question":"hello","answer":"#### 7","language":"en","kind":"arithmetic"}
 {"question":"a","answer":"#### 7.0","language":"ja","kind":"geometry"}
 {"question":"hello","answer":"#### 8","language":"en","kind":"arithmetic"}
-)");
-  }
-  std::string path(const char* name) const { return (folder_.path() / name).string(); }
-  QuestionTaskOptions options() const {
-    return {.files = {path("m.jsonl")}, .answering = {.max_new_tokens = 1}, .answers_file = path("answers.jsonl")};
-  }
+)") {}
   MathFinding measure(const QuestionTaskOptions& options, const EvalModel& model) {
     EvalResults results;
     prepare_math_task(options, inputs_)(model, results);
     return results.math.value();
   }
-  const TemporaryFolder folder_;
-  const EvalInputs inputs_ = tiny_inputs(folder_);
 };
 
 TEST_F(MathTaskTest, ARightNumberWithoutItsMarkIsWrongButNoGainInReasoning) {

@@ -13,11 +13,13 @@
 #include <ATen/ops/eye.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
 
 #include "tests/support/tiny_dataset.h"
 #include "tests/support/tiny_model.h"
 #include "tests/support/tiny_tokenizer.h"
 #include "validation/tasks/eval_model.h"
+#include "validation/tasks/question_task_options.h"
 
 namespace nkat::testing {
 
@@ -96,6 +98,23 @@ inline validation::EvalModel preferring_model(const TemporaryFolder& folder, con
           .adapter = {},
           .blocks = std::move(blocks)};
 }
+
+// Questions in a file of this name, answered with one token each; the answers go to answers.jsonl.
+class QuestionTaskTest : public ::testing::Test {
+ protected:
+  QuestionTaskTest(std::string name, std::string_view questions) : name_(std::move(name)) {
+    folder_.write(name_, questions);
+  }
+  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  validation::QuestionTaskOptions options() const {
+    return {.files = {path(name_)}, .answering = {.max_new_tokens = 1}, .answers_file = path("answers.jsonl")};
+  }
+  const TemporaryFolder folder_;
+  const validation::EvalInputs inputs_ = tiny_inputs(folder_);
+
+ private:
+  std::string name_;
+};
 
 // The bare model's logit of a token after any text.
 inline double logit_of(const validation::EvalModel& model, int token) {
