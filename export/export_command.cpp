@@ -44,7 +44,7 @@ gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSourc
     log::warning(fmt::format("llama.cpp will treat white space around {} differently from this tokenizer",
                              fmt::join(vocabulary.stripped_otherwise, ", ")));
   }
-  gguf::GgufMetadata metadata = phi3_metadata(
+  gguf::GgufMetadata metadata = model_metadata(
       source.config, vocabulary, {checked_name(options, vocabulary), data::chat_template_source(options.model_path)},
       recipe, context_length);
   add_provenance(source.provenance, metadata);

@@ -12,7 +12,7 @@
 
 #include "core/error.h"
 #include "export/export_options.h"
-#include "export/gguf/phi3_metadata.h"
+#include "export/gguf/model_metadata.h"
 #include "export/verify/self_test.h"
 
 namespace nkat::exporting {

@@ -16,7 +16,7 @@ namespace nkat::models {
 namespace {
 
 // Of an adapter that fits the model.
-data::AdapterConfig fitting_config(const fs::path& folder, const Phi3Config& model) {
+data::AdapterConfig fitting_config(const fs::path& folder, const ModelConfig& model) {
   data::AdapterConfig config = data::read_adapter_config(folder);
   for (const auto& [key, found, wanted] :
        {std::tuple{"hidden_size", config.hidden_size, model.hidden_size},
@@ -55,7 +55,7 @@ std::vector<at::Tensor> Adapter::matrices(const std::vector<double>& gates, cons
   return matrices;
 }
 
-Adapter init_adapter(const Phi3Config& config, const AdapterInit& init) {
+Adapter init_adapter(const ModelConfig& config, const AdapterInit& init) {
   if (config.hidden_size % 8 != 0) {
     throw ConfigError("hidden_size: " +
                       expected("a multiple of 8, as the adapter needs", std::to_string(config.hidden_size)));
@@ -82,7 +82,7 @@ std::string adapter_tensor_name(std::int64_t layer, const char* what) {
   return fmt::format("layers.{}.so8t.{}", layer, what);
 }
 
-std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const Phi3Config& config,
+std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const ModelConfig& config,
                                                      const BaseFingerprint& base) {
   std::vector<data::TensorToWrite> tensors;
   for (std::int64_t i = 0; i < adapter.count(); ++i) {
@@ -97,7 +97,7 @@ std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, con
           {kAdapterConfigFile, data::adapter_config_text(text)}};
 }
 
-LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config) {
+LoadedAdapter load_adapter(const fs::path& folder, const ModelConfig& config) {
   LoadedAdapter loaded;
   const data::AdapterConfig stated = fitting_config(folder, config);
   loaded.base = stated.base;

@@ -49,14 +49,14 @@ struct AdapterInit {
 };
 // W ~ std N(0,1) from RandomStream(seed, "adapter-init", layer). ConfigError if the model has no layer first_layer, or
 // hidden_size isn't a multiple of 8.
-Adapter init_adapter(const Phi3Config& config, const AdapterInit& init);
+Adapter init_adapter(const ModelConfig& config, const AdapterInit& init);
 
 // "layers.3.so8t.weight"; what: weight or alpha.
 std::string adapter_tensor_name(std::int64_t layer, const char* what);
 
 using data::BaseFingerprint;
 // File name to bytes: the two files of an adapter folder.
-std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const Phi3Config& config,
+std::map<std::string, std::string> serialize_adapter(const Adapter& adapter, const ModelConfig& config,
                                                      const BaseFingerprint& base);
 
 struct LoadedAdapter {
@@ -64,7 +64,7 @@ struct LoadedAdapter {
   BaseFingerprint base;
 };
 // Checks type, version, sizes and finiteness. FormatError or ShapeError naming the file; DataError for a missing one.
-LoadedAdapter load_adapter(const fs::path& folder, const Phi3Config& config);
+LoadedAdapter load_adapter(const fs::path& folder, const ModelConfig& config);
 // DataError with both fingerprints if the adapter was trained on another base.
 void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha256, const fs::path& folder);
 

@@ -155,7 +155,7 @@ void check_fixed_choices(const Reader& reader) {
   if (reader.flag("attention_bias", false)) reader.fail("attention_bias", "false (Phi-3 has no biases)", "true");
 }
 
-void read_heads(const Reader& reader, Phi3Config& config) {
+void read_heads(const Reader& reader, ModelConfig& config) {
   config.num_heads = reader.size("num_attention_heads");
   config.num_key_value_heads = reader.size("num_key_value_heads", config.num_heads);
   if (config.num_heads % config.num_key_value_heads != 0) {
@@ -209,7 +209,7 @@ std::string read_rope_type(const Reader& reader) {
   return type;
 }
 
-void read_positions(const Reader& reader, Phi3Config& config) {
+void read_positions(const Reader& reader, ModelConfig& config) {
   config.rope_theta = reader.positive("rope_theta", reader.anywhere("rope_theta"), 10000.0);
   config.max_position_embeddings = reader.size("max_position_embeddings", 4096);
   config.original_max_position_embeddings = config.max_position_embeddings;
@@ -249,7 +249,7 @@ std::optional<std::int64_t> read_token(const Reader& reader, const std::string& 
   return reader.integer(key, *value, 0, vocab_size - 1);
 }
 
-void read_tokens(const Reader& reader, const fs::path& model_folder, Phi3Config& config) {
+void read_tokens(const Reader& reader, const fs::path& model_folder, ModelConfig& config) {
   std::set<std::int64_t> end_tokens;
   read_end_tokens(reader, config.vocab_size, end_tokens);
   const fs::path generation = model_folder / "generation_config.json";
@@ -264,14 +264,14 @@ void read_tokens(const Reader& reader, const fs::path& model_folder, Phi3Config&
 
 }  // namespace
 
-Phi3Config read_phi3_config(const fs::path& model_folder) {
+ModelConfig read_model_config(const fs::path& model_folder) {
   const fs::path path = model_folder / "config.json";
   const Json root = parse_json(read_file(path, kLargestFile), path.string());
   const Reader reader(path.string(), root);
   check_model_type(reader);
   check_fixed_choices(reader);
 
-  Phi3Config config;
+  ModelConfig config;
   config.hidden_size = reader.size("hidden_size");
   config.intermediate_size = reader.size("intermediate_size");
   config.num_layers = reader.integer("num_hidden_layers", reader.size("num_hidden_layers"), 1, 512);

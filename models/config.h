@@ -14,7 +14,7 @@
 
 namespace nkat::models {
 
-struct Phi3Config {
+struct ModelConfig {
   std::int64_t hidden_size = 0;
   std::int64_t intermediate_size = 0;
   std::int64_t num_layers = 0;
@@ -41,6 +41,6 @@ struct Phi3Config {
   std::int64_t qkv_rows() const { return (num_heads + 2 * num_key_value_heads) * head_dim; }
 };
 
-Phi3Config read_phi3_config(const std::filesystem::path& model_folder);
+ModelConfig read_model_config(const std::filesystem::path& model_folder);
 
 }  // namespace nkat::models

@@ -11,7 +11,7 @@
 namespace nkat::models {
 namespace {
 
-layers::RopeSettings rope_settings(const Phi3Config& config) {
+layers::RopeSettings rope_settings(const ModelConfig& config) {
   return {.rotary_dim = config.rotary_dim,
           .theta = config.rope_theta,
           .attention_factor = config.attention_factor,
@@ -22,7 +22,7 @@ layers::RopeSettings rope_settings(const Phi3Config& config) {
 
 }  // namespace
 
-Decoder::Decoder(Phi3Config config, Weights weights)
+Decoder::Decoder(ModelConfig config, Weights weights)
     : config_(std::move(config)), weights_(std::move(weights)), rope_(rope_settings(config_), dtype(), device()) {
   NKAT_INVARIANT(static_cast<std::int64_t>(weights_.layers.size()) == config_.num_layers);
 }

@@ -28,9 +28,9 @@ using InputObserver = std::function<void(const layers::Weight& weight, const at:
 
 class Decoder {
  public:
-  Decoder(Phi3Config config, Weights weights);
+  Decoder(ModelConfig config, Weights weights);
 
-  const Phi3Config& config() const { return config_; }
+  const ModelConfig& config() const { return config_; }
   at::ScalarType dtype() const { return weights_.embedding.scalar_type(); }
   at::Device device() const { return weights_.embedding.device(); }
   std::int64_t num_layers() const { return config_.num_layers; }
@@ -69,7 +69,7 @@ class Decoder {
  private:
   at::Tensor linear(const at::Tensor& x, const layers::Weight& weight) const;
 
-  Phi3Config config_;
+  ModelConfig config_;
   Weights weights_;
   layers::RopeTable rope_;
   InputObserver observer_ = {};

@@ -40,7 +40,7 @@ class ChatSession {
   explicit ChatSession(const GenerateConfig& options)
       : options_(options),
         tokenizer_(options.model_path),
-        model_config_(read_phi3_config(options.model_path)),
+        model_config_(read_model_config(options.model_path)),
         decoder_(load(options, model_config_)),
         sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {
     if (!options.raw) template_ = data::ChatTemplate::from_model_folder(options.model_path);
@@ -75,14 +75,14 @@ class ChatSession {
   }
 
  private:
-  static Decoder load(const GenerateConfig& options, const Phi3Config& config) {
+  static Decoder load(const GenerateConfig& options, const ModelConfig& config) {
     const at::Device device = resolve_device(options.device);
     return open_decoder(
         options.model_path, config,
         {.dtype = resolve_precision(options.precision, device), .device = device, .forms = formats_of(options.base)});
   }
 
-  static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const Phi3Config& config,
+  static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const ModelConfig& config,
                                                        at::Device device) {
     if (options.adapter.empty()) return {};
     const LoadedAdapter loaded = load_adapter(options.adapter, config);
@@ -92,7 +92,7 @@ class ChatSession {
 
   const GenerateConfig& options_;
   data::Tokenizer tokenizer_;
-  Phi3Config model_config_;
+  ModelConfig model_config_;
   Decoder decoder_;
   SequenceDecoder sequence_;
   std::optional<data::ChatTemplate> template_;

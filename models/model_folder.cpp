@@ -4,7 +4,7 @@
 
 namespace nkat::models {
 
-TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const Phi3Config& config) {
+TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const ModelConfig& config) {
   TextProcessor text{data::Tokenizer(model_folder), data::ChatTemplate::from_model_folder(model_folder)};
   if (text.tokenizer.vocabulary_size() > config.vocab_size) {
     throw FormatError(
@@ -14,7 +14,7 @@ TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const Ph
   return text;
 }
 
-Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, const WeightsOptions& options) {
+Decoder open_decoder(const fs::path& model_folder, const ModelConfig& config, const WeightsOptions& options) {
   return Decoder(config, load_weights(model_folder, config, options));
 }
 

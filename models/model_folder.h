@@ -16,9 +16,9 @@ struct TextProcessor {
   data::ChatTemplate chat_template;
 };
 // FormatError for a tokenizer with more ids than the model has embeddings.
-TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const Phi3Config& config);
+TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const ModelConfig& config);
 
 // Reads the weights and logs how long that took.
-Decoder open_decoder(const fs::path& model_folder, const Phi3Config& config, const WeightsOptions& options);
+Decoder open_decoder(const fs::path& model_folder, const ModelConfig& config, const WeightsOptions& options);
 
 }  // namespace nkat::models

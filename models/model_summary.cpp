@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "models/phi3.h"
 #include "models/planning/memory_plan.h"
+#include "models/tensor_table.h"
 
 namespace nkat::models {
 namespace {
@@ -12,12 +12,12 @@ namespace {
 constexpr std::int64_t kBlock = 8;
 constexpr std::int64_t kSkewNumbers = kBlock * (kBlock - 1) / 2;  // of W only the skew part acts
 
-std::int64_t blocks(const Phi3Config& config) { return config.hidden_size / kBlock; }
+std::int64_t blocks(const ModelConfig& config) { return config.hidden_size / kBlock; }
 
-std::int64_t adapter_layers(const Phi3Config& config, std::int64_t first) { return config.num_layers - first; }
+std::int64_t adapter_layers(const ModelConfig& config, std::int64_t first) { return config.num_layers - first; }
 
 // W and alpha.
-std::int64_t adapter_parameters(const Phi3Config& config, std::int64_t first) {
+std::int64_t adapter_parameters(const ModelConfig& config, std::int64_t first) {
   return adapter_layers(config, first) * (blocks(config) * kBlock * kBlock + 1);
 }
 
@@ -62,13 +62,13 @@ std::string module_line(const TensorSpec& spec, const SummaryRequest& request) {
                      format_name(format_of(spec, request), request.element_bytes), held_bytes(spec, request));
 }
 
-std::string adapter_place(const Phi3Config& config, std::int64_t first) {
+std::string adapter_place(const ModelConfig& config, std::int64_t first) {
   const std::int64_t last = config.num_layers - 1;
   return first == last ? fmt::format("layer {}", last) : fmt::format("layers {} to {}", first, last);
 }
 
 // What acts on a tensor's result and has no tensor of the base.
-std::string after(const TensorSpec& spec, const Phi3Config& c, const SummaryRequest& request) {
+std::string after(const TensorSpec& spec, const ModelConfig& c, const SummaryRequest& request) {
   switch (spec.role) {
     case TensorRole::kQkv:
       return fmt::format("      attention: {} heads x {}, {} kv heads\n", c.num_heads, c.head_dim,
@@ -84,14 +84,14 @@ std::string after(const TensorSpec& spec, const Phi3Config& c, const SummaryRequ
 
 }  // namespace
 
-std::string describe(const Phi3Config& config, const SummaryRequest& request) {
+std::string describe(const ModelConfig& config, const SummaryRequest& request) {
   std::int64_t layer_bytes = 0, all_bytes = 0;
-  for (const TensorSpec& spec : phi3_tensors(config)) {
+  for (const TensorSpec& spec : model_tensors(config)) {
     all_bytes += held_bytes(spec, request);
     if (spec.layer == 0) layer_bytes += held_bytes(spec, request);
   }
   std::string text = fmt::format("Phi3 (base {})\n", name_of(request.base, kBaseFormatNames));
-  for (const TensorSpec& spec : phi3_tensors(config)) {
+  for (const TensorSpec& spec : model_tensors(config)) {
     if (spec.layer > 0) continue;
     if (spec.role == TensorRole::kInputNorm)
       text +=
@@ -105,7 +105,7 @@ std::string describe(const Phi3Config& config, const SummaryRequest& request) {
                      blocks(config), kSkewNumbers);
 }
 
-std::string adapter_line(const Phi3Config& config, std::int64_t first_adapter_layer) {
+std::string adapter_line(const ModelConfig& config, std::int64_t first_adapter_layer) {
   return fmt::format("adapter: {} of {} layers, {} parameters; base: {} parameters frozen",
                      adapter_layers(config, first_adapter_layer), config.num_layers,
                      adapter_parameters(config, first_adapter_layer), parameter_count(config));

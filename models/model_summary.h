@@ -1,5 +1,5 @@
 // A model as text: its modules in forward order with shape, format and bytes, and how many parameters are frozen and
-// trained. Arithmetic over the table of phi3.h, no tensors. No LibTorch.
+// trained. Arithmetic over the table of tensor_table.h, no tensors. No LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ struct SummaryRequest {
 };
 
 // One line a module, those of a layer once; exact numbers.
-std::string describe(const Phi3Config& config, const SummaryRequest& request);
+std::string describe(const ModelConfig& config, const SummaryRequest& request);
 // "adapter: 30 of 32 layers, 737310 parameters; base: 3821079552 parameters frozen"
-std::string adapter_line(const Phi3Config& config, std::int64_t first_adapter_layer);
+std::string adapter_line(const ModelConfig& config, std::int64_t first_adapter_layer);
 
 }  // namespace nkat::models

@@ -21,7 +21,7 @@ constexpr std::int64_t kEnoughTokensOnCpu = 512, kEnoughTokensOnGpu = 1024;
 // The spectral norm of the 8 x 8 skew matrix of ones: the angle if every entry of A moves alike.
 const double kAngleOfOnes = 1.0 / std::tan(std::numbers::pi / 16.0);
 
-std::int64_t wanted_layers(const models::Phi3Config& model, const TrainConfig& config,
+std::int64_t wanted_layers(const models::ModelConfig& model, const TrainConfig& config,
                            const models::PlanRequest& request) {
   const std::int64_t trained = model.num_layers - config.first_adapter_layer;
   if (config.checkpointing == "none") return 0;
@@ -35,14 +35,14 @@ std::int64_t wanted_layers(const models::Phi3Config& model, const TrainConfig& c
   return layers;
 }
 
-std::int64_t packed_tokens(const models::Phi3Config& model, const TrainConfig& config,
+std::int64_t packed_tokens(const models::ModelConfig& model, const TrainConfig& config,
                            const models::PlanRequest& unpacked) {
   if (config.tokens_per_micro_batch != "auto") return config.packed_tokens();
   return models::packable_tokens(model, unpacked, wanted_layers(model, config, unpacked),
                                  unpacked.on_gpu ? kEnoughTokensOnGpu : kEnoughTokensOnCpu);
 }
 
-std::string what_would_fit(const models::Phi3Config& model, const models::PlanRequest& request) {
+std::string what_would_fit(const models::ModelConfig& model, const models::PlanRequest& request) {
   if (const auto layers = models::fewest_recomputed_layers(model, request))
     return fmt::format("It fits with --checkpointing {}.", *layers);
   if (request.packed_tokens > request.samples * request.sequence_length) {
@@ -68,7 +68,7 @@ std::string what_would_fit(const models::Phi3Config& model, const models::PlanRe
                      format_bytes(all));
 }
 
-models::TimeByKind hours_of(const models::Phi3Config& model, const RunPlan& plan, const CardChoice& card) {
+models::TimeByKind hours_of(const models::ModelConfig& model, const RunPlan& plan, const CardChoice& card) {
   const auto tokens = static_cast<double>(plan.run_samples * plan.request.sequence_length);
   const double hours = tokens / static_cast<double>(plan.request.micro_batch_tokens()) / 3600.0;
   const models::MicroBatchWork work = models::micro_batch_work(model, plan.request, plan.memory.recomputed_layers);
@@ -98,8 +98,8 @@ std::string row(const std::string& name, double bytes, const std::string& note) 
 
 }  // namespace
 
-models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes,
-                                 bool on_gpu) {
+models::PlanRequest plan_request(const models::ModelConfig& model, const TrainConfig& config,
+                                 std::int64_t element_bytes, bool on_gpu) {
   if (config.first_adapter_layer >= model.num_layers) {
     throw ConfigError("--first-adapter-layer: " + expected(fmt::format("0 to {} for this model", model.num_layers - 1),
                                                            std::to_string(config.first_adapter_layer)));
@@ -123,7 +123,7 @@ models::PlanRequest plan_request(const models::Phi3Config& model, const TrainCon
   return request;
 }
 
-RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request,
+RunPlan plan_run(const models::ModelConfig& model, const TrainConfig& config, const models::PlanRequest& request,
                  const CardChoice& card) {
   RunPlan plan;
   plan.request = request;
@@ -141,7 +141,7 @@ RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, con
   return plan;
 }
 
-std::int64_t resolve_recomputed_layers(const models::Phi3Config& model, const TrainConfig& config,
+std::int64_t resolve_recomputed_layers(const models::ModelConfig& model, const TrainConfig& config,
                                        const models::PlanRequest& request) {
   const std::int64_t layers = wanted_layers(model, config, request);
   const models::MemoryPlan plan = models::plan_memory(model, request, layers);
@@ -153,7 +153,7 @@ std::int64_t resolve_recomputed_layers(const models::Phi3Config& model, const Tr
       what_would_fit(model, request)));
 }
 
-std::string plan_table(const models::Phi3Config& model, const TrainConfig& config, const RunPlan& plan,
+std::string plan_table(const models::ModelConfig& model, const TrainConfig& config, const RunPlan& plan,
                        const CardChoice& card) {
   const models::MemoryPlan& m = plan.memory;
   const std::int64_t trained = model.num_layers - config.first_adapter_layer;

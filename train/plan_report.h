@@ -32,17 +32,17 @@ struct RunPlan {
 };
 
 // --tokens-per-micro-batch auto is resolved into packed_tokens. ConfigError for a layer or length that the model lacks.
-models::PlanRequest plan_request(const models::Phi3Config& model, const TrainConfig& config, std::int64_t element_bytes,
-                                 bool on_gpu);
-RunPlan plan_run(const models::Phi3Config& model, const TrainConfig& config, const models::PlanRequest& request,
+models::PlanRequest plan_request(const models::ModelConfig& model, const TrainConfig& config,
+                                 std::int64_t element_bytes, bool on_gpu);
+RunPlan plan_run(const models::ModelConfig& model, const TrainConfig& config, const models::PlanRequest& request,
                  const CardChoice& card);
 
 // --checkpointing as a number of layers: auto takes the fewest that fit. DeviceError says what would fit if the plan
 // exceeds the budget.
-std::int64_t resolve_recomputed_layers(const models::Phi3Config& model, const TrainConfig& config,
+std::int64_t resolve_recomputed_layers(const models::ModelConfig& model, const TrainConfig& config,
                                        const models::PlanRequest& request);
 
-std::string plan_table(const models::Phi3Config& model, const TrainConfig& config, const RunPlan& plan,
+std::string plan_table(const models::ModelConfig& model, const TrainConfig& config, const RunPlan& plan,
                        const CardChoice& card);
 nlohmann::ordered_json plan_json(const RunPlan& plan, const CardChoice& card);
 

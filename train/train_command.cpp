@@ -18,7 +18,7 @@ namespace nkat::train {
 namespace {
 
 data::DatasetOptions dataset_options(const TrainConfig& config, const std::vector<std::string>& files,
-                                     const models::Phi3Config& model) {
+                                     const models::ModelConfig& model) {
   data::DatasetOptions options = config.dataset;
   options.files = files;
   options.vocabulary_size = model.vocab_size;
@@ -35,7 +35,7 @@ void log_dataset(const char* what, const data::DatasetSummary& s) {
 
 // One rank of a machine after the other, since the first makes the caches that the others read.
 struct TrainingData {
-  TrainingData(const TrainConfig& config, const models::Phi3Config& model, ProcessGroup& group) {
+  TrainingData(const TrainConfig& config, const models::ModelConfig& model, ProcessGroup& group) {
     group.wait_for_local_leader();
     const models::TextProcessor text = models::load_tokenizer_and_template(config.model_path, model);
     training.emplace(dataset_options(config, config.train_data, model), text.tokenizer, text.chat_template);
@@ -74,7 +74,7 @@ std::unique_ptr<ProcessGroup> init_process_group(const TrainConfig& config) {
 }
 
 // What `auto` stands for, in the options and in the settings, which keep what an earlier start has given up.
-void resolve_memory(TrainConfig& config, MemorySettings& settings, const models::Phi3Config& model, bool on_gpu) {
+void resolve_memory(TrainConfig& config, MemorySettings& settings, const models::ModelConfig& model, bool on_gpu) {
   const auto request = plan_request(model, config, config.precision == models::Precision::kBf16 ? 2 : 4, on_gpu);
   settings.recomputed_layers = resolve_recomputed_layers(model, config, request);
   settings.micro_batch_samples =
@@ -86,7 +86,7 @@ void resolve_memory(TrainConfig& config, MemorySettings& settings, const models:
 }
 
 // Adapter and moments, the series of all steps, and some room for the JSON files.
-std::uint64_t checkpoint_bytes(const TrainConfig& config, const models::Phi3Config& model) {
+std::uint64_t checkpoint_bytes(const TrainConfig& config, const models::ModelConfig& model) {
   const auto layers = static_cast<std::uint64_t>(model.num_layers - config.first_adapter_layer);
   return 4 * layers *
              (3 * static_cast<std::uint64_t>(model.hidden_size) * 8 +
@@ -143,7 +143,7 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
   install_tracking_allocator();
   const std::unique_ptr<ProcessGroup> group = init_process_group(config);
   const std::string device_of_rank = rank_device(config.device, group->environment());
-  const models::Phi3Config model = models::read_phi3_config(config.model_path);
+  const models::ModelConfig model = models::read_model_config(config.model_path);
   limit_default_length(config, model.max_position_embeddings, options);
   std::optional<RunFolder> own_folder;
   if (group->is_main()) own_folder.emplace(config.output_dir);

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "core/message.h"
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 
 namespace nkat::exporting {
 namespace {
@@ -102,7 +102,7 @@ void check_kind(const Reader& reader) {
                  parts == nullptr ? "" : parts->preview(8) + " parts");
 }
 
-void read_heads(const Reader& reader, models::Phi3Config& config) {
+void read_heads(const Reader& reader, models::ModelConfig& config) {
   const std::string heads = "phi3.attention.head_count", kv = "phi3.attention.head_count_kv";
   config.num_heads = reader.uniform_size(heads, config.num_layers);
   config.num_key_value_heads = reader.has(kv) ? reader.uniform_size(kv, config.num_layers) : config.num_heads;
@@ -120,7 +120,7 @@ void read_heads(const Reader& reader, models::Phi3Config& config) {
   }
 }
 
-void read_positions(const Reader& reader, models::Phi3Config& config) {
+void read_positions(const Reader& reader, models::ModelConfig& config) {
   const std::string rotary = "phi3.rope.dimension_count";
   config.rotary_dim = reader.size_or(rotary, config.head_dim);
   reader.require(config.rotary_dim % 2 == 0 && config.rotary_dim <= config.head_dim, rotary,
@@ -138,7 +138,7 @@ void read_positions(const Reader& reader, models::Phi3Config& config) {
   config.attention_factor = reader.positive_or("phi3.rope.scaling.attn_factor", 1);
 }
 
-void read_tokens(const Reader& reader, models::Phi3Config& config) {
+void read_tokens(const Reader& reader, models::ModelConfig& config) {
   const gguf::GgufMetadata& metadata = reader.metadata();
   const std::string tokens = "tokenizer.ggml.tokens", scores = "tokenizer.ggml.scores",
                     types = "tokenizer.ggml.token_type";
@@ -161,23 +161,23 @@ void read_tokens(const Reader& reader, models::Phi3Config& config) {
 
 }  // namespace
 
-models::Phi3Config phi3_config_from(const gguf::GgufFile& file) {
+models::ModelConfig model_config_from(const gguf::GgufFile& file) {
   const Reader reader(file);
   check_kind(reader);
-  models::Phi3Config config;
+  models::ModelConfig config;
   config.hidden_size = reader.size("phi3.embedding_length");
   config.num_layers = reader.size("phi3.block_count", kMostLayers);
   config.intermediate_size = reader.uniform_size("phi3.feed_forward_length", config.num_layers);
   config.rms_norm_eps = reader.positive("phi3.attention.layer_norm_rms_epsilon");
   read_heads(reader, config);
   read_positions(reader, config);
-  const std::string table = models::phi3_tensor(config, models::TensorRole::kEmbedding).gguf_name;
+  const std::string table = models::model_tensor(config, models::TensorRole::kEmbedding).gguf_name;
   const gguf::GgufTensor* embedding = file.find(table);
   const std::uint64_t rows = embedding == nullptr ? 0 : embedding->rows();
   reader.require(rows >= 1 && rows <= kLargestSize, table, fmt::format("1 to {} rows", kLargestSize),
                  embedding == nullptr ? "no such tensor" : fmt::format("{}", rows));
   config.vocab_size = static_cast<std::int64_t>(rows);
-  config.tie_word_embeddings = file.find(models::phi3_tensor(config, models::TensorRole::kHead).gguf_name) == nullptr;
+  config.tie_word_embeddings = file.find(models::model_tensor(config, models::TensorRole::kHead).gguf_name) == nullptr;
   read_tokens(reader, config);
   return config;
 }

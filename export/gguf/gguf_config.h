@@ -14,6 +14,6 @@
 
 namespace nkat::exporting {
 
-models::Phi3Config phi3_config_from(const gguf::GgufFile& file);
+models::ModelConfig model_config_from(const gguf::GgufFile& file);
 
 }  // namespace nkat::exporting

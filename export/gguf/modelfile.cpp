@@ -17,7 +17,7 @@ constexpr const char* kStops[] = {"<|end|>", "<|endoftext|>", "<|assistant|>"};
 
 }  // namespace
 
-std::int64_t served_context(const models::Phi3Config& config) {
+std::int64_t served_context(const models::ModelConfig& config) {
   constexpr std::int64_t kEnough = 4096;
   return std::min(kEnough, config.original_max_position_embeddings);
 }

@@ -11,7 +11,7 @@ namespace nkat::exporting {
 
 // The context to serve a file of this model with: at most 4096 tokens and never beyond the original length, so that
 // llama.cpp takes the short rope factors.
-std::int64_t served_context(const models::Phi3Config& config);
+std::int64_t served_context(const models::ModelConfig& config);
 
 std::string modelfile(const std::string& gguf_name, const data::ChatTemplate& chat_template, std::int64_t context);
 

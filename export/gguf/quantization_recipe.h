@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "data/quantize/ggml_type.h"
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 
 namespace nkat::exporting {
 

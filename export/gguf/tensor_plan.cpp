@@ -27,13 +27,13 @@ std::string kind_of(const PlannedTensor& planned) {
 
 }  // namespace
 
-std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, QuantizationRecipe recipe) {
+std::vector<PlannedTensor> plan_tensors(const models::ModelConfig& config, QuantizationRecipe recipe) {
   std::vector<PlannedTensor> plan;
   if (!config.long_factor.empty()) {
     plan.push_back(rope_factors(models::kGgufLongFactors, config.long_factor));
     plan.push_back(rope_factors(models::kGgufShortFactors, config.short_factor));
   }
-  for (const models::TensorSpec& tensor : models::phi3_tensors(config)) {
+  for (const models::TensorSpec& tensor : models::model_tensors(config)) {
     const std::vector<std::uint64_t> ne = tensor.gguf_sizes();
     const gguf::GgmlType requested = requested_type(recipe, tensor, config.num_layers);
     const gguf::GgmlType type = gguf::storable_type(requested, ne.front());
@@ -66,7 +66,7 @@ bool is_planned(const gguf::GgufTensor& found, const PlannedTensor& planned) {
   return found.name == planned.file.name && found.type == planned.file.type && std::ranges::equal(found.ne, ne);
 }
 
-void require_expressible(const models::Phi3Config& config, const std::string& where) {
+void require_expressible(const models::ModelConfig& config, const std::string& where) {
   const auto require = [&](bool condition, const std::string& wanted, const std::string& found) {
     if (condition) return;
     throw FormatError(

@@ -11,7 +11,7 @@
 
 #include "data/formats/gguf_writer.h"
 #include "export/gguf/quantization_recipe.h"
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 
 namespace nkat::exporting {
 
@@ -23,7 +23,7 @@ struct PlannedTensor {
   std::vector<float> values = {};
 };
 
-std::vector<PlannedTensor> plan_tensors(const models::Phi3Config& config, QuantizationRecipe recipe);
+std::vector<PlannedTensor> plan_tensors(const models::ModelConfig& config, QuantizationRecipe recipe);
 
 // "ffn_down.weight: q4_K as q5_0, rows of 96 (6)": one line per kind of tensor, none if nothing falls back.
 std::vector<std::string> fallbacks(const std::vector<PlannedTensor>& plan);
@@ -32,6 +32,6 @@ std::vector<gguf::GgufTensorPlan> file_plan(const std::vector<PlannedTensor>& pl
 bool is_planned(const gguf::GgufTensor& found, const PlannedTensor& planned);
 
 // FormatError naming what llama.cpp's phi3 can't express. where: the model folder.
-void require_expressible(const models::Phi3Config& config, const std::string& where);
+void require_expressible(const models::ModelConfig& config, const std::string& where);
 
 }  // namespace nkat::exporting

@@ -98,7 +98,7 @@ class NamedTokens {
   nlohmann::json config_;
 };
 
-void name_special_ids(const fs::path& folder, const models::Phi3Config& config, const Ids& ids, Vocabulary& table) {
+void name_special_ids(const fs::path& folder, const models::ModelConfig& config, const Ids& ids, Vocabulary& table) {
   const NamedTokens named(folder, ids);
   const auto from_config = [](std::int64_t id) { return static_cast<std::uint32_t>(id); };
   table.begin = named.find("bos_token").value_or(from_config(config.bos_token.value_or(ids.at("<s>"))));
@@ -130,7 +130,7 @@ void note_stripping(const std::vector<data::AddedToken>& added, Vocabulary& tabl
 
 }  // namespace
 
-Vocabulary read_vocabulary(const fs::path& model_folder, const models::Phi3Config& config) {
+Vocabulary read_vocabulary(const fs::path& model_folder, const models::ModelConfig& config) {
   const fs::path model = model_folder / "tokenizer.model";
   Table table(model_folder, config.vocab_size);
   std::size_t id = 0;

@@ -33,6 +33,6 @@ struct Vocabulary {
   std::vector<std::string> stripped_otherwise;
 };
 
-Vocabulary read_vocabulary(const fs::path& model_folder, const models::Phi3Config& config);
+Vocabulary read_vocabulary(const fs::path& model_folder, const models::ModelConfig& config);
 
 }  // namespace nkat::exporting

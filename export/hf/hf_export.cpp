@@ -11,7 +11,7 @@
 #include "core/json.h"
 #include "data/formats/safetensors.h"
 #include "export/gguf/gguf_export.h"
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 
 namespace nkat::exporting {
 namespace {
@@ -35,7 +35,7 @@ const char* torch_name(gguf::GgmlType type) {
   return type == gguf::GgmlType::kF32 ? "float32" : type == gguf::GgmlType::kF16 ? "float16" : "bfloat16";
 }
 
-std::vector<Shard> plan_shards(const models::Phi3Config& config, const HfExport& options) {
+std::vector<Shard> plan_shards(const models::ModelConfig& config, const HfExport& options) {
   std::vector<Shard> shards(1);
   std::uint64_t used = 0;
   for (const models::TensorSpec& tensor : models::checkpoint_tensors(config)) {
@@ -96,7 +96,7 @@ void require_space(const std::vector<Shard>& shards, const fs::path& folder) {
 
 }  // namespace
 
-void write_merged_folder(AtomicFolder& folder, const HfExport& options, const models::Phi3Config& config,
+void write_merged_folder(AtomicFolder& folder, const HfExport& options, const models::ModelConfig& config,
                          const models::WeightSource& weights) {
   const std::vector<Shard> shards = plan_shards(config, options);
   require_space(shards, folder.temporary_path());

@@ -20,7 +20,7 @@ struct HfExport {
 };
 
 // Doesn't publish `folder`: the caller adds its report first.
-void write_merged_folder(AtomicFolder& folder, const HfExport& options, const models::Phi3Config& config,
+void write_merged_folder(AtomicFolder& folder, const HfExport& options, const models::ModelConfig& config,
                          const models::WeightSource& weights);
 
 }  // namespace nkat::exporting

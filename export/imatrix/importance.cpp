@@ -91,7 +91,7 @@ ActivationMoments activation_moments(const models::StreamedModel& model,
     add_squares(input, moments.columns[tensor]);
   };
   const std::vector<at::Tensor> hidden = models::streamed_hidden(model, batches, observe, done);
-  const std::string head = models::phi3_tensor(model.config, models::TensorRole::kHead).name;
+  const std::string head = models::model_tensor(model.config, models::TensorRole::kHead).name;
   for (const at::Tensor& states : hidden) {
     add_squares(states, moments.columns[head]);
     moments.tokens += states.size(0);
@@ -121,7 +121,7 @@ std::span<const float> Importance::of(const models::TensorSpec& tensor) const {
 }
 
 Importance measure_importance(const ImportanceData& data, const fs::path& model_folder,
-                              const models::Phi3Config& config, const models::WeightSource& weights) {
+                              const models::ModelConfig& config, const models::WeightSource& weights) {
   const data::Tokenizer tokenizer(model_folder);
   const auto chat_template = data::ChatTemplate::from_model_folder(model_folder);
   const data::Dataset dataset(

@@ -53,6 +53,6 @@ class Importance {
 };
 
 Importance measure_importance(const ImportanceData& data, const fs::path& model_folder,
-                              const models::Phi3Config& config, const models::WeightSource& weights);
+                              const models::ModelConfig& config, const models::WeightSource& weights);
 
 }  // namespace nkat::exporting

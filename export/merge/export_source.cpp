@@ -19,13 +19,13 @@ namespace {
 
 constexpr std::uint64_t kAdapterLimit = std::uint64_t{1} << 32;
 
-AdapterMatrices host_matrices(const models::Adapter& adapter, const models::Phi3Config& config) {
+AdapterMatrices host_matrices(const models::Adapter& adapter, const models::ModelConfig& config) {
   AdapterMatrices matrices;
   const std::vector<at::Tensor> layers = adapter.matrices(at::kCPU);
   for (std::int64_t layer = adapter.first_layer; layer < config.num_layers; ++layer) {
     const at::Tensor values = layers[static_cast<std::size_t>(layer)].contiguous();
     const float* begin = values.const_data_ptr<float>();
-    matrices[models::phi3_tensor(config, models::TensorRole::kDown, layer).name] = {begin, begin + values.numel()};
+    matrices[models::model_tensor(config, models::TensorRole::kDown, layer).name] = {begin, begin + values.numel()};
   }
   return matrices;
 }
@@ -63,7 +63,7 @@ void warn_of_mismatch(const AdapterParts& adapter) {
                   adapter.base_name));
 }
 
-AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& config) {
+AdapterParts read_adapter(const fs::path& folder, const models::ModelConfig& config) {
   if (config.hidden_size % static_cast<std::int64_t>(kBlockRows) != 0)
     throw ShapeError(fmt::format("{}: hidden size of the base: {}", folder.string(),
                                  expected(fmt::format("a multiple of {}, as an adapter needs", kBlockRows),
@@ -89,7 +89,7 @@ AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& conf
 }
 
 ExportSource open_source(const ExportOptions& options) {
-  models::Phi3Config config = models::read_phi3_config(options.model_path);
+  models::ModelConfig config = models::read_model_config(options.model_path);
   auto base = std::make_unique<models::SafetensorsWeights>(options.model_path, config);
   if (options.adapter.empty()) {
     log::warning("no --adapter: the base alone is exported");

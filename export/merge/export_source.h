@@ -2,7 +2,7 @@
 #pragma once
 
 #include "export/export_options.h"
-#include "export/gguf/phi3_metadata.h"
+#include "export/gguf/model_metadata.h"
 #include "export/merge/merged_weights.h"
 
 namespace nkat::exporting {
@@ -15,12 +15,12 @@ struct AdapterParts {
   std::string base_norms_sha256;  // models/weights/base_fingerprint.h; empty: the folder doesn't say
 };
 // Errors: those of models::load_adapter; ShapeError for a hidden size that isn't a multiple of eight.
-AdapterParts read_adapter(const fs::path& folder, const models::Phi3Config& config);
+AdapterParts read_adapter(const fs::path& folder, const models::ModelConfig& config);
 // Logs the risk of --allow-base-mismatch.
 void warn_of_mismatch(const AdapterParts& adapter);
 
 struct ExportSource {
-  models::Phi3Config config;
+  models::ModelConfig config;
   Provenance provenance;
   MergedWeights weights;
 };

@@ -11,7 +11,7 @@
 #include "core/files/sha256.h"
 #include "core/json.h"
 #include "data/formats/gguf_reader.h"
-#include "export/gguf/phi3_metadata.h"
+#include "export/gguf/model_metadata.h"
 
 namespace nkat::exporting {
 namespace {

@@ -97,7 +97,7 @@ std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch&
 Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<GgmlType> type) {
   Patch patch{.base = base, .source = source, .metadata = patched_metadata(base, source), .plan = {}};
   std::map<std::string, models::TensorSpec> changed;  // by the file's name
-  for (models::TensorSpec& spec : models::phi3_tensors(source.config)) {
+  for (models::TensorSpec& spec : models::model_tensors(source.config)) {
     if (source.weights.is_changed(spec.name)) changed[spec.gguf_name] = std::move(spec);
   }
   for (const gguf::GgufTensor& tensor : base.tensors()) {
@@ -146,7 +146,7 @@ SelfTest self_test_patch(const fs::path& path, const Patch& patch, const SelfTes
   return as_check(options.output, [&] {
     const gguf::GgufFile written(path);
     const std::vector<StoredTensor> replaced = check_file(written, patch, options.output);
-    const models::Phi3Config& config = patch.source.config;
+    const models::ModelConfig& config = patch.source.config;
     const models::GgufWeights weights(written, config);
     return self_test_weights(config, patch.source.weights, {config, weights}, replaced, options);
   });

@@ -26,16 +26,16 @@ void refuse_merged(const gguf::GgufFile& file) {
   }
 }
 
-std::vector<std::string> norm_names(const models::Phi3Config& config) {
+std::vector<std::string> norm_names(const models::ModelConfig& config) {
   std::vector<std::string> names;
-  for (const models::TensorSpec& tensor : models::phi3_tensors(config)) {
+  for (const models::TensorSpec& tensor : models::model_tensors(config)) {
     if (tensor.kind == models::TensorKind::kNorm) names.push_back(tensor.name);
   }
   return names;
 }
 
 void require_float32_norms(const gguf::GgufFile& file, const models::GgufWeights& weights,
-                           const models::Phi3Config& config) {
+                           const models::ModelConfig& config) {
   for (const std::string& name : norm_names(config)) {
     const gguf::GgufTensor& stored = weights.stored(name);
     if (stored.type == gguf::GgmlType::kF32) continue;
@@ -44,17 +44,17 @@ void require_float32_norms(const gguf::GgufFile& file, const models::GgufWeights
   }
 }
 
-void require_same_sizes(const gguf::GgufFile& file, const models::Phi3Config& found, const models::Phi3Config& wanted,
+void require_same_sizes(const gguf::GgufFile& file, const models::ModelConfig& found, const models::ModelConfig& wanted,
                         const ExportOptions& options) {
-  using Size = std::pair<const char*, std::int64_t models::Phi3Config::*>;
+  using Size = std::pair<const char*, std::int64_t models::ModelConfig::*>;
   for (const auto& [key, member] :
-       {Size{"hidden_size", &models::Phi3Config::hidden_size},
-        Size{"intermediate_size", &models::Phi3Config::intermediate_size},
-        Size{"num_hidden_layers", &models::Phi3Config::num_layers},
-        Size{"num_attention_heads", &models::Phi3Config::num_heads},
-        Size{"num_key_value_heads", &models::Phi3Config::num_key_value_heads},
-        Size{"head_dim", &models::Phi3Config::head_dim}, Size{"rotary dimension", &models::Phi3Config::rotary_dim},
-        Size{"vocab_size", &models::Phi3Config::vocab_size}}) {
+       {Size{"hidden_size", &models::ModelConfig::hidden_size},
+        Size{"intermediate_size", &models::ModelConfig::intermediate_size},
+        Size{"num_hidden_layers", &models::ModelConfig::num_layers},
+        Size{"num_attention_heads", &models::ModelConfig::num_heads},
+        Size{"num_key_value_heads", &models::ModelConfig::num_key_value_heads},
+        Size{"head_dim", &models::ModelConfig::head_dim}, Size{"rotary dimension", &models::ModelConfig::rotary_dim},
+        Size{"vocab_size", &models::ModelConfig::vocab_size}}) {
     if (found.*member == wanted.*member) continue;
     throw ShapeError(fmt::format("{}: {}: {}", file.path().string(), key,
                                  expected(fmt::format("the {} of {}", wanted.*member, options.model_path),
@@ -64,7 +64,7 @@ void require_same_sizes(const gguf::GgufFile& file, const models::Phi3Config& fo
 
 void require_same_norms(const gguf::GgufFile& file, const models::GgufWeights& found,
                         const models::WeightSource& wanted, const ExportOptions& options,
-                        const models::Phi3Config& config) {
+                        const models::ModelConfig& config) {
   std::vector<float> theirs(static_cast<std::size_t>(config.hidden_size)), ours(theirs.size());
   for (const std::string& name : norm_names(config)) {
     found.read(name, 0, theirs);
@@ -81,7 +81,7 @@ void require_same_norms(const gguf::GgufFile& file, const models::GgufWeights& f
 
 // Why the file isn't proved to be made from the adapter's base; empty if it is.
 std::string doubt_about_base(const gguf::GgufFile& file, const models::GgufWeights& weights,
-                             const AdapterParts& adapter, const models::Phi3Config& config,
+                             const AdapterParts& adapter, const models::ModelConfig& config,
                              const std::string& named_base) {
   if (!named_base.empty() && named_base != adapter.provenance.trained_on)
     return fmt::format("the file names its base in {} as {}, the adapter was trained on {} ({})", kBaseKey, named_base,
@@ -99,7 +99,7 @@ std::string doubt_about_base(const gguf::GgufFile& file, const models::GgufWeigh
       adapter.base_norms_sha256, adapter.base_name, file.path().string(), found);
 }
 
-PatchSource from_checkpoint(const gguf::GgufFile& file, const models::GgufWeights& weights, models::Phi3Config config,
+PatchSource from_checkpoint(const gguf::GgufFile& file, const models::GgufWeights& weights, models::ModelConfig config,
                             const ExportOptions& options) {
   ExportSource source = open_source(options);
   require_same_sizes(file, config, source.config, options);
@@ -112,7 +112,7 @@ PatchSource from_checkpoint(const gguf::GgufFile& file, const models::GgufWeight
 }
 
 PatchSource from_file(const gguf::GgufFile& file, std::unique_ptr<const models::GgufWeights> weights,
-                      models::Phi3Config config, const ExportOptions& options) {
+                      models::ModelConfig config, const ExportOptions& options) {
   AdapterParts adapter = read_adapter(options.adapter, config);
   const bool names_base = file.metadata().find(kBaseKey) != nullptr;
   adapter.provenance.base_sha256 = names_base ? file.metadata().string(kBaseKey) : "";
@@ -131,7 +131,7 @@ PatchSource from_file(const gguf::GgufFile& file, std::unique_ptr<const models::
 
 PatchSource open_patch_source(const gguf::GgufFile& file, const ExportOptions& options) {
   refuse_merged(file);
-  models::Phi3Config config = phi3_config_from(file);
+  models::ModelConfig config = model_config_from(file);
   auto weights = std::make_unique<const models::GgufWeights>(file, config);
   require_float32_norms(file, *weights, config);
   if (!options.model_path.empty()) return from_checkpoint(file, *weights, std::move(config), options);

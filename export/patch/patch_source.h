@@ -9,7 +9,7 @@
 // back, and the first quantization's noise is in what is merged. A finer --patch-type keeps such changes. Equal norms
 // don't prove equal weights: a fine-tune with frozen norms passes.
 //
-// Errors: those of phi3_config_from, GgufWeights and the adapter; FormatError for a file that already holds an adapter
+// Errors: those of model_config_from, GgufWeights and the adapter; FormatError for a file that already holds an adapter
 // or whose norms aren't F32; ShapeError for other sizes than the checkpoint's; DataError for norms that differ or prove
 // nothing. --allow-base-mismatch logs the risk instead where the adapter is in doubt; a file that isn't the
 // checkpoint's is refused all the same.
@@ -19,7 +19,7 @@
 
 #include "data/formats/gguf_reader.h"
 #include "export/export_options.h"
-#include "export/gguf/phi3_metadata.h"
+#include "export/gguf/model_metadata.h"
 #include "export/merge/merged_weights.h"
 
 namespace nkat::exporting {
@@ -28,8 +28,8 @@ inline constexpr const char* kMergedFromCheckpoint = "checkpoint";
 inline constexpr const char* kMergedFromFile = "file";
 
 struct PatchSource {
-  models::Phi3Config config;  // the file's
-  Provenance provenance;      // base_sha256: the checkpoint's, else what the file itself names
+  models::ModelConfig config;  // the file's
+  Provenance provenance;       // base_sha256: the checkpoint's, else what the file itself names
   MergedWeights weights;
   std::string merged_from;  // one of the two above
   std::string paired_by;    // "norms of the checkpoint", "hash of the norms" or "nothing"

@@ -15,11 +15,11 @@ namespace {
 constexpr std::int64_t kRows = 64;  // of logits, held in float64
 
 // M of each layer, undefined where the adapter has none; empty without an adapter.
-std::vector<at::Tensor> adapter_by_layer(const models::Phi3Config& config, const AdapterMatrices& matrices) {
+std::vector<at::Tensor> adapter_by_layer(const models::ModelConfig& config, const AdapterMatrices& matrices) {
   std::vector<at::Tensor> tensors;
   constexpr auto kBlock = static_cast<std::int64_t>(kBlockRows);
   for (std::int64_t layer = 0; layer < config.num_layers && !matrices.empty(); ++layer) {
-    const auto found = matrices.find(models::phi3_tensor(config, models::TensorRole::kDown, layer).name);
+    const auto found = matrices.find(models::model_tensor(config, models::TensorRole::kDown, layer).name);
     tensors.push_back(found == matrices.end() ? at::Tensor()
                                               : at::tensor(found->second, at::kFloat).view({-1, kBlock, kBlock}));
   }
@@ -70,7 +70,7 @@ Divergence divergence(const at::Tensor& exact, const at::Tensor& found) {
 
 }  // namespace
 
-LogitComparison compare_logits(const models::Phi3Config& config, const MergedWeights& weights,
+LogitComparison compare_logits(const models::ModelConfig& config, const MergedWeights& weights,
                                const WrittenModel& written, const Prompts& prompts) {
   const at::NoGradGuard no_grad;
   const bool adapted = !weights.matrices().empty();

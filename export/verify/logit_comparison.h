@@ -35,11 +35,11 @@ struct LogitComparison {
 // The written weights and the config that names their tensors: in a tied model's GGUF file the head is a tensor of its
 // own.
 struct WrittenModel {
-  const models::Phi3Config& config;
+  const models::ModelConfig& config;
   const models::WeightSource& weights;
 };
 
-LogitComparison compare_logits(const models::Phi3Config& config, const MergedWeights& weights,
+LogitComparison compare_logits(const models::ModelConfig& config, const MergedWeights& weights,
                                const WrittenModel& written, const Prompts& prompts);
 
 // A mean KL well above that of sound files whose coarsest weights are of this type; types of as many bits share a

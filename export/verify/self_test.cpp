@@ -35,7 +35,7 @@ constexpr Conversation kConversations[] = {
     {"Write a loop that sums a list.", "total = 0\nfor x in values:\n    total += x\nprint(total)"},
 };
 
-models::TextProcessor open_text_processor(const fs::path& model_folder, const models::Phi3Config& config) {
+models::TextProcessor open_text_processor(const fs::path& model_folder, const models::ModelConfig& config) {
   try {
     return models::load_tokenizer_and_template(model_folder, config);
   } catch (const FormatError& error) {
@@ -47,7 +47,7 @@ models::TextProcessor open_text_processor(const fs::path& model_folder, const mo
 
 // Short conversations in English, Japanese, digits and code, truncated where the model's short rope factors end. Fixed,
 // so that two exports can be compared.
-Prompts self_test_prompts(const fs::path& model_folder, const models::Phi3Config& config) {
+Prompts self_test_prompts(const fs::path& model_folder, const models::ModelConfig& config) {
   constexpr std::int64_t kLongest = 256;  // tokens
   const models::TextProcessor text = open_text_processor(model_folder, config);
   const auto longest = static_cast<std::size_t>(std::min(kLongest, config.original_max_position_embeddings));
@@ -78,7 +78,7 @@ class Tester {
     return retention;
   }
 
-  std::optional<LogitComparison> logits(const models::Phi3Config& config) const {
+  std::optional<LogitComparison> logits(const models::ModelConfig& config) const {
     if (options_.prompts.empty()) return std::nullopt;
     LogitComparison found = compare_logits(config, weights_, written_, options_.prompts);
     found.maximum_kl = options_.maximum_kl;
@@ -121,10 +121,10 @@ void check_tensors(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
   }
 }
 
-SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>& plan, const models::Phi3Config& config,
-                   const MergedWeights& weights, const SelfTestOptions& options) {
+SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>& plan,
+                   const models::ModelConfig& config, const MergedWeights& weights, const SelfTestOptions& options) {
   check_tensors(file, plan, options.output);
-  models::Phi3Config written_config = config;
+  models::ModelConfig written_config = config;
   written_config.tie_word_embeddings = false;  // output.weight is always there, and read by llama.cpp
   const models::GgufWeights written(file, written_config);
   std::vector<StoredTensor> stored;
@@ -133,7 +133,7 @@ SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
     const models::TensorSpec& source = *planned.source;
     const bool is_head = source.role == models::TensorRole::kHead;
     stored.push_back({.source = source,
-                      .written = is_head ? models::phi3_tensor(written_config, source.role).name : source.name,
+                      .written = is_head ? models::model_tensor(written_config, source.role).name : source.name,
                       .type = planned.file.type,
                       .weighted = options.is_weighted && options.is_weighted(source)});
   }
@@ -142,7 +142,7 @@ SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
 
 SelfTest test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
                      const SelfTestOptions& options) {
-  const models::Phi3Config config = models::read_phi3_config(folder);
+  const models::ModelConfig config = models::read_model_config(folder);
   const models::SafetensorsWeights written(folder, config);
   std::vector<StoredTensor> stored;
   for (const models::TensorSpec& tensor : models::checkpoint_tensors(config))
@@ -172,7 +172,7 @@ Limit limit_of(GgmlType type) {
 
 }  // namespace
 
-SelfTestOptions self_test_options(const ExportOptions& options, const models::Phi3Config& config,
+SelfTestOptions self_test_options(const ExportOptions& options, const models::ModelConfig& config,
                                   const std::vector<gguf::GgmlType>& stored) {
   SelfTestOptions test{.output = options.output, .limits = {options.min_retention, options.max_noise}};
   if (options.self_test != SelfTestScope::kFull) return test;
@@ -189,7 +189,7 @@ std::vector<gguf::GgmlType> stored_types(const std::vector<PlannedTensor>& plan)
   return types;
 }
 
-SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
+SelfTest self_test_weights(const models::ModelConfig& config, const MergedWeights& weights, const WrittenModel& written,
                            const std::vector<StoredTensor>& stored, const SelfTestOptions& options) {
   const Tester tester(weights, written, options);
   return {tester.tensors(stored), tester.logits(config)};
@@ -221,7 +221,7 @@ SelfTest as_check(const std::string& output, const std::function<SelfTest()>& te
   }
 }
 
-SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan, const models::Phi3Config& config,
+SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan, const models::ModelConfig& config,
                         const MergedWeights& weights, const SelfTestOptions& options) {
   return as_check(options.output, [&] { return test_gguf(gguf::GgufFile(path), plan, config, weights, options); });
 }

@@ -33,7 +33,7 @@ struct SelfTestOptions {
 // stored: the types in the file. Unless the options say, the coarsest one bounds how far the predictions may be off.
 // With --self-test full the prompts are rendered and encoded with the template and tokenizer of options.model_path.
 // FormatError for a folder whose tokenizer or template is unknown.
-SelfTestOptions self_test_options(const ExportOptions& options, const models::Phi3Config& config,
+SelfTestOptions self_test_options(const ExportOptions& options, const models::ModelConfig& config,
                                   const std::vector<gguf::GgmlType>& stored);
 std::vector<gguf::GgmlType> stored_types(const std::vector<PlannedTensor>& plan);
 
@@ -42,7 +42,7 @@ struct SelfTest {
   std::optional<LogitComparison> logits;
 };
 
-SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan, const models::Phi3Config& config,
+SelfTest self_test_gguf(const fs::path& path, const std::vector<PlannedTensor>& plan, const models::ModelConfig& config,
                         const MergedWeights& weights, const SelfTestOptions& options);
 SelfTest self_test_folder(const fs::path& folder, gguf::GgmlType type, const MergedWeights& weights,
                           const SelfTestOptions& options);
@@ -55,7 +55,7 @@ struct StoredTensor {
   bool weighted = false;  // encoded with an importance: it may be off by up to half of the weights' size
 };
 // The part that needs no file: these tensors, and with prompts the logits. config: the base's.
-SelfTest self_test_weights(const models::Phi3Config& config, const MergedWeights& weights, const WrittenModel& written,
+SelfTest self_test_weights(const models::ModelConfig& config, const MergedWeights& weights, const WrittenModel& written,
                            const std::vector<StoredTensor>& stored, const SelfTestOptions& options);
 // CheckError if the logits are further off than allowed. Apart from the test, so that the figures can be shown.
 void require_predictions(const SelfTest& test, const std::string& output);

@@ -15,7 +15,7 @@
 
 namespace nkat::models {
 
-void check_prompt(const std::vector<std::int32_t>& prompt, const Phi3Config& config) {
+void check_prompt(const std::vector<std::int32_t>& prompt, const ModelConfig& config) {
   if (prompt.empty()) throw DataError("the prompt is empty: " + expected("at least one token", "none"));
   for (const std::int32_t token : prompt) {
     if (token < 0 || token >= config.vocab_size) {
@@ -47,7 +47,7 @@ std::int32_t choose_token(const at::Tensor& logits, const SamplingOptions& optio
 
 Generation generate(SequenceDecoder& sequence, const std::vector<std::int32_t>& prompt, const SamplingOptions& options,
                     const std::function<void(std::int32_t)>& on_token) {
-  const Phi3Config& config = sequence.decoder().config();
+  const ModelConfig& config = sequence.decoder().config();
   check_prompt(prompt, config);
   RandomStream random(options.seed, "generate");
   std::vector<std::int32_t> tokens = prompt;
@@ -186,7 +186,7 @@ class BatchScheduler {
   }
 
   const BatchGenerationOptions& options_;
-  const Phi3Config& config_;
+  const ModelConfig& config_;
   const std::vector<std::vector<std::int32_t>>& prompts_;
   std::vector<Generation> results_;
   BatchDecoder batch_;

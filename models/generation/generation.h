@@ -30,7 +30,7 @@ struct Generation {
 
 // Throws DataError if the prompt is empty, holds a token outside the vocabulary, or leaves no room before
 // max_position_embeddings.
-void check_prompt(const std::vector<std::int32_t>& prompt, const Phi3Config& config);
+void check_prompt(const std::vector<std::int32_t>& prompt, const ModelConfig& config);
 
 // logits (V) -> a token
 std::int32_t choose_token(const at::Tensor& logits, const SamplingOptions& options, RandomStream& random);

@@ -90,16 +90,16 @@ double form_workspace(const WeightFormat& form, ProductDirection direction, cons
 }
 
 // Of a product with a layer's matrix.
-double product_workspace(const Phi3Config& config, const PlanRequest& request, TensorRole role,
+double product_workspace(const ModelConfig& config, const PlanRequest& request, TensorRole role,
                          ProductDirection direction) {
-  const MatrixShape matrix = phi3_tensor(config, role, 0).matrix();
+  const MatrixShape matrix = model_tensor(config, role, 0).matrix();
   const auto rows = static_cast<double>(matrix.rows), columns = static_cast<double>(matrix.columns);
   const Sides sides = direction == ProductDirection::kForward ? Sides{columns, rows} : Sides{rows, columns};
   return form_workspace(request.forms.of(role), direction, sides, request);
 }
 
 // Of the head's product for `rows` rows at once, whose result is not rounded.
-double head_product_workspace(const Phi3Config& config, const PlanRequest& request, std::int64_t rows) {
+double head_product_workspace(const ModelConfig& config, const PlanRequest& request, std::int64_t rows) {
   if (!request.widened) return 0;
   const Sides sides{static_cast<double>(config.hidden_size), static_cast<double>(config.vocab_size)};
   return 4 * static_cast<double>(rows) * sides.inputs + busy_threads(sides.outputs, request) * panel_bytes(sides);
@@ -109,7 +109,7 @@ struct Sizes {
   double hidden, intermediate, qkv, attended, vocabulary, heads;
 };
 
-Sizes sizes_of(const Phi3Config& c) {
+Sizes sizes_of(const ModelConfig& c) {
   return {static_cast<double>(c.hidden_size), static_cast<double>(c.intermediate_size),
           static_cast<double>(c.qkv_rows()),  static_cast<double>(c.num_heads * c.head_dim),
           static_cast<double>(c.vocab_size),  static_cast<double>(c.num_heads)};
@@ -123,7 +123,7 @@ double layer_parameters(const Sizes& s) {
 // Peak temporary memory of one layer: two copies of its rows, and the largest of the MLP's products, SwiGLU's backward
 // and attention's backward. In gate_up's backward its gradient has replaced what was kept; in attention's, gate_up is
 // free.
-double layer_workspace(const Phi3Config& config, const PlanRequest& request) {
+double layer_workspace(const ModelConfig& config, const PlanRequest& request) {
   const auto product = [&](TensorRole role, ProductDirection direction) {
     return product_workspace(config, request, role, direction);
   };
@@ -146,7 +146,7 @@ double bytes_per_logit(const PlanRequest& request) {
 // and Adam's two moments.
 double adapter_copies(const PlanRequest& request) { return request.on_gpu ? 3 : 7; }
 
-double weight_bytes(const Phi3Config& config, const PlanRequest& request) {
+double weight_bytes(const ModelConfig& config, const PlanRequest& request) {
   const auto element = static_cast<double>(request.element_bytes);
   double bytes = element * static_cast<double>(parameter_count(config));
   for (const TensorSpec& matrix : layer_matrices(config)) {
@@ -159,7 +159,7 @@ double weight_bytes(const Phi3Config& config, const PlanRequest& request) {
 
 }  // namespace
 
-double attention_workspace(const Phi3Config& config, const PlanRequest& request) {
+double attention_workspace(const ModelConfig& config, const PlanRequest& request) {
   if (request.on_gpu) return 0;
   // Keys, values and their gradients; queries, outputs and their gradients of a block; its scores and theirs.
   const std::int64_t block = kAttentionQueries, longest = request.sequence_length;
@@ -173,20 +173,20 @@ std::int64_t PlanRequest::micro_batch_rows() const {
   return (tokens + tile - 1) / tile * tile;
 }
 
-std::int64_t parameter_count(const Phi3Config& config) {
+std::int64_t parameter_count(const ModelConfig& config) {
   const Sizes s = sizes_of(config);
   const double tables = s.vocabulary * s.hidden * (config.tie_word_embeddings ? 1 : 2);
   return static_cast<std::int64_t>(tables + layer_parameters(s) * static_cast<double>(config.num_layers) + s.hidden);
 }
 
-double kept_bytes_per_token(const Phi3Config& config, std::int64_t element_bytes) {
+double kept_bytes_per_token(const ModelConfig& config, std::int64_t element_bytes) {
   const Sizes s = sizes_of(config);
   const auto element = static_cast<double>(element_bytes);
   // Inputs of both norms, h, rotated q k v, attention's output and log-sum-exp, gate_up, the norms' scales.
   return element * (3 * s.hidden + s.qkv + s.attended + 2 * s.intermediate) + 4 * s.heads + 2 * 4;
 }
 
-MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers) {
+MemoryPlan plan_memory(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers) {
   const Sizes s = sizes_of(config);
   const auto element = static_cast<double>(request.element_bytes);
   const auto rows = static_cast<double>(request.micro_batch_rows());
@@ -212,14 +212,14 @@ MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std
   return plan;
 }
 
-std::optional<std::int64_t> fewest_recomputed_layers(const Phi3Config& config, const PlanRequest& request) {
+std::optional<std::int64_t> fewest_recomputed_layers(const ModelConfig& config, const PlanRequest& request) {
   for (std::int64_t recomputed = 0; recomputed <= config.num_layers - request.first_adapter_layer; ++recomputed) {
     if (plan_memory(config, request, recomputed).total() <= request.budget_bytes) return recomputed;
   }
   return std::nullopt;
 }
 
-std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& request) {
+std::int64_t longest_sequence(const ModelConfig& config, const PlanRequest& request) {
   PlanRequest longer = request;
   longer.packed_tokens = 0;
   std::int64_t fits = 0;
@@ -232,7 +232,7 @@ std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& reque
   return fits;
 }
 
-std::int64_t packable_tokens(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers,
+std::int64_t packable_tokens(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers,
                              std::int64_t most) {
   PlanRequest packed = request;
   std::int64_t fits = 0;

@@ -45,24 +45,24 @@ struct MemoryPlan {
 
 // Bytes that one layer keeps for backward per token. The lowest trained layer keeps its MLP output alone, since nothing
 // below it needs a gradient.
-double kept_bytes_per_token(const Phi3Config& config, std::int64_t element_bytes);
+double kept_bytes_per_token(const ModelConfig& config, std::int64_t element_bytes);
 
-MemoryPlan plan_memory(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
+MemoryPlan plan_memory(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers);
 // The fewest recomputed layers with which the plan fits its budget; nothing if it doesn't fit with all of them.
-std::optional<std::int64_t> fewest_recomputed_layers(const Phi3Config& config, const PlanRequest& request);
+std::optional<std::int64_t> fewest_recomputed_layers(const ModelConfig& config, const PlanRequest& request);
 // The longest sequence that fits with all layers recomputed: a multiple of 64, at most max_position_embeddings; 0 if
 // none.
-std::int64_t longest_sequence(const Phi3Config& config, const PlanRequest& request);
+std::int64_t longest_sequence(const ModelConfig& config, const PlanRequest& request);
 
 // The most tokens of a packed micro-batch that fit with recomputed_layers: a multiple of 64, at most `most`; 0 if
 // nothing beyond the samples fits.
-std::int64_t packable_tokens(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers,
+std::int64_t packable_tokens(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers,
                              std::int64_t most);
 
 // Temporary memory of attention's backward, for samples as long as the limit: a CPU's threads each hold a head in
 // float32.
-double attention_workspace(const Phi3Config& config, const PlanRequest& request);
+double attention_workspace(const ModelConfig& config, const PlanRequest& request);
 
-std::int64_t parameter_count(const Phi3Config& config);
+std::int64_t parameter_count(const ModelConfig& config);
 
 }  // namespace nkat::models

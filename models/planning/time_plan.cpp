@@ -21,18 +21,18 @@ struct Matrix {
   WeightFormat form;
 };
 
-double linear_operations(const Phi3Config& config) {
+double linear_operations(const ModelConfig& config) {
   double entries = 0;
   for (const TensorSpec& matrix : layer_matrices(config)) entries += static_cast<double>(matrix.matrix().elements());
   return 2 * entries;
 }
 
 // Of the keys that a token sees on average, T / 2.
-double attention_operations(const Phi3Config& config, const PlanRequest& request) {
+double attention_operations(const ModelConfig& config, const PlanRequest& request) {
   return 2.0 * static_cast<double>(request.sequence_length * config.num_heads * config.head_dim);
 }
 
-double head_operations(const Phi3Config& config) {
+double head_operations(const ModelConfig& config) {
   return 2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
 }
 
@@ -41,7 +41,7 @@ struct Passes {
   double forward, back;
 };
 
-Passes passes_of(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers) {
+Passes passes_of(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers) {
   // The first adapter's own layer sends nothing further down.
   return {static_cast<double>(config.num_layers + recomputed_layers),
           static_cast<double>(config.num_layers - request.first_adapter_layer - 1)};
@@ -79,14 +79,14 @@ MicroBatchWork& MicroBatchWork::operator+=(const MicroBatchWork& other) {
   return *this;
 }
 
-double sample_flops(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers) {
+double sample_flops(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers) {
   const Passes passes = passes_of(config, request, recomputed_layers);
   const double layer = linear_operations(config) * (passes.forward + passes.back);
   const double attention = attention_operations(config, request) * (passes.forward + 2.5 * passes.back);
   return static_cast<double>(request.sequence_length) * (layer + attention + 2 * head_operations(config));
 }
 
-MicroBatchWork micro_batch_work(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers) {
+MicroBatchWork micro_batch_work(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers) {
   const Passes passes = passes_of(config, request, recomputed_layers);
   const auto tokens = static_cast<double>(request.micro_batch_tokens());
   const double attention = attention_operations(config, request) * (passes.forward + 2.5 * passes.back);

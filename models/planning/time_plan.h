@@ -28,7 +28,7 @@ const std::vector<Card>& known_cards();
 // Operations of one sample of sequence_length tokens, forward and backward, causal attention counted at half,
 // attention's backward at 2.5 times its forward; no backward below the first adapter layer. Of the dense model,
 // whatever the base format.
-double sample_flops(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
+double sample_flops(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers);
 
 // The work of one micro-batch, padded rows included.
 struct MicroBatchWork {
@@ -39,7 +39,7 @@ struct MicroBatchWork {
 
   MicroBatchWork& operator+=(const MicroBatchWork& other);
 };
-MicroBatchWork micro_batch_work(const Phi3Config& config, const PlanRequest& request, std::int64_t recomputed_layers);
+MicroBatchWork micro_batch_work(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers);
 
 // One figure per kind of work.
 struct TimeByKind {

@@ -13,7 +13,7 @@
 #include "core/files/sha256.h"
 #include "core/signals.h"
 #include "data/formats/safetensors.h"
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 
 namespace nkat::models {
 namespace {
@@ -92,9 +92,9 @@ std::string base_sha256(const fs::path& model_folder) {
   return digits;
 }
 
-std::string norms_sha256(const Phi3Config& config, const WeightSource& weights) {
+std::string norms_sha256(const ModelConfig& config, const WeightSource& weights) {
   Sha256 hash;
-  for (const TensorSpec& tensor : phi3_tensors(config)) {
+  for (const TensorSpec& tensor : model_tensors(config)) {
     if (tensor.kind != TensorKind::kNorm) continue;
     std::vector<float> values(tensor.matrix().elements());
     weights.read(tensor.name, 0, values);
@@ -105,7 +105,7 @@ std::string norms_sha256(const Phi3Config& config, const WeightSource& weights) 
   return hash.hex();
 }
 
-std::string norms_sha256(const fs::path& model_folder, const Phi3Config& config) {
+std::string norms_sha256(const fs::path& model_folder, const ModelConfig& config) {
   return norms_sha256(config, SafetensorsWeights(model_folder, config));
 }
 

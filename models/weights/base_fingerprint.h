@@ -22,8 +22,8 @@ namespace nkat::models {
 // 64 lower-case hexadecimal digits. Errors: as SafetensorsFolder; Interrupted.
 std::string base_sha256(const std::filesystem::path& model_folder);
 
-std::string norms_sha256(const Phi3Config& config, const WeightSource& weights);
+std::string norms_sha256(const ModelConfig& config, const WeightSource& weights);
 // Errors: as SafetensorsWeights; DataError for a missing folder.
-std::string norms_sha256(const std::filesystem::path& model_folder, const Phi3Config& config);
+std::string norms_sha256(const std::filesystem::path& model_folder, const ModelConfig& config);
 
 }  // namespace nkat::models

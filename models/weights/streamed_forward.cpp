@@ -44,7 +44,7 @@ at::Tensor embed(const StreamedModel& model, const TensorSpec& embedding, const 
 
 // A decoder of this one layer.
 Decoder one_layer(const StreamedModel& model, const std::vector<TensorSpec>& tensors) {
-  Phi3Config config = model.config;
+  ModelConfig config = model.config;
   config.num_layers = 1;
   Weights weights;
   weights.embedding = at::empty({0, config.hidden_size}, at::kFloat);
@@ -69,7 +69,7 @@ std::vector<at::Tensor> streamed_hidden(const StreamedModel& model, const std::v
                                         const std::function<void(std::int64_t layer)>& done) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> states;
-  const TensorSpec embedding = phi3_tensor(model.config, TensorRole::kEmbedding);
+  const TensorSpec embedding = model_tensor(model.config, TensorRole::kEmbedding);
   for (const PackedBatch& batch : batches) states.push_back(embed(model, embedding, batch.tokens));
   model.weights.release(embedding.name);
   for (std::int64_t index = 0; index < model.config.num_layers; ++index) {
@@ -83,14 +83,14 @@ std::vector<at::Tensor> streamed_hidden(const StreamedModel& model, const std::v
     }
     if (done) done(index);
   }
-  const at::Tensor norm = read_tensor(model, phi3_tensor(model.config, TensorRole::kFinalNorm));
+  const at::Tensor norm = read_tensor(model, model_tensor(model.config, TensorRole::kFinalNorm));
   for (at::Tensor& x : states) x = layers::rms_norm(x, norm, model.config.rms_norm_eps);
   return states;
 }
 
 at::Tensor streamed_logits(const StreamedModel& model, const at::Tensor& hidden) {
   const at::NoGradGuard no_grad;
-  const std::string name = phi3_tensor(model.config, TensorRole::kHead).name;
+  const std::string name = model_tensor(model.config, TensorRole::kHead).name;
   at::Tensor logits = at::empty({hidden.size(0), model.config.vocab_size}, at::kFloat);
   at::Tensor rows = at::empty({std::min(kHeadRows, model.config.vocab_size), model.config.hidden_size}, at::kFloat);
   for (std::int64_t first = 0; first < model.config.vocab_size; first += kHeadRows) {

@@ -19,7 +19,7 @@ namespace nkat::models {
 using MatrixObserver = std::function<void(const std::string& tensor, const at::Tensor& input)>;
 
 struct StreamedModel {
-  Phi3Config config;
+  ModelConfig config;
   const WeightSource& weights;
   std::vector<at::Tensor> adapter = {};  // as Decoder::hidden takes them; empty: no adapter
 };

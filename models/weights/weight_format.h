@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/enum_names.h"
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 
 namespace nkat::models {
 

@@ -47,10 +47,10 @@ void require_tensor(const data::SafetensorsFolder& folder, const TensorSpec& ten
 }
 
 // A tied model's folder may hold the head all the same: some writers store it.
-void refuse_unknown_tensors(const data::SafetensorsFolder& folder, Phi3Config config, const std::string& where) {
+void refuse_unknown_tensors(const data::SafetensorsFolder& folder, ModelConfig config, const std::string& where) {
   config.tie_word_embeddings = false;
   std::set<std::string> known;
-  for (const TensorSpec& tensor : phi3_tensors(config)) known.insert(tensor.name);
+  for (const TensorSpec& tensor : model_tensors(config)) known.insert(tensor.name);
   for (const std::string& name : folder.names()) {
     if (known.contains(name) || is_computed_tensor(name)) continue;
     throw FormatError(fmt::format("{}: unknown tensor {}: a Phi-3 with this config.json ({} layers) has no such part",
@@ -62,7 +62,7 @@ MatrixShape matrix_shape(const data::TensorInfo& info) { return TensorSpec{.shap
 
 }  // namespace
 
-SafetensorsWeights::SafetensorsWeights(const std::filesystem::path& model_folder, const Phi3Config& config)
+SafetensorsWeights::SafetensorsWeights(const std::filesystem::path& model_folder, const ModelConfig& config)
     : folder_(model_folder) {
   const std::string where = model_folder.string();
   for (const TensorSpec& tensor : checkpoint_tensors(config)) require_tensor(folder_, tensor, where);
@@ -89,9 +89,9 @@ void SafetensorsWeights::release(const std::string& tensor) const {
   file->release(*info);
 }
 
-GgufWeights::GgufWeights(const gguf::GgufFile& file, const Phi3Config& config) : file_(file) {
+GgufWeights::GgufWeights(const gguf::GgufFile& file, const ModelConfig& config) : file_(file) {
   const std::string where = file.path().string();
-  for (const TensorSpec& wanted : phi3_tensors(config)) {
+  for (const TensorSpec& wanted : model_tensors(config)) {
     const gguf::GgufTensor* found = file.find(wanted.gguf_name);
     if (found == nullptr && wanted.is_tied) continue;
     if (found == nullptr) throw FormatError(fmt::format("{}: tensor '{}' is missing", where, wanted.gguf_name));

@@ -1,5 +1,5 @@
 // Where a model's weights are read from, as float32 and a few rows at a time: a Hugging Face folder or a GGUF file.
-// Tensors go by their names in the checkpoint (models/phi3.h), whatever the file calls them. A decorator that changes
+// Tensors go by their names in the checkpoint (models/tensor_table.h), whatever the file calls them. A decorator that changes
 // weights on the way, such as export's MergedWeights, is a source too. No LibTorch.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 #include "data/formats/gguf_reader.h"
 #include "data/formats/safetensors_folder.h"
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 
 namespace nkat::models {
 
@@ -31,7 +31,7 @@ class SafetensorsWeights final : public WeightSource {
  public:
   // Before anything is allocated: FormatError for a missing or unexpected tensor or another type; ShapeError for
   // another shape than the config's.
-  SafetensorsWeights(const std::filesystem::path& model_folder, const Phi3Config& config);
+  SafetensorsWeights(const std::filesystem::path& model_folder, const ModelConfig& config);
 
   MatrixShape shape(const std::string& tensor) const override;
   void read(const std::string& tensor, std::size_t first_row, std::span<float> out) const override;
@@ -47,7 +47,7 @@ class GgufWeights final : public WeightSource {
  public:
   // `file` must outlive this. FormatError naming a tensor that is missing or of another shape than the config's. The
   // head of a tied model is its embedding.
-  GgufWeights(const gguf::GgufFile& file, const Phi3Config& config);
+  GgufWeights(const gguf::GgufFile& file, const ModelConfig& config);
 
   MatrixShape shape(const std::string& tensor) const override;
   // FormatError for a type without a decoder.

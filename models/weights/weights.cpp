@@ -40,7 +40,7 @@ constexpr std::int64_t kSampledRows = 512;
 
 class Loader {
  public:
-  Loader(const std::filesystem::path& folder, const Phi3Config& config, const WeightsOptions& options)
+  Loader(const std::filesystem::path& folder, const ModelConfig& config, const WeightsOptions& options)
       : where_(folder.string()),
         source_(folder, config),
         options_(at::TensorOptions(options.device).dtype(options.dtype)),
@@ -167,7 +167,7 @@ layers::Weight& LayerWeights::matrix(TensorRole role) {
   return const_cast<layers::Weight&>(std::as_const(*this).matrix(role));
 }
 
-Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config,
+Weights load_weights(const std::filesystem::path& model_folder, const ModelConfig& config,
                      const WeightsOptions& options) {
   const auto started = std::chrono::steady_clock::now();
   const at::NoGradGuard no_grad;

@@ -13,7 +13,7 @@
 
 #include "layers/quantized/weight.h"
 #include "models/config.h"
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 #include "models/weights/weight_format.h"
 
 namespace nkat::models {
@@ -45,7 +45,7 @@ struct WeightsOptions {
   at::Device device = at::kCPU;
   LayerFormats forms = {};
 };
-Weights load_weights(const std::filesystem::path& model_folder, const Phi3Config& config,
+Weights load_weights(const std::filesystem::path& model_folder, const ModelConfig& config,
                      const WeightsOptions& options);
 
 }  // namespace nkat::models

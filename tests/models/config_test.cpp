@@ -34,20 +34,20 @@ Json long_config() {
   return config;
 }
 
-Phi3Config read(const Json& config, const std::string& generation = "") {
+ModelConfig read(const Json& config, const std::string& generation = "") {
   TemporaryFolder folder;
   folder.write("config.json", config.dump());
   if (!generation.empty()) folder.write("generation_config.json", generation);
-  return read_phi3_config(folder.path());
+  return read_model_config(folder.path());
 }
 
-Phi3Config read_patched(Json config, const std::string& patch) {
+ModelConfig read_patched(Json config, const std::string& patch) {
   config.merge_patch(Json::parse(patch));
   return read(config);
 }
 
-TEST(Phi3Config, ReadsAPlainConfig) {
-  const Phi3Config config = read(plain_config());
+TEST(ModelConfig, ReadsAPlainConfig) {
+  const ModelConfig config = read(plain_config());
   EXPECT_EQ(config.hidden_size, 48);
   EXPECT_EQ(config.num_layers, 2);
   EXPECT_EQ(config.num_key_value_heads, 2);
@@ -64,7 +64,7 @@ TEST(Phi3Config, ReadsAPlainConfig) {
   EXPECT_EQ(config.stored_dtype, "bfloat16");
 }
 
-TEST(Phi3Config, ComputesTheMagnitudeOfLongRope) {
+TEST(ModelConfig, ComputesTheMagnitudeOfLongRope) {
   EXPECT_DOUBLE_EQ(read(long_config()).attention_factor, std::sqrt(1 + std::log(256.0 / 32) / std::log(32.0)));
   Json phi35 = long_config();
   phi35["max_position_embeddings"] = 131072;
@@ -72,8 +72,8 @@ TEST(Phi3Config, ComputesTheMagnitudeOfLongRope) {
   EXPECT_NEAR(read(phi35).attention_factor, 1.1902380714238083, 1e-15);  // sqrt(17 / 12)
 }
 
-TEST(Phi3Config, AcceptsEverySpellingOfLongRope) {
-  const Phi3Config expected = read(long_config());
+TEST(ModelConfig, AcceptsEverySpellingOfLongRope) {
+  const ModelConfig expected = read(long_config());
   const std::vector<std::string> patches = {
       R"({"rope_scaling": {"type": "su"}})",
       R"({"rope_scaling": {"type": "yarn"}})",
@@ -85,7 +85,7 @@ TEST(Phi3Config, AcceptsEverySpellingOfLongRope) {
       R"({"rope_scaling": {"partial_rotary_factor": 1.0}})",
   };
   for (const std::string& patch : patches) {
-    const Phi3Config config = read_patched(long_config(), patch);
+    const ModelConfig config = read_patched(long_config(), patch);
     EXPECT_EQ(config.long_factor, expected.long_factor) << patch;
     EXPECT_EQ(config.short_factor, expected.short_factor) << patch;
     EXPECT_EQ(config.original_max_position_embeddings, 32) << patch;
@@ -98,12 +98,12 @@ TEST(Phi3Config, AcceptsEverySpellingOfLongRope) {
   EXPECT_EQ(read(renamed).long_factor, expected.long_factor);
 }
 
-TEST(Phi3Config, AnExplicitAttentionFactorOverridesTheFormula) {
+TEST(ModelConfig, AnExplicitAttentionFactorOverridesTheFormula) {
   EXPECT_EQ(read_patched(long_config(), R"({"rope_scaling": {"attention_factor": 1.25}})").attention_factor, 1.25);
 }
 
-TEST(Phi3Config, DefaultRopeParametersMeanPlainRope) {
-  const Phi3Config config =
+TEST(ModelConfig, DefaultRopeParametersMeanPlainRope) {
+  const ModelConfig config =
       read_patched(plain_config(), R"({"rope_theta": null, "rope_parameters": {"rope_type": "default",
                                        "rope_theta": 250000.0, "partial_rotary_factor": 0.5}})");
   EXPECT_TRUE(config.long_factor.empty());
@@ -111,8 +111,8 @@ TEST(Phi3Config, DefaultRopeParametersMeanPlainRope) {
   EXPECT_EQ(config.rotary_dim, 6);
 }
 
-TEST(Phi3Config, ReadsTheShapeOfPhi4Mini) {
-  const Phi3Config config = read_patched(plain_config(), R"({"hidden_size": 3072, "num_attention_heads": 24,
+TEST(ModelConfig, ReadsTheShapeOfPhi4Mini) {
+  const ModelConfig config = read_patched(plain_config(), R"({"hidden_size": 3072, "num_attention_heads": 24,
     "num_key_value_heads": 8, "head_dim": 128, "partial_rotary_factor": 0.75, "tie_word_embeddings": true,
     "vocab_size": 200064})");
   EXPECT_EQ(config.head_dim, 128);
@@ -121,23 +121,23 @@ TEST(Phi3Config, ReadsTheShapeOfPhi4Mini) {
   EXPECT_TRUE(config.tie_word_embeddings);
 }
 
-TEST(Phi3Config, NullKeyValueHeadsMeanOneForEachQueryHead) {
+TEST(ModelConfig, NullKeyValueHeadsMeanOneForEachQueryHead) {
   EXPECT_EQ(read_patched(plain_config(), R"({"num_key_value_heads": null})").num_key_value_heads, 4);
 }
 
-TEST(Phi3Config, ReadsDtypeUnderBothNames) {
+TEST(ModelConfig, ReadsDtypeUnderBothNames) {
   EXPECT_EQ(read_patched(plain_config(), R"({"torch_dtype": null, "dtype": "float16"})").stored_dtype, "float16");
   EXPECT_EQ(read_patched(plain_config(), R"({"torch_dtype": "torch.float32"})").stored_dtype, "float32");
 }
 
-TEST(Phi3Config, JoinsTheEndTokensOfBothFiles) {
+TEST(ModelConfig, JoinsTheEndTokensOfBothFiles) {
   Json config = plain_config();
   config["eos_token_id"] = {9, 7};
   EXPECT_THAT(read(config, R"({"eos_token_id": [20, 9, 11]})").end_tokens, ElementsAre(7, 9, 11, 20));
   EXPECT_THAT(read(config, R"({"bos_token_id": 1})").end_tokens, ElementsAre(7, 9));
 }
 
-TEST(Phi3Config, RefusesWhatIsNotAPhi3ByName) {
+TEST(ModelConfig, RefusesWhatIsNotAPhi3ByName) {
   struct Case {
     std::string patch, message;
   };
@@ -158,7 +158,7 @@ TEST(Phi3Config, RefusesWhatIsNotAPhi3ByName) {
   }
 }
 
-TEST(Phi3Config, RefusesWrongValuesNamingKeyRequirementAndFinding) {
+TEST(ModelConfig, RefusesWrongValuesNamingKeyRequirementAndFinding) {
   struct Case {
     std::string patch, key, found;
   };
@@ -202,7 +202,7 @@ TEST(Phi3Config, RefusesWrongValuesNamingKeyRequirementAndFinding) {
   }
 }
 
-TEST(Phi3Config, RefusesWrongLongRopeValues) {
+TEST(ModelConfig, RefusesWrongLongRopeValues) {
   struct Case {
     std::string patch, key, found;
   };
@@ -227,18 +227,18 @@ TEST(Phi3Config, RefusesWrongLongRopeValues) {
   }
 }
 
-TEST(Phi3Config, NamesTheFileThatIsMissingOrBroken) {
+TEST(ModelConfig, NamesTheFileThatIsMissingOrBroken) {
   TemporaryFolder folder;
-  EXPECT_THAT([&] { read_phi3_config(folder.path()); }, ::testing::ThrowsMessage<DataError>(HasSubstr("config.json")));
+  EXPECT_THAT([&] { read_model_config(folder.path()); }, ::testing::ThrowsMessage<DataError>(HasSubstr("config.json")));
   folder.write("config.json", "{\"model_type\": ");
-  EXPECT_THAT([&] { read_phi3_config(folder.path()); },
+  EXPECT_THAT([&] { read_model_config(folder.path()); },
               ::testing::ThrowsMessage<FormatError>(HasSubstr("config.json")));
   folder.write("config.json", "[]");
-  EXPECT_THAT([&] { read_phi3_config(folder.path()); },
+  EXPECT_THAT([&] { read_model_config(folder.path()); },
               ::testing::ThrowsMessage<FormatError>(HasSubstr("a JSON object")));
   folder.write("config.json", plain_config().dump());
   folder.write("generation_config.json", R"({"eos_token_id": 5000})");
-  EXPECT_THAT([&] { read_phi3_config(folder.path()); },
+  EXPECT_THAT([&] { read_model_config(folder.path()); },
               ::testing::ThrowsMessage<FormatError>(HasSubstr("generation_config.json")));
 }
 

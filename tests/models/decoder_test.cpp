@@ -25,7 +25,7 @@ PackedBatch packed(const std::vector<std::vector<std::int32_t>>& samples) {
 }
 
 // (N, 8, 8) for every layer but the first.
-std::vector<at::Tensor> random_blocks(const Phi3Config& config, at::ScalarType type) {
+std::vector<at::Tensor> random_blocks(const ModelConfig& config, at::ScalarType type) {
   std::vector<at::Tensor> blocks(static_cast<std::size_t>(config.num_layers));
   for (std::size_t i = 1; i < blocks.size(); ++i) {
     blocks[i] = at::eye(8, type) + 0.2 * at::randn({config.hidden_size / 8, 8, 8}, type);
@@ -35,7 +35,7 @@ std::vector<at::Tensor> random_blocks(const Phi3Config& config, at::ScalarType t
 
 // float64: a difference beyond rounding would be a token that sees its neighbors.
 TEST(Decoder, PackingSamplesChangesNothing) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const std::vector<at::Tensor> blocks = random_blocks(config, at::kDouble);
   std::vector<std::vector<std::int32_t>> samples;  // on both sides of the longrope boundary at 16
@@ -50,7 +50,7 @@ TEST(Decoder, PackingSamplesChangesNothing) {
 }
 
 TEST(Decoder, ATokenSeesNothingAfterIt) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   std::vector<std::int32_t> sample = random_tokens(config, 12);
   const at::Tensor before = decoder.hidden(packed({sample}), {});
@@ -61,7 +61,7 @@ TEST(Decoder, ATokenSeesNothingAfterIt) {
 }
 
 TEST(Decoder, BlocksOfTheIdentityChangeNothing) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const PackedBatch batch = packed({random_tokens(config, 9)});
   const std::vector<at::Tensor> identity(2, at::eye(8, at::kDouble).expand({4, 8, 8}).contiguous());
@@ -69,7 +69,7 @@ TEST(Decoder, BlocksOfTheIdentityChangeNothing) {
 }
 
 TEST(Decoder, GradientOfTheBlocksEqualsCentralDifferences) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const PackedBatch batch = packed({random_tokens(config, 4), random_tokens(config, 17)});
   const std::vector<at::Tensor> blocks = random_blocks(config, at::kDouble);
@@ -86,7 +86,7 @@ TEST(Decoder, GradientOfTheBlocksEqualsCentralDifferences) {
 // The budget a token and layer: two norms' inputs and roots, q, k, v, attention's output and its log-sum-exp, gate and
 // up, and h where the blocks are trained. Nothing else.
 TEST(Decoder, ALayerKeepsNoMoreThanItsBudget) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kBFloat16);
   constexpr std::int64_t kTokens = 48;
   const layers::PackedSequences layout = decoder.layout({kTokens});
@@ -101,7 +101,7 @@ TEST(Decoder, ALayerKeepsNoMoreThanItsBudget) {
 }
 
 TEST(Decoder, NoWeightHasAGradientAfterBackward) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Weights weights = tiny_weights(config, at::kFloat);
   const Decoder decoder(config, weights);
   const at::Tensor blocks = at::eye(8).repeat({4, 1, 1}).requires_grad_(true);
@@ -120,7 +120,7 @@ class CachedDecoder : public ::testing::TestWithParam<std::optional<std::int64_t
 
 // One token a step, several at a time, a branch that shares only a beginning, and the crossing of the boundary at 16.
 TEST_P(CachedDecoder, EqualsTheWholeSequenceAtEveryStep) {
-  Phi3Config config = tiny_config();
+  ModelConfig config = tiny_config();
   config.sliding_window = GetParam();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const std::vector<at::Tensor> blocks = random_blocks(config, at::kDouble);

@@ -13,7 +13,7 @@ using namespace nkat::testing;
 constexpr double kBound = 1e-11;
 
 TEST(SequenceScore, IsTheSumOfLogSoftmaxOverTheScoredTokensAlone) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   std::vector<ScoredSequence> sequences;
   for (const auto& [length, first] :
@@ -39,7 +39,7 @@ TEST(SequenceScore, IsTheSumOfLogSoftmaxOverTheScoredTokensAlone) {
 }
 
 TEST(SequenceScore, ReportsEachPass) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
   const std::vector<ScoredSequence> sequences(5, {.tokens = {1, 2, 3, 4}, .first = 2});
   std::vector<std::int64_t> done;

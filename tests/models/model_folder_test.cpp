@@ -27,7 +27,7 @@ class ModelFolderTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
-  Phi3Config config_ = tiny_config();
+  ModelConfig config_ = tiny_config();
 };
 
 TEST_F(ModelFolderTest, GivesTheFoldersTokenizerAndTemplate) {

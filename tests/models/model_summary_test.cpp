@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using testing::phi35;
 
 TEST(ModelSummary, ShowsTheModulesInForwardOrderOnOneScreen) {
-  Phi3Config config = phi35();
+  ModelConfig config = phi35();
   config.num_key_value_heads = 8;
   EXPECT_EQ(describe(config, {.base = BaseFormat::kAggressive, .first_adapter_layer = 8}),
             R"(Phi3 (base aggressive)
@@ -48,7 +48,7 @@ TEST(ModelSummary, BytesAreThoseOfTheMemoryPlan) {
 }
 
 TEST(ModelSummary, ATiedHeadTakesNoBytesAndASafeBaseIsInTheComputeType) {
-  Phi3Config config = phi35();
+  ModelConfig config = phi35();
   config.tie_word_embeddings = true;
   const std::string text = describe(config, {.element_bytes = 4, .first_adapter_layer = 31});
   EXPECT_THAT(text, HasSubstr("(embed_tokens): Linear (32064, 3072)               the embedding\n"));

@@ -77,7 +77,7 @@ std::vector<double> cosines(const std::vector<at::Tensor>& a, const std::vector<
 int run(int argc, char** argv) {
   if (argc < 7) throw std::runtime_error("six or more arguments were expected; see the head of the source");
   const std::string folder = argv[1], type = argv[5];
-  const models::Phi3Config config = models::read_phi3_config(folder);
+  const models::ModelConfig config = models::read_model_config(folder);
   const models::TextProcessor text = models::load_tokenizer_and_template(folder, config);
   data::DatasetOptions options;
   options.files = {argv[3]};

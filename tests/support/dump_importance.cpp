@@ -22,7 +22,7 @@ int run(int argc, char** argv) {
   const ExportSource source = open_source(options);
   const Importance importance = measure_importance({.files = {argv[3]}, .tokens = std::stoll(argv[4])},
                                                    options.model_path, source.config, source.weights);
-  for (const nkat::models::TensorSpec& tensor : nkat::models::phi3_tensors(source.config)) {
+  for (const nkat::models::TensorSpec& tensor : nkat::models::model_tensors(source.config)) {
     const auto bytes = std::as_bytes(importance.of(tensor));
     if (bytes.empty()) continue;
     std::ofstream(nkat::fs::path(argv[5]) / tensor.gguf_name, std::ios::binary)

@@ -5,8 +5,8 @@
 
 namespace nkat::testing {
 
-inline models::Phi3Config phi35() {
-  models::Phi3Config config;
+inline models::ModelConfig phi35() {
+  models::ModelConfig config;
   config.hidden_size = 3072;
   config.intermediate_size = 8192;
   config.num_layers = 32;

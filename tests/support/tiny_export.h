@@ -14,7 +14,7 @@
 namespace nkat::testing {
 
 // M = I + 0.3 R for random orthogonal R, by layer: (H/8, 8, 8).
-inline std::vector<at::Tensor> tiny_blocks(const models::Phi3Config& config) {
+inline std::vector<at::Tensor> tiny_blocks(const models::ModelConfig& config) {
   std::vector<at::Tensor> blocks;
   for (std::int64_t i = 0; i < config.num_layers; ++i) {
     const at::Tensor random = at::randn({config.hidden_size / 8, 8, 8});
@@ -25,7 +25,7 @@ inline std::vector<at::Tensor> tiny_blocks(const models::Phi3Config& config) {
 
 // The checkpoint's tensor that the adapter of this layer changes.
 inline std::string down_projection(std::size_t layer) {
-  return models::phi3_tensor({}, models::TensorRole::kDown, static_cast<std::int64_t>(layer)).name;
+  return models::model_tensor({}, models::TensorRole::kDown, static_cast<std::int64_t>(layer)).name;
 }
 
 inline exporting::MergedWeights tiny_merged(const std::map<std::string, at::Tensor>& tensors,

@@ -15,7 +15,7 @@
 namespace nkat::testing {
 
 // 2 layers, 4 query heads on 2 key-value heads of 8 channels, longrope with a boundary at 16 tokens.
-inline models::Phi3Config tiny_config() {
+inline models::ModelConfig tiny_config() {
   return {.hidden_size = 32,
           .intermediate_size = 40,
           .num_layers = 2,
@@ -40,7 +40,7 @@ inline models::Phi3Config tiny_config() {
 }
 
 // By name, float32, with values that keep activations of order one.
-inline std::map<std::string, at::Tensor> tiny_tensors(const models::Phi3Config& config, std::uint64_t seed = 1) {
+inline std::map<std::string, at::Tensor> tiny_tensors(const models::ModelConfig& config, std::uint64_t seed = 1) {
   at::manual_seed(seed);
   std::map<std::string, at::Tensor> tensors;
   for (const models::TensorSpec& tensor : models::checkpoint_tensors(config)) {
@@ -50,7 +50,7 @@ inline std::map<std::string, at::Tensor> tiny_tensors(const models::Phi3Config& 
   return tensors;
 }
 
-inline models::Weights tiny_weights(const models::Phi3Config& config, at::ScalarType type) {
+inline models::Weights tiny_weights(const models::ModelConfig& config, at::ScalarType type) {
   const auto tensors = tiny_tensors(config);
   const auto get = [&](const std::string& name) { return tensors.at(name).to(type); };
   models::Weights weights;
@@ -69,11 +69,11 @@ inline models::Weights tiny_weights(const models::Phi3Config& config, at::Scalar
   return weights;
 }
 
-inline models::Decoder tiny_decoder(const models::Phi3Config& config, at::ScalarType type) {
+inline models::Decoder tiny_decoder(const models::ModelConfig& config, at::ScalarType type) {
   return {config, tiny_weights(config, type)};
 }
 
-inline std::vector<std::int32_t> random_tokens(const models::Phi3Config& config, std::int64_t count) {
+inline std::vector<std::int32_t> random_tokens(const models::ModelConfig& config, std::int64_t count) {
   const at::Tensor ids = at::randint(config.vocab_size, {count}, at::kInt);
   return {ids.const_data_ptr<std::int32_t>(), ids.const_data_ptr<std::int32_t>() + count};
 }

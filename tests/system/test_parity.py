@@ -86,7 +86,7 @@ def respell(folder):
 def make_model(case, folder, dtype=torch.float32):
     """Writes the case's checkpoint and returns what transformers loads from it in this type."""
     torch.manual_seed(sum(map(ord, case.name)))
-    config = transformers.Phi3Config(
+    config = transformers.ModelConfig(
         **{
             "vocab_size": VOCABULARY,
             "hidden_size": 64,

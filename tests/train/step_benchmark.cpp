@@ -82,7 +82,7 @@ double run_without_blocks(const models::Decoder& decoder, const models::PackedBa
 // can hold; the others use them again.
 class BareProducts {
  public:
-  BareProducts(const models::Phi3Config& config, const at::TensorOptions& options, const models::PackedBatch& packed) {
+  BareProducts(const models::ModelConfig& config, const at::TensorOptions& options, const models::PackedBatch& packed) {
     const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size, tokens = packed.token_count();
     const std::vector<std::pair<std::int64_t, std::int64_t>> shapes = {{config.qkv_rows(), hidden},
                                                                        {hidden, config.num_heads * config.head_dim},
@@ -148,7 +148,7 @@ class BareProducts {
 
 nlohmann::ordered_json time_step(const Settings& settings) {
   const at::Device device = models::resolve_device(settings.device);
-  const models::Phi3Config config = models::read_phi3_config(settings.model);
+  const models::ModelConfig config = models::read_model_config(settings.model);
   std::optional<train::MemoryMonitor> monitor;
   if (settings.budget_gib > 0) monitor.emplace(device, static_cast<std::uint64_t>(settings.budget_gib * (1 << 30)));
   const models::Decoder decoder = models::open_decoder(

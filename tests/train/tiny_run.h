@@ -100,7 +100,7 @@ class TinyRun {
 
  private:
   nkat::testing::TemporaryFolder folder_;
-  models::Phi3Config model_ = nkat::testing::tiny_config();
+  models::ModelConfig model_ = nkat::testing::tiny_config();
   std::optional<data::Dataset> dataset_;
 };
 

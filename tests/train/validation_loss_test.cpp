@@ -15,8 +15,8 @@ namespace {
 using ::testing::HasSubstr;
 using testing::message_of;
 
-models::Phi3Config config_of_the_tokenizer() {
-  models::Phi3Config config = testing::tiny_config();
+models::ModelConfig config_of_the_tokenizer() {
+  models::ModelConfig config = testing::tiny_config();
   config.vocab_size = testing::kTinyVocabulary;
   return config;
 }
@@ -46,7 +46,7 @@ class ValidationLossTest : public ::testing::Test {
   void allow(std::uint64_t bytes) { set_tracking_allocator_limit(tracking_allocator_figures().current_bytes + bytes); }
 
   testing::TemporaryFolder folder_;
-  models::Phi3Config config_ = config_of_the_tokenizer();
+  models::ModelConfig config_ = config_of_the_tokenizer();
   models::Decoder decoder_ = testing::tiny_decoder(config_, at::kFloat);
   models::Adapter adapter_ = models::init_adapter(config_, {.alpha = 0.5, .weight_std = 0.3, .seed = 3});
   std::optional<data::Dataset> dataset_;

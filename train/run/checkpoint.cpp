@@ -62,7 +62,7 @@ std::string state_json(const TrainerState& state, const RunIdentity& identity) {
 
 // File name to bytes, of every file but the manifest.
 std::map<std::string, std::string> checkpoint_files(const TrainerState& state, const std::vector<StepMetrics>& history,
-                                                    const models::Phi3Config& config, const RunIdentity& identity) {
+                                                    const models::ModelConfig& config, const RunIdentity& identity) {
   std::vector<StepMetrics> lines = history;
   if (state.pending) lines.push_back(*state.pending);
   NKAT_INVARIANT(static_cast<std::int64_t>(lines.size()) == state.step);
@@ -101,7 +101,7 @@ void take_away(const fs::path& folder) {
 }  // namespace
 
 void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
-                     const models::Phi3Config& config, const RunIdentity& identity) {
+                     const models::ModelConfig& config, const RunIdentity& identity) {
   AtomicFolder folder(data::checkpoint_path(checkpoints, state.step));
   const auto files = checkpoint_files(state, history, config, identity);
   for (const auto& [name, bytes] : files) folder.write(name, bytes);
@@ -111,7 +111,7 @@ void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, con
   folder.publish();
 }
 
-LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config& config) {
+LoadedCheckpoint load_checkpoint(const fs::path& path, const models::ModelConfig& config) {
   data::verify_manifest(path);
   // First, since its version decides how the other files are read.
   data::SavedTrainerState saved = data::read_trainer_state(path);
@@ -131,7 +131,7 @@ LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config&
   return loaded;
 }
 
-std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoints, const models::Phi3Config& config) {
+std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoints, const models::ModelConfig& config) {
   const std::vector<std::int64_t> steps = data::saved_steps(checkpoints);
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     try {
@@ -170,7 +170,7 @@ void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step)
   }
 }
 
-void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::Phi3Config& config,
+void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::ModelConfig& config,
                      const models::BaseFingerprint& base) {
   AtomicFolder files(folder);
   for (const auto& [name, bytes] : models::serialize_adapter(adapter, config, base)) files.write(name, bytes);

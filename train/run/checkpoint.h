@@ -29,7 +29,7 @@ struct RunIdentity {
 
 // Publishes the checkpoint of state.step. history: the metrics of the steps 1..state.step, without a pending one.
 void save_checkpoint(const fs::path& checkpoints, const TrainerState& state, const std::vector<StepMetrics>& history,
-                     const models::Phi3Config& config, const RunIdentity& identity);
+                     const models::ModelConfig& config, const RunIdentity& identity);
 
 struct LoadedCheckpoint {
   fs::path path;
@@ -38,11 +38,11 @@ struct LoadedCheckpoint {
 };
 // Verifies the manifest, then loads. FormatError or DataError names the file that is damaged; ShapeError: the adapter
 // belongs to another model; NewerFormatError: a newer nkat wrote it. The state's settings keep their defaults.
-LoadedCheckpoint load_checkpoint(const fs::path& path, const models::Phi3Config& config);
+LoadedCheckpoint load_checkpoint(const fs::path& path, const models::ModelConfig& config);
 
 // The newest checkpoint that verifies; damaged ones are named in the log and passed over. Nothing without checkpoints;
 // DataError if all are damaged. One of another model or of a newer nkat is not passed over: its error leaves from here.
-std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoints, const models::Phi3Config& config);
+std::optional<LoadedCheckpoint> load_newest_checkpoint(const fs::path& checkpoints, const models::ModelConfig& config);
 
 // Removes the checkpoints up to `newest_step` but the newest `keep` and step 0; keep 0 removes nothing.
 void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t newest_step, std::int64_t keep);
@@ -51,7 +51,7 @@ void remove_old_checkpoints(const fs::path& checkpoints, std::int64_t newest_ste
 void set_aside_later_checkpoints(const fs::path& checkpoints, std::int64_t step);
 
 // Writes the adapter's two files as `folder`, which is replaced atomically.
-void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::Phi3Config& config,
+void publish_adapter(const fs::path& folder, const models::Adapter& adapter, const models::ModelConfig& config,
                      const models::BaseFingerprint& base);
 
 }  // namespace nkat::train

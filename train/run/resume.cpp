@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-TrainerState fresh_state(const TrainConfig& config, const models::Phi3Config& model) {
+TrainerState fresh_state(const TrainConfig& config, const models::ModelConfig& model) {
   TrainerState state;
   const bool identity = config.control == Control::kIdentity;
   state.adapter = models::init_adapter(model, {.first_layer = config.first_adapter_layer,
@@ -64,7 +64,7 @@ std::vector<std::string> differences(const std::vector<std::string>& texts) {
 }  // namespace
 
 RunStart find_start(const RunFolder* folder, ProcessGroup& group, TrainConfig& config, const OptionList& options,
-                    const models::Phi3Config& model) {
+                    const models::ModelConfig& model) {
   const auto saved =
       broadcast_json(group, folder != nullptr ? folder->saved_config() : std::nullopt, "rank 0's config.json");
   data::RunFacts settings{.requested_checkpointing = config.checkpointing};

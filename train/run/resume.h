@@ -26,7 +26,7 @@ struct RunStart {
 // get the settings, and the rest by broadcast_state(). ConfigError for options that may not change, for --resume never
 // and for an adapter that does not fit the model; errors of RunFolder and load_newest_checkpoint().
 RunStart find_start(const RunFolder* folder, ProcessGroup& group, TrainConfig& config, const OptionList& options,
-                    const models::Phi3Config& model);
+                    const models::ModelConfig& model);
 
 // Losses on other validation data can't be compared: from here on the best adapter is that of the data in use.
 // sha256: of the validation data; empty without any, which changes nothing.

@@ -156,7 +156,7 @@ void RunRecorder::publish(const fs::path& folder, const TrainerState& state) con
 }
 
 void repeat_finish(const RunFolder& folder, const TrainConfig& config, const TrainerState& state,
-                   const models::Phi3Config& model, const models::BaseFingerprint& base) {
+                   const models::ModelConfig& model, const models::BaseFingerprint& base) {
   const MetricsLog metrics(folder.metrics(), state.step, state.adapter.count());
   publish_adapter(folder.newest_adapter(), state.adapter, model, base);
   write_summary(folder.summary(), metrics.history(), config, state, "finished");

@@ -24,7 +24,7 @@ namespace nkat::train {
 // The run that is recorded; folder and model outlive the recorder.
 struct RecordedRun {
   const RunFolder* folder;  // nullptr on all ranks but 0
-  const models::Phi3Config& model;
+  const models::ModelConfig& model;
   RunIdentity identity = {};
   std::int64_t saved_step = -1;  // of the newest checkpoint; -1: none
 };
@@ -69,6 +69,6 @@ class RunRecorder {
 // For a run that is at its last step already: writes what a kill after the last checkpoint may have left out, and logs
 // that nothing is trained. base: what the checkpoint was trained on.
 void repeat_finish(const RunFolder& folder, const TrainConfig& config, const TrainerState& state,
-                   const models::Phi3Config& model, const models::BaseFingerprint& base);
+                   const models::ModelConfig& model, const models::BaseFingerprint& base);
 
 }  // namespace nkat::train

@@ -5,7 +5,7 @@
 namespace nkat::validation {
 
 EvalInputs read_eval_inputs(const EvalModelOptions& options) {
-  const models::Phi3Config config = models::read_phi3_config(options.model_path);
+  const models::ModelConfig config = models::read_model_config(options.model_path);
   const at::Device device = models::resolve_device(options.device);
   EvalInputs inputs{.options = options,
                     .config = config,

@@ -27,7 +27,7 @@ struct EvalModelOptions {
 // Everything but the weights.
 struct EvalInputs {
   EvalModelOptions options;
-  models::Phi3Config config;
+  models::ModelConfig config;
   models::TextProcessor text;
   at::Device device;
   at::ScalarType precision;
@@ -40,7 +40,7 @@ struct EvalInputs {
 EvalInputs read_eval_inputs(const EvalModelOptions& options);
 
 struct EvalModel {
-  models::Phi3Config config;
+  models::ModelConfig config;
   models::TextProcessor text;
   models::Decoder decoder;
   models::Adapter adapter;         // undefined tensors without one

@@ -41,7 +41,7 @@ struct RopeFactors {
 
 class GgufConfig : public ::testing::Test {
  protected:
-  models::Phi3Config read(const Keys& keys, const RopeFactors& factors = {}) const {
+  models::ModelConfig read(const Keys& keys, const RopeFactors& factors = {}) const {
     gguf::GgufMetadata metadata("test");
     for (const auto& [key, value] : keys) metadata.add(key, value);
     std::vector<gguf::GgufTensorPlan> tensors = {{"token_embd.weight", {32, 5}, GgmlType::kF32}};
@@ -54,7 +54,7 @@ class GgufConfig : public ::testing::Test {
       const std::vector<float> values(tensor.elements(), factors.value);
       append(std::as_bytes(std::span(values)));
     });
-    return phi3_config_from(gguf::GgufFile(path));
+    return model_config_from(gguf::GgufFile(path));
   }
   // The message when these keys are set on top of the required ones.
   std::string refusal(const Keys& changes, const RopeFactors& factors = {}) const {
@@ -66,7 +66,7 @@ class GgufConfig : public ::testing::Test {
 };
 
 TEST_F(GgufConfig, MissingKeysHaveLlamaCppsDefaults) {
-  const models::Phi3Config config = read(required_keys());
+  const models::ModelConfig config = read(required_keys());
   EXPECT_EQ(config.hidden_size, 32);
   EXPECT_EQ(config.intermediate_size, 40);
   EXPECT_EQ(config.num_layers, 2);
@@ -93,7 +93,7 @@ TEST_F(GgufConfig, OptionalKeysAreRead) {
                   {"tokenizer.ggml.eos_token_id", u32(4)},
                   {"tokenizer.ggml.eot_token_id", u32(3)},
                   {"tokenizer.ggml.bos_token_id", u32(1)}});
-  const models::Phi3Config config = read(keys, {.count = 3});
+  const models::ModelConfig config = read(keys, {.count = 3});
   EXPECT_EQ(config.num_key_value_heads, 2);
   EXPECT_EQ(config.rotary_dim, 6);
   EXPECT_EQ(config.rope_theta, 250000);

@@ -40,7 +40,7 @@ class GgufExport : public ::testing::Test {
 
   TemporaryFolder folder_;
   fs::path path_ = folder_.path() / "x.gguf";
-  models::Phi3Config config_ = tiny_config();
+  models::ModelConfig config_ = tiny_config();
   std::map<std::string, at::Tensor> tensors_ = tiny_tensors(config_);
   MergedWeights weights_ = tiny_merged(tensors_, tiny_blocks(config_));
 };

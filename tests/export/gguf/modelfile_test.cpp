@@ -77,7 +77,7 @@ std::string message(const std::string& part, const Turn& turn) {
 std::string after_the_messages(const std::string& go) { return go.substr(go.rfind(kEnd) + kEnd.size()); }
 
 TEST(Modelfile, ServesTheOriginalContextAndAtMost4096Tokens) {
-  models::Phi3Config config;
+  models::ModelConfig config;
   for (const auto& [original, served] : {std::pair{16, 16}, {4095, 4095}, {4096, 4096}, {8192, 4096}}) {
     config.original_max_position_embeddings = original;
     config.max_position_embeddings = 131072;

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "export/gguf/phi3_metadata.h"
+#include "export/gguf/model_metadata.h"
 #include "tests/support/message_of.h"
 
 namespace nkat::exporting {
@@ -14,8 +14,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-models::Phi3Config phi35() {
-  models::Phi3Config config;
+models::ModelConfig phi35() {
+  models::ModelConfig config;
   config.hidden_size = 3072;
   config.intermediate_size = 8192;
   config.num_layers = 32;
@@ -29,7 +29,7 @@ models::Phi3Config phi35() {
   return config;
 }
 
-std::vector<PlannedTensor> plan_of(const models::Phi3Config& config) {
+std::vector<PlannedTensor> plan_of(const models::ModelConfig& config) {
   return plan_tensors(config, QuantizationRecipe::kF16);
 }
 
@@ -48,7 +48,7 @@ TEST(TensorPlan, Phi35Has197) {
 }
 
 TEST(TensorPlan, ModelsWithoutLongropeHaveNoFactorsAndTiedOnesAnOutputAllTheSame) {
-  models::Phi3Config config = phi35();
+  models::ModelConfig config = phi35();
   config.short_factor.clear();
   config.long_factor.clear();
   config.tie_word_embeddings = true;
@@ -58,18 +58,18 @@ TEST(TensorPlan, ModelsWithoutLongropeHaveNoFactorsAndTiedOnesAnOutputAllTheSame
 }
 
 TEST(TensorPlan, GroupedQueriesShortenQkv) {
-  models::Phi3Config config = phi35();
+  models::ModelConfig config = phi35();
   config.num_key_value_heads = 8;
   EXPECT_EQ(find(plan_of(config), "blk.0.attn_qkv.weight")->file.ne, (std::vector<std::uint64_t>{3072, 4608}));
 }
 
-void expect_refused(const models::Phi3Config& config, const std::string& word) {
+void expect_refused(const models::ModelConfig& config, const std::string& word) {
   EXPECT_THAT(nkat::testing::message_of<FormatError>([&] { require_expressible(config, "MODEL"); }), HasSubstr(word));
 }
 
 TEST(TensorPlan, WhatPhi3CantExpressIsRefusedByName) {
   EXPECT_NO_THROW(require_expressible(phi35(), "MODEL"));
-  models::Phi3Config config = phi35();
+  models::ModelConfig config = phi35();
   config.head_dim = 64;
   config.rotary_dim = 64;
   expect_refused(config, "head_dim");
@@ -81,15 +81,15 @@ TEST(TensorPlan, WhatPhi3CantExpressIsRefusedByName) {
   expect_refused(config, "sliding_window");
 }
 
-TEST(Phi3Metadata, NamesMatchPhi3WhereTheTokenizerStrips) {
+TEST(ModelMetadata, NamesMatchPhi3WhereTheTokenizerStrips) {
   EXPECT_EQ(default_name("/models/Phi-3.5-mini-instruct", true, true), "Phi-3.5-mini-instruct-nkat");
   EXPECT_EQ(default_name("/models/mine/", true, true), "phi3-mine-nkat");
   EXPECT_FALSE(names_phi3(default_name("/models/Phi-3-phi3", false, false)));
   EXPECT_FALSE(names_phi3("Phi 3.5 Mini Instruct"));
 }
 
-TEST(Phi3Metadata, NeverHoldsARopeScalingFactor) {
-  const auto metadata = phi3_metadata(phi35(), {}, {"phi3", ""}, QuantizationRecipe::kF16, 4096);
+TEST(ModelMetadata, NeverHoldsARopeScalingFactor) {
+  const auto metadata = model_metadata(phi35(), {}, {"phi3", ""}, QuantizationRecipe::kF16, 4096);
   EXPECT_EQ(metadata.find("phi3.rope.scaling.factor"), nullptr);
   EXPECT_EQ(metadata.number<std::uint32_t>("phi3.attention.sliding_window"), 0u);
 }

@@ -22,8 +22,8 @@ using Json = nlohmann::json;
 constexpr std::int32_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 
 // One more than the last added token.
-models::Phi3Config of_size(std::int64_t vocab_size = 311) {
-  models::Phi3Config config;
+models::ModelConfig of_size(std::int64_t vocab_size = 311) {
+  models::ModelConfig config;
   config.vocab_size = vocab_size;
   return config;
 }
@@ -31,7 +31,7 @@ models::Phi3Config of_size(std::int64_t vocab_size = 311) {
 class TokenTable : public ::testing::Test {
  protected:
   TokenTable() { write_tiny_tokenizer(folder_); }
-  Vocabulary read(const models::Phi3Config& config = of_size()) const {
+  Vocabulary read(const models::ModelConfig& config = of_size()) const {
     folder_.write("tokenizer_config.json", json_.dump());
     return read_vocabulary(folder_.path(), config);
   }
@@ -81,7 +81,7 @@ TEST_F(TokenTable, SpecialTokensAreThoseThatTheTokenizerNames) {
                 {"eos_token", {{"content", "<|end|>"}, {"lstrip", false}}},
                 {"unk_token", "</s>"},
                 {"pad_token", "<unk>"}});
-  models::Phi3Config config = of_size();
+  models::ModelConfig config = of_size();
   config.bos_token = config.pad_token = 5;
   config.end_tokens = {5};
   const Vocabulary named = read(config);
@@ -94,7 +94,7 @@ TEST_F(TokenTable, SpecialTokensAreThoseThatTheTokenizerNames) {
 TEST_F(TokenTable, SpecialTokensThatTheTokenizerDoesNotNameAreTheConfigsElseTheUsual) {
   json_.erase("bos_token");
   json_["eos_token"] = "<missing>";
-  models::Phi3Config config = of_size();
+  models::ModelConfig config = of_size();
   EXPECT_EQ(read(config).begin, 1u);
   EXPECT_EQ(read(config).end, 300u);
   config.bos_token = 306;

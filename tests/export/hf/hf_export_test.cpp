@@ -23,8 +23,8 @@ using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
 // Elements in forward order: embedding 80, norm 8, qkv 192, o 64, norm 8, gate and up 256, down 128, norm 8, head 80.
-models::Phi3Config one_layer() {
-  models::Phi3Config config;
+models::ModelConfig one_layer() {
+  models::ModelConfig config;
   config.hidden_size = config.head_dim = config.rotary_dim = 8;
   config.intermediate_size = 16;
   config.num_layers = config.num_heads = config.num_key_value_heads = 1;
@@ -95,7 +95,7 @@ class HfExportTest : public ::testing::Test {
 
   const nkat::testing::TemporaryFolder folder_;
   const fs::path out_ = folder_.path() / "out";
-  models::Phi3Config config_ = one_layer();
+  models::ModelConfig config_ = one_layer();
   NumberedWeights weights_;
 };
 

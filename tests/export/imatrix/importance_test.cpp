@@ -43,11 +43,11 @@ TEST(Importance, WeighsAMatrixWithoutAnyInputEvenly) {
 
 // A tied model's head is the embedding's tensor: only its second use is a matrix product.
 TEST(Importance, WeighsATiedHeadAndNotTheEmbedding) {
-  models::Phi3Config config = testing::tiny_config();
+  models::ModelConfig config = testing::tiny_config();
   config.tie_word_embeddings = true;
   const std::string embedding = "model.embed_tokens.weight";
   const Importance importance({{embedding, std::vector<double>(32, 1.0)}}, 1, "");
-  for (const models::TensorSpec& tensor : models::phi3_tensors(config))
+  for (const models::TensorSpec& tensor : models::model_tensors(config))
     EXPECT_EQ(importance.of(tensor).size(), tensor.gguf_name == "output.weight" ? 32U : 0U) << tensor.gguf_name;
 }
 

@@ -21,7 +21,7 @@ namespace {
 using namespace nkat::testing;
 using gguf::GgufFile;
 using gguf::GgufValue;
-using models::Phi3Config;
+using models::ModelConfig;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Tensors = std::map<std::string, at::Tensor>;
@@ -40,13 +40,13 @@ class PatchSourceTest : public ::testing::Test {
     vocabulary.texts.resize(50);
     vocabulary.scores.resize(50);
     vocabulary.types.resize(50);
-    gguf::GgufMetadata metadata = phi3_metadata(config_, vocabulary, {"phi3", ""}, QuantizationRecipe::kF32, 32);
+    gguf::GgufMetadata metadata = model_metadata(config_, vocabulary, {"phi3", ""}, QuantizationRecipe::kF32, 32);
     if (named_base != nullptr) metadata.add("nkat.base_sha256", GgufValue::string(named_base));
     write_merged_gguf(path("file"), metadata, plan_tensors(config_, QuantizationRecipe::kF32),
                       {MemoryWeights(tensors_), Importance()});
   }
   // With a context of 64 tokens. Returns its fingerprint.
-  std::string write_model(const Phi3Config& config, const Tensors& tensors) const {
+  std::string write_model(const ModelConfig& config, const Tensors& tensors) const {
     const nlohmann::json json = {{"model_type", "phi3"},
                                  {"hidden_size", config.hidden_size},
                                  {"intermediate_size", config.intermediate_size},
@@ -82,7 +82,7 @@ class PatchSourceTest : public ::testing::Test {
   fs::path path(const char* name) const { return folder_.path() / name; }
 
   const TemporaryFolder folder_;
-  const Phi3Config config_ = tiny_config();
+  const ModelConfig config_ = tiny_config();
   Tensors tensors_ = tiny_tensors(config_);
 };
 
@@ -136,16 +136,16 @@ TEST_F(PatchSourceTest, ACheckpointOfAnotherSizeIsRefusedByTheSizeWhateverIsAllo
   write_file();
   struct Change {
     const char* key;
-    std::int64_t Phi3Config::*member;
+    std::int64_t ModelConfig::*member;
     std::int64_t size;
   };
   for (const auto& [key, member, size] :
-       {Change{"intermediate_size", &Phi3Config::intermediate_size, 48},
-        Change{"num_attention_heads", &Phi3Config::num_heads, 2},
-        Change{"num_key_value_heads", &Phi3Config::num_key_value_heads, 1},
-        Change{"head_dim", &Phi3Config::head_dim, 16}, Change{"rotary dimension", &Phi3Config::rotary_dim, 4},
-        Change{"vocab_size", &Phi3Config::vocab_size, 51}}) {
-    Phi3Config config = config_;
+       {Change{"intermediate_size", &ModelConfig::intermediate_size, 48},
+        Change{"num_attention_heads", &ModelConfig::num_heads, 2},
+        Change{"num_key_value_heads", &ModelConfig::num_key_value_heads, 1},
+        Change{"head_dim", &ModelConfig::head_dim, 16}, Change{"rotary dimension", &ModelConfig::rotary_dim, 4},
+        Change{"vocab_size", &ModelConfig::vocab_size, 51}}) {
+    ModelConfig config = config_;
     config.*member = size;
     write_adapter({"tiny", write_model(config, tiny_tensors(config))});
     ExportOptions allowing = options("model");

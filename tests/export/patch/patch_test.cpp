@@ -21,15 +21,15 @@ using gguf::GgufValue;
 using ::testing::HasSubstr;
 
 // Tied, with an embedding of 24 MiB: copied in two pieces.
-models::Phi3Config large_vocabulary() {
-  models::Phi3Config config = nkat::testing::tiny_config();
+models::ModelConfig large_vocabulary() {
+  models::ModelConfig config = nkat::testing::tiny_config();
   config.vocab_size = 192 << 10;
   config.tie_word_embeddings = true;
   return config;
 }
 
 // Element i of every tensor is i/1000, which repeats in no piece.
-void write_base(const fs::path& path, const models::Phi3Config& config) {
+void write_base(const fs::path& path, const models::ModelConfig& config) {
   gguf::GgufMetadata metadata("test");
   metadata.add("nkat.version", GgufValue::string("of another release"));
   metadata.add("general.file_type", GgufValue::number<std::uint32_t>(0));
@@ -46,7 +46,7 @@ void write_base(const fs::path& path, const models::Phi3Config& config) {
 }
 
 // The first layer has no adapter, the second one turns each block around: M = -I.
-PatchSource source_of(const GgufFile& base, const models::Phi3Config& config) {
+PatchSource source_of(const GgufFile& base, const models::ModelConfig& config) {
   std::vector<float> turned(static_cast<std::size_t>(config.hidden_size) * 8);
   for (std::size_t i = 0; i < turned.size(); ++i) turned[i] = i % 64 % 9 == 0 ? -1.0F : 0.0F;
   return {.config = config,
@@ -77,7 +77,7 @@ class PatchTest : public ::testing::Test {
     return nkat::testing::message_of<CheckError>(
         [&] { self_test_patch(path("patched"), patch, {.output = "patched.gguf"}); });
   }
-  const models::Phi3Config config_ = large_vocabulary();
+  const models::ModelConfig config_ = large_vocabulary();
   const nkat::testing::TemporaryFolder folder_;
 };
 

@@ -15,7 +15,7 @@ using namespace nkat::testing;
 constexpr double kBound = 2e-5;
 
 struct EvalModel {
-  models::Phi3Config config = tiny_config();
+  models::ModelConfig config = tiny_config();
   std::map<std::string, at::Tensor> tensors = tiny_tensors(config);
   std::vector<at::Tensor> blocks = tiny_blocks(config);
   MergedWeights weights = tiny_merged(tensors, blocks);

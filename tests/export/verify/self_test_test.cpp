@@ -59,7 +59,7 @@ class SelfTestTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   fs::path path_ = folder_.path() / "x.gguf";
-  models::Phi3Config config_ = tiny_config();
+  models::ModelConfig config_ = tiny_config();
   std::map<std::string, at::Tensor> tensors_ = tiny_tensors(config_);
   std::vector<at::Tensor> blocks_ = tiny_blocks(config_);
   MergedWeights weights_ = tiny_merged(tensors_, blocks_);

@@ -32,7 +32,7 @@ class BatchDecoderPasses : public ::testing::Test {
     EXPECT_LT(relative_error(logits, SequenceDecoder(unobserved_, {}).next_logits(tokens)), 1e-12) << tokens.size();
   }
 
-  Phi3Config config_ = tiny_config();
+  ModelConfig config_ = tiny_config();
   Decoder decoder_ = tiny_decoder(config_, at::kDouble);
   Decoder unobserved_ = tiny_decoder(config_, at::kDouble);
   Rows rows_;

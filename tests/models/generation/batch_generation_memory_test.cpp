@@ -52,7 +52,7 @@ Outcome run(const Decoder& decoder, const std::vector<std::vector<std::int32_t>>
 // Wherever it runs out, in a prompt's pass or a later one, in a cache or in an activation; the first ten allocations
 // are those of the empty caches.
 TEST(BatchGenerationMemory, RunningOutChangesNothingButTheBatch) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const std::int64_t length : {6, 3, 12, 9, 4, 7, 2}) prompts.push_back(random_tokens(config, length));
@@ -72,7 +72,7 @@ TEST(BatchGenerationMemory, RunningOutChangesNothingButTheBatch) {
 }
 
 TEST(BatchGenerationMemory, OneSequenceThatDoesNotFitIsAnError) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   EXPECT_THROW(run(decoder, {random_tokens(config, 5)}, 10), c10::OutOfMemoryError);
 }

@@ -49,7 +49,7 @@ TEST(ChooseToken, TopPKeepsTheSmallestSetThatReachesIt) {
 }
 
 TEST(Generate, EqualsComputingTheWholeSequenceForEachToken) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const Tokens prompt = random_tokens(config, 10);
   SequenceDecoder sequence(decoder, {});
@@ -68,7 +68,7 @@ TEST(Generate, EqualsComputingTheWholeSequenceForEachToken) {
 }
 
 TEST(Generate, StopsAtAnEndTokenAndDoesNotShowIt) {
-  Phi3Config config = tiny_config();
+  ModelConfig config = tiny_config();
   const Tokens prompt = random_tokens(config, 5);
   const Decoder free_decoder = tiny_decoder(config, at::kFloat);
   SequenceDecoder free_sequence(free_decoder, {});
@@ -85,7 +85,7 @@ TEST(Generate, StopsAtAnEndTokenAndDoesNotShowIt) {
 }
 
 TEST(Generate, ASeedGivesTheSameTokensAgain) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
   const auto run = [&](std::uint64_t seed) {
     SequenceDecoder sequence(decoder, {});
@@ -97,7 +97,7 @@ TEST(Generate, ASeedGivesTheSameTokensAgain) {
 }
 
 TEST(Generate, StopsWhereTheModelsPositionsEnd) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
   SequenceDecoder sequence(decoder, {});
   const Generation generation =
@@ -107,7 +107,7 @@ TEST(Generate, StopsWhereTheModelsPositionsEnd) {
 }
 
 TEST(Generate, RefusesPromptsThatTheModelCannotTake) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
   SequenceDecoder sequence(decoder, {});
   const auto prompt_with = [&](const Tokens& prompt) { generate(sequence, prompt, {}, [](std::int32_t) {}); };
@@ -129,13 +129,13 @@ using Tokens = std::vector<std::int32_t>;
 // it on their way.
 const std::vector<std::int64_t> kLengths = {1, 3, 15, 16, 17, 9, 30, 2, 14, 5, 40, 8};
 
-std::vector<Tokens> mixed_prompts(const Phi3Config& config) {
+std::vector<Tokens> mixed_prompts(const ModelConfig& config) {
   std::vector<Tokens> prompts;
   for (const std::int64_t length : kLengths) prompts.push_back(random_tokens(config, length));
   return prompts;
 }
 
-std::vector<at::Tensor> random_blocks(const Phi3Config& config, at::ScalarType type) {
+std::vector<at::Tensor> random_blocks(const ModelConfig& config, at::ScalarType type) {
   const at::Tensor identity = at::eye(8, type);
   return {at::Tensor(), identity + 0.3 * at::randn({config.hidden_size / 8, 8, 8}, type)};
 }
@@ -148,8 +148,8 @@ Tokens generated_alone(const Decoder& decoder, const std::vector<at::Tensor>& bl
 
 class BatchGeneration : public ::testing::TestWithParam<std::optional<std::int64_t>> {
  protected:
-  Phi3Config config_ = [] {
-    Phi3Config config = tiny_config();
+  ModelConfig config_ = [] {
+    ModelConfig config = tiny_config();
     config.sliding_window = GetParam();
     return config;
   }();
@@ -192,7 +192,7 @@ INSTANTIATE_TEST_SUITE_P(Windows, BatchGeneration, ::testing::Values(std::nullop
                          [](const auto& test) { return test.param ? "SlidingWindow" : "NoWindow"; });
 
 TEST(BatchGenerationRoom, APromptLeavesAtItsEndTokenAndTheNextTakesItsPlace) {
-  Phi3Config config = tiny_config();
+  ModelConfig config = tiny_config();
   const std::vector<Tokens> prompts = mixed_prompts(config);
   const Tokens free_run = generated_alone(tiny_decoder(config, at::kDouble), {}, prompts[0], 8);
   config.end_tokens = {free_run[3]};
@@ -219,7 +219,7 @@ TEST(BatchGenerationRoom, APromptLeavesAtItsEndTokenAndTheNextTakesItsPlace) {
 }
 
 TEST(BatchGenerationRoom, CachesKeepToTheirTokensAndALargePromptGoesAlone) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
   const std::vector<Tokens> prompts(6, random_tokens(config, 10));
   const auto passes = [&](std::int64_t cache_tokens) {
@@ -238,7 +238,7 @@ TEST(BatchGenerationRoom, CachesKeepToTheirTokensAndALargePromptGoesAlone) {
 }
 
 TEST(BatchGenerationRoom, StopsWhereTheModelsPositionsEnd) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
   const auto answers = generate_batch(decoder, {}, {random_tokens(config, 60), random_tokens(config, 5)},
                                       {.max_new_tokens = 20, .cache_tokens = 1000});
@@ -248,7 +248,7 @@ TEST(BatchGenerationRoom, StopsWhereTheModelsPositionsEnd) {
 }
 
 TEST(BatchGenerationRoom, RefusesAPromptBeforeComputingAny) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kFloat);
   EXPECT_THAT([&] { generate_batch(decoder, {}, {{1}, {}}, {}); }, ThrowsMessage<DataError>(HasSubstr("empty")));
   EXPECT_THAT([&] { generate_batch(decoder, {}, {{1}, {50}}, {}); }, ThrowsMessage<DataError>(HasSubstr("token 50")));
@@ -256,7 +256,7 @@ TEST(BatchGenerationRoom, RefusesAPromptBeforeComputingAny) {
 }
 
 TEST(BatchDecoder, ASlotThatWasReleasedServesAnotherSequence) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Decoder decoder = tiny_decoder(config, at::kDouble);
   const Tokens first = random_tokens(config, 12), second = random_tokens(config, 4);
   BatchDecoder batch(decoder, {}, {.slots = 2});

@@ -61,7 +61,7 @@ TEST(MemoryPlan, AnAggressiveBaseFitsACardOfEightGigabytes) {
 }
 
 TEST(MemoryPlan, TiedEmbeddingsCountOnce) {
-  Phi3Config config = phi35();
+  ModelConfig config = phi35();
   config.tie_word_embeddings = true;
   EXPECT_EQ(parameter_count(config), 3821079552 - 32064 * 3072);
 }
@@ -133,7 +133,7 @@ TEST(MemoryPlan, ALaterFirstAdapterLayerKeepsLess) {
 // them, for samples shorter and longer than a block of queries.
 TEST(MemoryPlan, AttentionHoldsWhatThePlanCounts) {
   constexpr layers::HeadShape kHeads{.num_heads = 4, .num_key_value_heads = 2, .head_dim = 32};
-  Phi3Config config;
+  ModelConfig config;
   config.num_heads = kHeads.num_heads;
   config.num_key_value_heads = kHeads.num_key_value_heads;
   config.head_dim = kHeads.head_dim;
@@ -154,7 +154,7 @@ TEST(MemoryPlan, AttentionHoldsWhatThePlanCounts) {
 }
 
 TEST(MemoryPlan, NoMoreThreadsAttendThanThereAreKeyValueHeads) {
-  Phi3Config config;
+  ModelConfig config;
   config.num_heads = 8;
   config.num_key_value_heads = 2;
   config.head_dim = 32;

@@ -14,7 +14,7 @@ namespace {
 using namespace nkat::testing;
 
 struct EvalModel {
-  Phi3Config config = tiny_config();
+  ModelConfig config = tiny_config();
   Weights weights = tiny_weights(config, at::kFloat);
   std::map<std::string, at::Tensor> tensors = tiny_tensors(config);
   std::vector<at::Tensor> blocks = {at::Tensor(), at::eye(8) + 0.2 * at::randn({config.hidden_size / 8, 8, 8})};

@@ -24,8 +24,8 @@ const std::string kEmbeddingName = "model.embed_tokens.weight";
 const std::string kDownName = "model.layers.0.mlp.down_proj.weight";
 
 // One layer: qkv (64, 32), down (32, 64), embedding (vocabulary, 32).
-Phi3Config small_config(std::int64_t vocabulary) {
-  Phi3Config config;
+ModelConfig small_config(std::int64_t vocabulary) {
+  ModelConfig config;
   config.hidden_size = 32;
   config.intermediate_size = 64;
   config.num_layers = 1;
@@ -69,7 +69,7 @@ class SafetensorsWeightsTest : public ::testing::Test {
     return {folder_.path(), config_};
   }
   nkat::testing::TemporaryFolder folder_;
-  Phi3Config config_ = small_config(4100);
+  ModelConfig config_ = small_config(4100);
 };
 
 // 4099 rows of 32: two whole slices of 64 Ki elements and a short one.
@@ -101,7 +101,7 @@ class GgufWeightsTest : public ::testing::Test {
   // The model's tensors, all F32; an untied model's head is the last.
   static std::vector<gguf::GgufTensorPlan> plan() {
     std::vector<gguf::GgufTensorPlan> tensors;
-    for (const TensorSpec& spec : phi3_tensors(small_config(50))) {
+    for (const TensorSpec& spec : model_tensors(small_config(50))) {
       tensors.push_back({.name = spec.gguf_name, .ne = spec.gguf_sizes()});
     }
     return tensors;
@@ -157,12 +157,12 @@ TEST_F(GgufWeightsTest, DecodesQuantizedRows) {
 }
 
 TEST_F(GgufWeightsTest, ATiedModelReadsItsEmbeddingWhetherOrNotTheHeadIsStored) {
-  Phi3Config tied = small_config(50);
+  ModelConfig tied = small_config(50);
   tied.tie_word_embeddings = true;
   std::vector<gguf::GgufTensorPlan> tensors = plan();
   for (int time = 0; time < 2; ++time) {
     const gguf::GgufFile file(written(tensors));
-    EXPECT_EQ(rows_of(GgufWeights(file, tied), phi3_tensor(tied, TensorRole::kHead).name, 1, 1), counting(32, 32));
+    EXPECT_EQ(rows_of(GgufWeights(file, tied), model_tensor(tied, TensorRole::kHead).name, 1, 1), counting(32, 32));
     if (time == 0) tensors.pop_back();
   }
   EXPECT_THAT(complaint(tensors), HasSubstr("base.gguf: tensor 'output.weight' is missing"));

@@ -20,14 +20,14 @@ using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 using Tensors = std::map<std::string, at::Tensor>;
 
-Weights load(const Phi3Config& config, const Tensors& tensors, at::ScalarType type = at::kFloat) {
+Weights load(const ModelConfig& config, const Tensors& tensors, at::ScalarType type = at::kFloat) {
   TemporaryFolder folder;
   folder.write("model.safetensors", serialized(tensors));
   return load_weights(folder.path(), config, {.dtype = type});
 }
 
 TEST(Weights, ReadsEveryTensorOfAFloat32Checkpoint) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Tensors tensors = tiny_tensors(config);
   const Weights weights = load(config, tensors);
   EXPECT_TRUE(at::equal(weights.embedding, tensors.at("model.embed_tokens.weight")));
@@ -41,7 +41,7 @@ TEST(Weights, ReadsEveryTensorOfAFloat32Checkpoint) {
 }
 
 TEST(Weights, ConvertsEachStoredTypeToTheTypeAskedFor) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   for (const at::ScalarType stored : {at::kFloat, at::kHalf, at::kBFloat16}) {
     Tensors tensors = tiny_tensors(config);
     for (auto& entry : tensors) entry.second = entry.second.to(stored);
@@ -53,7 +53,7 @@ TEST(Weights, ConvertsEachStoredTypeToTheTypeAskedFor) {
 }
 
 TEST(Weights, TiedEmbeddingsShareOneTensor) {
-  Phi3Config config = tiny_config();
+  ModelConfig config = tiny_config();
   config.tie_word_embeddings = true;
   Tensors tensors = tiny_tensors(config);
   const Weights weights = load(config, tensors);
@@ -63,14 +63,14 @@ TEST(Weights, TiedEmbeddingsShareOneTensor) {
 }
 
 TEST(Weights, IgnoresStoredRotaryFrequencies) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   Tensors tensors = tiny_tensors(config);
   tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = at::ones({4});
   EXPECT_TRUE(load(config, tensors).head.defined());
 }
 
 TEST(Weights, AQuantizedBaseHoldsItsMatricesInTheirFormAndTheRestAsItIs) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   const Tensors tensors = tiny_tensors(config);
   TemporaryFolder folder;
   folder.write("model.safetensors", serialized(tensors));
@@ -97,7 +97,7 @@ TEST(Weights, AQuantizedBaseHoldsItsMatricesInTheirFormAndTheRestAsItIs) {
 // A matrix of 24 MiB in float32 is read in two pieces of at most 16, each beside its 8-bit rows, as is the embedding's
 // 1 MiB; read whole it would take 30 MiB beside the quantized model.
 TEST(Weights, AQuantizedBaseIsReadInPiecesAndNeverHeldWhole) {
-  Phi3Config config = tiny_config();
+  ModelConfig config = tiny_config();
   config.hidden_size = 512;
   config.head_dim = 128;
   config.intermediate_size = 6144;
@@ -118,7 +118,7 @@ TEST(Weights, AQuantizedBaseIsReadInPiecesAndNeverHeldWhole) {
 }
 
 TEST(Weights, CountsValuesThatAreNotFiniteInAllPiecesOfAQuantizedBase) {
-  Phi3Config config = tiny_config();
+  ModelConfig config = tiny_config();
   config.num_layers = 1;
   config.hidden_size = 64;
   config.intermediate_size = 40000;  // gate_up takes 20 MB in float32, a piece 16 MiB
@@ -133,7 +133,7 @@ TEST(Weights, CountsValuesThatAreNotFiniteInAllPiecesOfAQuantizedBase) {
 }
 
 TEST(Weights, NamesWhatIsMissingUnexpectedOrOfAnotherType) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   Tensors tensors = tiny_tensors(config);
   tensors.erase("model.layers.1.mlp.down_proj.weight");
   EXPECT_THAT(
@@ -151,7 +151,7 @@ TEST(Weights, NamesWhatIsMissingUnexpectedOrOfAnotherType) {
 }
 
 TEST(Weights, NamesATensorOfAnotherShape) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   Tensors tensors = tiny_tensors(config);
   tensors["model.layers.0.self_attn.qkv_proj.weight"] = at::ones({32, 64});
   EXPECT_THAT([&] { load(config, tensors); },
@@ -160,7 +160,7 @@ TEST(Weights, NamesATensorOfAnotherShape) {
 }
 
 TEST(Weights, NamesATensorWithValuesThatAreNotFinite) {
-  const Phi3Config config = tiny_config();
+  const ModelConfig config = tiny_config();
   for (const double value : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     Tensors tensors = tiny_tensors(config);
     tensors["model.layers.1.mlp.gate_up_proj.weight"][3][5] = value;

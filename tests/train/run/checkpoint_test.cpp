@@ -148,7 +148,7 @@ TEST_F(CheckpointTest, NoneAtAllIsAFreshRun) {
 
 TEST_F(CheckpointTest, NamesAModelOfAnotherSize) {
   save(10);
-  models::Phi3Config other = tiny_config();
+  models::ModelConfig other = tiny_config();
   other.hidden_size = 64;
   EXPECT_THROW(load_newest_checkpoint(folder_.path(), other), ShapeError);
 }

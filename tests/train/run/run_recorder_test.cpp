@@ -44,7 +44,7 @@ class RunRecorderTest : public ::testing::Test {
 
   const testing::TemporaryFolder parent_;
   const RunFolder folder_{parent_.path() / "run"};
-  const models::Phi3Config model_ = tiny_config();
+  const models::ModelConfig model_ = tiny_config();
   const RunIdentity identity_{.base = {"model", "base"}, .batch_samples = 1};
   const MemoryMonitor monitor_{at::kCPU, 0};
   TrainConfig config_;

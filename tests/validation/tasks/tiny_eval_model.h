@@ -38,8 +38,8 @@ inline models::TextProcessor tiny_text(const TemporaryFolder& folder) {
   return {data::Tokenizer(folder.path()), data::ChatTemplate::from_model_folder(folder.path())};
 }
 
-inline models::Phi3Config tiny_eval_config() {
-  models::Phi3Config config = tiny_config();
+inline models::ModelConfig tiny_eval_config() {
+  models::ModelConfig config = tiny_config();
   config.vocab_size = kTinyVocabulary;
   return config;
 }
@@ -56,7 +56,7 @@ inline validation::EvalInputs tiny_inputs(const TemporaryFolder& folder) {
 // multiple of e1, to the embedding, which is e0 for all tokens; layer 1 adds nothing; the head sees e1 alone.
 using Preferences = std::map<int, double>;
 inline models::Decoder preferring_decoder(const Preferences& preferences) {
-  const models::Phi3Config config = tiny_eval_config();
+  const models::ModelConfig config = tiny_eval_config();
   const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size;
   const auto set = [](const at::Tensor& matrix, std::int64_t row, std::int64_t column, double value) {
     matrix.select(0, row).select(0, column).fill_(value);

@@ -1,4 +1,4 @@
-#include "models/phi3.h"
+#include "models/tensor_table.h"
 
 #include <algorithm>
 #include <iterator>
@@ -18,7 +18,7 @@ struct Row {
   TensorKind kind;
   const char* name;       // {} is the layer
   const char* gguf_name;  // {} is the layer
-  Shape (*shape)(const Phi3Config& config);
+  Shape (*shape)(const ModelConfig& config);
 };
 
 // A decoder family: tensors below the layers, of each layer, and above them, in forward order.
@@ -27,7 +27,7 @@ struct Family {
 };
 
 using enum TensorRole;
-using Config = Phi3Config;
+using Config = ModelConfig;
 constexpr TensorKind kTable = TensorKind::kEmbedding, kNorm = TensorKind::kNorm, kMatrix = TensorKind::kMatrix;
 
 Shape hidden(const Config& c) { return {c.hidden_size}; }
@@ -82,7 +82,7 @@ MatrixShape TensorSpec::matrix() const {
 
 std::vector<std::uint64_t> TensorSpec::gguf_sizes() const { return {shape.rbegin(), shape.rend()}; }
 
-std::vector<TensorSpec> phi3_tensors(const Phi3Config& config) {
+std::vector<TensorSpec> model_tensors(const ModelConfig& config) {
   std::vector<TensorSpec> specs;
   append(kPhi3.below, config, -1, specs);
   for (std::int64_t layer = 0; layer < config.num_layers; ++layer) append(kPhi3.layer, config, layer, specs);
@@ -90,25 +90,25 @@ std::vector<TensorSpec> phi3_tensors(const Phi3Config& config) {
   return specs;
 }
 
-std::vector<TensorSpec> checkpoint_tensors(const Phi3Config& config) {
-  std::vector<TensorSpec> specs = phi3_tensors(config);
+std::vector<TensorSpec> checkpoint_tensors(const ModelConfig& config) {
+  std::vector<TensorSpec> specs = model_tensors(config);
   std::erase_if(specs, [](const TensorSpec& spec) { return spec.is_tied; });
   return specs;
 }
 
-std::vector<TensorSpec> layer_tensors(const Phi3Config& config, std::int64_t layer) {
+std::vector<TensorSpec> layer_tensors(const ModelConfig& config, std::int64_t layer) {
   std::vector<TensorSpec> specs;
   append(kPhi3.layer, config, layer, specs);
   return specs;
 }
 
-std::vector<TensorSpec> layer_matrices(const Phi3Config& config) {
+std::vector<TensorSpec> layer_matrices(const ModelConfig& config) {
   std::vector<TensorSpec> specs = layer_tensors(config, 0);
   std::erase_if(specs, [](const TensorSpec& spec) { return !spec.is_layer_matrix(); });
   return specs;
 }
 
-TensorSpec phi3_tensor(const Phi3Config& config, TensorRole role, std::int64_t layer) {
+TensorSpec model_tensor(const ModelConfig& config, TensorRole role, std::int64_t layer) {
   for (const std::span<const Row> rows : {kPhi3.below, kPhi3.layer, kPhi3.above}) {
     const auto found = std::ranges::find(rows, role, &Row::role);
     if (found == rows.end()) continue;

@@ -1,4 +1,4 @@
-#include "export/gguf/phi3_metadata.h"
+#include "export/gguf/model_metadata.h"
 
 #include <map>
 
@@ -13,8 +13,8 @@ using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
 // No two sizes are equal, so that none can stand under another's key.
-models::Phi3Config example() {
-  models::Phi3Config config;
+models::ModelConfig example() {
+  models::ModelConfig config;
   config.hidden_size = 24;
   config.intermediate_size = 40;
   config.num_layers = 3;
@@ -41,9 +41,9 @@ Vocabulary two_special_tokens() {
   return vocabulary;
 }
 
-GgufMetadata metadata_of(const models::Phi3Config& config, const Vocabulary& vocabulary) {
-  return phi3_metadata(config, vocabulary, {.name = "my phi-3", .chat_template = "{{ x }}"},
-                       QuantizationRecipe::kQ5_K_M, 64);
+GgufMetadata metadata_of(const models::ModelConfig& config, const Vocabulary& vocabulary) {
+  return model_metadata(config, vocabulary, {.name = "my phi-3", .chat_template = "{{ x }}"},
+                        QuantizationRecipe::kQ5_K_M, 64);
 }
 
 GgufMetadata metadata_of(const Provenance& provenance) {
@@ -58,7 +58,7 @@ std::vector<std::string> keys_of(const GgufMetadata& metadata) {
   return keys;
 }
 
-TEST(Phi3Metadata, HasEachSizeUnderItsOwnKey) {
+TEST(ModelMetadata, HasEachSizeUnderItsOwnKey) {
   const GgufMetadata metadata = metadata_of(example(), two_special_tokens());
   const std::map<std::string, std::uint32_t> sizes = {{"general.file_type", 17},  // LLAMA_FTYPE_MOSTLY_Q5_K_M
                                                       {"phi3.context_length", 64},
@@ -78,13 +78,13 @@ TEST(Phi3Metadata, HasEachSizeUnderItsOwnKey) {
   EXPECT_EQ(metadata.string("tokenizer.chat_template"), "{{ x }}");
 }
 
-TEST(Phi3Metadata, ScalesAttentionOnlyWithLongRopeFactors) {
-  models::Phi3Config config = example();
+TEST(ModelMetadata, ScalesAttentionOnlyWithLongRopeFactors) {
+  models::ModelConfig config = example();
   config.short_factor = config.long_factor = {};
   EXPECT_EQ(metadata_of(config, two_special_tokens()).find("phi3.rope.scaling.attn_factor"), nullptr);
 }
 
-TEST(Phi3Metadata, HasOnlyTheSpecialTokensThatThereAre) {
+TEST(ModelMetadata, HasOnlyTheSpecialTokensThatThereAre) {
   Vocabulary vocabulary = two_special_tokens();
   const GgufMetadata without = metadata_of(example(), vocabulary);
   EXPECT_EQ(without.number<std::uint32_t>("tokenizer.ggml.bos_token_id"), 11u);
@@ -100,7 +100,7 @@ TEST(Phi3Metadata, HasOnlyTheSpecialTokensThatThereAre) {
   EXPECT_EQ(with.number<std::uint32_t>("tokenizer.ggml.eot_token_id"), 15u);
 }
 
-TEST(Phi3Metadata, NamesOfTheOriginOnlyWhatIsKnown) {
+TEST(ModelMetadata, NamesOfTheOriginOnlyWhatIsKnown) {
   EXPECT_THAT(keys_of(metadata_of(Provenance{.base_sha256 = ""})), ElementsAre("nkat.version"));
   EXPECT_THAT(keys_of(metadata_of(Provenance{.base_sha256 = "abc", .first_layer = 3, .step = 5})),
               UnorderedElementsAre("nkat.version", "nkat.base_sha256"));
@@ -115,7 +115,7 @@ TEST(Phi3Metadata, NamesOfTheOriginOnlyWhatIsKnown) {
   EXPECT_THAT(adapted.numbers<float>("nkat.adapter.gates"), ElementsAre(0.25, 0.5));
 }
 
-TEST(Phi3Metadata, NamesAnImportanceThatWasMeasured) {
+TEST(ModelMetadata, NamesAnImportanceThatWasMeasured) {
   GgufMetadata metadata("test");
   add_importance({}, metadata);
   EXPECT_THAT(keys_of(metadata), ElementsAre());
@@ -124,12 +124,12 @@ TEST(Phi3Metadata, NamesAnImportanceThatWasMeasured) {
   EXPECT_EQ(metadata.string("nkat.importance.sha256"), "abc");
 }
 
-TEST(Phi3Metadata, ANameOfPhi3IsKnownInAnyCase) {
+TEST(ModelMetadata, ANameOfPhi3IsKnownInAnyCase) {
   for (const char* name : {"phi-3", "PHI-3 mini", "my.Phi3.5"}) EXPECT_TRUE(names_phi3(name)) << name;
   for (const char* name : {"", "phi", "phi-2", "phi--3"}) EXPECT_FALSE(names_phi3(name)) << name;
 }
 
-TEST(Phi3Metadata, TheDefaultNameIsTheFoldersHoweverItIsSpelled) {
+TEST(ModelMetadata, TheDefaultNameIsTheFoldersHoweverItIsSpelled) {
   EXPECT_EQ(default_name("/no/such/mine", false, false), "mine");
   EXPECT_EQ(default_name("/no/such/../mine/.", true, false), "mine-nkat");
   EXPECT_EQ(default_name("/no/such/mine", false, true), "phi3-mine");

@@ -1,4 +1,4 @@
-#include "export/gguf/phi3_metadata.h"
+#include "export/gguf/model_metadata.h"
 
 #include <algorithm>
 #include <cctype>
@@ -33,7 +33,7 @@ class Keys {
   GgufMetadata& metadata_;
 };
 
-void add_architecture(const models::Phi3Config& config, std::uint32_t context_length, Keys& keys) {
+void add_architecture(const models::ModelConfig& config, std::uint32_t context_length, Keys& keys) {
   keys.u32("phi3.context_length", context_length);
   keys.u32("phi3.rope.scaling.original_context_length", config.original_max_position_embeddings);
   keys.u32("phi3.embedding_length", config.hidden_size);
@@ -68,8 +68,8 @@ void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_templat
 
 }  // namespace
 
-GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& vocabulary, const ModelText& text,
-                           QuantizationRecipe recipe, std::uint32_t context_length) {
+GgufMetadata model_metadata(const models::ModelConfig& config, const Vocabulary& vocabulary, const ModelText& text,
+                            QuantizationRecipe recipe, std::uint32_t context_length) {
   GgufMetadata metadata("the file to be exported");
   Keys keys(metadata);
   keys.text("general.architecture", "phi3");

@@ -36,8 +36,8 @@ struct ModelText {
   std::string chat_template;
 };
 
-gguf::GgufMetadata phi3_metadata(const models::Phi3Config& config, const Vocabulary& vocabulary, const ModelText& text,
-                                 QuantizationRecipe recipe, std::uint32_t context_length);
+gguf::GgufMetadata model_metadata(const models::ModelConfig& config, const Vocabulary& vocabulary,
+                                  const ModelText& text, QuantizationRecipe recipe, std::uint32_t context_length);
 // nkat.importance.*, if an importance was measured.
 void add_importance(const Importance& importance, gguf::GgufMetadata& metadata);
 void add_provenance(const Provenance& provenance, gguf::GgufMetadata& metadata);

@@ -45,14 +45,14 @@ struct TensorSpec {
 };
 
 // Every tensor in forward order, a tied head included.
-std::vector<TensorSpec> phi3_tensors(const Phi3Config& config);
+std::vector<TensorSpec> model_tensors(const ModelConfig& config);
 // Those that a checkpoint holds: without a tied head.
-std::vector<TensorSpec> checkpoint_tensors(const Phi3Config& config);
-std::vector<TensorSpec> layer_tensors(const Phi3Config& config, std::int64_t layer);
+std::vector<TensorSpec> checkpoint_tensors(const ModelConfig& config);
+std::vector<TensorSpec> layer_tensors(const ModelConfig& config, std::int64_t layer);
 // The matrices of one layer; all layers have the same shapes.
-std::vector<TensorSpec> layer_matrices(const Phi3Config& config);
+std::vector<TensorSpec> layer_matrices(const ModelConfig& config);
 // layer: -1 for a role outside the layers. InternalError for a role that isn't there.
-TensorSpec phi3_tensor(const Phi3Config& config, TensorRole role, std::int64_t layer = -1);
+TensorSpec model_tensor(const ModelConfig& config, TensorRole role, std::int64_t layer = -1);
 
 // The tensors of a GGUF file that no checkpoint holds: longrope's factors, float32 (rotary_dim / 2).
 inline constexpr const char* kGgufLongFactors = "rope_factors_long.weight";
