@@ -2,6 +2,7 @@
 #include "core/cli/progress.h"
 #include "core/message.h"
 #include "core/signals.h"
+#include "data/datasets/data_check.h"
 #include "models/device.h"
 #include "models/model_folder.h"
 #include "models/model_summary.h"
@@ -25,24 +26,18 @@ data::DatasetOptions dataset_options(const TrainConfig& config, const std::vecto
   return options;
 }
 
-void log_dataset(const char* what, const data::DatasetSummary& s) {
-  log::info(
-      fmt::format("{}: {} samples, {} tokens, {} targets, longest {}; {} truncated, {} dropped as overlong, {} without "
-                  "target, {} bad lines",
-                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.truncated, s.dropped_overlong,
-                  s.dropped_without_target, s.bad_records));
-}
-
 // One rank of a machine after the other, since the first makes the caches that the others read.
 struct TrainingData {
-  TrainingData(const TrainConfig& config, const models::ModelConfig& model, ProcessGroup& group) {
+  TrainingData(const TrainConfig& config, const models::ModelConfig& model, ProcessGroup& group, bool resumed) {
     group.wait_for_local_leader();
     const models::TextProcessor text = models::load_tokenizer_and_template(config.model_path, model);
     training.emplace(dataset_options(config, config.train_data, model), text.tokenizer, text.chat_template);
-    log_dataset("training data", training->summary());
+    data::log_dataset(*training, text.tokenizer,
+                      {.name = "training data", .template_name = text.chat_template.name(), .with_sample = !resumed});
     if (!config.validation_data.empty()) {
       validation.emplace(dataset_options(config, {config.validation_data}, model), text.tokenizer, text.chat_template);
-      log_dataset("validation data", validation->summary());
+      data::log_dataset(*validation, text.tokenizer,
+                        {.name = "validation data", .template_name = text.chat_template.name(), .with_sample = false});
     }
     identity = {.base = {config.model_path, models::base_sha256(config.model_path),
                          models::norms_sha256(config.model_path, model)},
@@ -167,7 +162,7 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
   resolve_memory(config, start.state.settings.memory, model, device.is_cuda());
 
   // The data; nothing is written before they are known to be the run's.
-  const TrainingData data(config, model, *group);
+  const TrainingData data(config, model, *group, /*resumed=*/start.identity.has_value());
   adopt_validation_data(start, data.validation_sha256());
   require_same_run(start, data.identity, config.output_dir);
   require_same_on_all_ranks(*group, config, data.identity, data.validation_sha256());

@@ -37,16 +37,14 @@ void declare_data(OptionList& options, TrainConfig& config, bool for_plan) {
                .resume = Resume::kSameContent,
                .per_rank = true});
   options.add("train-data", config.train_data,
-              {.help = "training data, JSONL; FILE:N uses a file N times",
+              {.help = "training data: JSONL, a JSON list or CSV; FILE:N uses a file N times",
                .metavar = "FILE",
                .required = !for_plan,
                .resume = Resume::kSameContent,
                .per_rank = true});
-  options.add("validation-data", config.validation_data,
-              {.help = "JSONL file for the validation loss",
-               .metavar = "FILE",
-               .resume = Resume::kMayChange,
-               .per_rank = true});
+  options.add(
+      "validation-data", config.validation_data,
+      {.help = "data file for the validation loss", .metavar = "FILE", .resume = Resume::kMayChange, .per_rank = true});
   options.add("output-dir", config.output_dir,
               {.help = "run folder; a run in it is resumed",
                .metavar = "DIR",

@@ -1,5 +1,7 @@
 #include "data/datasets/jsonl_pass.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -11,6 +13,8 @@ namespace nkat::data {
 namespace {
 
 constexpr std::uint64_t kProgressFrom = 8 << 20;  // bytes of a file that are worth a progress bar
+
+bool is_context_answer(const Turn& turn) { return turn.role == Role::kAssistant && !turn.is_target; }
 
 }  // namespace
 
@@ -29,28 +33,30 @@ void BadRecords::add(const std::string& message) {
   if (log_ == Log::kEach) log::warning(fmt::format("left out: {}", message));
 }
 
-void for_each_line(JsonlReader& reader, const std::function<bool(const JsonlLine&, const JsonlPlace&)>& visit) {
+void for_each_record(RecordSource& source, const std::function<bool(const RecordText&, const RecordPlace&)>& visit) {
   std::optional<ProgressBar> progress;
-  if (reader.file_size() >= kProgressFrom) {
-    progress.emplace("reading " + reader.path().filename().string(), reader.file_size());
+  if (source.file_size() >= kProgressFrom) {
+    progress.emplace("reading " + source.path().filename().string(), source.file_size());
   }
   std::int64_t records = 0;
-  while (const std::optional<JsonlLine> line = reader.next()) {
+  while (const std::optional<RecordText> record = source.next()) {
     throw_if_stop_requested();
     ++records;
-    if (!visit(*line, {reader.where(line->number), line->number})) return;
-    if (progress) progress->update(reader.bytes_read(), fmt::format("{} records", records));
+    if (!visit(*record, {source.where(*record), record->number})) return;
+    if (progress) progress->update(source.bytes_read(), fmt::format("{} records", records));
   }
 }
 
-RecordCounts encode_records(JsonlReader& reader, const SampleEncoder& encoder, BadRecords& bad,
+RecordCounts encode_records(RecordSource& source, const SampleEncoder& encoder, BadRecords& bad,
                             const std::function<void(const EncodedRecord&)>& handle) {
   RecordCounts counts;
-  parse_lines(reader, bad, parse_record, [&](const Record& record, const JsonlPlace& place) {
+  parse_records(source, bad, parse_record, [&](const Record& record, const RecordPlace& place) {
     ++counts.records;
     ++counts.kinds[kind_name(record.kind)];
     if (!record.label.empty()) ++counts.labels[record.label];
     counts.rendered += record.was_rendered ? 1 : 0;
+    counts.context_turns += std::ranges::count_if(record.turns, is_context_answer);
+    for (const std::string& name : record.unused) counts.add_unused(name);
     EncodedRecord encoded{.record = record, .place = place, .tokens = encoder.encode(record)};
     encoded.whole_length = static_cast<std::int64_t>(encoded.tokens.size());
     const TruncationResult result = encoder.truncate(encoded.tokens, place.where);

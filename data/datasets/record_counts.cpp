@@ -5,7 +5,7 @@
 namespace nkat::data {
 namespace {
 
-constexpr const char *kKinds = "kinds", *kLabels = "labels", *kBadMessages = "bad_messages";
+constexpr const char *kKinds = "kinds", *kLabels = "labels", *kUnused = "unused", *kBadMessages = "bad_messages";
 
 void add_to(std::map<std::string, std::int64_t>& sum, const std::map<std::string, std::int64_t>& counts) {
   for (const auto& [name, count] : counts) sum[name] += count;
@@ -25,7 +25,13 @@ void RecordCounts::add(const RecordCounts& file, std::int64_t repeats) {
     this->*counter.field += file.*counter.field * (counter.per_repeat ? repeats : 1);
   add_to(kinds, file.kinds);
   add_to(labels, file.labels);
+  for (const auto& [name, count] : file.unused) add_unused(name, count);
   bad_messages.insert(bad_messages.end(), file.bad_messages.begin(), file.bad_messages.end());
+}
+
+void RecordCounts::add_unused(const std::string& name, std::int64_t count) {
+  const bool full = unused.size() >= kMostUnused && !unused.contains(name);
+  unused[full ? kOtherNames : name] += count;
 }
 
 nlohmann::ordered_json to_json(const RecordCounts& counts) {
@@ -33,6 +39,7 @@ nlohmann::ordered_json to_json(const RecordCounts& counts) {
   for (const RecordCounter& counter : kRecordCounters) json[counter.key] = counts.*counter.field;
   json[kKinds] = counts.kinds;
   json[kLabels] = counts.labels;
+  json[kUnused] = counts.unused;
   json[kBadMessages] = counts.bad_messages;
   return json;
 }
@@ -42,6 +49,7 @@ RecordCounts record_counts_from(const JsonObject& object) {
   for (const RecordCounter& counter : kRecordCounters) counts.*counter.field = object.integer(counter.key);
   counts.kinds = named_counts(object, kKinds);
   counts.labels = named_counts(object, kLabels);
+  counts.unused = named_counts(object, kUnused);
   for (const auto& message : object.list(kBadMessages)) {
     if (!message.is_string()) object.fail(kBadMessages, "a list of strings");
     counts.bad_messages.push_back(message.get<std::string>());

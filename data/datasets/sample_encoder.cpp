@@ -13,9 +13,9 @@ namespace nkat::data {
 std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
   std::vector<std::uint32_t> tokens;
   if (record.turns.empty()) {
-    for (const std::int32_t id : tokenizer_.encode(record.text, options_.special_tokens)) {
-      tokens.push_back(static_cast<std::uint32_t>(id) | kTargetBit);
-    }
+    const std::uint32_t mask = record.is_target ? kTargetBit : 0;
+    for (const std::int32_t id : tokenizer_.encode(record.text, options_.special_tokens))
+      tokens.push_back(static_cast<std::uint32_t>(id) | mask);
   } else {
     const ChatTemplate::Encoded encoded =
         chat_template_.encode(tokenizer_, record.turns, options_.special_tokens, /*generation_prompt=*/false);

@@ -192,7 +192,7 @@ ChatTemplate::Rendered ChatTemplate::render_parts(const std::vector<Turn>& turns
     text += turn.content;
     text += kEnd;
     rendered.contents.push_back(content);
-    if (turn.role == Role::kAssistant) rendered.targets.push_back({content.begin, text.size()});
+    if (turn.role == Role::kAssistant && turn.is_target) rendered.targets.push_back({content.begin, text.size()});
     text += '\n';
     if (turn.role == Role::kUser && known_->role_token_follows_user) text += "<|assistant|>\n";
   }

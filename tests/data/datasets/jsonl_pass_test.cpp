@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "data/formats/jsonl.h"
 #include "tests/support/mutations.h"
 #include "tests/support/tiny_tokenizer.h"
 
@@ -15,6 +16,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
 
 class JsonlPassTest : public ::testing::Test {
  protected:
@@ -63,6 +65,17 @@ TEST_F(JsonlPassTest, CountsRecordsAndHandsOutEachGoodOne) {
   EXPECT_THAT(counts.bad_messages, ElementsAre(HasSubstr("x.jsonl:3: not valid JSON"), HasSubstr("x.jsonl:6: ")));
 }
 
+TEST_F(JsonlPassTest, CountsAnswersKeptAsContextAndWhatIsNotUsed) {
+  const RecordCounts counts = encode(
+      R"({"tools":[1],"messages":[{"role":"user","content":"h","name":"n"},{"role":"assistant","content":"e","weight":0}]})"
+      "\n"
+      R"({"tools":[2],"id":7,"prompt":"h","completion":"e","train":false})",
+      BadRecords(0), [](const EncodedRecord&) {});
+  EXPECT_EQ(counts.context_turns, 2);
+  EXPECT_EQ(counts.dropped_without_target, 2);
+  EXPECT_THAT(counts.unused, ElementsAre(Pair("id", 1), Pair("messages[].name", 1), Pair("tools", 2)));
+}
+
 TEST_F(JsonlPassTest, EndsAtTheBadRecordAboveTheLimit) {
   const auto error = [&](std::int64_t allowed) {
     return nkat::testing::complaint_about(
@@ -90,8 +103,8 @@ TEST_F(JsonlPassTest, ParsesUntilItIsToldToStop) {
     if (text == "2") throw DataError(where + ": two");
     return std::stoi(std::string(text));
   };
-  parse_lines(reader, bad, parse, [&](int number, const JsonlPlace& place) {
-    taken.push_back(number * 10 + static_cast<int>(place.line));
+  parse_records(reader, bad, parse, [&](int number, const RecordPlace& place) {
+    taken.push_back(number * 10 + static_cast<int>(place.number));
     return number < 3;
   });
   EXPECT_THAT(taken, ElementsAre(11, 33));
@@ -102,7 +115,7 @@ TEST_F(JsonlPassTest, LetsErrorsThroughThatAreNotTheRecords) {
   JsonlReader reader(folder_.write("x.jsonl", "1\n"));
   BadRecords bad(kNoLimit);
   const auto parse = [](std::string_view, const std::string&) -> int { throw ConfigError("wrong option"); };
-  EXPECT_THROW(parse_lines(reader, bad, parse, [](int, const JsonlPlace&) { return true; }), ConfigError);
+  EXPECT_THROW(parse_records(reader, bad, parse, [](int, const RecordPlace&) { return true; }), ConfigError);
 }
 
 RecordCounts some_counts() {
@@ -118,7 +131,7 @@ RecordCounts some_counts() {
 TEST(RecordCounts, ComeBackFromTheirJson) {
   const auto json = to_json(some_counts());
   EXPECT_EQ(json["records"], 1);
-  EXPECT_EQ(json["cut"], 4);
+  EXPECT_EQ(json["cut"], 5);
   EXPECT_EQ(to_json(record_counts_from(JsonObject(json, "test"))), json);
   for (const RecordCounter& counter : kRecordCounters) {
     auto damaged = json;
