@@ -104,6 +104,7 @@ void log_dataset(const Dataset& dataset, const Tokenizer& tokenizer, const Datas
                         use.name, all.samples, all.records, listed(all.kinds), all.tokens, all.target_tokens,
                         all.longest, outcome_of(all), all.bad_records, use.template_name));
   for (const std::string& note : notes_of(all)) log::info(fmt::format("{}: {}", use.name, note));
+  for (const std::string& warning : rendering_warnings(all)) log::warning(fmt::format("{}: {}", use.name, warning));
   if (!use.with_sample) return;
   log::info(fmt::format("{}: {}, targets between {} and {}:\n{}", use.name, dataset.describe(0), kTargetBegin,
                         kTargetEnd, first_lines(show_targets(tokenizer, dataset.sample(0).tokens), kSampleLines)));
@@ -136,6 +137,7 @@ std::string to_text(const DataCheck& check) {
     lengths += fmt::format("{}{}% up to {}", lengths.empty() ? "" : ", ", percent, length);
   }
   row("lengths", lengths.empty() ? "none" : lengths + " tokens, before truncation");
+  for (const std::string& warning : rendering_warnings(check)) row("template", warning);
   for (const std::string& message : check.bad_messages) row("bad", message);
   if (check.bad_records > static_cast<std::int64_t>(check.bad_messages.size())) {
     row("", fmt::format("and {} more", check.bad_records - static_cast<std::int64_t>(check.bad_messages.size())));
