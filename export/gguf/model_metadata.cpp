@@ -50,19 +50,20 @@ void add_architecture(const models::ModelConfig& config, std::uint32_t context_l
 
 void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_template, GgufMetadata& metadata) {
   Keys keys(metadata);
-  keys.text("tokenizer.ggml.model", "llama");
-  keys.text("tokenizer.ggml.pre", "default");
+  keys.text("tokenizer.ggml.model", vocabulary.model);
+  keys.text("tokenizer.ggml.pre", vocabulary.pre);
   metadata.add("tokenizer.ggml.tokens", GgufValue::strings(vocabulary.texts));
-  metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
+  if (!vocabulary.scores.empty())
+    metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
   metadata.add("tokenizer.ggml.token_type", GgufValue::numbers<std::int32_t>(vocabulary.types));
-  keys.u32("tokenizer.ggml.bos_token_id", vocabulary.begin);
-  keys.u32("tokenizer.ggml.eos_token_id", vocabulary.end);
+  if (!vocabulary.merges.empty()) metadata.add("tokenizer.ggml.merges", GgufValue::strings(vocabulary.merges));
+  if (vocabulary.begin) keys.u32("tokenizer.ggml.bos_token_id", *vocabulary.begin);
+  if (vocabulary.end) keys.u32("tokenizer.ggml.eos_token_id", *vocabulary.end);
   if (vocabulary.unknown) keys.u32("tokenizer.ggml.unknown_token_id", *vocabulary.unknown);
   if (vocabulary.padding) keys.u32("tokenizer.ggml.padding_token_id", *vocabulary.padding);
   if (vocabulary.end_of_turn) keys.u32("tokenizer.ggml.eot_token_id", *vocabulary.end_of_turn);
-  keys.flag("tokenizer.ggml.add_bos_token", false);
-  keys.flag("tokenizer.ggml.add_eos_token", false);
-  keys.flag("tokenizer.ggml.add_space_prefix", true);
+  for (const auto& [key, id] : vocabulary.further_ids) keys.u32("tokenizer.ggml." + key, id);
+  for (const auto& [key, value] : vocabulary.flags) keys.flag("tokenizer.ggml." + key, value);
   keys.text("tokenizer.chat_template", chat_template);
 }
 
