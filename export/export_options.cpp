@@ -34,7 +34,7 @@ std::vector<std::string> patch_types() {
   std::vector<std::string> names;
   for (std::uint32_t id = 0; id <= static_cast<std::uint32_t>(gguf::GgmlType::kQ2_0); ++id) {
     const auto type = gguf::ggml_type_of(id);
-    if (!type || !gguf::traits(*type).has_codec) continue;
+    if (!type || !gguf::traits(*type).has_encoder) continue;
     std::string name = gguf::traits(*type).name;
     std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     names.push_back(std::move(name));

@@ -23,12 +23,11 @@ constexpr std::string_view kOurKeys = "nkat.";
 
 void require_codecs(const gguf::GgufFile& base, const gguf::GgufTensor& tensor, bool is_source, bool keeps_type) {
   const gguf::GgmlTypeTraits& type = gguf::traits(tensor.type);
-  if (type.has_codec) return;
   const std::string who = fmt::format("{}: tensor '{}' is stored as {}", base.path().string(), tensor.name, type.name);
-  if (is_source)
+  if (is_source && !type.has_decoder)
     throw FormatError(who + ", which has no decoder here; merge from the base's own weights with --model-path DIR" +
                       (keeps_type ? " and name the type that replaces it with --patch-type" : ""));
-  if (keeps_type)
+  if (keeps_type && !type.has_encoder)
     throw FormatError(who + ", which has no encoder here; name the type that replaces it with --patch-type, q8_0 say");
 }
 
@@ -139,7 +138,7 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
 
 bool can_decode_all(const Patch& patch) {
   return std::ranges::all_of(patch.plan,
-                             [](const PlannedTensor& one) { return gguf::traits(one.file.type).has_codec; });
+                             [](const PlannedTensor& one) { return gguf::traits(one.file.type).has_decoder; });
 }
 
 SelfTest self_test_patch(const fs::path& path, const Patch& patch, const SelfTestOptions& options) {

@@ -112,7 +112,7 @@ MatrixShape GgufWeights::shape(const std::string& tensor) const {
 
 void GgufWeights::read(const std::string& tensor, std::size_t first_row, std::span<float> out) const {
   const gguf::GgufTensor& found = stored(tensor);
-  if (!gguf::traits(found.type).has_codec) {
+  if (!gguf::traits(found.type).has_decoder) {
     throw FormatError(fmt::format("{}: tensor '{}' is stored as {}, which has no decoder here", file_.path().string(),
                                   found.name, gguf::traits(found.type).name));
   }
