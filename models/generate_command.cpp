@@ -14,7 +14,7 @@
 #include "models/device.h"
 #include "models/generation/generation.h"
 #include "models/model_folder.h"
-#include "models/weights/base_fingerprint.h"
+#include "models/model_source.h"
 
 namespace nkat::models {
 namespace {
@@ -40,7 +40,7 @@ class ChatSession {
   explicit ChatSession(const GenerateConfig& options)
       : options_(options),
         tokenizer_(options.model_path),
-        model_config_(read_model_config(options.model_path)),
+        model_config_(open_model_config(options.model_path)),
         decoder_(load(options, model_config_)),
         sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {
     if (!options.raw) template_ = data::ChatTemplate::from_model_folder(options.model_path);
@@ -86,7 +86,7 @@ class ChatSession {
                                                        at::Device device) {
     if (options.adapter.empty()) return {};
     const LoadedAdapter loaded = load_adapter(options.adapter, config);
-    require_same_base(loaded, base_sha256(options.model_path), options.adapter);
+    require_base_of(loaded, options.model_path, config, options.adapter);
     return loaded.adapter.matrices(device);
   }
 

@@ -36,6 +36,8 @@ std::string common_name(const GgufFile& first, std::uint32_t parts) {
 
 }  // namespace
 
+bool is_gguf_model(const fs::path& model) { return fs::is_regular_file(model); }
+
 GgufFile::GgufFile(const fs::path& path) : GgufFile(path, MappedFile(path)) {}
 
 GgufFile::GgufFile(const fs::path& path, MappedFile map) : path_(path), header_(parse_gguf(map.bytes(), path.string())) {

@@ -26,6 +26,10 @@
 
 namespace nkat::gguf {
 
+// Does a model's path name a GGUF file, as opposed to a folder in Hugging Face format? Any file does: one that is no GGUF
+// file is refused when it is opened.
+bool is_gguf_model(const fs::path& model);
+
 class GgufFile {
  public:
   // This one file, also where it is a part of a split one.

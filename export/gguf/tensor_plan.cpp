@@ -18,14 +18,13 @@ PlannedTensor rope_factors(const char* name, const std::vector<double>& factors)
   return planned;
 }
 
-// A layer's tensor without the layer: "ffn_down.weight".
+}  // namespace
+
 std::string kind_of(const PlannedTensor& planned) {
   const std::string& name = planned.file.name;
   const bool in_layer = planned.source && planned.source->layer >= 0;
   return in_layer ? name.substr(name.find('.', name.find('.') + 1) + 1) : name;
 }
-
-}  // namespace
 
 std::vector<PlannedTensor> plan_tensors(const models::ModelConfig& config, QuantizationRecipe recipe) {
   std::vector<PlannedTensor> plan;

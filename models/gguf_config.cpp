@@ -1,4 +1,4 @@
-#include "export/gguf/gguf_config.h"
+#include "models/gguf_config.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@
 #include "core/message.h"
 #include "models/tensor_table.h"
 
-namespace nkat::exporting {
+namespace nkat::models {
 namespace {
 
 using gguf::GgufValue;
@@ -102,7 +102,7 @@ void check_kind(const Reader& reader) {
                  parts == nullptr ? "" : parts->preview(8) + " parts");
 }
 
-void read_heads(const Reader& reader, models::ModelConfig& config) {
+void read_heads(const Reader& reader, ModelConfig& config) {
   const std::string heads = "phi3.attention.head_count", kv = "phi3.attention.head_count_kv";
   config.num_heads = reader.uniform_size(heads, config.num_layers);
   config.num_key_value_heads = reader.has(kv) ? reader.uniform_size(kv, config.num_layers) : config.num_heads;
@@ -120,7 +120,7 @@ void read_heads(const Reader& reader, models::ModelConfig& config) {
   }
 }
 
-void read_positions(const Reader& reader, models::ModelConfig& config) {
+void read_positions(const Reader& reader, ModelConfig& config) {
   const std::string rotary = "phi3.rope.dimension_count";
   config.rotary_dim = reader.size_or(rotary, config.head_dim);
   reader.require(config.rotary_dim % 2 == 0 && config.rotary_dim <= config.head_dim, rotary,
@@ -131,14 +131,14 @@ void read_positions(const Reader& reader, models::ModelConfig& config) {
   config.max_position_embeddings = std::max(context, config.original_max_position_embeddings);
   const auto window = reader.metadata().number_or<std::uint32_t>("phi3.attention.sliding_window", 0);
   if (window > 0) config.sliding_window = window;
-  config.long_factor = reader.factors(models::kGgufLongFactors, config.rotary_dim);
-  config.short_factor = reader.factors(models::kGgufShortFactors, config.rotary_dim);
+  config.long_factor = reader.factors(kGgufLongFactors, config.rotary_dim);
+  config.short_factor = reader.factors(kGgufShortFactors, config.rotary_dim);
   reader.require(config.long_factor.size() == config.short_factor.size(), "rope_factors", "both lists or none",
                  config.long_factor.empty() ? "rope_factors_short alone" : "rope_factors_long alone");
   config.attention_factor = reader.positive_or("phi3.rope.scaling.attn_factor", 1);
 }
 
-void read_tokens(const Reader& reader, models::ModelConfig& config) {
+void read_tokens(const Reader& reader, ModelConfig& config) {
   const gguf::GgufMetadata& metadata = reader.metadata();
   const std::string tokens = "tokenizer.ggml.tokens", scores = "tokenizer.ggml.scores",
                     types = "tokenizer.ggml.token_type";
@@ -161,25 +161,25 @@ void read_tokens(const Reader& reader, models::ModelConfig& config) {
 
 }  // namespace
 
-models::ModelConfig model_config_from(const gguf::GgufFile& file) {
+ModelConfig model_config_from(const gguf::GgufFile& file) {
   const Reader reader(file);
   check_kind(reader);
-  models::ModelConfig config;
+  ModelConfig config;
   config.hidden_size = reader.size("phi3.embedding_length");
   config.num_layers = reader.size("phi3.block_count", kMostLayers);
   config.intermediate_size = reader.uniform_size("phi3.feed_forward_length", config.num_layers);
   config.rms_norm_eps = reader.positive("phi3.attention.layer_norm_rms_epsilon");
   read_heads(reader, config);
   read_positions(reader, config);
-  const std::string table = models::model_tensor(config, models::TensorRole::kEmbedding).gguf_name;
+  const std::string table = model_tensor(config, TensorRole::kEmbedding).gguf_name;
   const gguf::GgufTensor* embedding = file.find(table);
   const std::uint64_t rows = embedding == nullptr ? 0 : embedding->rows();
   reader.require(rows >= 1 && rows <= kLargestSize, table, fmt::format("1 to {} rows", kLargestSize),
                  embedding == nullptr ? "no such tensor" : fmt::format("{}", rows));
   config.vocab_size = static_cast<std::int64_t>(rows);
-  config.tie_word_embeddings = file.find(models::model_tensor(config, models::TensorRole::kHead).gguf_name) == nullptr;
+  config.tie_word_embeddings = file.find(model_tensor(config, TensorRole::kHead).gguf_name) == nullptr;
   read_tokens(reader, config);
   return config;
 }
 
-}  // namespace nkat::exporting
+}  // namespace nkat::models
