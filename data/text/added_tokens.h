@@ -20,7 +20,8 @@ struct AddedToken {
   bool special = false;     // left out by decode(skip_special)
   bool strip_left = false;  // swallows white space before it
   bool strip_right = false;
-  bool normalized = false;  // matched after spaces have become U+2581
+  bool normalized = false;  // matched in the normalized text
+  bool single_word = false;  // only where no letter, digit or underscore touches it
 };
 
 // Sorted by id. From tokenizer.json; without it tokenizer_config.json (added_tokens_decoder); without that
