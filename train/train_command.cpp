@@ -32,6 +32,7 @@ void log_dataset(const char* what, const data::DatasetSummary& s) {
                   "target, {} bad lines",
                   what, s.samples, s.tokens, s.target_tokens, s.longest, s.truncated, s.dropped_overlong,
                   s.dropped_without_target, s.bad_records));
+  for (const std::string& warning : data::rendering_warnings(s)) log::warning(fmt::format("{}: {}", what, warning));
 }
 
 // One rank of a machine after the other, since the first makes the caches that the others read.

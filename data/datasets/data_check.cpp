@@ -99,6 +99,7 @@ std::string to_text(const DataCheck& check) {
     lengths += fmt::format("{}{}% up to {}", lengths.empty() ? "" : ", ", percent, length);
   }
   row("lengths", lengths.empty() ? "none" : lengths + " tokens, before truncation");
+  for (const std::string& warning : rendering_warnings(check)) row("template", warning);
   for (const std::string& message : check.bad_messages) row("bad", message);
   if (check.bad_records > static_cast<std::int64_t>(check.bad_messages.size())) {
     row("", fmt::format("and {} more", check.bad_records - static_cast<std::int64_t>(check.bad_messages.size())));

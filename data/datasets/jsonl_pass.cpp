@@ -1,16 +1,49 @@
 #include "data/datasets/jsonl_pass.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "core/cli/log.h"
 #include "core/cli/progress.h"
 #include "core/signals.h"
+#include "core/utf8.h"
 
 namespace nkat::data {
 namespace {
 
 constexpr std::uint64_t kProgressFrom = 8 << 20;  // bytes of a file that are worth a progress bar
+constexpr std::size_t kChangedTextShown = 400;    // bytes of each of two texts, their ends
+
+struct RecordAndSample {
+  Record record;
+  Sample sample;
+};
+
+// A record that its template can't render is a bad one.
+RecordAndSample parse_and_encode(std::string_view line, const std::string& where, const SampleEncoder& encoder,
+                                 SampleEncoder::ChangedTexts changed_texts) {
+  RecordAndSample parsed{parse_record(line, where), {}};
+  try {
+    parsed.sample = encoder.encode(parsed.record, changed_texts);
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}", where, error.what()));
+  }
+  return parsed;
+}
+
+// Both texts from shortly before the first byte in which they differ.
+std::string describe(const ChangedText& texts, const std::string& where) {
+  constexpr std::size_t kBefore = 40;
+  const auto differs = std::ranges::mismatch(texts.alone, texts.followed).in1 - texts.alone.begin();
+  std::size_t begin = static_cast<std::size_t>(differs) - std::min<std::size_t>(kBefore, differs);
+  while (begin > 0 && (static_cast<unsigned char>(texts.alone[begin]) & 0xC0) == 0x80) --begin;
+  const auto shown = [&](const std::string& text) {
+    return ellipsize(std::string_view(text).substr(begin), kChangedTextShown);
+  };
+  return fmt::format("{}: '{}' becomes '{}'", where, shown(texts.alone), shown(texts.followed));
+}
 
 }  // namespace
 
@@ -46,12 +79,19 @@ void for_each_line(JsonlReader& reader, const std::function<bool(const JsonlLine
 RecordCounts encode_records(JsonlReader& reader, const SampleEncoder& encoder, BadRecords& bad,
                             const std::function<void(const EncodedRecord&)>& handle) {
   RecordCounts counts;
-  parse_lines(reader, bad, parse_record, [&](const Record& record, const JsonlPlace& place) {
+  const auto parse = [&](std::string_view line, const std::string& where) {
+    using enum SampleEncoder::ChangedTexts;
+    return parse_and_encode(line, where, encoder, counts.changed_text.empty() ? kLookFor : kIgnore);
+  };
+  parse_lines(reader, bad, parse, [&](RecordAndSample one, const JsonlPlace& place) {
+    const Record& record = one.record;
     ++counts.records;
     ++counts.kinds[kind_name(record.kind)];
     if (!record.label.empty()) ++counts.labels[record.label];
     counts.rendered += record.was_rendered ? 1 : 0;
-    EncodedRecord encoded{.record = record, .place = place, .tokens = encoder.encode(record)};
+    for (const std::string& name : one.sample.left_out) ++counts.left_out[name];
+    if (one.sample.changed_text) counts.changed_text = describe(*one.sample.changed_text, place.where);
+    EncodedRecord encoded{.record = record, .place = place, .tokens = std::move(one.sample.tokens)};
     encoded.whole_length = static_cast<std::int64_t>(encoded.tokens.size());
     const TruncationResult result = encoder.truncate(encoded.tokens, place.where);
     counts.truncated += result == TruncationResult::kTruncated ? 1 : 0;

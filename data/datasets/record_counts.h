@@ -26,11 +26,16 @@ struct RecordCounts {
   std::int64_t tokens_cut_off = 0;             // by truncation
   std::map<std::string, std::int64_t> kinds;   // records by kind_name()
   std::map<std::string, std::int64_t> labels;  // four-class records by label
-  std::vector<std::string> bad_messages;       // the first few
+  std::map<std::string, std::int64_t> left_out;  // records whose rendering lacks it: "system turn"
+  std::string changed_text;  // where a later turn changes an earlier one's text: the first case, with both; else empty
+  std::vector<std::string> bad_messages;  // the first few
 
   // A file that is repeated N times counts its records once and its samples N times.
   void add(const RecordCounts& file, std::int64_t repeats = 1);
 };
+
+// What whoever trains on these records should know: what the chat template leaves out of them or changes.
+std::vector<std::string> rendering_warnings(const RecordCounts& counts);
 
 // Statistics of one file or of a whole dataset.
 struct DatasetSummary : RecordCounts {
@@ -57,6 +62,7 @@ inline constexpr std::array kRecordCounters = {
     RecordCounter{"tokens_cut_off", &RecordCounts::tokens_cut_off, true},
 };
 
+// left_out and changed_text stand only where there is something to say.
 nlohmann::ordered_json to_json(const RecordCounts& counts);
 // The inverse; the object may hold other keys too.
 RecordCounts record_counts_from(const JsonObject& object);

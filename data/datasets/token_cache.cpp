@@ -20,11 +20,12 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char *kTokens = "tokens", *kEnds = "ends", *kLines = "lines";
 constexpr const char *kVersionKey = "version", *kKeyKey = "key", *kSummaryKey = "summary", *kHashKey = "sha256";
-constexpr const char* kVersion = "2";
+constexpr const char* kVersion = "3";
 // The header comes first but its sizes are known last: it gets a fixed length.
 constexpr std::uint64_t kHeaderBytes = 8 + (16 << 10);
 constexpr const char *kLongest = "longest", *kLargestId = "largest_id";
 constexpr std::size_t kLongestMessage = 350;  // bytes, so that a cache's header holds the summary
+constexpr std::size_t kLongestChange = 1200;
 constexpr std::size_t kBuffer = std::size_t{1} << 20;
 constexpr std::uint64_t kHashStep = std::uint64_t{16} << 20;
 
@@ -73,6 +74,7 @@ void hash_tensor(const SafetensorsFile& file, const char* name, Sha256& hash) {
 std::string summary_text(const DatasetSummary& summary) {
   DatasetSummary shortened = summary;
   for (std::string& message : shortened.bad_messages) message = ellipsize(message, kLongestMessage);
+  shortened.changed_text = ellipsize(shortened.changed_text, kLongestChange);
   Json json = to_json(static_cast<const RecordCounts&>(shortened));
   json[kLongest] = summary.longest;
   json[kLargestId] = summary.largest_id;
