@@ -99,7 +99,7 @@ void export_folder(const ExportOptions& options, const ExportSource& source, con
   create_folders(folder_of(options.output));
   AtomicFolder folder(options.output);
   write_merged_folder(folder,
-                      {.model_folder = options.model_path,
+                      {.model = options.model_path,
                        .type = type,
                        .shard_bytes = static_cast<std::uint64_t>(options.max_shard_mib) << 20},
                       source.config, source.weights);

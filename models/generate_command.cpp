@@ -7,8 +7,7 @@
 
 #include "core/machine.h"
 #include "core/signals.h"
-#include "data/text/chat_template.h"
-#include "data/text/tokenizer.h"
+#include "data/text/model_text.h"
 #include "models/adapter.h"
 #include "models/commands.h"
 #include "models/device.h"
@@ -39,11 +38,11 @@ class ChatSession {
  public:
   explicit ChatSession(const GenerateConfig& options)
       : options_(options),
-        tokenizer_(options.model_path),
+        tokenizer_(data::open_tokenizer(options.model_path)),
         model_config_(open_model_config(options.model_path)),
         decoder_(load(options, model_config_)),
         sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {
-    if (!options.raw) template_ = data::ChatTemplate::from_model_folder(options.model_path);
+    if (!options.raw) template_ = data::open_chat_template(options.model_path);
   }
 
   std::vector<std::int32_t> encode_raw(const std::string& text) const {
@@ -136,7 +135,7 @@ ExitCode chat(ChatSession& session) {
 
 void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("model-path", config.model_path,
-              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
+              {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar, .required = true});
   options.add("adapter", config.adapter, {.help = "adapter folder", .metavar = "DIR"});
   options.add("prompt", config.prompt,
               {.help = "user message to answer; without it, a chat read from standard input", .metavar = "TEXT"});
