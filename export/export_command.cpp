@@ -61,6 +61,16 @@ Importance importance_of(const ExportOptions& options, const ExportSource& sourc
   return importance;
 }
 
+// The texts of the tokens that close an answer, for the Modelfile.
+std::vector<std::string> end_texts(const data::ChatTemplate& chat_template, const data::Tokenizer& tokenizer) {
+  if (chat_template.known() == nullptr)
+    log::warning("the chat template has no Go form: the Modelfile for Ollama has no TEMPLATE, only stops");
+  std::vector<std::string> texts;
+  for (const std::int32_t token : chat_template.end_of_turn_tokens(tokenizer))
+    texts.push_back(tokenizer.decode(std::span(&token, 1)));
+  return texts;
+}
+
 void export_gguf(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
   require_expressible(source.config, options.model_path);
   const data::Tokenizer tokenizer(options.model_path);  // refuses another kind by name
@@ -89,7 +99,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   report.bytes = fs::file_size(options.output);
   report.modelfile = modelfile_path(options.output).string();
   write_file_atomically(report.modelfile, marked(modelfile(fs::path(options.output).filename().string(), chat_template,
-                                                           report.served_context)));
+                                                           report.served_context, end_texts(chat_template, tokenizer))));
 }
 
 void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,

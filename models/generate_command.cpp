@@ -40,10 +40,9 @@ class ChatSession {
       : options_(options),
         tokenizer_(data::open_tokenizer(options.model_path)),
         model_config_(open_model_config(options.model_path)),
+        template_(read_template(options, tokenizer_, model_config_)),
         decoder_(load(options, model_config_)),
-        sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {
-    if (!options.raw) template_ = data::open_chat_template(options.model_path);
-  }
+        sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {}
 
   std::vector<std::int32_t> encode_raw(const std::string& text) const {
     return tokenizer_.encode(text, data::AddedTokens::kControl);
@@ -74,6 +73,15 @@ class ChatSession {
   }
 
  private:
+  // None for a raw prompt; otherwise an answer ends where the template closes a turn.
+  static std::optional<data::ChatTemplate> read_template(const GenerateConfig& options, const data::Tokenizer& tokenizer,
+                                                         ModelConfig& config) {
+    if (options.raw) return std::nullopt;
+    data::ChatTemplate chat_template = data::open_chat_template(options.model_path);
+    end_answers_with_turns(config, chat_template, tokenizer);
+    return chat_template;
+  }
+
   static Decoder load(const GenerateConfig& options, const ModelConfig& config) {
     const at::Device device = resolve_device(options.device);
     return open_decoder(
@@ -92,9 +100,9 @@ class ChatSession {
   const GenerateConfig& options_;
   data::Tokenizer tokenizer_;
   ModelConfig model_config_;
+  std::optional<data::ChatTemplate> template_;
   Decoder decoder_;
   SequenceDecoder sequence_;
-  std::optional<data::ChatTemplate> template_;
 };
 
 void show_on_stdout(const std::string& piece) { std::cout << piece << std::flush; }

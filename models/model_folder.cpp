@@ -1,5 +1,7 @@
 #include "models/model_folder.h"
 
+#include <set>
+
 #include "core/error.h"
 #include "data/text/model_text.h"
 
@@ -13,6 +15,15 @@ TextProcessor load_tokenizer_and_template(const fs::path& model, const ModelConf
                     model.string(), text.tokenizer.vocabulary_size(), config.vocab_size));
   }
   return text;
+}
+
+void end_answers_with_turns(ModelConfig& config, const data::ChatTemplate& chat_template,
+                            const data::Tokenizer& tokenizer) {
+  std::set<std::int64_t> ends(config.end_tokens.begin(), config.end_tokens.end());
+  for (const std::int32_t token : chat_template.end_of_turn_tokens(tokenizer)) {
+    if (token < config.vocab_size) ends.insert(token);
+  }
+  config.end_tokens.assign(ends.begin(), ends.end());
 }
 
 Decoder open_decoder(const fs::path& model, const ModelConfig& config, const WeightsOptions& options) {

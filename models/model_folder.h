@@ -18,6 +18,11 @@ struct TextProcessor {
 // FormatError for a tokenizer with more ids than the model has embeddings.
 TextProcessor load_tokenizer_and_template(const fs::path& model, const ModelConfig& config);
 
+// Adds to end_tokens those with which the template closes an answer: config.json may name another token, and a folder
+// without generation_config.json has no more.
+void end_answers_with_turns(ModelConfig& config, const data::ChatTemplate& chat_template,
+                            const data::Tokenizer& tokenizer);
+
 // Reads the weights and logs how long that took.
 Decoder open_decoder(const fs::path& model, const ModelConfig& config, const WeightsOptions& options);
 

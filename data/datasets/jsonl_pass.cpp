@@ -36,8 +36,9 @@ RecordAndSample parse_and_encode(std::string_view line, const std::string& where
 // Both texts from shortly before the first byte in which they differ.
 std::string describe(const ChangedText& texts, const std::string& where) {
   constexpr std::size_t kBefore = 40;
-  const auto differs = std::ranges::mismatch(texts.alone, texts.followed).in1 - texts.alone.begin();
-  std::size_t begin = static_cast<std::size_t>(differs) - std::min<std::size_t>(kBefore, differs);
+  const auto first = std::ranges::mismatch(texts.alone, texts.followed).in1;
+  const auto differs = static_cast<std::size_t>(first - texts.alone.begin());
+  std::size_t begin = differs - std::min(kBefore, differs);
   while (begin > 0 && (static_cast<unsigned char>(texts.alone[begin]) & 0xC0) == 0x80) --begin;
   const auto shown = [&](const std::string& text) {
     return ellipsize(std::string_view(text).substr(begin), kChangedTextShown);

@@ -221,7 +221,8 @@ std::optional<ChangedText> ChatTemplate::changed_by_later_turns(const RenderedCo
   try {
     const ChangedText texts{up_to_answer(render_parts({turns.begin(), answer + 1}, /*generation_prompt=*/false)),
                             up_to_answer(rendered)};
-    return texts.alone == texts.followed ? std::nullopt : std::optional(texts);
+    const bool same = texts.followed.empty() || texts.alone == texts.followed;  // an answer left out is said elsewhere
+    return same ? std::nullopt : std::optional(texts);
   } catch (const DataError&) {
     return std::nullopt;  // a conversation that may not end there
   }

@@ -12,6 +12,7 @@ EvalInputs read_eval_inputs(const EvalModelOptions& options) {
                     .text = models::load_tokenizer_and_template(options.model_path, config),
                     .device = device,
                     .precision = models::resolve_precision(options.precision, device)};
+  models::end_answers_with_turns(inputs.config, inputs.text.chat_template, inputs.text.tokenizer);
   if (!options.adapter.empty()) inputs.adapter = models::load_adapter(options.adapter, config);
   return inputs;
 }

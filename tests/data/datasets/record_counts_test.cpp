@@ -60,6 +60,21 @@ TEST(RecordCountsJson, IsWrittenInTheOrderOfTheCounters) {
   EXPECT_EQ(none["bad_messages"], Json::array());
 }
 
+TEST(RecordCountsJson, HoldsWhatATemplateDoesOnlyWhereThereIsSomethingToSay) {
+  Json json = Json::parse(kText);
+  json["left_out"] = {{"system turn", 3}};
+  json["changed_text"] = "x:1: 'a' becomes 'b'";
+  RecordCounts counts = read(json);
+  EXPECT_EQ(to_json(counts)["left_out"], json["left_out"]);
+  EXPECT_EQ(to_json(counts)["changed_text"], json["changed_text"]);
+  counts.add(counts, 2);
+  EXPECT_THAT(counts.left_out, ElementsAre(Pair("system turn", 6)));
+  EXPECT_THAT(rendering_warnings(counts),
+              ElementsAre("the chat template leaves the system turn out of 6 records",
+                          HasSubstr("changes an earlier turn's text for a later one; whole conversations are used: x:1: 'a'")));
+  EXPECT_TRUE(rendering_warnings(RecordCounts{}).empty());
+}
+
 TEST(RecordCountsJson, AWrongValueIsRefusedByItsKey) {
   EXPECT_THAT(error_with("tokens", -1),
               HasSubstr("test: key 'tokens': expected a whole number of at least 0, found -1"));

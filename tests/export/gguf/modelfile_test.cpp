@@ -95,6 +95,13 @@ TEST(Modelfile, NamesFileStopsAndContextWithEveryTemplate) {
   }
 }
 
+TEST(Modelfile, SaysSoWhereATemplateHasNoGoForm) {
+  const std::string text = modelfile("m.gguf", of_source("{{ messages[0].content }}"), 16, {"<|im_end|>", "</s>"});
+  EXPECT_THAT(text, StartsWith("FROM ./m.gguf\n# This model's chat template has no Go form here. "));
+  EXPECT_THAT(text, EndsWith("\nPARAMETER stop \"<|im_end|>\"\nPARAMETER stop \"</s>\"\nPARAMETER num_ctx 16\n"));
+  EXPECT_EQ(count(text, kQuotes), 0u);
+}
+
 TEST(Modelfile, EveryBlockOfATemplateIsClosed) {
   for (const ChatTemplate& chat_template : {phi35(), of_source(kApril2024)}) {
     const std::string go = go_template(chat_template);
