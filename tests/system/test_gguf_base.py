@@ -134,7 +134,7 @@ def test_an_export_of_a_quantized_file_keeps_what_the_adapter_leaves_alone(files
     bits = {kind.name: 8 * size / block for kind, (block, size) in gguf.GGML_QUANT_SIZES.items()}
     for name in DOWN[1:]:
         assert bits[after[name][0]] > bits[before[name][0]], name
-    assert {one["status"] for one in report["ffn_down"]} == {"kept"} and not report["rounded_twice"]
+    assert {one["fate"] for one in report["ffn_down"]} == {"kept"} and not report["rounded_twice"]
     assert report["paired_by"] == "hash of the norms" and report["format"] == "gguf"
 
 
@@ -244,7 +244,7 @@ def test_a_real_file_is_trained_on_and_exported_with_its_types_kept(smollm2, run
     touched = [name for name in before if before[name] != after[name]]
     assert touched == [name for name in before if "ffn_down" in name] and {after[name][0] for name in touched} <= set(FINER)
     assert report["paired_by"] == "hash of all weights" and report["base_sha256"] == config_of(adapter)["base_sha256"]
-    assert {one["status"] for one in report["ffn_down"]} <= {"kept", "weak"}
+    assert {one["fate"] for one in report["ffn_down"]} <= {"kept", "weak"}
 
 
 def test_a_real_file_becomes_a_folder_for_transformers(smollm2, nkat, tmp_path):
