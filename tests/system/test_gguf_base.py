@@ -7,11 +7,13 @@ import gguf
 import llama_cpp
 import numpy as np
 import pytest
+import rank_processes
 import torch
 import training
 import transformers
 from exports import ACCEPTING, ALPHAS, MODEL, load, logits_of, needs_llama_cpp
 from gguf_files import decoded, rewrite, tensors_of, weights
+from pipelines import config, needs_library
 from test_eval import LAYERS, write_adapter
 from test_export_patch import norms_sha256
 
@@ -44,7 +46,7 @@ def smollm2(root):
 
 
 @pytest.fixture(scope="module")
-def run(nkat):
+def report_of(nkat):
     """The JSON that a command prints; options: name=value."""
 
     def call(command, *words, code=0, **options):
@@ -57,8 +59,8 @@ def run(nkat):
     return call
 
 
-def evaluate(run, model, data, **options):
-    return run("eval", model_path=model, data=data, precision="fp32", device="cpu", **options)
+def evaluate(report_of, model, data, **options):
+    return report_of("eval", model_path=model, data=data, precision="fp32", device="cpu", **options)
 
 
 def trained(nkat, model, folder, **changes):
@@ -74,14 +76,14 @@ def config_of(adapter):
 # ---- the file in place of its folder
 
 
-def test_a_file_evaluates_and_answers_as_its_folder(files, held_out, run, nkat):
+def test_a_file_evaluates_and_answers_as_its_folder(files, held_out, report_of, nkat):
     for file, folder in (("f32.gguf", "f32"),):
-        assert evaluate(run, files / file, held_out)["loss"] == evaluate(run, files / folder, held_out)["loss"]
-        answers = [run("generate", model_path=files / one, prompt="What is 3 + 4?", max_new_tokens=12, precision="fp32") for one in (file, folder)]
+        assert evaluate(report_of, files / file, held_out)["loss"] == evaluate(report_of, files / folder, held_out)["loss"]
+        answers = [report_of("generate", model_path=files / one, prompt="What is 3 + 4?", max_new_tokens=12, precision="fp32") for one in (file, folder)]
         assert answers[0] == answers[1]
 
 
-def test_commands_that_read_no_weights_take_a_file(files, held_out, nkat, run):
+def test_commands_that_read_no_weights_take_a_file(files, held_out, nkat, report_of):
     def outputs(*words):
         done = [nkat(*words, "--model-path", files / one) for one in ("f32.gguf", "f32")]
         assert all(one.returncode == 0 for one in done), done[0].stderr + done[1].stderr
@@ -121,13 +123,29 @@ def test_an_adapter_of_the_folder_meets_a_quantized_file_by_its_norms(files, hel
         assert refused.returncode == 3 and "trained on a base with SHA-256" in refused.stderr
 
 
+def test_ranks_share_a_file(files, nkat, nkat_path, tmp_path):
+    words = training.options(tmp_path / "run", model_path=files / "q4_k_m.gguf", max_steps=2, checkpoint_every=2, validate_every=None)
+    assert rank_processes.Ranks(nkat_path, tmp_path, 2, words).wait() == [0, 0]
+
+
+@needs_library
+def test_the_pipeline_takes_a_file(files, held_out, run, tmp_path):
+    shutil.copy(held_out, tmp_path / "held-out.jsonl")
+    settings = config(export=[{"self_test": "off"}])
+    settings["train"]["model_path"] = str(files / "q4_k_m.gguf")
+    done = run(tmp_path, settings)
+    assert done.returncode == 0, done.stderr
+    (report,) = (json.loads(path.read_text()) for path in tmp_path.glob("out/export/*/adapter/report.json"))
+    assert report["format"] == "gguf" and report["paired_by"] == "hash of all weights"
+
+
 # ---- export
 
 
-def test_an_export_of_a_quantized_file_keeps_what_the_adapter_leaves_alone(files, run, tmp_path):
+def test_an_export_of_a_quantized_file_keeps_what_the_adapter_leaves_alone(files, report_of, tmp_path):
     base = files / "q4_k_m.gguf"
     adapter = write_adapter(tmp_path / "adapter", ALPHAS[1:], first_layer=1, base_norms_sha256=norms_sha256())
-    report = run("export", *ACCEPTING, model_path=base, adapter=adapter, output=tmp_path / "x.gguf")
+    report = report_of("export", *ACCEPTING, model_path=base, adapter=adapter, output=tmp_path / "x.gguf")
     before, after = tensors_of(base), tensors_of(tmp_path / "x.gguf")
     assert list(before) == list(after)
     assert [name for name in before if before[name] != after[name]] == DOWN[1:]
@@ -220,12 +238,12 @@ def test_a_folder_of_gguf_files_and_a_wrong_part_name_the_right_file(files, nkat
 
 
 @needs_llama_cpp
-def test_the_loss_on_a_real_file_is_llama_cpps(smollm2, run, nkat, tmp_path):
+def test_the_loss_on_a_real_file_is_llama_cpps(smollm2, report_of, nkat, tmp_path):
     """Within 1e-4 of llama.cpp on the file's values in F32, decoded by gguf-py, and within 3e-3 on the file itself, whose
     products llama.cpp rounds to 8 bits: a float32 cache, no flash attention, the same tokens."""
     texts = [json.loads(line)["text"] for line in (training.DEMO / "general.jsonl").read_text().splitlines()[:6]]
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    ours = evaluate(run, smollm2, tmp_path / "texts.jsonl")
+    ours = evaluate(report_of, smollm2, tmp_path / "texts.jsonl")
     samples = [json.loads(line)["tokens"] for line in nkat("data", "samples", tmp_path / "texts.jsonl", "--model-path", smollm2).stdout.splitlines()]
     plain = decoded(smollm2, tmp_path / "f32.gguf")
     for path, bound in ((plain, 1e-4), (smollm2, 3e-3)):
@@ -237,9 +255,9 @@ def test_the_loss_on_a_real_file_is_llama_cpps(smollm2, run, nkat, tmp_path):
         assert ours["loss"] == pytest.approx(losses.mean(), rel=bound)
 
 
-def test_a_real_file_is_trained_on_and_exported_with_its_types_kept(smollm2, run, nkat, tmp_path):
+def test_a_real_file_is_trained_on_and_exported_with_its_types_kept(smollm2, report_of, nkat, tmp_path):
     adapter = trained(nkat, smollm2, tmp_path / "run")
-    report = run("export", *ACCEPTING, model_path=smollm2, adapter=adapter, output=tmp_path / "x.gguf")
+    report = report_of("export", *ACCEPTING, model_path=smollm2, adapter=adapter, output=tmp_path / "x.gguf")
     before, after = tensors_of(smollm2), tensors_of(tmp_path / "x.gguf")
     touched = [name for name in before if before[name] != after[name]]
     assert touched == [name for name in before if "ffn_down" in name] and {after[name][0] for name in touched} <= set(FINER)
