@@ -11,7 +11,7 @@ import rank_processes
 import torch
 import training
 import transformers
-from exports import ACCEPTING, ALPHAS, MODEL, load, logits_of, needs_llama_cpp
+from exports import ACCEPTING, ALPHAS, load, logits_of, needs_llama_cpp
 from gguf_files import decoded, rewrite, tensors_of, weights
 from pipelines import config, needs_library
 from test_eval import LAYERS, write_adapter
@@ -76,14 +76,15 @@ def config_of(adapter):
 # ---- the file in place of its folder
 
 
-def test_a_file_evaluates_and_answers_as_its_folder(files, held_out, report_of, nkat):
-    for file, folder in (("f32.gguf", "f32"),):
-        assert evaluate(report_of, files / file, held_out)["loss"] == evaluate(report_of, files / folder, held_out)["loss"]
-        answers = [report_of("generate", model_path=files / one, prompt="What is 3 + 4?", max_new_tokens=12, precision="fp32") for one in (file, folder)]
-        assert answers[0] == answers[1]
+def test_a_file_evaluates_and_answers_as_its_folder(files, held_out, report_of):
+    losses, answers = [], []
+    for model in (files / "f32.gguf", files / "f32"):
+        losses.append(evaluate(report_of, model, held_out)["loss"])
+        answers.append(report_of("generate", model_path=model, prompt="What is 3 + 4?", max_new_tokens=12, precision="fp32"))
+    assert losses[0] == losses[1] and answers[0] == answers[1]
 
 
-def test_commands_that_read_no_weights_take_a_file(files, held_out, nkat, report_of):
+def test_commands_that_read_no_weights_take_a_file(files, held_out, nkat):
     def outputs(*words):
         done = [nkat(*words, "--model-path", files / one) for one in ("f32.gguf", "f32")]
         assert all(one.returncode == 0 for one in done), done[0].stderr + done[1].stderr
@@ -178,7 +179,7 @@ def test_options_of_a_folders_export_are_refused_for_a_file(files, nkat, tmp_pat
     assert done.returncode == 2 and "the model itself" in done.stderr
 
 
-def test_a_folder_written_from_a_file_is_loaded_by_transformers(files, nkat, dump_logits, tmp_path):
+def test_a_folder_written_from_a_file_is_loaded_by_transformers(files, nkat, tmp_path):
     done = nkat("export", "--model-path", files / "q4_k_m.gguf", "--output", tmp_path / "hf", "--format", "hf")
     assert done.returncode == 0, done.stderr
     same_in_transformers(nkat, files / "q4_k_m.gguf", tmp_path / "hf", ["Hello, world! 3 + 4\n  日本の首都は東京です。", "<|user|>\nHi<|end|>"])
