@@ -18,6 +18,7 @@
 #include "export/commands.h"
 #include "export/export_report.h"
 #include "export/gguf/gguf_export.h"
+#include "export/gguf/gguf_order.h"
 #include "export/gguf/modelfile.h"
 #include "export/hf/hf_export.h"
 #include "export/merge/export_source.h"
@@ -80,7 +81,9 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
       options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
   gguf::GgufMetadata metadata =
       make_metadata(options, source, recipe, static_cast<std::uint32_t>(report.context_length));
-  const std::vector<PlannedTensor> plan = plan_tensors(source.config, recipe);
+  const std::vector<PlannedTensor> plan =
+      plan_tensors(source.config, recipe, options.write_tied_head ? TiedHead::kWritten : TiedHead::kLeftOut);
+  if (const std::string warning = window_warning(source.config); !warning.empty()) log::warning(warning);
   create_folders(folder_of(options.output));
   if (!options.importance.files.empty()) require_space(options.output, metadata, plan);
   const Importance importance = importance_of(options, source, report);
@@ -91,7 +94,8 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   if (importance.tokens() > 0)
     test.is_weighted = [&](const models::TensorSpec& tensor) { return !importance.of(tensor).empty(); };
   report.served_context = served_context(source.config);
-  write_merged_gguf(options.output, metadata, plan, {source.weights, importance}, [&](const fs::path& written) {
+  const GgufOrderedWeights ordered(source.weights, source.config);
+  write_merged_gguf(options.output, metadata, plan, {ordered, importance}, [&](const fs::path& written) {
     test_written(options, report, [&] { return self_test_gguf(written, plan, source.config, source.weights, test); });
     remove_outdated_report(options.output);
   });

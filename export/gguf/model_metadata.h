@@ -1,4 +1,4 @@
-// The metadata of a phi3 GGUF file, every key with the type that llama.cpp insists on (data/FORMATS.md 5.1), and ours.
+// The metadata of a GGUF file, every key with the type that llama.cpp insists on (data/FORMATS.md 5.1), and ours.
 //
 // phi3.rope.scaling.factor is never written: llama.cpp would divide all positions by it. general.name has a meaning:
 // llama.cpp strips white space after role tokens only if it contains "phi-3" or "phi3".

@@ -10,6 +10,7 @@
 #include "core/message.h"
 #include "core/signals.h"
 #include "export/gguf/gguf_export.h"
+#include "export/gguf/gguf_order.h"
 #include "export/patch/finer_type.h"
 #include "export/verify/self_test.h"
 #include "models/weights/gguf_weights.h"
@@ -119,9 +120,9 @@ std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch&
 }  // namespace
 
 Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<GgmlType> type) {
-  return planned(base, source, [&](const models::TensorSpec&, const gguf::GgufTensor& tensor) {
+  return planned(base, source, [&](const models::TensorSpec& spec, const gguf::GgufTensor& tensor) {
     require_codecs(base, tensor, source.merged_from == kMergedFromFile, !type.has_value());
-    return type.value_or(tensor.type);
+    return spec.kind == models::TensorKind::kBias ? tensor.type : type.value_or(tensor.type);
   });
 }
 
@@ -154,6 +155,7 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
   std::map<std::string, const PlannedTensor*> by_name;
   for (const PlannedTensor& one : patch.plan) by_name[one.file.name] = &one;
   ProgressBar progress("patch", gguf::gguf_file_size(patch.metadata, tensors));
+  const GgufOrderedWeights ordered(patch.source.weights, patch.source.config);
   std::uint64_t done = 0;
   const auto produce = [&](const gguf::GgufTensor& tensor, const auto& append) {
     const auto append_and_show = [&](std::span<const std::byte> piece) {
@@ -163,7 +165,7 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
     };
     const PlannedTensor& planned = *by_name.at(tensor.name);
     if (planned.source)
-      return produce_encoded(patch.source.weights, planned.source->name, planned.file.type, append_and_show);
+      return produce_encoded(ordered, planned.source->name, planned.file.type, append_and_show);
     const gguf::GgufTensor& original = *patch.base.find(tensor.name);
     for_pieces(original.bytes, [&](std::uint64_t begin, std::uint64_t end) {
       append_and_show(patch.base.bytes(original).subspan(begin, end - begin));

@@ -53,8 +53,8 @@ void refuse_unknown_tensors(const data::SafetensorsFolder& folder, ModelConfig c
   for (const TensorSpec& tensor : model_tensors(config)) known.insert(tensor.name);
   for (const std::string& name : folder.names()) {
     if (known.contains(name) || is_computed_tensor(name)) continue;
-    throw FormatError(fmt::format("{}: unknown tensor {}: a Phi-3 with this config.json ({} layers) has no such part",
-                                  where, name, config.num_layers));
+    throw FormatError(fmt::format("{}: unknown tensor {}: a {} with this config.json ({} layers) has no such part",
+                                  where, name, traits_of(config.family).title, config.num_layers));
   }
 }
 

@@ -48,10 +48,15 @@ class Loader {
 
   at::Tensor load(const TensorSpec& tensor) {
     at::Tensor result = at::empty(tensor.shape, options_);
-    for_each_piece(tensor, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
-      result.narrow(0, first, rows.size(0)).copy_(rows);
-    });
-    require_all_finite(count_nonfinite(result), tensor.name, where_);
+    std::int64_t above = 0;
+    for (const TensorSpec& part : tensor.stored()) {
+      const at::Tensor rows_of_part = result.narrow(0, above, part.shape.front());
+      for_each_piece(part, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
+        rows_of_part.narrow(0, first, rows.size(0)).copy_(rows);
+      });
+      require_all_finite(count_nonfinite(rows_of_part), part.name, where_);
+      above += part.shape.front();
+    }
     return result;
   }
 
@@ -74,13 +79,17 @@ class Loader {
   template <typename Matrix>
   Matrix quantize(const TensorSpec& tensor, Matrix matrix) {
     matrix.channel_scales.copy_(layers::channel_scales(spread_rows(tensor).to(options_.device())));
-    std::int64_t wrong = 0;
-    for_each_piece(tensor, kQuantizedPiece, [&](std::int64_t first, const at::Tensor& rows) {
-      const at::Tensor wide = rows.to(options_.device(), at::kFloat);
-      wrong += count_nonfinite(wide);
-      if (wrong == 0) layers::set_rows(matrix, first, wide);
-    });
-    require_all_finite(wrong, tensor.name, where_);
+    std::int64_t above = 0;
+    for (const TensorSpec& part : tensor.stored()) {
+      std::int64_t wrong = 0;
+      for_each_piece(part, kQuantizedPiece, [&](std::int64_t first, const at::Tensor& rows) {
+        const at::Tensor wide = rows.to(options_.device(), at::kFloat);
+        wrong += count_nonfinite(wide);
+        if (wrong == 0) layers::set_rows(matrix, above + first, wide);
+      });
+      require_all_finite(wrong, part.name, where_);
+      above += part.shape.front();
+    }
     return matrix;
   }
 
@@ -88,14 +97,26 @@ class Loader {
   at::Tensor spread_rows(const TensorSpec& tensor) {
     const std::int64_t rows = tensor.shape[0], step = (rows + kSampledRows - 1) / kSampledRows;
     std::vector<at::Tensor> chosen;
-    for (std::int64_t row = 0; row < rows; row += step) chosen.push_back(rows_of(tensor, row, 1));
+    std::int64_t above = 0;
+    for (const TensorSpec& part : tensor.stored()) {
+      const std::int64_t first = (step - above % step) % step;  // of the part's rows
+      if (first < part.shape[0]) chosen.push_back(every_row(part, first, step));
+      above += part.shape[0];
+    }
     return at::cat(chosen);
   }
 
-  // Whole rows of the tensor: as many as take at most `most` bytes in float32, at least one.
+  // Rows first, first + step, ... of a stored tensor.
+  at::Tensor every_row(const TensorSpec& tensor, std::int64_t first, std::int64_t step) const {
+    std::vector<at::Tensor> chosen;
+    for (std::int64_t row = first; row < tensor.shape[0]; row += step) chosen.push_back(rows_of(tensor, row, 1));
+    return at::cat(chosen);
+  }
+
+  // Whole rows of a stored tensor: as many as take at most `most` bytes in float32, at least one.
   void for_each_piece(const TensorSpec& tensor, std::int64_t most,
                       const std::function<void(std::int64_t first, const at::Tensor& rows)>& use) {
-    const auto width = static_cast<std::int64_t>(tensor.shape.size() > 1 ? tensor.shape[1] : 1);
+    const std::int64_t width = tensor.shape.size() > 1 ? tensor.shape[1] : 1;
     const auto stored = source_->stored_numbers(tensor.name);
     const std::int64_t step = std::max<std::int64_t>(1, (stored ? most : kQuantizedPiece) / (4 * width));
     for (std::int64_t first = 0; first < tensor.shape[0]; first += step) {
@@ -106,7 +127,7 @@ class Loader {
     bytes_read_ += stored ? stored->bytes.size() : tensor.matrix().elements() * sizeof(float);
   }
 
-  // (count, ...) of the tensor, as it is stored or in float32.
+  // (count, ...) of a stored tensor, as it is stored or decoded to float32.
   at::Tensor rows_of(const TensorSpec& tensor, std::int64_t first, std::int64_t count) const {
     std::vector<std::int64_t> shape = tensor.shape;
     shape[0] = count;
@@ -117,9 +138,8 @@ class Loader {
                     shape, torch_type(stored->type));
     }
     at::Tensor values = at::empty(shape, at::kFloat);
-    const bool is_vector = shape.size() == 1;
-    NKAT_INVARIANT(!is_vector || count == tensor.shape[0]);  // one row by WeightSource, and never more than a piece
-    source_->read(tensor.name, is_vector ? 0 : static_cast<std::size_t>(first),
+    NKAT_INVARIANT(shape.size() > 1 || count == tensor.shape[0]);  // a vector is one row of its source
+    source_->read(tensor.name, static_cast<std::size_t>(first),
                   {values.mutable_data_ptr<float>(), static_cast<std::size_t>(values.numel())});
     return values;
   }
@@ -142,21 +162,30 @@ class Loader {
   std::uint64_t bytes_read_ = 0;
 };
 
-// The tensor that isn't a layer's matrix.
+LayerWeights& layer_of(Weights& weights, const TensorSpec& tensor) {
+  return weights.layers[static_cast<std::size_t>(tensor.layer)];
+}
+
+// The tensor that is neither a layer's matrix nor a bias.
 at::Tensor& dense_tensor(Weights& weights, const TensorSpec& tensor) {
   switch (tensor.role) {
     case TensorRole::kEmbedding: return weights.embedding;
     case TensorRole::kFinalNorm: return weights.final_norm;
     case TensorRole::kHead: return weights.head;
-    default: return weights.layers[static_cast<std::size_t>(tensor.layer)].norm(tensor.role);
+    default: return layer_of(weights, tensor).norm(tensor.role);
   }
 }
 
 }  // namespace
 
 at::Tensor& LayerWeights::norm(TensorRole role) {
-  NKAT_INVARIANT(role == TensorRole::kInputNorm || role == TensorRole::kPostAttentionNorm);
-  return role == TensorRole::kInputNorm ? input_norm : post_attention_norm;
+  switch (role) {
+    case TensorRole::kInputNorm: return input_norm;
+    case TensorRole::kQueryNorm: return query_norm;
+    case TensorRole::kKeyNorm: return key_norm;
+    case TensorRole::kPostAttentionNorm: return post_attention_norm;
+    default: NKAT_INVARIANT(false);
+  }
 }
 
 const layers::Weight& LayerWeights::matrix(TensorRole role) const {
@@ -179,9 +208,12 @@ Weights load_weights(const std::filesystem::path& model, const ModelConfig& conf
   Loader loader(model, config, options);
   Weights weights;
   weights.layers.resize(static_cast<std::size_t>(config.num_layers));
-  for (const TensorSpec& tensor : checkpoint_tensors(config)) {
-    if (tensor.is_layer_matrix()) {
-      weights.layers[static_cast<std::size_t>(tensor.layer)].matrix(tensor.role) = loader.load_matrix(tensor);
+  for (const TensorSpec& tensor : decoder_tensors(config)) {
+    if (tensor.is_tied) continue;
+    if (tensor.kind == TensorKind::kBias) {
+      layer_of(weights, tensor).matrix(tensor.role).set_bias(loader.load(tensor));
+    } else if (tensor.is_layer_matrix()) {
+      layer_of(weights, tensor).matrix(tensor.role) = loader.load_matrix(tensor);
     } else {
       dense_tensor(weights, tensor) = loader.load(tensor);
     }
