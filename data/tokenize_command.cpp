@@ -8,7 +8,7 @@
 #include "core/message.h"
 #include "core/utf8.h"
 #include "data/commands.h"
-#include "data/text/tokenizer.h"
+#include "data/text/model_text.h"
 
 namespace nkat::data {
 namespace {
@@ -36,7 +36,7 @@ std::string convert(const Tokenizer& tokenizer, const Config& config, const std:
 }
 
 ExitCode run(const Config& config, bool text_given) {
-  const Tokenizer tokenizer(config.model_path);
+  const Tokenizer tokenizer = open_tokenizer(config.model_path);
   if (!config.lines) {
     const std::string input = text_given ? config.text : std::string(std::istreambuf_iterator<char>(std::cin), {});
     std::cout << convert(tokenizer, config, input) << '\n';
@@ -62,7 +62,7 @@ Command make_data_tokenize_command() {
       .summary = "prints the token ids of a string as a JSON list",
       .description = "Reads the text from --text or stdin; ids are those of the model's own fast tokenizer."};
   command.options->add("model-path", config->model_path,
-                       {.help = "model folder with tokenizer.model", .metavar = "DIR", .required = true});
+                       {.help = kModelPathHelp, .metavar = kModelPathMetavar, .required = true});
   command.options->add("text", config->text, {.help = "text to tokenize; without it stdin is read", .metavar = "TEXT"});
   command.options->add("special-tokens", config->special_tokens, kAddedTokensNames,
                        {.help = "<|end|> and the like: plain text or control tokens"});

@@ -12,6 +12,7 @@
 #include "core/files/atomic_file.h"
 #include "core/message.h"
 #include "core/signals.h"
+#include "data/formats/gguf_reader.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "export/commands.h"
@@ -112,7 +113,7 @@ void export_folder(const ExportOptions& options, const ExportSource& source, con
   create_folders(folder_of(options.output));
   AtomicFolder folder(options.output);
   write_merged_folder(folder,
-                      {.model_folder = options.model_path,
+                      {.model = options.model_path,
                        .type = type,
                        .shard_bytes = static_cast<std::uint64_t>(options.max_shard_mib) << 20},
                       source.config, source.weights);
@@ -174,6 +175,8 @@ Command make_export_command() {
   command.run = [config, options = command.options] {
     if (config->is_patch()) return run_patch_flag(*options);
     install_stop_signals();
+    if (config->format == ExportFormat::kGguf && gguf::is_gguf_model(config->model_path))
+      return run_export_of_gguf(*config);
     return run_export(*config);
   };
   return command;

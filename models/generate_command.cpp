@@ -7,14 +7,13 @@
 
 #include "core/machine.h"
 #include "core/signals.h"
-#include "data/text/chat_template.h"
-#include "data/text/tokenizer.h"
+#include "data/text/model_text.h"
 #include "models/adapter.h"
 #include "models/commands.h"
 #include "models/device.h"
 #include "models/generation/generation.h"
 #include "models/model_folder.h"
-#include "models/weights/base_fingerprint.h"
+#include "models/model_source.h"
 
 namespace nkat::models {
 namespace {
@@ -39,8 +38,8 @@ class ChatSession {
  public:
   explicit ChatSession(const GenerateConfig& options)
       : options_(options),
-        tokenizer_(options.model_path),
-        model_config_(read_model_config(options.model_path)),
+        tokenizer_(data::open_tokenizer(options.model_path)),
+        model_config_(open_model_config(options.model_path)),
         template_(read_template(options, tokenizer_, model_config_)),
         decoder_(load(options, model_config_)),
         sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {}
@@ -78,7 +77,7 @@ class ChatSession {
   static std::optional<data::ChatTemplate> read_template(const GenerateConfig& options, const data::Tokenizer& tokenizer,
                                                          ModelConfig& config) {
     if (options.raw) return std::nullopt;
-    data::ChatTemplate chat_template = data::ChatTemplate::from_model_folder(options.model_path);
+    data::ChatTemplate chat_template = data::open_chat_template(options.model_path);
     end_answers_with_turns(config, chat_template, tokenizer);
     return chat_template;
   }
@@ -94,7 +93,7 @@ class ChatSession {
                                                        at::Device device) {
     if (options.adapter.empty()) return {};
     const LoadedAdapter loaded = load_adapter(options.adapter, config);
-    require_same_base(loaded, base_sha256(options.model_path), options.adapter);
+    require_base_of(loaded, options.model_path, config, options.adapter);
     return loaded.adapter.matrices(device);
   }
 
@@ -144,7 +143,7 @@ ExitCode chat(ChatSession& session) {
 
 void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("model-path", config.model_path,
-              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
+              {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar, .required = true});
   options.add("adapter", config.adapter, {.help = "adapter folder", .metavar = "DIR"});
   options.add("prompt", config.prompt,
               {.help = "user message to answer; without it, a chat read from standard input", .metavar = "TEXT"});

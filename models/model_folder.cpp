@@ -3,15 +3,16 @@
 #include <set>
 
 #include "core/error.h"
+#include "data/text/model_text.h"
 
 namespace nkat::models {
 
-TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const ModelConfig& config) {
-  TextProcessor text{data::Tokenizer(model_folder), data::ChatTemplate::from_model_folder(model_folder)};
+TextProcessor load_tokenizer_and_template(const fs::path& model, const ModelConfig& config) {
+  TextProcessor text{data::open_tokenizer(model), data::open_chat_template(model)};
   if (text.tokenizer.vocabulary_size() > config.vocab_size) {
     throw FormatError(
         fmt::format("{}: the tokenizer has {} ids, vocab_size in config.json is {}; the files do not belong together",
-                    model_folder.string(), text.tokenizer.vocabulary_size(), config.vocab_size));
+                    model.string(), text.tokenizer.vocabulary_size(), config.vocab_size));
   }
   return text;
 }
@@ -25,8 +26,8 @@ void end_answers_with_turns(ModelConfig& config, const data::ChatTemplate& chat_
   config.end_tokens.assign(ends.begin(), ends.end());
 }
 
-Decoder open_decoder(const fs::path& model_folder, const ModelConfig& config, const WeightsOptions& options) {
-  return Decoder(config, load_weights(model_folder, config, options));
+Decoder open_decoder(const fs::path& model, const ModelConfig& config, const WeightsOptions& options) {
+  return Decoder(config, load_weights(model, config, options));
 }
 
 }  // namespace nkat::models

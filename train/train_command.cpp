@@ -5,6 +5,7 @@
 #include "data/datasets/data_check.h"
 #include "models/device.h"
 #include "models/model_folder.h"
+#include "models/model_source.h"
 #include "models/model_summary.h"
 #include "models/weights/base_fingerprint.h"
 #include "train/commands.h"
@@ -138,7 +139,7 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
   install_tracking_allocator();
   const std::unique_ptr<ProcessGroup> group = init_process_group(config);
   const std::string device_of_rank = rank_device(config.device, group->environment());
-  const models::ModelConfig model = models::read_model_config(config.model_path);
+  const models::ModelConfig model = models::open_model_config(config.model_path);
   limit_default_length(config, model.max_position_embeddings, options);
   std::optional<RunFolder> own_folder;
   if (group->is_main()) own_folder.emplace(config.output_dir);

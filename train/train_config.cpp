@@ -6,6 +6,7 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/message.h"
+#include "data/text/model_text.h"
 
 namespace nkat::train {
 namespace {
@@ -31,8 +32,8 @@ std::string packing_error(const std::string& text) {
 
 void declare_data(OptionList& options, TrainConfig& config, bool for_plan) {
   options.add("model-path", config.model_path,
-              {.help = "model folder in Hugging Face format",
-               .metavar = "DIR",
+              {.help = data::kModelPathHelp,
+               .metavar = data::kModelPathMetavar,
                .required = true,
                .resume = Resume::kSameContent,
                .per_rank = true});

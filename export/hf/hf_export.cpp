@@ -9,8 +9,12 @@
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/json.h"
+#include "data/formats/gguf_reader.h"
 #include "data/formats/safetensors.h"
+#include "data/text/model_text.h"
 #include "export/gguf/gguf_export.h"
+#include "export/hf/hf_config.h"
+#include "export/hf/hf_tokenizer.h"
 #include "models/tensor_table.h"
 
 namespace nkat::exporting {
@@ -76,13 +80,30 @@ std::string shard_index(const std::vector<Shard>& shards) {
 
 // The model's config.json with the new stored type, and untied where another head is stored.
 std::string merged_config(const HfExport& options, const models::ModelConfig& model) {
-  const fs::path path = options.model_folder / "config.json";
+  const fs::path path = options.model / "config.json";
   Json config = parse_json(read_file(path, kConfigLimit), path.string());
   const bool new_spelling = config.contains("dtype");
   config.erase("torch_dtype");
   config[new_spelling ? "dtype" : "torch_dtype"] = torch_name(options.type);
   if (!model.tie_word_embeddings && config.contains("tie_word_embeddings")) config["tie_word_embeddings"] = false;
   return config.dump(2) + "\n";
+}
+
+std::optional<std::string> token(const data::SpecialTokens& tokens, const char* name) {
+  const auto found = tokens.find(name);
+  return found == tokens.end() ? std::nullopt : std::optional(found->second);
+}
+
+void write_files_of_gguf(AtomicFolder& folder, const HfExport& options, const models::ModelConfig& config) {
+  const data::GgufText text = data::read_gguf_text(options.model);
+  const NamedTokens tokens = {.begin = token(text.special_tokens, "bos_token"),
+                              .end = token(text.special_tokens, "eos_token"),
+                              .unknown = token(text.special_tokens, "unk_token"),
+                              .padding = token(text.special_tokens, "pad_token")};
+  folder.write("config.json", hf_config_json(config, torch_name(options.type), options.model.string()));
+  folder.write("generation_config.json", generation_config_json(config));
+  folder.write("tokenizer.json", tokenizer_json(text.tokenizer));
+  folder.write("tokenizer_config.json", tokenizer_config_json(text.tokenizer, tokens, text.chat_template));
 }
 
 void require_space(const std::vector<Shard>& shards, const fs::path& folder) {
@@ -118,9 +139,10 @@ void write_merged_folder(AtomicFolder& folder, const HfExport& options, const mo
     file.publish();
   }
   if (shards.size() > 1) folder.write("model.safetensors.index.json", shard_index(shards));
+  if (gguf::is_gguf_model(options.model)) return write_files_of_gguf(folder, options, config);
   folder.write("config.json", merged_config(options, config));
   for (const char* name : kCopied) {
-    const fs::path path = options.model_folder / name;
+    const fs::path path = options.model / name;
     if (fs::exists(path)) folder.write(name, read_file(path, kCopiedLimit));
   }
 }

@@ -25,8 +25,12 @@ LOSS, PERPLEXITY = "loss on target tokens", "perplexity of the plain text by lla
 ROLE_TAG = re.compile(r"<\|[a-z_0-9]+\|>")
 
 
-def original_context(model: str) -> int:
+def original_context(pipeline: Pipeline, model: str) -> int:
     """Tokens up to which the short rope factors hold."""
+    if pathlib.Path(model).is_file():
+        file = json.loads(pipeline.run_nkat(["inspect", model, "--json"]).output)
+        keys = [f"{file['architecture']}.{name}" for name in ("rope.scaling.original_context_length", "context_length")]
+        return next(int(file["metadata"][key].removeprefix("u32: ")) for key in keys if key in file["metadata"])
     config = json.loads((pathlib.Path(model) / "config.json").read_text())
     scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
     return int(config.get("original_max_position_embeddings") or scaling.get("original_max_position_embeddings")
@@ -44,7 +48,7 @@ class Measurement:
         self.files = files_of(exported)
         self.options = pipeline.config.performance
         self.model = pipeline.config.train["model_path"]
-        self.context = min(self.options.context, original_context(self.model))
+        self.context = min(self.options.context, original_context(pipeline, self.model))
         self.options.prompt_tokens = min(self.options.prompt_tokens, self.context)
         self.options.new_tokens = min(self.options.new_tokens, self.context)
         self.folder = pipeline.folder / "performance"

@@ -2,7 +2,7 @@
 
     python llama_cpp.py MODEL   reads a JSON request from standard input, writes a JSON answer to standard output
     {"logits": [ids], "context": n, "texts": [...], "prompt": [ids], "new_tokens": n, "keys": [...],
-     "ends": [ids], "vocabulary_only": true, "around": true}, all optional
+     "ends": [ids], "losses": [[ids], ...], "vocabulary_only": true, "around": true}, all optional
 """
 import ctypes
 import json
@@ -99,6 +99,12 @@ class Model:
         return np.stack([np.ctypeslib.as_array(self.library.llama_get_logits_ith(context, i), (self.size,)).copy()
                          for i in range(len(tokens))])
 
+    def losses(self, tokens):
+        """-log p of each token but the first, nats."""
+        logits = self.feed(self.context(len(tokens)), tokens).astype(np.float64)[:-1]
+        shifted = logits - logits.max(1, keepdims=True)
+        return np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(shifted)), tokens[1:]]
+
     def tokenize(self, text, around=False):
         """around: with the tokens that the file asks to put around a text."""
         data = text.encode()
@@ -139,6 +145,8 @@ def main():
               "ends": [token for token in request.get("ends", []) if model.ends(token)]}
     if "logits" in request:
         answer["logits"] = model.feed(model.context(request.get("context", 256)), request["logits"]).tolist()
+    if "losses" in request:
+        answer["losses"] = [model.losses(tokens).tolist() for tokens in request["losses"]]
     if "prompt" in request:
         answer["new"] = model.generate(request["prompt"], request.get("new_tokens", 16))
     json.dump(answer, sys.stdout)

@@ -1,11 +1,11 @@
 #include "validation/tasks/eval_model.h"
 
-#include "models/weights/base_fingerprint.h"
+#include "models/model_source.h"
 
 namespace nkat::validation {
 
 EvalInputs read_eval_inputs(const EvalModelOptions& options) {
-  const models::ModelConfig config = models::read_model_config(options.model_path);
+  const models::ModelConfig config = models::open_model_config(options.model_path);
   const at::Device device = models::resolve_device(options.device);
   EvalInputs inputs{.options = options,
                     .config = config,
@@ -20,7 +20,7 @@ EvalInputs read_eval_inputs(const EvalModelOptions& options) {
 EvalModel open_eval_model(EvalInputs inputs) {
   std::vector<at::Tensor> blocks;
   if (inputs.has_adapter()) {
-    models::require_same_base(inputs.adapter, models::base_sha256(inputs.options.model_path), inputs.options.adapter);
+    models::require_base_of(inputs.adapter, inputs.options.model_path, inputs.config, inputs.options.adapter);
     blocks = inputs.adapter.adapter.matrices(inputs.device);
   }
   models::Decoder decoder = models::open_decoder(
