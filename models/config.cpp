@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/json_object.h"
 #include "core/message.h"
+#include "data/run/given_folder.h"
 
 namespace nkat::models {
 namespace {
@@ -266,6 +267,7 @@ void read_tokens(const Reader& reader, const fs::path& model_folder, ModelConfig
 
 ModelConfig read_model_config(const fs::path& model_folder) {
   const fs::path path = model_folder / "config.json";
+  data::require_model_folder(model_folder, "config.json");
   const Json root = parse_json(read_file(path, kLargestFile), path.string());
   const Reader reader(path.string(), root);
   check_model_type(reader);

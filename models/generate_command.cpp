@@ -7,6 +7,7 @@
 
 #include "core/machine.h"
 #include "core/signals.h"
+#include "data/run/given_folder.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "models/adapter.h"
@@ -85,8 +86,9 @@ class ChatSession {
   static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const ModelConfig& config,
                                                        at::Device device) {
     if (options.adapter.empty()) return {};
-    const LoadedAdapter loaded = load_adapter(options.adapter, config);
-    require_same_base(loaded, base_sha256(options.model_path), options.adapter);
+    const fs::path folder = data::find_adapter_folder(options.adapter);
+    const LoadedAdapter loaded = load_adapter(folder, config);
+    require_same_base(loaded, base_sha256(options.model_path), folder);
     return loaded.adapter.matrices(device);
   }
 
@@ -137,7 +139,7 @@ ExitCode chat(ChatSession& session) {
 void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("model-path", config.model_path,
               {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
-  options.add("adapter", config.adapter, {.help = "adapter folder", .metavar = "DIR"});
+  options.add("adapter", config.adapter, {.help = "folder of an adapter, a checkpoint or a run", .metavar = "DIR"});
   options.add("prompt", config.prompt,
               {.help = "user message to answer; without it, a chat read from standard input", .metavar = "TEXT"});
   options.add("raw", config.raw, {.help = "use the prompt as is, without the chat template"});

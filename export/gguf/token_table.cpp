@@ -17,9 +17,6 @@ namespace {
 constexpr std::uint64_t kFileLimit = 64 << 20;
 constexpr float kPadScore = -10000;
 constexpr float kAddedScore = -1000;
-// With a phi-3 name llama.cpp looks these up without asking whether they are there, and strips after none of the last
-// three.
-constexpr const char* kLookedUp[] = {"</s>", "<unk>", "<s>", "<|endoftext|>"};
 
 using Ids = std::unordered_map<std::string, std::uint32_t>;
 
@@ -112,22 +109,6 @@ void name_special_ids(const fs::path& folder, const models::ModelConfig& config,
   table.end_of_turn = named.id_of("<|end|>");
 }
 
-// llama.cpp with a phi-3 name: after special tokens and </s> white space is swallowed, after the other looked-up ones
-// it isn't; before a token never.
-void note_stripping(const std::vector<data::AddedToken>& added, Vocabulary& table) {
-  const auto is_exempt = [](const std::string& text) {
-    return std::ranges::find(std::begin(kLookedUp) + 1, std::end(kLookedUp), text) != std::end(kLookedUp);
-  };
-  table.strips_after_special = std::ranges::any_of(added, [&](const data::AddedToken& token) {
-    return token.special && token.strip_right && !is_exempt(token.content);
-  });
-  for (const data::AddedToken& token : added) {
-    const bool stripped =
-        table.strips_after_special && !is_exempt(token.content) && (token.special || token.content == kLookedUp[0]);
-    if (token.strip_left || token.strip_right != stripped) table.stripped_otherwise.push_back(token.content);
-  }
-}
-
 }  // namespace
 
 Vocabulary read_vocabulary(const fs::path& model_folder, const models::ModelConfig& config) {
@@ -143,7 +124,7 @@ Vocabulary read_vocabulary(const fs::path& model_folder, const models::ModelConf
   }
   const Ids ids = table.unique_ids();
   name_special_ids(model_folder, config, ids, table.vocabulary());
-  note_stripping(added, table.vocabulary());
+  table.vocabulary().flags = compare_flags(added, has_normalizer(model_folder));
   return std::move(table.vocabulary());
 }
 

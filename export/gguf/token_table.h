@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/files/file.h"
+#include "export/gguf/token_flags.h"
 #include "models/config.h"
 
 namespace nkat::exporting {
@@ -27,10 +28,7 @@ struct Vocabulary {
   std::optional<std::uint32_t> unknown;
   std::optional<std::uint32_t> padding;
   std::optional<std::uint32_t> end_of_turn;  // <|end|>
-  // Do special tokens swallow the white space after them? llama.cpp decides it for all of them by general.name.
-  bool strips_after_special = false;
-  // Special tokens whose own rule differs from what llama.cpp then does, as texts.
-  std::vector<std::string> stripped_otherwise;
+  TokenFlags flags;
 };
 
 Vocabulary read_vocabulary(const fs::path& model_folder, const models::ModelConfig& config);

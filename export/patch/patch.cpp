@@ -37,11 +37,13 @@ PlannedTensor copied(const gguf::GgufTensor& tensor) {
           .requested = tensor.type};
 }
 
-gguf::GgufMetadata patched_metadata(const gguf::GgufFile& base, const PatchSource& source) {
+gguf::GgufMetadata patched_metadata(const gguf::GgufFile& base, const PatchSource& source, const std::string& name) {
   gguf::GgufMetadata metadata("the patched file");
   for (const auto& [key, value] : base.metadata().pairs()) {
-    if (!key.starts_with(kOurKeys)) metadata.add(key, value);
+    if (key.starts_with(kOurKeys)) continue;
+    metadata.add(key, key == kNameKey && !name.empty() ? gguf::GgufValue::string(name) : value);
   }
+  if (!name.empty() && metadata.find(kNameKey) == nullptr) metadata.add(kNameKey, gguf::GgufValue::string(name));
   add_provenance(source.provenance, metadata);
   metadata.add("nkat.merged_from", gguf::GgufValue::string(source.merged_from));
   return metadata;
@@ -94,8 +96,9 @@ std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch&
 
 }  // namespace
 
-Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<GgmlType> type) {
-  Patch patch{.base = base, .source = source, .metadata = patched_metadata(base, source), .plan = {}};
+Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<GgmlType> type,
+                 const std::string& general_name) {
+  Patch patch{.base = base, .source = source, .metadata = patched_metadata(base, source, general_name), .plan = {}};
   std::map<std::string, models::TensorSpec> changed;  // by the file's name
   for (models::TensorSpec& spec : models::model_tensors(source.config)) {
     if (source.weights.is_changed(spec.name)) changed[spec.gguf_name] = std::move(spec);

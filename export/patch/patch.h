@@ -1,7 +1,8 @@
 // An existing GGUF file with an adapter folded into its ffn_down tensors, and everything else unchanged.
 //
 // Tensors keep their order, and all but those that the adapter changes keep their bytes, with whatever an importance
-// matrix put into them. Metadata keeps its order, values and types, except for the nkat.* keys, which are ours.
+// matrix put into them. Metadata keeps its order, values and types, except for the nkat.* keys, which are ours, and
+// general.name where another is asked for.
 // general.file_type stays too: it names the type of most weights, and ffn_down has a fifth of them. Written as version
 // 3. Memory: pieces of 16 MiB, whatever the file's size.
 #pragma once
@@ -25,9 +26,10 @@ struct Patch {
 };
 
 // type: of every replaced tensor, or what rows of that length fall back to; nothing: each keeps its own. FormatError
-// naming the tensor if a kept type has no encoder, or one that is merged from no decoder. base and source must outlive
-// the result.
-Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<gguf::GgmlType> type);
+// naming the tensor if a kept type has no encoder, or one that is merged from no decoder. general_name: takes the place of
+// the file's; empty: it stays. base and source must outlive the result.
+Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<gguf::GgmlType> type,
+                 const std::string& general_name = "");
 
 // Errors: as write_merged_gguf. `path` must not be the base.
 void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFile& verify = {});

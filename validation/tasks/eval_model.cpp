@@ -1,5 +1,6 @@
 #include "validation/tasks/eval_model.h"
 
+#include "data/run/given_folder.h"
 #include "models/weights/base_fingerprint.h"
 
 namespace nkat::validation {
@@ -12,7 +13,8 @@ EvalInputs read_eval_inputs(const EvalModelOptions& options) {
                     .text = models::load_tokenizer_and_template(options.model_path, config),
                     .device = device,
                     .precision = models::resolve_precision(options.precision, device)};
-  if (!options.adapter.empty()) inputs.adapter = models::load_adapter(options.adapter, config);
+  if (!options.adapter.empty())
+    inputs.adapter = models::load_adapter(data::find_adapter_folder(options.adapter), config);
   return inputs;
 }
 
