@@ -7,6 +7,7 @@
 
 #include "core/machine.h"
 #include "core/signals.h"
+#include "data/run/given_folder.h"
 #include "data/text/model_text.h"
 #include "models/adapter.h"
 #include "models/commands.h"
@@ -74,8 +75,8 @@ class ChatSession {
 
  private:
   // None for a raw prompt; otherwise an answer ends where the template closes a turn.
-  static std::optional<data::ChatTemplate> read_template(const GenerateConfig& options, const data::Tokenizer& tokenizer,
-                                                         ModelConfig& config) {
+  static std::optional<data::ChatTemplate> read_template(const GenerateConfig& options,
+                                                         const data::Tokenizer& tokenizer, ModelConfig& config) {
     if (options.raw) return std::nullopt;
     data::ChatTemplate chat_template = data::open_chat_template(options.model_path);
     end_answers_with_turns(config, chat_template, tokenizer);
@@ -92,8 +93,9 @@ class ChatSession {
   static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const ModelConfig& config,
                                                        at::Device device) {
     if (options.adapter.empty()) return {};
-    const LoadedAdapter loaded = load_adapter(options.adapter, config);
-    require_base_of(loaded, options.model_path, config, options.adapter);
+    const fs::path folder = data::find_adapter_folder(options.adapter);
+    const LoadedAdapter loaded = load_adapter(folder, config);
+    require_base_of(loaded, options.model_path, config, folder);
     return loaded.adapter.matrices(device);
   }
 
@@ -144,7 +146,7 @@ ExitCode chat(ChatSession& session) {
 void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("model-path", config.model_path,
               {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar, .required = true});
-  options.add("adapter", config.adapter, {.help = "adapter folder", .metavar = "DIR"});
+  options.add("adapter", config.adapter, {.help = "folder of an adapter, a checkpoint or a run", .metavar = "DIR"});
   options.add("prompt", config.prompt,
               {.help = "user message to answer; without it, a chat read from standard input", .metavar = "TEXT"});
   options.add("raw", config.raw, {.help = "use the prompt as is, without the chat template"});

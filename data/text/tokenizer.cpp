@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/message.h"
 #include "core/utf8.h"
+#include "data/run/given_folder.h"
 #include "data/text/sentencepiece_model.h"
 #include "data/text/split_points.h"
 
@@ -137,6 +138,7 @@ struct Tokenizer::State {
 
 Tokenizer::Tokenizer(const fs::path& model_folder) : state_(std::make_unique<State>()) {
   State& state = *state_;
+  require_model_folder(model_folder);
   state.pieces = read_pieces(model_folder);
   if (const fs::path json = model_folder / "tokenizer.json"; fs::exists(json)) check_tokenizer_json(json, state.pieces);
   state.added = read_added_tokens(model_folder);

@@ -27,9 +27,6 @@ using data::TokenizerModel;
 constexpr std::uint64_t kFileLimit = 64 << 20;
 constexpr float kPadScore = -10000;
 constexpr float kAddedScore = -1000;
-// With a phi-3 name llama.cpp looks these up without asking whether they are there, and strips after none of the last
-// three.
-constexpr const char* kLookedUp[] = {"</s>", "<unk>", "<s>", "<|endoftext|>"};
 // The converter writes add_bos_token for llama's architecture with this vocabulary, whatever the tokenizer says.
 constexpr std::int64_t kFlaggedVocabulary = 49152;
 
@@ -119,23 +116,6 @@ void name_phi3_ids(const fs::path& folder, const models::ModelConfig& config, co
   table.end_of_turn = named.id_of("<|end|>");
 }
 
-// llama.cpp with a phi-3 name: after special tokens and </s> white space is swallowed, after the other looked-up ones
-// it isn't; before a token never.
-void note_stripping(const std::vector<AddedToken>& added, const Rules& rules, Vocabulary& table) {
-  const auto is_exempt = [](const std::string& text) {
-    return std::ranges::find(std::begin(kLookedUp) + 1, std::end(kLookedUp), text) != std::end(kLookedUp);
-  };
-  const bool can_strip = rules.phi3 && table.model == "llama";
-  table.strips_after_special = can_strip && std::ranges::any_of(added, [&](const AddedToken& token) {
-    return token.special && token.strip_right && !is_exempt(token.content);
-  });
-  for (const AddedToken& token : added) {
-    const bool stripped =
-        table.strips_after_special && !is_exempt(token.content) && (token.special || token.content == kLookedUp[0]);
-    if (token.strip_left || token.strip_right != stripped) table.stripped_otherwise.push_back(token.content);
-  }
-}
-
 // The converter takes tokens that look like control tokens for such.
 bool looks_special(std::string_view text) {
   const auto is_between = [&](std::string_view begin, std::string_view end) {
@@ -204,25 +184,26 @@ void set_byte_level(const TokenizerModel& model, Table& table) {
 }
 
 // Flags that the converter writes, with what the tokenizer does, and those without which llama.cpp would do something else.
-void set_flags(const fs::path& folder, const models::ModelConfig& config, const TokenizerModel& model, const Rules& rules,
-               const SpecialTokens& special, Vocabulary& table) {
+void set_flags(const fs::path& folder, const models::ModelConfig& config, const TokenizerModel& model,
+               const Rules& rules, const SpecialTokens& special, Vocabulary& table) {
   const bool is_llama = table.model == "llama";
   const data::PreTokenizer* pre = is_llama ? nullptr : data::find_pre_tokenizer(table.pre);
   const bool adds_begin = !model.begin_tokens.empty(), adds_end = !model.end_tokens.empty();
   const bool default_begin = is_llama || (pre != nullptr && pre->add_begin_token);
   const bool is_flagged = rules.llama && config.vocab_size == kFlaggedVocabulary;
   if (special.added.contains("bos") || adds_begin != default_begin || is_flagged)
-    table.flags.emplace_back("add_bos_token", adds_begin);
-  if (special.added.contains("eos") || adds_end) table.flags.emplace_back("add_eos_token", adds_end);
+    table.added_keys.emplace_back("add_bos_token", adds_begin);
+  if (special.added.contains("eos") || adds_end) table.added_keys.emplace_back("add_eos_token", adds_end);
   if (const auto sep = special.added.find("sep"); sep != special.added.end())
-    table.flags.emplace_back("add_sep_token", sep->second);
+    table.added_keys.emplace_back("add_sep_token", sep->second);
   const fs::path path = folder / "tokenizer_config.json";
   nlohmann::json prefix;
   if (rules.llama && fs::exists(path))
-    prefix = parse_large_json(read_file(path, kFileLimit), path.string(), {"add_prefix_space"}).value("add_prefix_space", prefix);
+    prefix = parse_large_json(read_file(path, kFileLimit), path.string(), {"add_prefix_space"})
+                 .value("add_prefix_space", prefix);
   const bool has_prefix = is_llama && model.spaces.prefix != data::SpaceRule::Prefix::kNever;
   if (is_llama ? (prefix.is_boolean() || !has_prefix) : prefix.is_boolean())
-    table.flags.emplace_back("add_space_prefix", is_llama ? has_prefix : prefix.get<bool>());
+    table.added_keys.emplace_back("add_space_prefix", is_llama ? has_prefix : prefix.get<bool>());
 }
 
 void name_official_ids(const SpecialTokens& special, Vocabulary& table) {
@@ -234,7 +215,8 @@ void name_official_ids(const SpecialTokens& special, Vocabulary& table) {
     if (purpose == "eot") table.end_of_turn = id;
     // The key of "sep" is spelled like that.
     if (purpose == "sep") table.further_ids.emplace_back("seperator_token_id", id);
-    if (purpose == "cls" || purpose == "mask" || purpose == "eom") table.further_ids.emplace_back(purpose + "_token_id", id);
+    if (purpose == "cls" || purpose == "mask" || purpose == "eom")
+      table.further_ids.emplace_back(purpose + "_token_id", id);
   }
 }
 
@@ -267,15 +249,15 @@ Vocabulary read_vocabulary(const fs::path& model_folder, const models::ModelConf
   if (rules.phi3 && !is_byte_level) {
     require_looked_up(model_folder, ids);
     name_phi3_ids(model_folder, config, ids, vocabulary);
-    vocabulary.flags = {{"add_bos_token", !model.begin_tokens.empty()},
-                        {"add_eos_token", !model.end_tokens.empty()},
-                        {"add_space_prefix", model.spaces.prefix != data::SpaceRule::Prefix::kNever}};
+    vocabulary.added_keys = {{"add_bos_token", !model.begin_tokens.empty()},
+                             {"add_eos_token", !model.end_tokens.empty()},
+                             {"add_space_prefix", model.spaces.prefix != data::SpaceRule::Prefix::kNever}};
   } else {
     const SpecialTokens special = read_special_tokens(model_folder, config.vocab_size);
     name_official_ids(special, vocabulary);
     set_flags(model_folder, config, model, rules, special, vocabulary);
   }
-  note_stripping(model.added_tokens, rules, vocabulary);
+  vocabulary.flags = compare_flags(model.added_tokens, has_normalizer(model_folder), rules.phi3 && !is_byte_level);
   vocabulary.cut_otherwise = cut_otherwise(model, vocabulary.pre);
   return std::move(vocabulary);
 }

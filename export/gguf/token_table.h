@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/files/file.h"
+#include "export/gguf/token_flags.h"
 #include "models/config.h"
 
 namespace nkat::exporting {
@@ -36,11 +37,8 @@ struct Vocabulary {
   // Of further ids that are written, by their keys: {"cls_token_id", 5}.
   std::vector<std::pair<std::string, std::uint32_t>> further_ids;
   // add_bos_token, add_eos_token, add_sep_token, add_space_prefix, as far as they are written.
-  std::vector<std::pair<std::string, bool>> flags;
-  // Do special tokens swallow the white space after them? llama.cpp decides it for all of them by general.name.
-  bool strips_after_special = false;
-  // Special tokens whose own rule differs from what llama.cpp then does, as texts.
-  std::vector<std::string> stripped_otherwise;
+  std::vector<std::pair<std::string, bool>> added_keys;
+  TokenFlags flags;  // of added tokens, where llama.cpp goes by others
   // Kinds of texts that llama.cpp cuts into other tokens than the folder's tokenizer does, in words (data/FORMATS.md 5.2.3).
   std::vector<std::string> cut_otherwise;
 };

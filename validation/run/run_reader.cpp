@@ -49,7 +49,9 @@ void require_folder(const fs::path& folder) {
   const std::string found = status.type() == fs::file_type::not_found ? "nothing of that name"
                             : error                                   ? error.message()
                                                                       : "a file";
-  throw DataError(fmt::format("{}: {}", folder.string(), expected("the folder of a run", found)));
+  const std::string next =
+      found == "a file" ? fmt::format("give the folder that it is in: {}", folder_of(folder).string()) : "";
+  throw DataError(fmt::format("{}: {}", folder.string(), expected("the folder of a run", found, next)));
 }
 
 RunPlaces find_places(const fs::path& given) {
@@ -72,6 +74,8 @@ RunPlaces find_places(const fs::path& given) {
                                 given.string()));
   }
   if (places.metrics.empty() && places.checkpoints.empty()) {
+    if (is_there(folder / data::kAdapterConfigFile))
+      throw DataError(fmt::format("{}: this is an adapter; give the folder of its run", given.string()));
     throw DataError(fmt::format("{}: this is no run: {}", given.string(),
                                 expected("metrics.jsonl or checkpoints/", some_entries(folder))));
   }
