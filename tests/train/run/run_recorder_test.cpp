@@ -177,6 +177,7 @@ TEST_F(RunRecorderTest, AnEarlyEndIsCountedAcrossStartsAndALargerPatienceGoesOn)
     EXPECT_EQ(has_ended_early(folder_, config_, state_), ended) << patience;
   }
   EXPECT_TRUE(open(3).ends_early(next_step(2.0), state_));
+  state_.step = 3;
   state_.settings.validation_since = 1;  // the loss of 1.0 is of other data
   EXPECT_FALSE(open(3).ends_early(next_step(1.5), state_));
 }
