@@ -292,7 +292,8 @@ def start(nkat_path, tmp_path, words):
 
 def test_ranks_record_once_and_end_early_together(start, tmp_path, prompts):
     # The other rank may have its prompts elsewhere, or none: it reads no file.
-    ranks = start(2, **{**RISING, "early_stopping_patience": 2, "tensorboard": [], "sample_prompts": prompts}, own={1: dict(sample_prompts="none.txt")})
+    given = {**RISING, "early_stopping_patience": 2, "tensorboard": [], "sample_prompts": prompts}
+    ranks = start(2, own={1: dict(sample_prompts="none.txt")}, **given)
     assert ranks.wait(120) == [0, 0], ranks.log(0) + ranks.log(1)
     run = tmp_path / "run"
     assert summary(run)["stopped"] == "early" and since_best(losses(run)) == 2

@@ -7,7 +7,7 @@
 //   Event    1 wall_time: double, seconds since 1970; then in the first record 3 file_version: "brain.Event:2",
 //            in each other one 2 step: varint, 5 summary: a message of 1 value, repeated: 1 tag, 2 simple_value: float
 //
-// Sources: TensorFlow's core/lib/io/record_writer.h, core/util/event.proto and core/framework/summary.proto.
+// Sources, of TensorFlow: io/record_writer.h (records), util/event.proto, framework/summary.proto.
 // data/FORMATS.md 9.5 lists the tags. metrics.jsonl stays the one record of a run: each start writes the curves anew from
 // it, so that a step that is trained again after a kill is there once, and a kill at any moment costs nothing.
 #pragma once

@@ -20,6 +20,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// How a run stopped, in its summary.
+constexpr const char *kFinished = "finished", *kEarly = "early";
+
 // Adam's epsilon damps updates whose gradient isn't much larger.
 constexpr double kSmallGradient = 100.0;
 
@@ -30,9 +33,9 @@ void write_summary(const fs::path& path, const std::vector<StepMetrics>& history
   write_file_atomically(path, to_json_text(summary));
 }
 
-// Steps that end by themselves before the last one do so for want of a gain.
-std::string how_it_ended(const TrainConfig& config, const TrainerState& state) {
-  return state.step < config.max_steps ? "early" : "finished";
+bool ended_early(const std::vector<StepMetrics>& history, const TrainConfig& config, const TrainerState& state) {
+  return state.step < config.max_steps && !state.pending &&
+         data::validation_trend(history, state.settings.validation_since).exhausts(config.early_stopping_patience);
 }
 
 // "3 validations in a row without a loss below 1.2345 (step 200)"
@@ -65,7 +68,7 @@ RunRecorder::RunRecorder(TrainConfig config, RecordedRun run, const TrainerState
 ExitCode RunRecorder::keep(const TrainerState& state, const std::function<ExitCode()>& steps) {
   try {
     const ExitCode code = steps();
-    finish(state, code == ExitCode::kDone ? how_it_ended(config_, state) : "signal");
+    finish(state, code == ExitCode::kDone ? kFinished : "signal");
     return code;
   } catch (const RankMismatch&) {
     throw;
@@ -146,11 +149,13 @@ std::int64_t RunRecorder::skipped_in_a_row() const {
   return std::distance(lines.rbegin(), updated);
 }
 
-void RunRecorder::finish(const TrainerState& state, const std::string& stopped) {
+void RunRecorder::finish(const TrainerState& state, std::string stopped) {
   bar_.reset();
   if (run_.folder == nullptr) return;
-  if (stopped == "early")
+  if (stopped == kFinished && ended_early(metrics_->history(), config_, state)) {
+    stopped = kEarly;
     log::info(fmt::format("step {}: ends early, {}", state.step, without_gain(metrics_->history(), state)));
+  }
   log::info("memory: " + monitor_.describe());
   write_summary(run_.folder->summary(), metrics_->history(), config_, state, stopped);
   plot_training(metrics_->history(), state.adapter.first_layer, run_.folder->plot());
@@ -199,18 +204,18 @@ void RunRecorder::publish(const fs::path& folder, const TrainerState& state) con
 bool has_ended_early(const RunFolder& folder, const TrainConfig& config, const TrainerState& state) {
   if (config.early_stopping_patience == 0 || state.pending) return false;
   const MetricsLog metrics(folder.metrics(), state.step, state.adapter.count());
-  return data::validation_trend(metrics.history(), state.settings.validation_since)
-      .exhausts(config.early_stopping_patience);
+  return ended_early(metrics.history(), config, state);
 }
 
 void repeat_finish(const RunFolder& folder, const TrainConfig& config, const TrainerState& state,
                    const models::ModelConfig& model, const models::BaseFingerprint& base) {
   const MetricsLog metrics(folder.metrics(), state.step, state.adapter.count());
+  const bool early = ended_early(metrics.history(), config, state);
   publish_adapter(folder.newest_adapter(), state.adapter, model, base);
-  write_summary(folder.summary(), metrics.history(), config, state, how_it_ended(config, state));
+  write_summary(folder.summary(), metrics.history(), config, state, early ? kEarly : kFinished);
   if (config.tensorboard) EventLog(folder.tensorboard(), metrics.history(), state.adapter.first_layer).sync();
   if (!fs::exists(folder.plot())) plot_training(metrics.history(), state.adapter.first_layer, folder.plot());
-  if (state.step < config.max_steps) {
+  if (early) {
     log::info(fmt::format("{}: this run has ended early at step {}: {}; raise --early-stopping-patience to continue",
                           config.output_dir, state.step, without_gain(metrics.history(), state)));
   } else if (state.step > config.max_steps) {

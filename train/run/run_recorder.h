@@ -56,7 +56,7 @@ class RunRecorder {
   std::int64_t skipped_in_a_row() const;
 
  private:
-  void finish(const TrainerState& state, const std::string& stopped);
+  void finish(const TrainerState& state, std::string stopped);
   void save_after_error(const TrainerState& state);
   void report(const StepMetrics& metrics, const TrainerState& state);
   std::string time_left(std::int64_t step) const;
