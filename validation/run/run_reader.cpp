@@ -6,6 +6,7 @@
 #include "core/signals.h"
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"
+#include "data/run/validation_trend.h"
 #include "validation/run/saved_series.h"
 
 namespace nkat::validation {
@@ -205,7 +206,9 @@ void require_something(const RunRecords& run, const RunPlaces& places) {
 
 std::optional<bool> RunRecords::finished() const {
   if (!settings.max_steps) return std::nullopt;
-  return !metrics.empty() && metrics.back().step >= *settings.max_steps;
+  if (metrics.empty()) return false;
+  return metrics.back().step >= *settings.max_steps || data::validation_trend(metrics, settings.validation_since)
+                                                           .exhausts(settings.early_stopping_patience.value_or(0));
 }
 
 RunRecords read_run(const fs::path& folder) {
