@@ -59,8 +59,6 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
   return row.back();
 }
 
-std::string one_of(const std::vector<std::string>& names) { return fmt::format("one of {}", fmt::join(names, ", ")); }
-
 // Replaces a word by the choice that it names; returns an error message if it names none.
 std::string choose(std::string& word, const std::vector<std::string>& choices) {
   if (choices.empty() || std::ranges::find(choices, word) != choices.end()) return "";

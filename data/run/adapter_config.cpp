@@ -12,7 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kPeftType = "NKAT_SO8T";
 constexpr const char *kTypeKey = "peft_type", *kVersionKey = "version", *kNameKey = "base_model_name_or_path",
                      *kHiddenKey = "hidden_size", *kLayersKey = "num_hidden_layers", *kFirstKey = "first_adapter_layer",
                      *kBaseKey = "base_sha256", *kNormsKey = "base_norms_sha256";

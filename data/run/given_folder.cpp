@@ -24,7 +24,6 @@ constexpr std::uint64_t kConfigLimit = 1 << 20;
 constexpr std::string_view kHub = "https://huggingface.co/";
 constexpr const char *kModelConfig = "config.json", *kWeights = "model.safetensors",
                      *kWeightsIndex = "model.safetensors.index.json", *kSnapshots = "snapshots";
-constexpr const char* kPeftType = "NKAT_SO8T";
 
 enum class Kind { kNothing, kFile, kModel, kAdapter, kPeftAdapter, kRun, kCheckpoints, kOther };
 

@@ -127,7 +127,10 @@ REFUSED = {
     "the weights as a git-lfs pointer": (lambda f: eval_words(f, pointer("model.safetensors")(f)), "model.safetensors: this is a git-lfs pointer"),
     "tokenizer.json as a git-lfs pointer": (lambda f: eval_words(f, pointer("tokenizer.json")(f)), "tokenizer.json: this is a git-lfs pointer"),
     "config.json as a git-lfs pointer": (lambda f: eval_words(f, pointer("config.json")(f)), "config.json: this is a git-lfs pointer"),
-    "data as a git-lfs pointer": (lambda f: ["data", "check", pointer_file(f, "data.jsonl"), "--model-path", MODEL], "data.jsonl: this is a git-lfs pointer"),
+    "data as a git-lfs pointer": (
+        lambda f: ["data", "check", pointer_file(f, "data.jsonl"), "--model-path", MODEL],
+        "data.jsonl: this is a git-lfs pointer",
+    ),
     "an adapter of git-lfs pointers": (
         lambda f: eval_words(f, adapter=adapter_of_pointers(f)),
         "adapter_model.safetensors: this is a git-lfs pointer",
@@ -167,12 +170,17 @@ REFUSED = {
     "AutoModel without its head": (lambda f: eval_words(f, renamed("", "model.")(f)), "a model without its head (AutoModel)"),
     "a name on the Hub": (lambda f: eval_words(f, "microsoft/Phi-3.5-mini-instruct"), "hf download microsoft/Phi-3.5-mini-instruct --local-dir"),
     "a name on the Hub for data": (
-        lambda f: ["data", "check", data_file(f, GOOD_LINE), "--model-path", "microsoft/Phi-3.5-mini-instruct"], "hf download microsoft/Phi-3.5-mini-instruct"),
+        lambda f: ["data", "check", data_file(f, GOOD_LINE), "--model-path", "microsoft/Phi-3.5-mini-instruct"],
+        "hf download microsoft/Phi-3.5-mini-instruct"),
     "a name on the Hub to export": (
-        lambda f: ["export", "--model-path", "microsoft/Phi-3.5-mini-instruct", "--output", f / "x.gguf"], "hf download microsoft/Phi-3.5-mini-instruct"),
+        lambda f: ["export", "--model-path", "microsoft/Phi-3.5-mini-instruct", "--output", f / "x.gguf"],
+        "hf download microsoft/Phi-3.5-mini-instruct"),
     "the Hub's cache": (lambda f: eval_words(f, hub_cache(f)), "snapshots/3145e03 is one"),
     "the model's config.json": (lambda f: eval_words(f, MODEL / "config.json"), "found a file; give the folder that it is in"),
-    "the model's weights": (lambda f: ["generate", "--model-path", MODEL / "model.safetensors", "--prompt", "x"], "found a file; give the folder that it is in"),
+    "the model's weights": (
+        lambda f: ["generate", "--model-path", MODEL / "model.safetensors", "--prompt", "x"],
+        "found a file; give the folder that it is in",
+    ),
     "an adapter as model": (lambda f: eval_words(f, write_adapter(f / "a", ALPHAS)), "found an adapter; give it as --adapter"),
     "a model as adapter": (lambda f: eval_words(f, adapter=MODEL), "found a model; give it as --model-path"),
     "the adapter's file": (
@@ -182,7 +190,10 @@ REFUSED = {
     "a run's file": (lambda f: ["validate", data_file(f, "{}")], "found a file; give the folder that it is in"),
     "an adapter to validate": (lambda f: ["validate", write_adapter(f / "a", ALPHAS)], "this is an adapter; give the folder of its run"),
     "a folder of data": (lambda f: ["data", "check", f, "--model-path", MODEL], "expected a file, found a folder"),
-    "a folder to patch": (lambda f: ["patch", MODEL, "--adapter", write_adapter(f / "a", ALPHAS), "--output", f / "x.gguf"], "expected a file, found a folder"),
+    "a folder to patch": (
+        lambda f: ["patch", MODEL, "--adapter", write_adapter(f / "a", ALPHAS), "--output", f / "x.gguf"],
+        "expected a file, found a folder",
+    ),
 }
 
 
