@@ -138,7 +138,8 @@ std::string read_dtype(const ConfigReader& reader, const std::string& file) {
   };
   const std::string newer = read("dtype"), older = read("torch_dtype");
   if (!newer.empty() && !older.empty() && newer != older) {
-    log::info(fmt::format("{}: dtype \"{}\" is taken, torch_dtype \"{}\" isn't, as in transformers", file, newer, older));
+    log::info(
+        fmt::format("{}: dtype \"{}\" is taken, torch_dtype \"{}\" isn't, as in transformers", file, newer, older));
   }
   return newer.empty() ? older : newer;
 }

@@ -101,7 +101,8 @@ GgufWeights::GgufWeights(const gguf::GgufFile& file, const ModelConfig& config) 
       throw FormatError(fmt::format("{}: tensor '{}': {}", where, wanted.gguf_name,
                                     expected("sizes " + sizes_text(ne), sizes_text(found->ne))));
     }
-    by_name_.emplace(wanted.name, Stored{found, wanted});  // a tied model's two share a name: the embedding comes first and stays
+    by_name_.emplace(wanted.name,
+                     Stored{found, wanted});  // a tied model's two share a name: the embedding comes first and stays
   }
 }
 

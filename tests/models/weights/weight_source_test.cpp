@@ -174,7 +174,8 @@ TEST_F(GgufWeightsTest, RowsOfALlamaFileComeInTheCheckpointsOrder) {
   llama.family = Family::kLlama;
   llama.qkv_bias = true;
   std::vector<gguf::GgufTensorPlan> tensors;
-  for (const TensorSpec& spec : model_tensors(llama)) tensors.push_back({.name = spec.gguf_name, .ne = spec.gguf_sizes()});
+  for (const TensorSpec& spec : model_tensors(llama))
+    tensors.push_back({.name = spec.gguf_name, .ne = spec.gguf_sizes()});
   const gguf::GgufFile file(written(tensors));
   const GgufWeights weights(file, llama);
   const std::vector<float> rows = rows_of(weights, "model.layers.0.self_attn.q_proj.weight", 8, 8);
