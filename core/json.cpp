@@ -201,7 +201,7 @@ class CheckedBuilder {
   const PartHandler* handle_entry_ = nullptr;
   const std::vector<std::string>* opened_paths_ = nullptr;
   std::vector<Opened> opened_;  // from the top-level object inward
-  std::string entry_;  // the entry's key
+  std::string entry_;           // the entry's key
   std::size_t cost_ = 0;
   int depth_ = 0;
   bool skipping_ = false;  // inside a skipped top-level value
@@ -238,8 +238,8 @@ nlohmann::json parse_large_json(std::string_view text, const std::string& source
 void for_each_json_entry(std::string_view text, const std::string& source, const JsonEntryHandler& handle,
                          int max_depth) {
   for_each_json_part(
-      text, source, {}, [&](const std::string&, const std::string& key, const nlohmann::json& value) { handle(key, value); },
-      max_depth);
+      text, source, {},
+      [&](const std::string&, const std::string& key, const nlohmann::json& value) { handle(key, value); }, max_depth);
 }
 
 void for_each_json_part(std::string_view text, const std::string& source, const std::vector<std::string>& opened,

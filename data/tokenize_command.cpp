@@ -65,8 +65,9 @@ Command make_data_tokenize_command() {
       .name = "tokenize",
       .summary = "prints the token ids of a string as a JSON list",
       .description = "Reads the text from --text or stdin; ids are those of the model's own fast tokenizer."};
-  command.options->add("model-path", config->model_path,
-                       {.help = "model folder with tokenizer.json or tokenizer.model", .metavar = "DIR", .required = true});
+  command.options->add(
+      "model-path", config->model_path,
+      {.help = "model folder with tokenizer.json or tokenizer.model", .metavar = "DIR", .required = true});
   command.options->add("text", config->text, {.help = "text to tokenize; without it stdin is read", .metavar = "TEXT"});
   command.options->add("special-tokens", config->special_tokens, kAddedTokensNames,
                        {.help = "<|end|> and the like: plain text or control tokens"});

@@ -23,7 +23,7 @@ struct AddedToken {
   bool special = false;     // left out by decode(skip_special)
   bool strip_left = false;  // swallows white space before it
   bool strip_right = false;
-  bool normalized = false;  // matched in the normalized text
+  bool normalized = false;   // matched in the normalized text
   bool single_word = false;  // only where no letter, digit or underscore touches it
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <functional>
+#include <optional>
 #include <queue>
 
 #include <fmt/format.h>
@@ -72,7 +74,8 @@ void BytePairMerger::read_characters(const TokenizerModel& model) {
   for (std::int32_t id = 0; id < pieces_; ++id) {
     const Piece& piece = model.pieces[static_cast<std::size_t>(id)];
     if (piece.type == PieceType::kByte) {
-      const std::string_view digits = std::string_view(piece.text).substr(std::min<std::size_t>(3, piece.text.size()), 2);
+      const std::string_view digits =
+          std::string_view(piece.text).substr(std::min<std::size_t>(3, piece.text.size()), 2);
       for (std::size_t byte = 0; byte < 256; ++byte) {
         if (fmt::format("{:02X}", byte) == digits) bytes_[byte] = id;
       }
@@ -98,9 +101,10 @@ void BytePairMerger::read_merges(const TokenizerModel& model, const Ids& ids) {
     const Piece& right = model.pieces[static_cast<std::size_t>(merge.right)];
     const auto merged = ids.find(left.text + right.text);
     if (merged == ids.end() || left.type == PieceType::kByte || right.type == PieceType::kByte) {
-      throw FormatError(fmt::format("{}: merge {}: {}", model.source, rank,
-                                    expected("two pieces whose text joined is a piece",
-                                             fmt::format("'{}' and '{}'", ellipsize(left.text), ellipsize(right.text)))));
+      throw FormatError(
+          fmt::format("{}: merge {}: {}", model.source, rank,
+                      expected("two pieces whose text joined is a piece",
+                               fmt::format("'{}' and '{}'", ellipsize(left.text), ellipsize(right.text)))));
     }
     add_pair(merge.left, merge.right, {static_cast<std::uint32_t>(rank), merged->second});
   }
@@ -114,6 +118,7 @@ void BytePairMerger::read_scores(const TokenizerModel& model) {
   for (std::int32_t id = 0; id < pieces_; ++id) {
     const Piece& piece = model.pieces[static_cast<std::size_t>(id)];
     if (!is_mergeable(piece)) continue;
+    if (std::isnan(piece.score)) throw FormatError(fmt::format("{}: piece {} has the score NaN", model.source, id));
     ids.emplace(piece.text, id);
     scores.push_back(piece.score);
   }
@@ -135,7 +140,8 @@ void BytePairMerger::read_scores(const TokenizerModel& model) {
   std::vector<Made> made;
   for (const auto& [text, id] : ids) {
     const auto rank = static_cast<std::uint32_t>(
-        std::ranges::lower_bound(scores, model.pieces[static_cast<std::size_t>(id)].score, std::greater()) - scores.begin());
+        std::ranges::lower_bound(scores, model.pieces[static_cast<std::size_t>(id)].score, std::greater()) -
+        scores.begin());
     if (text.size() > kLongestScored) continue;
     for (std::size_t cut = decode_code_point(text, 0).length; cut < text.size();
          cut += decode_code_point(text, cut).length) {
@@ -205,7 +211,9 @@ void BytePairMerger::split_into_symbols(std::string_view word, MergeMemory& memo
 }
 
 void BytePairMerger::merge_few(MergeMemory& memory) const {
-  auto& [cache, ids, ends, pairs, next, previous, tokens] = memory;
+  std::vector<std::int32_t>& ids = memory.ids;
+  std::vector<std::uint32_t>& ends = memory.ends;
+  std::vector<Pair>& pairs = memory.pairs;
   pairs.clear();
   for (std::size_t i = 0; i + 1 < ids.size(); ++i) pairs.push_back(find_pair(ids[i], ids[i + 1]));
   while (!pairs.empty()) {
@@ -224,7 +232,11 @@ void BytePairMerger::merge_few(MergeMemory& memory) const {
 
 // The same with the pairs in a heap: symbols are linked, and an entry whose pair has changed since is passed over.
 void BytePairMerger::merge_many(MergeMemory& memory) const {
-  auto& [cache, ids, ends, pairs, next, previous, tokens] = memory;
+  std::vector<std::int32_t>& ids = memory.ids;
+  std::vector<std::uint32_t>& ends = memory.ends;
+  std::vector<Pair>& pairs = memory.pairs;
+  std::vector<std::uint32_t>& next = memory.next;
+  std::vector<std::uint32_t>& previous = memory.previous;
   const auto count = static_cast<std::uint32_t>(ids.size());
   pairs.assign(count, kNoPair);
   next.resize(count);

@@ -42,6 +42,7 @@ class BytePairMerger {
 
  private:
   using Pair = MergeMemory::Pair;
+  static constexpr std::uint64_t kFree = ~std::uint64_t{0};
   struct Entry {
     std::uint64_t symbols = kFree;
     Pair pair;
@@ -51,7 +52,6 @@ class BytePairMerger {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
   using Ids = std::unordered_map<std::string, std::int32_t, TextHash, std::equal_to<>>;
-  static constexpr std::uint64_t kFree = ~std::uint64_t{0};
   static constexpr Pair kNoPair{UINT32_MAX, -1};
 
   void read_bytes(const TokenizerModel& model);
@@ -68,11 +68,11 @@ class BytePairMerger {
   void put_tokens(std::string_view word, MergeMemory& memory) const;
 
   bool byte_level_ = false;
-  std::int32_t pieces_ = 0;                  // ids from here on are symbols without a piece
-  std::array<std::int32_t, 256> bytes_{};    // their pieces' ids; -1: none
-  std::vector<std::int32_t> characters_;     // symbols by code point; -1: no piece holds it
-  std::vector<Entry> pairs_;                 // open addressing
-  Ids whole_words_;                          // only where merges are ignored for them
+  std::int32_t pieces_ = 0;                // ids from here on are symbols without a piece
+  std::array<std::int32_t, 256> bytes_{};  // their pieces' ids; -1: none
+  std::vector<std::int32_t> characters_;   // symbols by code point; -1: no piece holds it
+  std::vector<Entry> pairs_;               // open addressing
+  Ids whole_words_;                        // only where merges are ignored for them
 };
 
 }  // namespace nkat::data

@@ -1,7 +1,8 @@
 #include "data/text/split_expression.h"
 
-#include <fmt/format.h>
 #include <pcre2.h>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/utf8.h"
@@ -67,8 +68,8 @@ SplitExpression::SplitExpression(std::string_view expression, const std::string&
   compiled_->code.reset(pcre2_compile(as_pcre2(read.pattern), read.pattern.size(), PCRE2_MULTILINE | PCRE2_NEVER_UTF,
                                       &error, &place, context.get()));
   if (!compiled_->code) {
-    throw FormatError(fmt::format("{}: the expression '{}' can't be used: {}", source, ellipsize(expression),
-                                  pcre2_message(error)));
+    throw FormatError(
+        fmt::format("{}: the expression '{}' can't be used: {}", source, ellipsize(expression), pcre2_message(error)));
   }
   compiled_->is_jit = pcre2_jit_compile(compiled_->code.get(), PCRE2_JIT_COMPLETE) == 0;
 }
@@ -90,8 +91,8 @@ void SplitExpression::to_bytes(std::string_view utf8, std::string& bytes) const 
 std::optional<ByteRange> SplitExpression::find(std::string_view bytes, std::size_t from) const {
   SearchMemory& memory = search_memory();
   const auto search = compiled_->is_jit ? pcre2_jit_match : pcre2_match;
-  const int found = search(compiled_->code.get(), as_pcre2(bytes), bytes.size(), from, 0, memory.match.get(),
-                           memory.context.get());
+  const int found =
+      search(compiled_->code.get(), as_pcre2(bytes), bytes.size(), from, 0, memory.match.get(), memory.context.get());
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0) {
     throw DataError(fmt::format("the tokenizer's expression can't cut this text of {} characters: {}", bytes.size(),

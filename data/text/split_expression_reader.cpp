@@ -127,28 +127,19 @@ class ExpressionReader {
     const std::size_t begin = place_;
     const char32_t c = take();
     switch (c) {
-      case '(':
-        return open_group(begin);
-      case ')':
-        return close_group();
+      case '(': return open_group(begin);
+      case ')': return close_group();
       case '|':
       case '^':
-      case '$':
-        return put_assertion(std::string(1, static_cast<char>(c)));
+      case '$': return put_assertion(std::string(1, static_cast<char>(c)));
       case '*':
       case '+':
-      case '?':
-        return read_repeat(std::string(1, static_cast<char>(c)), /*interval=*/false);
-      case '{':
-        return read_interval(begin);
-      case '[':
-        return put_class(read_set(0));
-      case '.':
-        return put_class(CodePointSet('\n', '\n').complement());
-      case '\\':
-        return read_escape_part(begin);
-      default:
-        return put_literal(c);
+      case '?': return read_repeat(std::string(1, static_cast<char>(c)), /*interval=*/false);
+      case '{': return read_interval(begin);
+      case '[': return put_class(read_set(0));
+      case '.': return put_class(CodePointSet('\n', '\n').complement());
+      case '\\': return read_escape_part(begin);
+      default: return put_literal(c);
     }
   }
 
@@ -213,7 +204,7 @@ class ExpressionReader {
     put(std::move(repeat));
     if (interval && skip("+")) {
       // Behind an interval a plus repeats once more.
-      parts_.insert(parts_.begin() + static_cast<std::ptrdiff_t>(atom_), {"(?:"});
+      parts_.insert(parts_.begin() + static_cast<std::ptrdiff_t>(atom_), Part{"(?:"});
       put(")+");
     }
     atom_ = kNoAtom;
@@ -240,9 +231,10 @@ class ExpressionReader {
     if (end == std::string_view::npos) fail_unknown(begin);
     const std::string_view name = text_.substr(place_, end - place_);
     place_ = end + 1;
-    const bool known = !name.empty() && name.size() <= 2 && std::ranges::any_of(kCategoryNames, [&](std::string_view one) {
-      return one == name || (name.size() == 1 && one.starts_with(name));
-    });
+    const bool known =
+        !name.empty() && name.size() <= 2 && std::ranges::any_of(kCategoryNames, [&](std::string_view one) {
+          return one == name || (name.size() == 1 && one.starts_with(name));
+        });
     if (!known) fail_unknown(begin);
     const CodePointSet set = CodePointSet::of_category(name);
     return negated != inverted ? set.complement() : set;
@@ -250,7 +242,7 @@ class ExpressionReader {
 
   char32_t read_character_escape(std::size_t begin) {
     const char32_t c = take();
-    static constexpr std::pair<char, char> kControls[] = {{'r', '\r'}, {'n', '\n'}, {'t', '\t'}, {'f', '\f'},
+    static constexpr std::pair<char, char> kControls[] = {{'r', '\r'}, {'n', '\n'}, {'t', '\t'},  {'f', '\f'},
                                                           {'v', '\v'}, {'a', '\a'}, {'e', '\x1B'}};
     for (const auto& [letter, control] : kControls) {
       if (c == static_cast<char32_t>(letter)) return static_cast<char32_t>(control);
@@ -271,7 +263,8 @@ class ExpressionReader {
     std::size_t digits = 0;
     for (; digits < most && !at_end(); ++digits, ++place_) {
       const std::size_t digit = std::string_view("0123456789abcdef").find(static_cast<char>(text_[place_] | 0x20));
-      if (!is_ascii_digit(static_cast<unsigned char>(text_[place_])) && (digit == std::string_view::npos || digit < 10)) break;
+      if (!is_ascii_digit(static_cast<unsigned char>(text_[place_])) && (digit == std::string_view::npos || digit < 10))
+        break;
       value = value * 16 + static_cast<char32_t>(digit);
     }
     if (digits < fewest || value > kLastCodePoint) fail_unknown(begin);
@@ -283,7 +276,7 @@ class ExpressionReader {
     const std::size_t begin = place_;
     if (depth > kDeepest) fail(fmt::format("classes nest deeper than {}", kDeepest));
     const bool negated = skip("^");
-    if (next_is("]") || next_is(":")) fail_unknown(begin);
+    if (next_is("]") || (depth > 0 && next_is(":"))) fail_unknown(begin);
     std::optional<CodePointSet> before;  // what stands before &&
     CodePointSet set;
     while (!skip("]")) {
@@ -309,7 +302,8 @@ class ExpressionReader {
     char32_t last = first;
     if (next_is("-") && !next_is("-]") && !next_is("-[")) {
       ++place_;
-      if (next_is("\\") && place_ + 1 < text_.size() && std::string_view("sSdDpP").find(text_[place_ + 1]) != std::string_view::npos)
+      if (next_is("\\") && place_ + 1 < text_.size() &&
+          std::string_view("sSdDpP").find(text_[place_ + 1]) != std::string_view::npos)
         fail_unknown(begin);
       last = read_set_character();
     }
@@ -359,7 +353,8 @@ class ExpressionReader {
                 static_cast<std::uint8_t>(kFirstClassed + number));
     }
     const std::size_t used = kFirstClassed + classes.size();
-    for (const Part& part : parts_) result.pattern += part.set == kNoSet ? part.text : byte_class(part.set, of_byte, used);
+    for (const Part& part : parts_)
+      result.pattern += part.set == kNoSet ? part.text : byte_class(part.set, of_byte, used);
     return result;
   }
 

@@ -84,8 +84,8 @@ class StretchEncoder::Run {
     if (encoder_.model_.kind == VocabularyKind::kByteLevel) return cut(0, part, bytes.begin, /*inserted=*/0);
     const SpaceRule& spaces = encoder_.model_.spaces;
     const bool at_start = place({bytes.begin, bytes.begin}).begin == 0;
-    const bool wants_prefix = spaces.prefix == SpaceRule::Prefix::kAlways ||
-                              (spaces.prefix == SpaceRule::Prefix::kFirst && at_start);
+    const bool wants_prefix =
+        spaces.prefix == SpaceRule::Prefix::kAlways || (spaces.prefix == SpaceRule::Prefix::kFirst && at_start);
     cut_fallback_text(part, bytes.begin, spaces.metaspace && wants_prefix && !begins_with_space(part));
   }
 
@@ -122,7 +122,7 @@ class StretchEncoder::Run {
     if (!step.expression) return cut(number + 1, word, begin, inserted);
     std::string& bytes = memory_.bytes[number];
     step.expression->to_bytes(word, bytes);
-    std::size_t at = 0;         // of the characters before `count`
+    std::size_t at = 0;  // of the characters before `count`
     std::size_t count = 0;
     const auto pass_on = [&](std::size_t to_count, bool kept) {
       const std::size_t from = at;
@@ -130,7 +130,8 @@ class StretchEncoder::Run {
       for (; count < to_count && bytes.size() != word.size(); ++count) at += decode_valid_code_point(word, at).length;
       count = to_count;
       if (!kept || at == from) return;
-      cut(number + 1, word.substr(from, at - from), from == 0 ? begin : begin + from - inserted, from == 0 ? inserted : 0);
+      cut(number + 1, word.substr(from, at - from), from == 0 ? begin : begin + from - inserted,
+          from == 0 ? inserted : 0);
     };
     for (std::size_t from = 0; from <= bytes.size();) {
       const std::optional<ByteRange> match = step.expression->find(bytes, from);
@@ -156,7 +157,8 @@ class StretchEncoder::Run {
     ByteRange range{stretch_.begin + bytes.begin, stretch_.begin + bytes.end};
     if (normalized_) {
       const std::vector<ByteRange>& origins = normalized_->origins;
-      range.begin = stretch_.begin + (bytes.begin < origins.size() ? origins[bytes.begin].begin : stretch_.end - stretch_.begin);
+      range.begin =
+          stretch_.begin + (bytes.begin < origins.size() ? origins[bytes.begin].begin : stretch_.end - stretch_.begin);
       range.end = bytes.end > bytes.begin ? stretch_.begin + origins[bytes.end - 1].end : range.begin;
     }
     if (range.end <= range.begin && range.begin < stretch_.end)

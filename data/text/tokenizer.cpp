@@ -135,7 +135,8 @@ std::vector<std::int32_t> Tokenizer::encode_whole(std::string_view utf8, AddedTo
   const std::vector<std::int32_t>& begin = state_->model.begin_tokens;
   const std::vector<std::int32_t>& end = state_->model.end_tokens;
   const auto stands_at = [&](const std::vector<std::int32_t>& tokens, std::size_t place) {
-    return tokens.size() <= ids.size() && std::equal(tokens.begin(), tokens.end(), ids.begin() + static_cast<std::ptrdiff_t>(place));
+    return tokens.size() <= ids.size() &&
+           std::equal(tokens.begin(), tokens.end(), ids.begin() + static_cast<std::ptrdiff_t>(place));
   };
   if (!stands_at(begin, 0)) ids.insert(ids.begin(), begin.begin(), begin.end());
   if (!stands_at(end, ids.size() - std::min(end.size(), ids.size()))) ids.insert(ids.end(), end.begin(), end.end());

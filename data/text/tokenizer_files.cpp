@@ -24,13 +24,58 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kFileLimit = 64 << 20;
 constexpr std::size_t kCheckTexts = 200;
 
-constexpr std::string_view kFragments[] = {
-    "Hello, world!", " the quick brown fox", "  two  spaces", "\n\n", "\t", "don't we'll I'M", "12", "3.14159", "2026-11-28",
-    "1,234,567", "x = [1, 2];", "if (a != b) {\n    return a->b;\n}", "<div class=\"x\">", "https://example.org/a?b=c&d=%20",
-    "naïve café déjà-vu", "e\u0301le\u0300ve", "Größe Straße", "¿Qué tal, señor?", "não é só", "żółć gęślą", "İstanbul ığdır",
-    "Привет, мир!", "Ελληνικά", "שלום עולם", "مرحبا بالعالم", "नमस्ते दुनिया", "বাংলা", "தமிழ்", "สวัสดีชาวโลก", "Tiếng Việt",
-    "こんにちは、世界。", "東京都", "カタカナ", "你好，世界", "안녕하세요", "ქართული", "Հայերեն", "🦙🎉", "👩‍👩‍👧", "\u00a0",
-    "\u3000", "\u2581", "…—“”", "°±²³", "ﬁ", "\u200b", "HELLO", "camelCaseWord", "snake_case_word", " ", "   ", "a"};
+constexpr std::string_view kFragments[] = {"Hello, world!",
+                                           " the quick brown fox",
+                                           "  two  spaces",
+                                           "\n\n",
+                                           "\t",
+                                           "don't we'll I'M",
+                                           "12",
+                                           "3.14159",
+                                           "2026-11-28",
+                                           "1,234,567",
+                                           "x = [1, 2];",
+                                           "if (a != b) {\n    return a->b;\n}",
+                                           "<div class=\"x\">",
+                                           "https://example.org/a?b=c&d=%20",
+                                           "naïve café déjà-vu",
+                                           "e\u0301le\u0300ve",
+                                           "Größe Straße",
+                                           "¿Qué tal, señor?",
+                                           "não é só",
+                                           "żółć gęślą",
+                                           "İstanbul ığdır",
+                                           "Привет, мир!",
+                                           "Ελληνικά",
+                                           "שלום עולם",
+                                           "مرحبا بالعالم",
+                                           "नमस्ते दुनिया",
+                                           "বাংলা",
+                                           "தமிழ்",
+                                           "สวัสดีชาวโลก",
+                                           "Tiếng Việt",
+                                           "こんにちは、世界。",
+                                           "東京都",
+                                           "カタカナ",
+                                           "你好，世界",
+                                           "안녕하세요",
+                                           "ქართული",
+                                           "Հայերեն",
+                                           "🦙🎉",
+                                           "👩‍👩‍👧",
+                                           "\u00a0",
+                                           "\u3000",
+                                           "\u2581",
+                                           "…—“”",
+                                           "°±²³",
+                                           "ﬁ",
+                                           "\u200b",
+                                           "HELLO",
+                                           "camelCaseWord",
+                                           "snake_case_word",
+                                           " ",
+                                           "   ",
+                                           "a"};
 
 Json tokenizer_config(const fs::path& model_folder) {
   const fs::path path = model_folder / "tokenizer_config.json";
@@ -52,7 +97,8 @@ std::optional<std::int32_t> find_token(const TokenizerModel& model, const std::s
 void apply_config(const fs::path& model_folder, TokenizerModel& model) {
   const Json config = tokenizer_config(model_folder);
   const Json name = config.value("tokenizer_class", Json());
-  const bool is_llama = name.is_string() && (name.get<std::string>() == "LlamaTokenizer" || name.get<std::string>() == "LlamaTokenizerFast");
+  const bool is_llama = name.is_string() && (name.get<std::string>() == "LlamaTokenizer" ||
+                                             name.get<std::string>() == "LlamaTokenizerFast");
   if (!is_llama) return;
   const auto put = [&](const char* flag, bool when_absent, const char* key, const char* fallback,
                        std::vector<std::int32_t>& ids) {
@@ -63,9 +109,10 @@ void apply_config(const fs::path& model_folder, TokenizerModel& model) {
     if (text.is_object()) text = text.value("content", Json());
     const std::optional<std::int32_t> id = text.is_string() ? find_token(model, text.get<std::string>()) : std::nullopt;
     if (!id) {
-      throw FormatError(fmt::format("{}: tokenizer_config.json: {}", model_folder.string(),
-                                    expected(fmt::format("a token of the vocabulary as '{}', which {} needs", key, flag),
-                                             ellipsize(dump_json(text)))));
+      throw FormatError(
+          fmt::format("{}: tokenizer_config.json: {}", model_folder.string(),
+                      expected(fmt::format("a token of the vocabulary as '{}', which {} needs", key, flag),
+                               ellipsize(dump_json(text)))));
     }
     ids.push_back(*id);
   };
@@ -74,7 +121,9 @@ void apply_config(const fs::path& model_folder, TokenizerModel& model) {
 }
 
 TokenizerModel read_sentencepiece(const fs::path& path, std::vector<AddedToken> added_tokens) {
-  TokenizerModel model{.source = path.string(), .merges_by_score = true};
+  TokenizerModel model;
+  model.source = path.string();
+  model.merges_by_score = true;
   model.pieces = parse_sentencepiece_model(read_file(path, kFileLimit), path.string());
   model.added_tokens = std::move(added_tokens);
   // Symbols that sentencepiece would find by itself are left to the scan, which knows when they are plain text.
@@ -105,8 +154,9 @@ void compare_with_sentencepiece(const fs::path& path, TokenizerModel& model) {
     const std::vector<std::int32_t> ours = by_json.encode(text, AddedTokens::kText);
     const std::vector<std::int32_t> theirs = by_model.encode(text, AddedTokens::kText);
     if (ours == theirs) continue;
-    log::warning(fmt::format("{}: it cuts {} into [{}], tokenizer.json into [{}]; tokenizer.json counts, as in transformers",
-                             path.string(), Json(text).dump(), fmt::join(theirs, ", "), fmt::join(ours, ", ")));
+    log::warning(
+        fmt::format("{}: it cuts {} into [{}], tokenizer.json into [{}]; tokenizer.json counts, as in transformers",
+                    path.string(), Json(text).dump(), fmt::join(theirs, ", "), fmt::join(ours, ", ")));
     return;
   }
   model.sha256 = sha256;
@@ -128,8 +178,9 @@ TokenizerModel read_tokenizer_model(const fs::path& model_folder) {
     const bool other = fs::exists(model_folder / "vocab.json") || fs::exists(model_folder / "tiktoken.model");
     throw DataError(fmt::format(
         "{}: {}", model_folder.string(),
-        expected("tokenizer.json or a sentencepiece tokenizer.model", other ? "another tokenizer's files" : "none",
-                 other ? "save it by AutoTokenizer.from_pretrained(folder).save_pretrained(folder) of transformers" : "")));
+        expected(
+            "tokenizer.json or a sentencepiece tokenizer.model", other ? "another tokenizer's files" : "none",
+            other ? "save it by AutoTokenizer.from_pretrained(folder).save_pretrained(folder) of transformers" : "")));
   }
   apply_config(model_folder, model);
   return model;
@@ -141,7 +192,8 @@ std::vector<std::string> tokenizer_check_texts() {
   for (const std::string_view fragment : kFragments) texts.emplace_back(fragment);
   while (texts.size() < kCheckTexts) {
     std::string text;
-    for (std::uint64_t count = 2 + random.below(4); count > 0; --count) text += kFragments[random.below(std::size(kFragments))];
+    for (std::uint64_t count = 2 + random.below(4); count > 0; --count)
+      text += kFragments[random.below(std::size(kFragments))];
     texts.push_back(std::move(text));
   }
   return texts;

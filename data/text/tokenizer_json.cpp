@@ -29,10 +29,9 @@ class FileReader {
   FileReader(std::string_view text, const std::string& source) : text_(text) { model_.source = source; }
 
   TokenizerModel read() {
-    for_each_json_part(text_, model_.source, {"model", "model.vocab", "model.merges"},
-                       [&](const std::string& inside, const std::string& key, const Json& value) {
-                         take(inside, key, value);
-                       });
+    for_each_json_part(
+        text_, model_.source, {"model", "model.vocab", "model.merges"},
+        [&](const std::string& inside, const std::string& key, const Json& value) { take(inside, key, value); });
     check_settings();
     place_pieces();
     read_tokenizer_steps(steps_, model_);
@@ -77,7 +76,8 @@ class FileReader {
   }
 
   void take_merge(const Json& merge) {
-    if (merges_.size() == kMostMerges) fail("model.merges: {}", expected(fmt::format("at most {}", kMostMerges), "more"));
+    if (merges_.size() == kMostMerges)
+      fail("model.merges: {}", expected(fmt::format("at most {}", kMostMerges), "more"));
     if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
       merges_.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
       return;
@@ -101,10 +101,12 @@ class FileReader {
     if (settings_.is_null()) fail("{}", expected("an object 'model'", "none"));
     const Json type = settings_.value("type", Json("BPE"));
     if (type != Json("BPE")) {
-      fail("model: {}", expected("a byte-pair model (BPE)", type.is_string() ? type.get<std::string>() : dump_json(type),
-                                 "Unigram, WordPiece and WordLevel are not supported"));
+      fail("model: {}",
+           expected("a byte-pair model (BPE)", type.is_string() ? type.get<std::string>() : dump_json(type),
+                    "Unigram, WordPiece and WordLevel are not supported"));
     }
-    if (is_list_ || pieces_.empty()) fail("model: {}", expected("an object 'vocab' from pieces to ids", is_list_ ? "a list" : "none"));
+    if (is_list_ || pieces_.empty())
+      fail("model: {}", expected("an object 'vocab' from pieces to ids", is_list_ ? "a list" : "none"));
     require_unset("dropout", {Json(0.0)});
     require_unset("continuing_subword_prefix", {Json("")});
     require_unset("end_of_word_suffix", {Json("")});
@@ -117,13 +119,16 @@ class FileReader {
     const std::int64_t most = std::min(kMostPieces, static_cast<std::int64_t>(pieces_.size()) + kMostGaps);
     for (const auto& [text, id] : pieces_) {
       if (id < 0 || id >= most)
-        fail("model.vocab: '{}': {}", ellipsize(text), expected(fmt::format("an id from 0 to {}", most - 1), std::to_string(id)));
+        fail("model.vocab: '{}': {}", ellipsize(text),
+             expected(fmt::format("an id from 0 to {}", most - 1), std::to_string(id)));
       const auto place = static_cast<std::size_t>(id);
       if (place >= model_.pieces.size()) model_.pieces.resize(place + 1, {"", 0, PieceType::kUnused});
       if (text.empty() || !model_.pieces[place].text.empty())
-        fail("model.vocab: '{}' and '{}' both have the id {}", ellipsize(model_.pieces[place].text), ellipsize(text), id);
+        fail("model.vocab: '{}' and '{}' both have the id {}", ellipsize(model_.pieces[place].text), ellipsize(text),
+             id);
       model_.pieces[place] = {text, 0, PieceType::kNormal};
-      if (!ids_.emplace(text, static_cast<std::int32_t>(id)).second) fail("model.vocab: duplicate piece '{}'", ellipsize(text));
+      if (!ids_.emplace(text, static_cast<std::int32_t>(id)).second)
+        fail("model.vocab: duplicate piece '{}'", ellipsize(text));
     }
     pieces_.clear();
   }
@@ -143,7 +148,8 @@ class FileReader {
     for (std::size_t byte = 0; byte < 256; ++byte) {
       const bool in_utf8 = byte < 0xC0 || (byte > 0xC1 && byte < 0xF5);
       if (in_utf8 && !ids_.contains(byte_alphabet()[byte]))
-        fail("model.vocab: {}", expected(fmt::format("a piece '{}' for the byte 0x{:02X}", byte_alphabet()[byte], byte), "none"));
+        fail("model.vocab: {}",
+             expected(fmt::format("a piece '{}' for the byte 0x{:02X}", byte_alphabet()[byte], byte), "none"));
     }
   }
 

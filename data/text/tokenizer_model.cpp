@@ -63,7 +63,8 @@ void check_added_tokens(const TokenizerModel& model) {
   for (const auto& ids : {model.begin_tokens, model.end_tokens}) {
     for (const std::int32_t id : ids) {
       if (text_of(model, id).empty())
-        throw FormatError(fmt::format("{}: the post-processor puts id {} around a text, which has no token", model.source, id));
+        throw FormatError(
+            fmt::format("{}: the post-processor puts id {} around a text, which has no token", model.source, id));
     }
   }
 }

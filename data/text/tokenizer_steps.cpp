@@ -33,7 +33,7 @@ class StepReader {
   [[noreturn]] void refuse(const std::string& wanted, const std::string& found) const {
     throw FormatError(fmt::format("{}: {}: {}", model_.source, key_, expected(wanted, found)));
   }
-  [[noreturn]] void refuse(const std::string& wanted, const Json& found) const {
+  [[noreturn]] void refuse_value(const std::string& wanted, const Json& found) const {
     refuse(wanted, ellipsize(found.dump(-1, ' ', false, Json::error_handler_t::replace), 200));
   }
   static std::string type_of(const Json& step) {
@@ -43,7 +43,8 @@ class StepReader {
   std::vector<Json> flatten(const Json& step, const char* list) const {
     if (step.is_null()) return {};
     if (type_of(step) != "Sequence") return {step};
-    if (!step.contains(list) || !step[list].is_array()) refuse(fmt::format("a Sequence with a list '{}'", list), step);
+    if (!step.contains(list) || !step[list].is_array())
+      refuse_value(fmt::format("a Sequence with a list '{}'", list), step);
     std::vector<Json> steps;
     for (const Json& inner : step[list]) {
       const std::vector<Json> flat = flatten(inner, list);
@@ -53,7 +54,7 @@ class StepReader {
   }
   bool flag(const Json& step, const char* name, bool when_absent) const {
     const Json value = step.value(name, Json(when_absent));
-    if (!value.is_boolean()) refuse(fmt::format("true or false for '{}'", name), value);
+    if (!value.is_boolean()) refuse_value(fmt::format("true or false for '{}'", name), value);
     return value.get<bool>();
   }
 
@@ -79,7 +80,7 @@ class NormalizerReader : StepReader {
                  step.value("content", Json()) == Json(kSpaceMark)) {
         replaces = true;
       } else {
-        refuse("NFC, Prepend \u2581, Replace \" \" by \u2581 or a Sequence of them", step);
+        refuse_value("NFC, Prepend \u2581, Replace \" \" by \u2581 or a Sequence of them", step);
       }
     }
     if (prepends && !replaces) refuse("Replace \" \" by \u2581 beside Prepend", "none");
@@ -109,11 +110,10 @@ class PreTokenizerReader : StepReader {
         const bool individual = flag(step, "individual_digits", false);
         model_.split_steps.push_back({.expression = std::string(kDigit) + (individual ? "" : "+")});
       } else if (type == "ByteLevel" && last) {
-        model_.split_steps.push_back(
-            {.expression = flag(step, "use_regex", true) ? std::string(kGpt2Expression) : "",
-             .prefix_space = flag(step, "add_prefix_space", true)});
+        model_.split_steps.push_back({.expression = flag(step, "use_regex", true) ? std::string(kGpt2Expression) : "",
+                                      .prefix_space = flag(step, "add_prefix_space", true)});
       } else {
-        refuse("Split and Digits, and ByteLevel as the last step", step);
+        refuse_value("Split and Digits, and ByteLevel as the last step", step);
       }
     }
   }
@@ -123,19 +123,20 @@ class PreTokenizerReader : StepReader {
     const std::vector<Json> steps = flatten(value_, "pretokenizers");
     if (steps.empty() && spaces_replaced) return;
     if (steps.size() != 1 || spaces_replaced || type_of(steps[0]) != "Metaspace") {
-      refuse(spaces_replaced ? "none beside a normalizer that replaces spaces"
-                             : "ByteLevel, or with byte_fallback Metaspace or a normalizer that replaces spaces by \u2581",
-             value_);
+      refuse_value(spaces_replaced
+                       ? "none beside a normalizer that replaces spaces"
+                       : "ByteLevel, or with byte_fallback Metaspace or a normalizer that replaces spaces by \u2581",
+                   value_);
     }
     const Json& step = steps[0];
-    if (step.value("replacement", Json()) != Json(kSpaceMark)) refuse("Metaspace with the replacement \u2581", step);
+    if (step.value("replacement", Json()) != Json(kSpaceMark))
+      refuse_value("Metaspace with the replacement \u2581", step);
     static const std::pair<const char*, SpaceRule::Prefix> kSchemes[] = {{"always", SpaceRule::Prefix::kAlways},
                                                                          {"first", SpaceRule::Prefix::kFirst},
                                                                          {"never", SpaceRule::Prefix::kNever}};
-    const Json scheme =
-        step.value("prepend_scheme", Json(flag(step, "add_prefix_space", true) ? "always" : "never"));
+    const Json scheme = step.value("prepend_scheme", Json(flag(step, "add_prefix_space", true) ? "always" : "never"));
     const auto known = std::ranges::find_if(kSchemes, [&](const auto& one) { return scheme == Json(one.first); });
-    if (known == std::end(kSchemes)) refuse("prepend_scheme always, first or never", scheme);
+    if (known == std::end(kSchemes)) refuse_value("prepend_scheme always, first or never", scheme);
     model_.spaces = {.prefix = known->second, .metaspace = true, .split = flag(step, "split", true)};
   }
 
@@ -144,15 +145,15 @@ class PreTokenizerReader : StepReader {
     const Json pattern = step.value("pattern", Json());
     const bool is_regex = pattern.is_object() && pattern.contains("Regex") && pattern["Regex"].is_string();
     const bool is_text = pattern.is_object() && pattern.contains("String") && pattern["String"].is_string();
-    if (is_regex == is_text) refuse("Split with a pattern Regex or String", step);
+    if (is_regex == is_text) refuse_value("Split with a pattern Regex or String", step);
     SplitStep split;
-    split.expression = is_regex ? pattern["Regex"].get<std::string>()
-                                : quote_for_expression(pattern["String"].get<std::string>());
-    if (split.expression.empty()) refuse("Split with a pattern that is not empty", step);
+    split.expression =
+        is_regex ? pattern["Regex"].get<std::string>() : quote_for_expression(pattern["String"].get<std::string>());
+    if (split.expression.empty()) refuse_value("Split with a pattern that is not empty", step);
     const bool inverted = flag(step, "invert", false);
     const Json behavior = step.value("behavior", Json());
     if (behavior != Json("Isolated") && behavior != Json("Removed"))
-      refuse("Split with the behavior Isolated or Removed", behavior);
+      refuse_value("Split with the behavior Isolated or Removed", behavior);
     if (behavior == Json("Removed")) (inverted ? split.keep_gaps : split.keep_matches) = false;
     return split;
   }
@@ -166,7 +167,7 @@ class PostProcessorReader : StepReader {
     for (const Json& step : flatten(value_, "processors")) {
       const std::string type = type_of(step);
       if (type == "ByteLevel") continue;
-      if (type != "TemplateProcessing") refuse("ByteLevel, TemplateProcessing or a Sequence of them", step);
+      if (type != "TemplateProcessing") refuse_value("ByteLevel, TemplateProcessing or a Sequence of them", step);
       read_template(step);
     }
   }
@@ -175,26 +176,27 @@ class PostProcessorReader : StepReader {
   void read_template(const Json& step) {
     const Json single = step.value("single", Json());
     bool behind_text = false;
-    if (!single.is_array()) refuse("TemplateProcessing with a list 'single'", single);
+    if (!single.is_array()) refuse_value("TemplateProcessing with a list 'single'", single);
     for (const Json& part : single) {
       if (part.is_object() && part.contains("Sequence") && !behind_text) {
         behind_text = true;
       } else if (part.is_object() && part.contains("SpecialToken") && part["SpecialToken"].is_object()) {
         add_ids(step, part["SpecialToken"].value("id", Json()), behind_text ? model_.end_tokens : model_.begin_tokens);
       } else {
-        refuse("special tokens around one Sequence", part);
+        refuse_value("special tokens around one Sequence", part);
       }
     }
-    if (!behind_text) refuse("special tokens around one Sequence", single);
+    if (!behind_text) refuse_value("special tokens around one Sequence", single);
   }
 
   void add_ids(const Json& step, const Json& name, std::vector<std::int32_t>& ids) const {
     const Json tokens = step.value("special_tokens", Json());
     const Json token = name.is_string() && tokens.is_object() ? tokens.value(name.get<std::string>(), Json()) : Json();
     const Json list = token.is_object() ? token.value("ids", Json()) : Json();
-    if (!list.is_array()) refuse("the ids of each special token", name);
+    if (!list.is_array()) refuse_value("the ids of each special token", name);
     for (const Json& id : list) {
-      if (!id.is_number_unsigned() || id.get<std::uint64_t>() > INT32_MAX) refuse("the ids of each special token", id);
+      if (!id.is_number_unsigned() || id.get<std::uint64_t>() > INT32_MAX)
+        refuse_value("the ids of each special token", id);
       ids.push_back(id.get<std::int32_t>());
     }
   }
@@ -210,8 +212,9 @@ class DecoderReader : StepReader {
     for (const Json& step : flatten(value_, "decoders")) {
       const std::string type = type_of(step);
       if (std::ranges::find(kKnown, type) == std::end(kKnown))
-        refuse("ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace or a Sequence of them", step);
-      model_.strip_leading_space |= type == "Strip" || (type == "Metaspace" && step.value("prepend_scheme", Json("always")) != Json("never"));
+        refuse_value("ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace or a Sequence of them", step);
+      model_.strip_leading_space |=
+          type == "Strip" || (type == "Metaspace" && step.value("prepend_scheme", Json("always")) != Json("never"));
     }
   }
 };
