@@ -45,6 +45,10 @@ gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSourc
     log::warning(fmt::format("llama.cpp will treat white space around {} differently from this tokenizer",
                              fmt::join(vocabulary.stripped_otherwise, ", ")));
   }
+  if (!vocabulary.cut_otherwise.empty()) {
+    log::warning(fmt::format("llama.cpp cuts some texts into other tokens than this tokenizer: {}",
+                             fmt::join(vocabulary.cut_otherwise, "; ")));
+  }
   gguf::GgufMetadata metadata = model_metadata(
       source.config, vocabulary, {checked_name(options, vocabulary), data::chat_template_source(options.model_path)},
       recipe, context_length);

@@ -72,7 +72,7 @@ void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_templat
   keys.text("tokenizer.ggml.model", vocabulary.model);
   keys.text("tokenizer.ggml.pre", vocabulary.pre);
   metadata.add("tokenizer.ggml.tokens", GgufValue::strings(vocabulary.texts));
-  if (!vocabulary.scores.empty())
+  if (vocabulary.model == "llama")
     metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
   metadata.add("tokenizer.ggml.token_type", GgufValue::numbers<std::int32_t>(vocabulary.types));
   if (!vocabulary.merges.empty()) metadata.add("tokenizer.ggml.merges", GgufValue::strings(vocabulary.merges));
@@ -120,11 +120,6 @@ void add_importance(const Importance& importance, gguf::GgufMetadata& metadata) 
   Keys keys(metadata);
   keys.u32("nkat.importance.tokens", importance.tokens());
   keys.text("nkat.importance.sha256", importance.sha256());
-}
-
-bool names_phi3(const std::string& name) {
-  const std::string small = lower(name);
-  return small.find("phi-3") != std::string::npos || small.find("phi3") != std::string::npos;
 }
 
 std::string default_name(const fs::path& model_folder, bool has_adapter, bool strips_after_special) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/formats/gguf_metadata.h"
+#include "data/text/gguf_vocabulary.h"
 #include "export/gguf/quantization_recipe.h"
 #include "export/gguf/token_table.h"
 #include "export/imatrix/importance.h"
@@ -44,7 +45,6 @@ void add_provenance(const Provenance& provenance, gguf::GgufMetadata& metadata);
 
 // The folder's name, with "-nkat" for an adapter, changed to match or not to match "phi-3" as the tokenizer needs.
 std::string default_name(const fs::path& model_folder, bool has_adapter, bool strips_after_special);
-// Does llama.cpp treat the name as a Phi-3's?
-bool names_phi3(const std::string& name);
+using data::names_phi3;
 
 }  // namespace nkat::exporting
