@@ -13,7 +13,7 @@ namespace nkat::data {
 std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
   std::vector<std::uint32_t> tokens;
   if (record.turns.empty()) {
-    for (const std::int32_t id : tokenizer_.encode(record.text, options_.special_tokens)) {
+    for (const std::int32_t id : tokenizer_.encode_whole(record.text, options_.special_tokens)) {
       tokens.push_back(static_cast<std::uint32_t>(id) | kTargetBit);
     }
   } else {
