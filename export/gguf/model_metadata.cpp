@@ -75,7 +75,7 @@ void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_templat
   keys.text(kTokenizerKey, vocabulary.model);
   keys.text("tokenizer.ggml.pre", vocabulary.pre);
   metadata.add(kTokensKey, GgufValue::strings(vocabulary.texts));
-  if (!vocabulary.scores.empty()) metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
+  if (vocabulary.model == "llama") metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
   metadata.add("tokenizer.ggml.token_type", GgufValue::numbers<std::int32_t>(vocabulary.types));
   if (!vocabulary.merges.empty()) metadata.add("tokenizer.ggml.merges", GgufValue::strings(vocabulary.merges));
   if (vocabulary.begin) keys.u32("tokenizer.ggml.bos_token_id", *vocabulary.begin);
@@ -122,11 +122,6 @@ void add_importance(const Importance& importance, gguf::GgufMetadata& metadata) 
   Keys keys(metadata);
   keys.u32("nkat.importance.tokens", importance.tokens());
   keys.text("nkat.importance.sha256", importance.sha256());
-}
-
-bool names_phi3(const std::string& name) {
-  const std::string small = lower(name);
-  return small.find("phi-3") != std::string::npos || small.find("phi3") != std::string::npos;
 }
 
 bool has_phi3_tokens(const GgufMetadata& metadata) {
