@@ -6,8 +6,8 @@
 namespace nkat::data {
 namespace {
 
-constexpr const char *kKinds = "kinds", *kLabels = "labels", *kBadMessages = "bad_messages",
-                     *kLeftOut = "left_out", *kChangedText = "changed_text";
+constexpr const char *kKinds = "kinds", *kLabels = "labels", *kBadMessages = "bad_messages", *kLeftOut = "left_out",
+                     *kChangedText = "changed_text";
 
 void add_to(std::map<std::string, std::int64_t>& sum, const std::map<std::string, std::int64_t>& counts) {
   for (const auto& [name, count] : counts) sum[name] += count;
@@ -37,8 +37,9 @@ std::vector<std::string> rendering_warnings(const RecordCounts& counts) {
   for (const auto& [name, count] : counts.left_out)
     warnings.push_back(fmt::format("the chat template leaves the {} out of {} records", name, count));
   if (!counts.changed_text.empty())
-    warnings.push_back("the chat template changes an earlier turn's text for a later one; whole conversations are used: " +
-                       counts.changed_text);
+    warnings.push_back(
+        "the chat template changes an earlier turn's text for a later one; whole conversations are used: " +
+        counts.changed_text);
   return warnings;
 }
 

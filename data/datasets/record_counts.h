@@ -23,9 +23,9 @@ struct RecordCounts {
   std::int64_t samples = 0;
   std::int64_t tokens = 0;  // of the samples, after truncation
   std::int64_t target_tokens = 0;
-  std::int64_t tokens_cut_off = 0;             // by truncation
-  std::map<std::string, std::int64_t> kinds;   // records by kind_name()
-  std::map<std::string, std::int64_t> labels;  // four-class records by label
+  std::int64_t tokens_cut_off = 0;               // by truncation
+  std::map<std::string, std::int64_t> kinds;     // records by kind_name()
+  std::map<std::string, std::int64_t> labels;    // four-class records by label
   std::map<std::string, std::int64_t> left_out;  // records whose rendering lacks it: "system turn"
   std::string changed_text;  // where a later turn changes an earlier one's text: the first case, with both; else empty
   std::vector<std::string> bad_messages;  // the first few

@@ -14,7 +14,8 @@ constexpr const char* kTagAfterUser =
     "<s>{{- range .Messages }}{{ if eq .Role \"user\" }}<|user|>\n{{ .Content }}<|end|>\n<|assistant|>\n"
     "{{ else if eq .Role \"assistant\" }}{{ .Content }}<|end|>\n{{ end }}{{ end }}";
 constexpr const char* kNoTemplate =
-    "# This model's chat template has no Go form here. Ollama takes one of its own where it knows the template in the GGUF\n"
+    "# This model's chat template has no Go form here. Ollama takes one of its own where it knows the template in the "
+    "GGUF\n"
     "# file; compare what it sends, or add a line TEMPLATE yourself.\n";
 constexpr const char* kStops[] = {"<|end|>", "<|endoftext|>", "<|assistant|>"};
 

@@ -46,18 +46,18 @@ TEST_F(JsonlPassTest, WhatATemplateRaisesMakesABadRecordAndWhatItDropsIsCounted)
       {});
   const SampleEncoder encoder(tokenizer_, own, {});
   const std::string system = R"({"messages":[{"role":"system","content":"a"},{"role":"user","content":"h"},)";
-  JsonlReader reader(folder_.write("x.jsonl", R"({"prompt":"no","completion":"a"})"
-                                              "\n" +
-                                                  system + R"({"role":"assistant","content":"hello"}]})" + "\n" + system +
-                                                  R"({"role":"assistant","content":"hello"},{"role":"user","content":"a"}]})"));
+  JsonlReader reader(
+      folder_.write("x.jsonl", R"({"prompt":"no","completion":"a"})"
+                               "\n" +
+                                   system + R"({"role":"assistant","content":"hello"}]})" + "\n" + system +
+                                   R"({"role":"assistant","content":"hello"},{"role":"user","content":"a"}]})"));
   BadRecords bad(1);
   const RecordCounts counts = encode_records(reader, encoder, bad, [](const EncodedRecord&) {});
   EXPECT_EQ(counts.records, 3);
   EXPECT_THAT(counts.bad_messages, ElementsAre(HasSubstr("x.jsonl:1: the chat template raises: not this")));
   EXPECT_EQ(counts.left_out.at("system turn"), 2);
   EXPECT_THAT(counts.changed_text, HasSubstr("x.jsonl:3: 'H<|end|>hello' becomes 'H<|end|>HELLO'"));
-  EXPECT_THAT(rendering_warnings(counts),
-              Contains("the chat template leaves the system turn out of 2 records"));
+  EXPECT_THAT(rendering_warnings(counts), Contains("the chat template leaves the system turn out of 2 records"));
 }
 
 TEST_F(JsonlPassTest, CountsRecordsAndHandsOutEachGoodOne) {

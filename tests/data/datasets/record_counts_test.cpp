@@ -69,9 +69,10 @@ TEST(RecordCountsJson, HoldsWhatATemplateDoesOnlyWhereThereIsSomethingToSay) {
   EXPECT_EQ(to_json(counts)["changed_text"], json["changed_text"]);
   counts.add(counts, 2);
   EXPECT_THAT(counts.left_out, ElementsAre(Pair("system turn", 6)));
-  EXPECT_THAT(rendering_warnings(counts),
-              ElementsAre("the chat template leaves the system turn out of 6 records",
-                          HasSubstr("changes an earlier turn's text for a later one; whole conversations are used: x:1: 'a'")));
+  EXPECT_THAT(
+      rendering_warnings(counts),
+      ElementsAre("the chat template leaves the system turn out of 6 records",
+                  HasSubstr("changes an earlier turn's text for a later one; whole conversations are used: x:1: 'a'")));
   EXPECT_TRUE(rendering_warnings(RecordCounts{}).empty());
 }
 
