@@ -201,8 +201,7 @@ std::string BoundedWorker::call(std::string_view request) {
     // Earlier requests may have left memory behind: only a fresh child's word counts.
     const bool was_fresh = state_->served == 0;
     state_->end();
-    if (was_fresh)
-      throw DataError(fmt::format("took more than {} MiB of memory", state_->limits.memory_bytes >> 20));
+    if (was_fresh) throw DataError(fmt::format("took more than {} MiB of memory", state_->limits.memory_bytes >> 20));
   }
 }
 

@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::uint64_t kFileLimit = 16 << 20;
 constexpr const char *kTemplateKey = "chat_template", *kBeginToken = "bos_token", *kEndToken = "eos_token";
-constexpr std::array kTokens = {kBeginToken, kEndToken, "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"};
+constexpr std::array kTokens = {kBeginToken, kEndToken,   "unk_token", "pad_token",
+                                "sep_token", "cls_token", "mask_token"};
 constexpr std::string_view kThoughtBegin = "<think>", kThoughtEnd = "</think>";
 
 // The tokens that transformers hands to a template, where the config has them.
@@ -60,8 +61,9 @@ FolderTemplate read_folder(const fs::path& model_folder) {
   // Beside the file the config's template counts for nothing, and may be anything.
   if (fs::exists(file)) found.source = read_file(file, kFileLimit);
   if (!fs::exists(config_file)) return found;
-  std::vector<std::string> keys(kTokens.begin(), kTokens.end());
+  std::vector<std::string> keys;
   if (!found.source) keys.emplace_back(kTemplateKey);
+  for (const char* key : kTokens) keys.emplace_back(key);
   const nlohmann::json config = parse_large_json(read_file(config_file, kFileLimit), config_file.string(), keys);
   if (!found.source) found.source = template_of_config(config);
   found.tokens = read_tokens(config);
@@ -71,35 +73,6 @@ FolderTemplate read_folder(const fs::path& model_folder) {
 std::string token_or(const SpecialTokens& tokens, const char* name, const char* fallback) {
   const auto found = tokens.find(name);
   return found == tokens.end() ? fallback : found->second;
-}
-
-// The bytes to be learned, sorted and disjoint. Spans are those of the text's tokens.
-std::vector<ByteRange> target_ranges(const RenderedConversation& rendered, const std::vector<Turn>& turns,
-                                     const std::vector<TokenSpan>& spans) {
-  std::vector<ByteRange> ranges;
-  auto span = spans.begin();
-  const auto& parts = rendered.parts;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const Turn& turn = turns[parts[i].turn];
-    if (turn.role != Role::kAssistant || !turn.is_target) continue;
-    const bool goes_on = i + 1 < parts.size() && parts[i + 1].turn == parts[i].turn;
-    const std::size_t limit = i + 1 < parts.size() ? parts[i + 1].bytes.begin : rendered.text.size();
-    std::size_t end = limit;
-    if (!goes_on) {
-      const auto closes = [&](const TokenSpan& one) {
-        return one.added && one.bytes.begin >= parts[i].bytes.begin && one.bytes.end > parts[i].bytes.end;
-      };
-      span = std::find_if(span, spans.end(), closes);
-      if (span != spans.end() && span->bytes.begin < limit) {
-        end = span->bytes.end;
-      } else {
-        const std::string_view rest = std::string_view(rendered.text).substr(0, limit);
-        end = std::min(rest.find_first_not_of(" \t\r\n", parts[i].bytes.end), limit);
-      }
-    }
-    ranges.push_back({parts[i].bytes.begin, end});
-  }
-  return ranges;
 }
 
 std::string without_white_space(std::string_view text) {
@@ -228,6 +201,34 @@ std::optional<ChangedText> ChatTemplate::changed_by_later_turns(const RenderedCo
   }
 }
 
+std::vector<ByteRange> target_ranges(const RenderedConversation& rendered, const std::vector<Turn>& turns,
+                                     const std::vector<TokenSpan>& spans) {
+  std::vector<ByteRange> ranges;
+  auto span = spans.begin();
+  const auto& parts = rendered.parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Turn& turn = turns[parts[i].turn];
+    if (turn.role != Role::kAssistant || !turn.is_target) continue;
+    const bool goes_on = i + 1 < parts.size() && parts[i + 1].turn == parts[i].turn;
+    const std::size_t limit = i + 1 < parts.size() ? parts[i + 1].bytes.begin : rendered.text.size();
+    std::size_t end = limit;
+    if (!goes_on) {
+      const auto closes = [&](const TokenSpan& one) {
+        return one.added && one.bytes.begin >= parts[i].bytes.begin && one.bytes.end > parts[i].bytes.end;
+      };
+      span = std::find_if(span, spans.end(), closes);
+      if (span != spans.end() && span->bytes.begin < limit) {
+        end = span->bytes.end;
+      } else {
+        const std::string_view rest = std::string_view(rendered.text).substr(0, limit);
+        end = std::min(rest.find_first_not_of(" \t\r\n", parts[i].bytes.end), limit);
+      }
+    }
+    ranges.push_back({parts[i].bytes.begin, end});
+  }
+  return ranges;
+}
+
 std::vector<std::string> left_out(const RenderedConversation& rendered, const std::vector<Turn>& turns) {
   std::vector<std::string> kept(turns.size());
   for (const RenderedPart& part : rendered.parts)
@@ -242,7 +243,8 @@ std::vector<std::string> left_out(const RenderedConversation& rendered, const st
     const std::string rest = without_white_space(kept[i]);
     if (rest.empty() && !without_white_space(content).empty()) {
       add(fmt::format("{} turn", role_name(turns[i].role)));
-    } else if (turns[i].role == Role::kAssistant && rest.find(without_white_space(thought_of(content))) == std::string::npos) {
+    } else if (turns[i].role == Role::kAssistant &&
+               rest.find(without_white_space(thought_of(content))) == std::string::npos) {
       add("thought of an assistant turn");
     }
   }

@@ -72,6 +72,10 @@ class ChatTemplate {
   std::shared_ptr<TemplateProcess> process_;
 };
 
+// The bytes of the text to be learned, sorted and disjoint. Spans are those of the text's tokens.
+std::vector<ByteRange> target_ranges(const RenderedConversation& rendered, const std::vector<Turn>& turns,
+                                     const std::vector<TokenSpan>& spans);
+
 // What the rendering lacks of the turns, by name, each once: "system turn", "thought of an assistant turn" (what stands
 // before </think> in its content). White space doesn't count.
 std::vector<std::string> left_out(const RenderedConversation& rendered, const std::vector<Turn>& turns);

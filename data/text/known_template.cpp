@@ -30,14 +30,14 @@ constexpr const char* kPhi3AprilSource =
 constexpr std::array kKnownTemplates = {
     KnownTemplate{.name = "Phi-3.5", .source = kPhi35Source, .system_messages = true, .end_token = true},
     KnownTemplate{.name = "Phi-3 (July 2024)",
-                                .source = kPhi3JulySource,
-                                .system_messages = true,
-                                .empty_system_messages = true,
-                                .end_token = true},
+                  .source = kPhi3JulySource,
+                  .system_messages = true,
+                  .empty_system_messages = true,
+                  .end_token = true},
     KnownTemplate{.name = "Phi-3 (April 2024)",
-                                .source = kPhi3AprilSource,
-                                .begin_token = true,
-                                .role_token_follows_user = true}};
+                  .source = kPhi3AprilSource,
+                  .begin_token = true,
+                  .role_token_follows_user = true}};
 
 // How many spaces and tabs lie between the beginning of its line and this place; 0 if anything else does.
 std::size_t line_indent(std::string_view text, std::size_t place) {

@@ -19,7 +19,8 @@ struct KnownTemplate {
   bool begin_token = false;
   bool system_messages = false;
   bool empty_system_messages = false;
-  bool role_token_follows_user = false;  // the assistant's role token ends each user message instead of opening the answer
+  bool role_token_follows_user =
+      false;  // the assistant's role token ends each user message instead of opening the answer
   bool end_token = false;
 };
 

@@ -1,6 +1,6 @@
 // What a model folder's chat template makes of conversations: nkat_render_chats FOLDER < CONVERSATIONS.
-// Each line is {"messages": [{"role", "content"}], "prompt": bool}; each line written {"text", "tokens", "targets"
-// (positions)}, or {"error"}.
+// Each line is {"messages": [{"role", "content"}], "prompt": bool}; each line written {"text", "learned" (pieces
+// of the text), "tokens", "targets" (positions)}, or {"error"}.
 #include <iostream>
 
 #include <nlohmann/json.hpp>
@@ -20,13 +20,18 @@ nlohmann::ordered_json rendered(const Tokenizer& tokenizer, const ChatTemplate& 
   try {
     const std::vector<Turn> turns = parse_record(line, "stdin").turns;
     const RenderedConversation conversation = chat_template.render_parts(turns, prompt);
-    const ChatTemplate::Encoded encoded =
-        ChatTemplate::encode(tokenizer, conversation, turns, AddedTokens::kText);
+    const ChatTemplate::Encoded encoded = ChatTemplate::encode(tokenizer, conversation, turns, AddedTokens::kText);
+    std::vector<ByteRange> contents;
+    for (const RenderedPart& part : conversation.parts) contents.push_back(part.bytes);
     std::vector<std::size_t> targets;
     for (std::size_t i = 0; i < encoded.is_target.size(); ++i) {
       if (encoded.is_target[i]) targets.push_back(i);
     }
-    return {{"text", conversation.text}, {"tokens", encoded.tokens}, {"targets", targets}};
+    std::vector<std::string> learned;
+    for (const ByteRange range :
+         target_ranges(conversation, turns, tokenizer.encode_spans(conversation.text, contents)))
+      learned.push_back(conversation.text.substr(range.begin, range.end - range.begin));
+    return {{"text", conversation.text}, {"learned", learned}, {"tokens", encoded.tokens}, {"targets", targets}};
   } catch (const Error& error) {
     return {{"error", error.what()}};
   }

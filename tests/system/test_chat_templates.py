@@ -2,10 +2,11 @@
 its end, seen by decoding the targets."""
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+import sentencepiece
 from transformers.utils.chat_template_utils import render_jinja_template
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -35,13 +36,26 @@ def templates(root):
     return {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja"))}
 
 
-def byte_tokenizer(tags):
-    """Each byte a token, and the tags as special ones."""
-    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(tag, normalized=False) for tag in sorted(tags)])
-    return tokenizer
+@pytest.fixture(scope="module")
+def characters(tmp_path_factory):
+    """tokenizer.model of single characters and bytes: no token of a text spans two."""
+    folder = tmp_path_factory.mktemp("characters")
+    (folder / "corpus.txt").write_text("a b\n" * 100)
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "corpus.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=262, model_type="bpe", byte_fallback=True,
+        normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2)
+    return folder / "tokenizer.model"
+
+
+def tokenizer_config(model, tags):
+    """tokenizer_config.json with the tags as special tokens behind the model's, and the text of each id."""
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    texts = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())]
+    tags = sorted(set(tags) - set(texts))
+    flags = {"special": True, "lstrip": False, "rstrip": False, "single_word": False, "normalized": False}
+    known = {str(texts.index(token)): {"content": token, **flags} for token in ("<unk>", "<s>", "</s>")}
+    more = {str(len(texts) + i): {"content": tag, **flags} for i, tag in enumerate(tags)}
+    return {**TOKENS, "added_tokens_decoder": {**known, **more}}, [*texts, *tags]
 
 
 def messages(conversation):
@@ -56,28 +70,27 @@ def theirs(source, conversation, prompt):
 
 
 @pytest.fixture(scope="module")
-def render(nkat_path, tmp_path_factory):
-    """The lines of nkat_render_chats for a template, and the tokenizer."""
+def render(nkat_path, characters, tmp_path_factory):
+    """The lines of nkat_render_chats for a template, and the text of each token id."""
     program = nkat_path.parent / "tests" / "support" / "nkat_render_chats"
     assert program.exists(), f"{program} is missing; run scripts/build"
 
     def run(source, cases):
         folder = tmp_path_factory.mktemp("model")
-        tokenizer = byte_tokenizer(set(TAG.findall(source)) | set(TOKENS.values()))
-        tokenizer.save(str(folder / "tokenizer.json"))
-        (folder / "tokenizer_config.json").write_text(json.dumps(TOKENS))
+        shutil.copy(characters, folder)
+        config, texts = tokenizer_config(characters, TAG.findall(source))
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
         (folder / "chat_template.jinja").write_text(source)
         lines = "".join(json.dumps({"messages": messages(turns), "prompt": prompt}) + "\n" for turns, prompt in cases)
         done = subprocess.run([program, folder], input=lines, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()], tokenizer
+        return [json.loads(line) for line in done.stdout.splitlines()], texts
 
     return run
 
 
-def expected_targets(text, conversation, tokenizer):
+def expected_targets(text, conversation, tags):
     """Each answer where it stands in the text, whole or stripped, and what follows up to the first special token."""
-    tags = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     at, found = 0, []
     for role, content in conversation:
         shown = content if text.find(content, at) >= 0 else content.strip()
@@ -93,15 +106,11 @@ def expected_targets(text, conversation, tokenizer):
     return found
 
 
-def learned(line, tokenizer):
-    """The decoded runs of targets."""
-    runs = []
-    for i in line["targets"]:
-        if runs and runs[-1][-1] == i - 1:
-            runs[-1].append(i)
-        else:
-            runs.append([i])
-    return [tokenizer.decode([line["tokens"][i] for i in run], skip_special_tokens=False) for run in runs]
+def decoded(line, texts):
+    """The targets as text, without spaces: a tokenizer of this kind puts one in front of each stretch."""
+    pieces = (texts[line["tokens"][i]] for i in line["targets"])
+    joined = b"".join(bytes([int(piece[3:5], 16)]) if re.fullmatch("<0x..>", piece) else piece.encode() for piece in pieces)
+    return joined.decode().replace("▁", "").replace(" ", "")
 
 
 def test_text_and_targets_of_every_template(templates, render):
@@ -109,22 +118,24 @@ def test_text_and_targets_of_every_template(templates, render):
     for name, source in templates.items():
         cases = [(turns, prompt) for turns in CONVERSATIONS for prompt in (False, True)]
         oracle = [theirs(source, *case) for case in cases]
-        lines, tokenizer = render(source, cases)
+        lines, texts = render(source, cases)
+        tags = {"<s>", "</s>", *TAG.findall(source)}
         rendered += any(text is not None for text in oracle)
-        for (turns, prompt), text, line in zip(cases, oracle, lines):
+        for (turns, prompt), text, line in zip(cases, oracle, lines, strict=True):
             case = f"{name}, {CONVERSATIONS.index(turns)}, {'prompt' if prompt else 'whole'}"
             if text is None:
                 continue
             if line.get("text") != text:
                 wrong.append(f"{case}: {line.get('error') or line['text']!r}, not {text!r}")
                 continue
+            if decoded(line, texts) != "".join(line["learned"]).replace(" ", ""):
+                wrong.append(f"{case}: decoded {decoded(line, texts)!r}, not {line['learned']!r}")
             if CONVERSATIONS.index(turns) == THOUGHT:
                 continue
-            runs = learned(line, tokenizer)
-            expected = expected_targets(text, turns, tokenizer)
-            if len(runs) != len(expected) or any(end is not None and run != end or not run.startswith(shown)
-                                                 for run, (shown, end) in zip(runs, expected)):
-                wrong.append(f"{case}: learned {runs}, not {expected}")
+            expected = expected_targets(text, turns, tags)
+            if len(line["learned"]) != len(expected) or any(end is not None and learned != end or not learned.startswith(shown)
+                                                 for learned, (shown, end) in zip(line["learned"], expected)):
+                wrong.append(f"{case}: learned {line['learned']}, not {expected}")
     assert rendered >= 66
     assert not wrong, f"{len(wrong)} differ:\n" + "\n".join(wrong)
 
@@ -136,7 +147,6 @@ def test_a_refused_conversation_is_refused_with_the_templates_own_words(template
 
 
 def test_a_thought_in_an_answer_is_learned_where_it_is_rendered(templates, render):
-    turns = CONVERSATIONS[THOUGHT]
     for name in ("Qwen-Qwen3-0.6B", "Qwen3.5-4B"):
-        [line], tokenizer = render(templates[name], [(turns, False)])
-        assert learned(line, tokenizer) == ["because of that\n</think>\n\nso<|im_end|>"], name
+        [line], _ = render(templates[name], [(CONVERSATIONS[THOUGHT], False)])
+        assert line["learned"] == ["because of that\n</think>\n\n", "so<|im_end|>"], name

@@ -66,8 +66,7 @@ struct ExactMember : jinja::member_expression {
     const value self = operand.compute(scope);
     if (const auto* name = computed ? nullptr : cast_stmt<jinja::identifier>(property)) {
       if (is_val<jinja::value_object>(self)) return member_of_object(self, name->val);
-      const jinja::func_handler* method =
-          is_val<jinja::value_string>(self) ? find_string_method(name->val) : nullptr;
+      const jinja::func_handler* method = is_val<jinja::value_string>(self) ? find_string_method(name->val) : nullptr;
       if (method != nullptr) return bound(name->val, *method, self);
     } else if (computed && is_val<jinja::value_string>(self)) {
       if (value found = item_of_string(self, scope)) return found;

@@ -20,8 +20,8 @@ namespace nkat::data {
 // Bytes and for each of them whether it came from the input.
 struct MarkedText {
   std::string bytes;
-  std::string marks;           // '\1' or '\0' a byte
-  bool holds_mark = false;     // also of no byte: an empty content that was put here
+  std::string marks;        // '\1' or '\0' a byte
+  bool holds_mark = false;  // also of no byte: an empty content that was put here
 
   static MarkedText of(const jinja::string& string);
   jinja::value value() const;  // a string of as few parts as its marks need

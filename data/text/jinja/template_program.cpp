@@ -158,11 +158,10 @@ RenderedConversation TemplateProgram::render(std::span<const Turn> turns, bool g
   std::vector<std::uint32_t> turn_of_byte;
   std::map<std::size_t, std::uint32_t> turn_of_place;  // of marks without a byte
   const std::time_t now = std::time(nullptr);
-  const auto bits = static_cast<std::uint32_t>(std::max(1, std::bit_width(turns.size())));
+  const auto bits = static_cast<std::uint32_t>(std::max<std::size_t>(1, std::bit_width(turns.size())));
   for (std::uint32_t bit = 0; bit < bits; ++bit) {
     const jinja::string string = state_->run(state_->scope(turns, generation_prompt, bit, now));
-    if (string.length() > kTextLimit)
-      throw DataError(fmt::format("makes more than {} MiB of text", kTextLimit >> 20));
+    if (string.length() > kTextLimit) throw DataError(fmt::format("makes more than {} MiB of text", kTextLimit >> 20));
     const std::string text = string.str();
     if (bit == 0) {
       rendered.text = text;
@@ -197,12 +196,10 @@ struct TemplateProcess::State {
   }
 
   State(std::string source, SpecialTokens tokens)
-      : worker(
-            [source = std::move(source), tokens = std::move(tokens),
-             program = std::make_shared<std::optional<TemplateProgram>>()](std::string_view request) {
-              return reply(source, tokens, *program, request);
-            },
-            kLimits) {}
+      : worker([source = std::move(source), tokens = std::move(tokens),
+                program = std::make_shared<std::optional<TemplateProgram>>()](
+                   std::string_view request) { return reply(source, tokens, *program, request); },
+               kLimits) {}
 
   BoundedWorker worker;
 };

@@ -63,7 +63,8 @@ TEST_F(ChatTemplateTest, RendersATemplateOfTheModelsOwn) {
   const ChatTemplate chat = load();
   EXPECT_EQ(chat.known(), nullptr);
   EXPECT_THAT(chat.name(), StartsWith("own, sha256 "));
-  EXPECT_EQ(chat.render({{Role::kUser, "h"}, {Role::kAssistant, "a"}}, false), "<|user|>\nh<|end|>\n<|assistant|>\na<|end|>\n");
+  EXPECT_EQ(chat.render({{Role::kUser, "h"}, {Role::kAssistant, "a"}}, false),
+            "<|user|>\nh<|end|>\n<|assistant|>\na<|end|>\n");
   EXPECT_NE(ChatTemplate(kChatml, {{"bos_token", "<s>"}}).identity(), ChatTemplate(kChatml, {}).identity());
   EXPECT_NE(ChatTemplate(std::string(kChatml) + " ", {}).identity(), ChatTemplate(kChatml, {}).identity());
 }
@@ -82,8 +83,9 @@ TEST_F(ChatTemplateTest, AnEngineAndTheBuiltInRenderingGiveTheSameTokensAndTarge
   // A comment makes it another source that renders the same.
   const ChatTemplate own(std::string("{# #}") + kPhi35, {{"bos_token", "<s>"}, {"eos_token", "<|endoftext|>"}});
   ASSERT_EQ(own.known(), nullptr);
-  const std::vector<Turn> turns = {{Role::kSystem, " a\n"}, {Role::kUser, "\n\u3053"},     {Role::kAssistant, "a<|end|> a "},
-                                   {Role::kUser, "h"},      {Role::kAssistant, "hello", false}, {Role::kAssistant, ""}};
+  const std::vector<Turn> turns = {
+      {Role::kSystem, " a\n"}, {Role::kUser, "\n\u3053"},          {Role::kAssistant, "a<|end|> a "},
+      {Role::kUser, "h"},      {Role::kAssistant, "hello", false}, {Role::kAssistant, ""}};
   for (const AddedTokens in_content : {AddedTokens::kText, AddedTokens::kControl}) {
     for (const bool prompt : {false, true}) {
       const auto ours = built_in.encode(tokenizer_, turns, in_content, prompt);

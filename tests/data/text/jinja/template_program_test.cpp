@@ -61,15 +61,17 @@ TEST(TemplateProgram, KnowsEachTurnOfALongConversation) {
 }
 
 TEST(TemplateProgram, KeepsTheMarksOfWhatIsCutJoinedAndTrimmed) {
-  const std::vector<Turn> turns = {{Role::kUser, " a "}, {Role::kAssistant, "<think>\nwhy\n</think>\n\n\u3000so\u3000"}};
+  const std::vector<Turn> turns = {{Role::kUser, " a "},
+                                   {Role::kAssistant, "<think>\nwhy\n</think>\n\n\u3000so\u3000"}};
   EXPECT_THAT(parts(render("{% set m = messages[1] %}{{ m.content.split('</think>')[0].split('<think>')[-1].strip() }}|"
                            "{{ m.content.split('</think>')[-1] | trim }}",
                            turns)),
               ElementsAre("1:why", "1:so"));
   EXPECT_THAT(parts(render("{{ [messages[0].content, 'x', messages[1].content[:7]] | join('-') }}", turns)),
               ElementsAre("0: a ", "1:<think>"));
-  EXPECT_THAT(parts(render("{{ (messages[0].content + '\\n\\n' + messages[1].content).replace('so', 'SO')[-4:] }}", turns)),
-              ElementsAre("1:\u3000", "1:\u3000"));
+  EXPECT_THAT(
+      parts(render("{{ (messages[0].content + '\\n\\n' + messages[1].content).replace('so', 'SO')[-4:] }}", turns)),
+      ElementsAre("1:\u3000", "1:\u3000"));
 }
 
 TEST(TemplateProgram, AnEmptyContentIsWhereItWasPut) {
@@ -116,18 +118,22 @@ TEST(TemplateProcess, NamesWhatATemplateRaises) {
 
 TEST(TemplateProcess, EndsATemplateThatTakesTooMuch) {
   EXPECT_EQ(error_of("{{ range(1000000000000) | length }}"), "the chat template took more than 512 MiB of memory");
-  EXPECT_EQ(error_of("{% set ns = namespace(s='x') %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}"),
-            "the chat template took more than 512 MiB of memory");
+  EXPECT_EQ(
+      error_of(
+          "{% set ns = namespace(s='x') %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}"),
+      "the chat template took more than 512 MiB of memory");
   EXPECT_EQ(error_of("{{ 'xxxxxxxx' * 4000000 }}"), "the chat template makes more than 16 MiB of text");
   EXPECT_EQ(error_of("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"),
             "the chat template crashed: it nests or calls itself too deep");
-  EXPECT_EQ(error_of("{{ " + std::string(2'000'000, '(')), "the chat template crashed: it nests or calls itself too deep");
+  EXPECT_EQ(error_of("{{ " + std::string(2'000'000, '(')),
+            "the chat template crashed: it nests or calls itself too deep");
 }
 
 TEST(TemplateProcess, EndsATemplateThatGoesOnForever) {
-  EXPECT_EQ(error_of("{% for a in range(2000) %}{% for b in range(2000) %}{% for c in range(2000) %}{% endfor %}{% endfor %}"
-                     "{% endfor %}"),
-            "the chat template took more than 10 s of processor time");
+  EXPECT_EQ(
+      error_of("{% for a in range(2000) %}{% for b in range(2000) %}{% for c in range(2000) %}{% endfor %}{% endfor %}"
+               "{% endfor %}"),
+      "the chat template took more than 10 s of processor time");
 }
 
 }  // namespace
