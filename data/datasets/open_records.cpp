@@ -28,7 +28,8 @@ struct FirstObject {
   std::vector<std::string> keys;
   std::string list;         // the first key that holds a list of objects, or of lists
   bool over_lines = false;  // a line ends inside it
-  bool followed = false;    // something stands behind it
+  bool ended = false;
+  bool followed = false;  // something stands behind it
 };
 
 class ObjectScanner {
@@ -36,6 +37,7 @@ class ObjectScanner {
   FirstObject scan(std::string_view text) {
     std::size_t i = 0;
     for (; i < text.size() && !ended_; ++i) take(text, i);
+    found_.ended = ended_;
     found_.followed = text.find_first_not_of(" \t\r\n", i) != std::string_view::npos;
     return std::move(found_);
   }
@@ -83,9 +85,16 @@ class ObjectScanner {
   bool ended_ = false;
 };
 
+// The object at this place of rest(), read to its end or to the length of the longest record.
+FirstObject first_object(ChunkedFile& file, std::size_t begin) {
+  FirstObject object = ObjectScanner().scan(file.rest().substr(begin));
+  while (!object.ended && !object.over_lines && file.rest().size() <= kRecordLimit && file.read_more())
+    object = ObjectScanner().scan(file.rest().substr(begin));
+  return object;
+}
+
 // One object that is the whole file, or spread over lines, is no JSONL; where it holds a list, that is what is meant.
-void refuse_document(const fs::path& path, std::string_view beginning) {
-  const FirstObject object = ObjectScanner().scan(beginning);
+void refuse_document(const FirstObject& object, const fs::path& path) {
   if (!object.over_lines && (object.followed || object.list.empty() || !kind_keys(object.keys).empty())) return;
   fs::path output = path;
   output.replace_extension(".records.jsonl");
@@ -139,7 +148,7 @@ std::unique_ptr<RecordSource> open_records(const fs::path& path) {
   const std::string_view text = beginning.substr(first);
   if (text.starts_with('[')) return std::make_unique<JsonListReader>(std::move(file));
   if (text.starts_with('{')) {
-    refuse_document(path, text);
+    refuse_document(first_object(file, first), path);
   } else if (const char separator = csv_separator(beginning); separator != 0) {
     std::vector<std::string> fields = kind_keys(*csv_header(beginning, separator));
     return std::make_unique<CsvReader>(std::move(file), separator, std::move(fields));

@@ -105,8 +105,10 @@ const Signature* find_signature(std::string_view bytes) {
   };
   const auto found = std::ranges::find_if(kSignatures, fits);
   if (found != kSignatures.end()) return &*found;
-  if (bytes.starts_with("PK\x03\x04"))
-    return bytes.find("[Content_Types].xml") != kNone || bytes.find("xl/") != kNone ? &kXlsx : &kZip;
+  if (bytes.starts_with("PK\x03\x04")) {
+    const auto holds = [&](const char* name) { return bytes.find(name) != kNone; };
+    return holds("[Content_Types].xml") || holds("docProps/") || holds("xl/") ? &kXlsx : &kZip;
+  }
   if (const Signature* utf16 = utf16_without_mark(bytes)) return utf16;
   const bool is_json = bytes.starts_with('{') || bytes.starts_with('[') || bytes.starts_with("\xEF\xBB\xBF");
   return bytes.find('\0') != kNone && !is_json ? &kBinary : nullptr;

@@ -84,6 +84,8 @@ TEST_F(OpenRecordsTest, ABrokenFirstLineIsABadRecordOnly) {
   }
   EXPECT_THAT(records(R"({"text":"a)"), ElementsAre(R"({"text":"a)"));
   EXPECT_THAT(records(R"({"messages":[{"role":"user"}]})"), ElementsAre(R"({"messages":[{"role":"user"}]})"));
+  const std::string long_record = R"({"sources":[{"x":")" + std::string(3 << 20, 'x') + R"("}],"text":"a"})";
+  EXPECT_THAT(records(long_record + "\n"), ElementsAre(long_record));
 }
 
 TEST_F(OpenRecordsTest, AForeignFormatIsNamedWithoutTheAdviceForBadRecords) {

@@ -23,6 +23,7 @@ TEST(ForeignFormat, IsNamedWithTheCommandThatConvertsIt) {
       {"BZh91AY&SY\xFF"s, "a.csv.bz2", "a bzip2 file", "bzip2 -dc a.csv.bz2 > a.csv"},
       {"PK\x03\x04\x14\0data.jsonl"s, "a.zip", "a zip archive", "unzip -p a.zip > a.zip.jsonl"},
       {"PK\x03\x04\x14\0[Content_Types].xml"s, "a.xlsx", "an Excel file (xlsx)", "pandas.read_excel(sys.argv[1])"},
+      {"PK\x03\x04\x14\0docProps/app.xml"s, "a.xlsx", "an Excel file (xlsx)", "a.xlsx a.jsonl"},
       {std::string(257, 'a') + "ustar\0"s, "a.tar", "a tar archive", "tar -xOf a.tar"},
       {"PAR1\x15\x04"s, "a/b.parquet", "a parquet file",
        "convert it: python3 -c 'import sys, pandas; pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], "
