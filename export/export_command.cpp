@@ -102,8 +102,9 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   report.in_place = true;
   report.bytes = fs::file_size(options.output);
   report.modelfile = modelfile_path(options.output).string();
-  write_file_atomically(report.modelfile, marked(modelfile(fs::path(options.output).filename().string(), chat_template,
-                                                           report.served_context, end_texts(chat_template, tokenizer))));
+  write_file_atomically(report.modelfile,
+                        marked(modelfile(fs::path(options.output).filename().string(), chat_template,
+                                         report.served_context, end_texts(chat_template, tokenizer))));
 }
 
 void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,

@@ -46,7 +46,8 @@ std::vector<std::string> patch_types() {
 std::vector<std::string> complaints_about(const ExportOptions& config, const OptionList& options) {
   if (config.is_patch()) return {};  // the rules are those of `nkat patch`
   std::vector<std::string> complaints;
-  if (config.model_path.empty()) complaints.push_back(fmt::format("--model-path is required ({})", data::kModelPathHelp));
+  if (config.model_path.empty())
+    complaints.push_back(fmt::format("--model-path is required ({})", data::kModelPathHelp));
   if (options.given("patch")) complaints.push_back("--patch: " + expected("a GGUF file", "nothing"));
   if (options.given("patch-type")) complaints.push_back("--patch-type belongs to --patch");
   const std::string quantization = config.resolved_quantization();
@@ -148,10 +149,11 @@ void declare_options(OptionList& options, ExportOptions& config) {
   options.add("format", config.format, kExportFormatNames, {.help = "output format"});
   std::vector<std::string> quantizations = recipe_names();
   quantizations.insert(quantizations.begin(), "auto");
-  options.add("quantization", config.quantization,
-              {.help = "storage format of the weights; auto: q8_0, with --format hf f32; of a quantized GGUF file its own "
-                       "types, and finer ones where the adapter's change needs them",
-               .choices = quantizations});
+  options.add(
+      "quantization", config.quantization,
+      {.help = "storage format of the weights; auto: q8_0, with --format hf f32; of a quantized GGUF file its own "
+               "types, and finer ones where the adapter's change needs them",
+       .choices = quantizations});
   options.add("context-length", config.context_length,
               {.help = "context length that the file declares. 0: up to where longrope begins (4096 for Phi-3.5), so "
                        "that llama.cpp uses the short rope factors by default",

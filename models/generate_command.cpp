@@ -74,8 +74,8 @@ class ChatSession {
 
  private:
   // None for a raw prompt; otherwise an answer ends where the template closes a turn.
-  static std::optional<data::ChatTemplate> read_template(const GenerateConfig& options, const data::Tokenizer& tokenizer,
-                                                         ModelConfig& config) {
+  static std::optional<data::ChatTemplate> read_template(const GenerateConfig& options,
+                                                         const data::Tokenizer& tokenizer, ModelConfig& config) {
     if (options.raw) return std::nullopt;
     data::ChatTemplate chat_template = data::open_chat_template(options.model_path);
     end_answers_with_turns(config, chat_template, tokenizer);

@@ -14,8 +14,9 @@ std::vector<std::string> verdict_names() {
 }
 
 void declare_evaluation(OptionList& options, ValidateConfig& config) {
-  options.add("model-path", config.model_path,
-              {.help = "the run's base model: evaluates the newest checkpoint's adapter", .metavar = data::kModelPathMetavar});
+  options.add(
+      "model-path", config.model_path,
+      {.help = "the run's base model: evaluates the newest checkpoint's adapter", .metavar = data::kModelPathMetavar});
   options.add("tasks", config.tasks, kTaskNames, {.help = "evaluation tasks"});
   options.add("validation-data", config.validation_data,
               {.help = "JSONL file: held-out loss, and decisions where records have a label", .metavar = "FILE"});

@@ -30,8 +30,8 @@ double usual_attention_factor(double longest, double original) {
 
 void require_expressible(const models::ModelConfig& config, const std::string& where) {
   const auto refuse = [&](const std::string& what, const std::string& wanted, const std::string& found) {
-    throw FormatError(fmt::format("{}: {}: {}", where, what,
-                                  expected(wanted, found, "config.json can't say it; export to GGUF")));
+    throw FormatError(
+        fmt::format("{}: {}: {}", where, what, expected(wanted, found, "config.json can't say it; export to GGUF")));
   };
   if (config.long_factor.empty() && !config.short_factor.empty())
     refuse(models::kGgufRopeFactors, "no list of rope factors", fmt::format("{} numbers", config.short_factor.size()));
@@ -47,13 +47,11 @@ void add_rope(const models::ModelConfig& config, Json& json) {
   json["max_position_embeddings"] = longest_context(config);
   if (config.family == Family::kPhi3) {
     json["original_max_position_embeddings"] = config.original_max_position_embeddings;
-    json["partial_rotary_factor"] =
-        static_cast<double>(config.rotary_dim) / static_cast<double>(config.head_dim);
+    json["partial_rotary_factor"] = static_cast<double>(config.rotary_dim) / static_cast<double>(config.head_dim);
   }
   if (!config.long_factor.empty()) {
-    json["rope_scaling"] = {{"type", "longrope"},
-                            {"short_factor", config.short_factor},
-                            {"long_factor", config.long_factor}};
+    json["rope_scaling"] = {
+        {"type", "longrope"}, {"short_factor", config.short_factor}, {"long_factor", config.long_factor}};
   }
   using Kind = layers::RopeScaling::Kind;
   if (config.rope_scaling.kind == Kind::kLinear)

@@ -100,13 +100,13 @@ ExitCode run_patch(ExportOptions options) {
   options.output = resolved_output(options.output).string();
   check_output(options);
   const auto type = options.patch_type.empty() ? std::nullopt : gguf::parse_ggml_type(options.patch_type);
-  return run({.options = options,
-              .base = gguf::GgufFile::with_all_parts(options.patch),
-              .format = "gguf-patch",
-              .open = [&](const gguf::GgufFile& base) { return open_patch_source(base, options); },
-              .plan = [&](const gguf::GgufFile& base,
-                          const PatchSource& source) { return plan_patch(base, source, type); }},
-             started);
+  return run(
+      {.options = options,
+       .base = gguf::GgufFile::with_all_parts(options.patch),
+       .format = "gguf-patch",
+       .open = [&](const gguf::GgufFile& base) { return open_patch_source(base, options); },
+       .plan = [&](const gguf::GgufFile& base, const PatchSource& source) { return plan_patch(base, source, type); }},
+      started);
 }
 
 // The base's own keys are kept, and what is copied wasn't rounded here.

@@ -72,7 +72,8 @@ class Tester {
     std::uint64_t done = 0;
     for (const StoredTensor& one : stored) {
       TensorRetention found = tensor(one);
-      if (one.source.role == models::TensorRole::kDown && one.source.is_layer_matrix()) retention.push_back(std::move(found));
+      if (one.source.role == models::TensorRole::kDown && one.source.is_layer_matrix())
+        retention.push_back(std::move(found));
       progress.update(++done, one.source.name);
     }
     return retention;

@@ -28,8 +28,8 @@ struct LayerWeights {
   layers::Weight gate_up;           // (2F, H): gate rows, then up rows
   layers::Weight down;              // (H, F)
 
-  at::Tensor query_norm = {};       // (head_dim); undefined where heads have no norms
-  at::Tensor key_norm = {};         // (head_dim)
+  at::Tensor query_norm = {};  // (head_dim); undefined where heads have no norms
+  at::Tensor key_norm = {};    // (head_dim)
 
   at::Tensor& norm(TensorRole role);
   layers::Weight& matrix(TensorRole role);

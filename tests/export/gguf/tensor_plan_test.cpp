@@ -104,10 +104,10 @@ TEST(TensorPlan, ALlama3ScalingBecomesFactors) {
   const std::vector<float>& factors = find(plan, "rope_freqs.weight")->values;
   ASSERT_EQ(factors.size(), 32u);
   EXPECT_TRUE(std::ranges::is_sorted(factors));
-  EXPECT_EQ(factors[14], 1.0F);   // 2 pi 500000^(28/64) = 1957
-  EXPECT_GT(factors[15], 1.0F);   // 2949
-  EXPECT_LT(factors[17], 8.0F);   // 6695
-  EXPECT_EQ(factors[18], 8.0F);   // 10090
+  EXPECT_EQ(factors[14], 1.0F);  // 2 pi 500000^(28/64) = 1957
+  EXPECT_GT(factors[15], 1.0F);  // 2949
+  EXPECT_LT(factors[17], 8.0F);  // 6695
+  EXPECT_EQ(factors[18], 8.0F);  // 10090
 }
 
 TEST(TensorPlan, ALlamaFileExpressesHeadsOfAnySizeAndAQwen2FileDoesNot) {

@@ -99,7 +99,8 @@ TEST(Weights, PartsThatAreStoredApartBecomeTheSameMatrices) {
     const Weights left = load_weights(whole.path(), config, {.forms = formats_of(kind)});
     const Weights right = load_weights(apart.path(), llama, {.forms = formats_of(kind)});
     for (const TensorRole role : {TensorRole::kQkv, TensorRole::kGateUp}) {
-      EXPECT_TRUE(at::equal(layers::linear(x, left.layers[1].matrix(role)), layers::linear(x, right.layers[1].matrix(role))))
+      EXPECT_TRUE(
+          at::equal(layers::linear(x, left.layers[1].matrix(role)), layers::linear(x, right.layers[1].matrix(role))))
           << static_cast<int>(kind);
     }
   }
