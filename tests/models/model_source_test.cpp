@@ -1,5 +1,7 @@
 #include "models/model_source.h"
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,6 +21,9 @@ using ::testing::HasSubstr;
 
 class ModelSourceTest : public ::testing::Test {
  protected:
+  ModelSourceTest() { ::setenv("NKAT_CACHE_DIR", "/dev/null", /*overwrite=*/1); }  // no cache
+  ~ModelSourceTest() override { ::unsetenv("NKAT_CACHE_DIR"); }
+
   fs::path write_folder(const std::map<std::string, at::Tensor>& tensors) const {
     folder_.write("model/model.safetensors", serialized(tensors));
     return folder_.path() / "model";
