@@ -60,6 +60,13 @@ struct TokenizerModel {
   std::vector<std::int32_t> begin_tokens;
   std::vector<std::int32_t> end_tokens;
   bool strip_leading_space = true;  // decoding drops one space at the beginning
+  std::string sha256;               // of everything that decides ids, where another form of it gave the hash already
 };
+
+// `sha256`, else a hash of the fields. The same vocabulary has one hash for each way in which it is stored.
+std::string tokenizer_identity(const TokenizerModel& model);
+
+// FormatError for added tokens that have the id of another piece, and for begin and end tokens without a text.
+void check_added_tokens(const TokenizerModel& model);
 
 }  // namespace nkat::data
