@@ -64,7 +64,8 @@ Command make_data_check_command() {
       .description = "Reads data files as training would, with the tokenizer and chat template of a model folder.",
       .positional = "data"};
   OptionList& options = *command.options;
-  options.add("data", config->data, {.help = "JSONL files", .metavar = "FILE", .required = true});
+  options.add("data", config->data,
+              {.help = "data files: JSONL, a JSON list or CSV", .metavar = "FILE", .required = true});
   options.add("model-path", config->model_path,
               {.help = kModelPathHelp, .metavar = kModelPathMetavar, .required = true});
   declare_dataset_options(options, config->dataset);

@@ -59,7 +59,8 @@ Command make_data_samples_command() {
                       "from 0, that are predicted and count in a loss).",
                   .positional = "data"};
   OptionList& options = *command.options;
-  options.add("data", config->data, {.help = "JSONL files", .metavar = "FILE", .required = true});
+  options.add("data", config->data,
+              {.help = "data files: JSONL, a JSON list or CSV", .metavar = "FILE", .required = true});
   options.add("model-path", config->model_path,
               {.help = kModelPathHelp, .metavar = kModelPathMetavar, .required = true});
   options.add("count", config->count, {.help = "samples to print at most, 0 = all", .minimum = 0});

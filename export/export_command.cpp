@@ -29,7 +29,7 @@ namespace nkat::exporting {
 namespace {
 
 std::string checked_name(const ExportOptions& options, const Vocabulary& vocabulary) {
-  const bool strips = vocabulary.strips_after_special;
+  const bool strips = vocabulary.flags.strips_after_special;
   if (options.name.empty()) return default_name(options.model_path, !options.adapter.empty(), strips);
   if (names_phi3(options.name) == strips) return options.name;
   throw ConfigError(fmt::format(
@@ -39,13 +39,23 @@ std::string checked_name(const ExportOptions& options, const Vocabulary& vocabul
       strips ? "does" : "doesn't"));
 }
 
+void warn_of_flags(const TokenFlags& flags) {
+  if (!flags.stripped_otherwise.empty()) {
+    log::warning(fmt::format("llama.cpp will treat white space around {} differently from this tokenizer",
+                             fmt::join(flags.stripped_otherwise, ", ")));
+  }
+  if (!flags.matched_otherwise.empty()) {
+    log::warning(fmt::format(
+        "llama.cpp will find {} anywhere in a text, this tokenizer only at its beginning and after a space, "
+        "which belongs to the token (its flag normalized is set)",
+        fmt::join(flags.matched_otherwise, ", ")));
+  }
+}
+
 gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSource& source, QuantizationRecipe recipe,
                                  std::uint32_t context_length) {
   const Vocabulary vocabulary = read_vocabulary(options.model_path, source.config);
-  if (!vocabulary.stripped_otherwise.empty()) {
-    log::warning(fmt::format("llama.cpp will treat white space around {} differently from this tokenizer",
-                             fmt::join(vocabulary.stripped_otherwise, ", ")));
-  }
+  warn_of_flags(vocabulary.flags);
   gguf::GgufMetadata metadata = model_metadata(
       source.config, vocabulary, {checked_name(options, vocabulary), data::chat_template_source(options.model_path)},
       recipe, context_length);

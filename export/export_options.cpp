@@ -140,8 +140,9 @@ std::string ExportOptions::resolved_quantization() const {
 
 void declare_options(OptionList& options, ExportOptions& config) {
   options.add("model-path", config.model_path, {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar});
-  options.add("adapter", config.adapter,
-              {.help = "adapter or checkpoint folder; without it the base alone is exported", .metavar = "DIR"});
+  options.add(
+      "adapter", config.adapter,
+      {.help = "folder of an adapter, a checkpoint or a run; without it the base alone is exported", .metavar = "DIR"});
   options.add("output", config.output,
               {.help = "the GGUF file, or with --format hf the folder, to write", .metavar = "PATH", .required = true});
   options.add("patch", config.patch, {.help = "the old spelling of `nkat patch BASE.gguf`", .metavar = "BASE.gguf"});
@@ -182,13 +183,19 @@ void declare_patch_options(OptionList& options, ExportOptions& config) {
               {.help = "a quantized GGUF file of the adapter's base, made by any tool",
                .metavar = "BASE.gguf",
                .required = true});
-  options.add("adapter", config.adapter, {.help = "adapter or checkpoint folder", .metavar = "DIR", .required = true});
+  options.add("adapter", config.adapter,
+              {.help = "folder of an adapter, a checkpoint or a run", .metavar = "DIR", .required = true});
   options.add("output", config.output, {.help = "the GGUF file to write", .metavar = "FILE", .required = true});
   options.add(
       "model-path", config.model_path,
       {.help = "model folder to merge from, which must have the file's norms; without it the file's own weights "
                "are merged",
        .metavar = "DIR"});
+  options.add(
+      "general-name", config.name,
+      {.help = "general.name of the patched file, else that of the base; llama.cpp treats the tokenizer as Phi-3's "
+               "only where it contains phi-3 or phi3",
+       .metavar = "TEXT"});
   declare_patch_type(options, config);
   declare_self_test(options, config);
   declare_mismatch_and_json(options, config);

@@ -48,7 +48,7 @@ struct ModelConfig {
   std::vector<std::int64_t> end_tokens;  // of both files, ascending
   std::optional<std::int64_t> bos_token;
   std::optional<std::int64_t> pad_token;
-  std::string stored_dtype;       // "bfloat16"; empty if the file doesn't say
+  std::string stored_dtype;        // "bfloat16"; empty if the file doesn't say
   bool explicit_head_dim = false;  // config.json names head_dim; the keys of a GGUF file follow
 
   // Rows of qkv_proj: all query heads, then all key heads, then all value heads.

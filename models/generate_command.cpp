@@ -7,6 +7,7 @@
 
 #include "core/machine.h"
 #include "core/signals.h"
+#include "data/run/given_folder.h"
 #include "data/text/model_text.h"
 #include "models/adapter.h"
 #include "models/commands.h"
@@ -92,8 +93,9 @@ class ChatSession {
   static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const ModelConfig& config,
                                                        at::Device device) {
     if (options.adapter.empty()) return {};
-    const LoadedAdapter loaded = load_adapter(options.adapter, config);
-    require_base_of(loaded, options.model_path, config, options.adapter);
+    const fs::path folder = data::find_adapter_folder(options.adapter);
+    const LoadedAdapter loaded = load_adapter(folder, config);
+    require_base_of(loaded, options.model_path, config, folder);
     return loaded.adapter.matrices(device);
   }
 
@@ -144,7 +146,7 @@ ExitCode chat(ChatSession& session) {
 void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("model-path", config.model_path,
               {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar, .required = true});
-  options.add("adapter", config.adapter, {.help = "adapter folder", .metavar = "DIR"});
+  options.add("adapter", config.adapter, {.help = "folder of an adapter, a checkpoint or a run", .metavar = "DIR"});
   options.add("prompt", config.prompt,
               {.help = "user message to answer; without it, a chat read from standard input", .metavar = "TEXT"});
   options.add("raw", config.raw, {.help = "use the prompt as is, without the chat template"});

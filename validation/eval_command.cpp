@@ -29,8 +29,9 @@ struct EvalConfig {
 void declare_options(OptionList& options, EvalConfig& config) {
   options.add("model-path", config.subject.model_path,
               {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar, .required = true});
-  options.add("adapter", config.subject.adapter,
-              {.help = "adapter folder; the base model is measured too", .metavar = "DIR"});
+  options.add(
+      "adapter", config.subject.adapter,
+      {.help = "folder of an adapter, a checkpoint or a run; the base model is measured too", .metavar = "DIR"});
   options.add("data", config.dataset.files,
               {.help = "JSONL files; decision and math without them: generated questions that are in no training set",
                .metavar = "FILE"});

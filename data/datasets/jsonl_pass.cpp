@@ -46,6 +46,8 @@ std::string describe(const ChangedText& texts, const std::string& where) {
   return fmt::format("{}: '{}' becomes '{}'", where, shown(texts.alone), shown(texts.followed));
 }
 
+bool is_context_answer(const Turn& turn) { return turn.role == Role::kAssistant && !turn.is_target; }
+
 }  // namespace
 
 void BadLimit::check(std::int64_t count, const std::vector<std::string>& messages) const {
@@ -63,33 +65,35 @@ void BadRecords::add(const std::string& message) {
   if (log_ == Log::kEach) log::warning(fmt::format("left out: {}", message));
 }
 
-void for_each_line(JsonlReader& reader, const std::function<bool(const JsonlLine&, const JsonlPlace&)>& visit) {
+void for_each_record(RecordSource& source, const std::function<bool(const RecordText&, const RecordPlace&)>& visit) {
   std::optional<ProgressBar> progress;
-  if (reader.file_size() >= kProgressFrom) {
-    progress.emplace("reading " + reader.path().filename().string(), reader.file_size());
+  if (source.file_size() >= kProgressFrom) {
+    progress.emplace("reading " + source.path().filename().string(), source.file_size());
   }
   std::int64_t records = 0;
-  while (const std::optional<JsonlLine> line = reader.next()) {
+  while (const std::optional<RecordText> record = source.next()) {
     throw_if_stop_requested();
     ++records;
-    if (!visit(*line, {reader.where(line->number), line->number})) return;
-    if (progress) progress->update(reader.bytes_read(), fmt::format("{} records", records));
+    if (!visit(*record, {source.where(*record), record->number})) return;
+    if (progress) progress->update(source.bytes_read(), fmt::format("{} records", records));
   }
 }
 
-RecordCounts encode_records(JsonlReader& reader, const SampleEncoder& encoder, BadRecords& bad,
+RecordCounts encode_records(RecordSource& source, const SampleEncoder& encoder, BadRecords& bad,
                             const std::function<void(const EncodedRecord&)>& handle) {
   RecordCounts counts;
   const auto parse = [&](std::string_view line, const std::string& where) {
     using enum SampleEncoder::ChangedTexts;
     return parse_and_encode(line, where, encoder, counts.changed_text.empty() ? kLookFor : kIgnore);
   };
-  parse_lines(reader, bad, parse, [&](RecordAndSample one, const JsonlPlace& place) {
+  parse_records(source, bad, parse, [&](RecordAndSample one, const RecordPlace& place) {
     const Record& record = one.record;
     ++counts.records;
     ++counts.kinds[kind_name(record.kind)];
     if (!record.label.empty()) ++counts.labels[record.label];
     counts.rendered += record.was_rendered ? 1 : 0;
+    counts.context_turns += std::ranges::count_if(record.turns, is_context_answer);
+    for (const std::string& name : record.unused) counts.add_unused(name);
     for (const std::string& name : one.sample.left_out) ++counts.left_out[name];
     if (one.sample.changed_text) counts.changed_text = describe(*one.sample.changed_text, place.where);
     EncodedRecord encoded{.record = record, .place = place, .tokens = std::move(one.sample.tokens)};

@@ -14,9 +14,9 @@ Sample SampleEncoder::encode(const Record& record, ChangedTexts changed_texts) c
   Sample sample;
   std::vector<std::uint32_t>& tokens = sample.tokens;
   if (record.turns.empty()) {
-    for (const std::int32_t id : tokenizer_.encode_whole(record.text, options_.special_tokens)) {
-      tokens.push_back(static_cast<std::uint32_t>(id) | kTargetBit);
-    }
+    const std::uint32_t mask = record.is_target ? kTargetBit : 0;
+    for (const std::int32_t id : tokenizer_.encode_whole(record.text, options_.special_tokens))
+      tokens.push_back(static_cast<std::uint32_t>(id) | mask);
   } else {
     const RenderedConversation rendered = chat_template_.render_parts(record.turns, /*generation_prompt=*/false);
     const ChatTemplate::Encoded encoded =

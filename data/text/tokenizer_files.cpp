@@ -13,6 +13,7 @@
 #include "core/message.h"
 #include "core/random.h"
 #include "core/utf8.h"
+#include "data/run/given_folder.h"
 #include "data/text/tokenizer.h"
 #include "data/text/tokenizer_json.h"
 
@@ -165,6 +166,7 @@ void compare_with_sentencepiece(const fs::path& path, TokenizerModel& model) {
 }  // namespace
 
 TokenizerModel read_tokenizer_model(const fs::path& model_folder) {
+  require_model_folder(model_folder);
   const fs::path json = model_folder / "tokenizer.json";
   const fs::path sentencepiece = model_folder / "tokenizer.model";
   TokenizerModel model;

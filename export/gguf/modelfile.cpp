@@ -7,14 +7,17 @@
 namespace nkat::exporting {
 namespace {
 
-// Go templates for conversations whose messages all have text: what the Jinja template gives, generation prompt included.
+// Go templates: what the Jinja template gives, generation prompt included. Of messages without text the system's alone is
+// left out, as by Phi-3.5's template.
 constexpr const char* kOneTagAMessage =
-    "{{- range .Messages }}{{ if .Content }}<|{{ .Role }}|>\n{{ .Content }}<|end|>\n{{ end }}{{ end }}<|assistant|>\n";
+    "{{- range .Messages }}{{ if or .Content (ne .Role \"system\") }}<|{{ .Role }}|>\n{{ .Content }}<|end|>\n{{ end "
+    "}}{{ end }}<|assistant|>\n";
 constexpr const char* kTagAfterUser =
     "<s>{{- range .Messages }}{{ if eq .Role \"user\" }}<|user|>\n{{ .Content }}<|end|>\n<|assistant|>\n"
     "{{ else if eq .Role \"assistant\" }}{{ .Content }}<|end|>\n{{ end }}{{ end }}";
 constexpr const char* kNoTemplate =
-    "# This model's chat template has no Go form here. Ollama takes one of its own where it knows the template in the GGUF\n"
+    "# This model's chat template has no Go form here. Ollama takes one of its own where it knows the template in the "
+    "GGUF\n"
     "# file; compare what it sends, or add a line TEMPLATE yourself.\n";
 constexpr const char* kStops[] = {"<|end|>", "<|endoftext|>", "<|assistant|>"};
 

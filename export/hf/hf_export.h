@@ -1,5 +1,7 @@
 // The merged model as a Hugging Face folder that transformers loads: config.json, the tokenizer files unchanged or, of a
-// GGUF file, written from its keys, and safetensors, sharded as by transformers above the limit.
+// GGUF file, written from its keys, and safetensors, sharded as by transformers above the limit. Where config.json or
+// tokenizer_config.json has an auto_map, the folder's Python files go along. A quantization_config is left out, and the log
+// says so.
 //
 // All tensors get one type. Streamed like the GGUF export; the folder is published whole or not at all. Errors: as
 // gguf_export.h.

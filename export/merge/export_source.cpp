@@ -9,6 +9,7 @@
 #include "core/files/sha256.h"
 #include "core/message.h"
 #include "data/run/checkpoint_files.h"
+#include "data/run/given_folder.h"
 #include "export/merge/merged_weights.h"
 #include "models/adapter.h"
 #include "models/model_source.h"
@@ -70,17 +71,12 @@ void warn_of_mismatch(const AdapterParts& adapter) {
                   adapter.base_name));
 }
 
-AdapterParts read_adapter(const fs::path& folder, const models::ModelConfig& config) {
+AdapterParts read_adapter(const fs::path& given, const models::ModelConfig& config) {
+  const fs::path folder = data::find_adapter_folder(given);
   if (config.hidden_size % static_cast<std::int64_t>(kBlockRows) != 0)
     throw ShapeError(fmt::format("{}: hidden size of the base: {}", folder.string(),
                                  expected(fmt::format("a multiple of {}, as an adapter needs", kBlockRows),
                                           std::to_string(config.hidden_size))));
-  if (!fs::exists(folder / models::kAdapterConfigFile)) {
-    throw DataError(
-        fmt::format("{}: {}", folder.string(),
-                    expected(fmt::format("an adapter folder, with {} in it", models::kAdapterConfigFile), "none",
-                             "of a run, name adapter/, adapter-best/ or one of checkpoints/step-N")));
-  }
   const models::LoadedAdapter loaded = models::load_adapter(folder, config);
   AdapterParts parts{.matrices = host_matrices(loaded.adapter, config),
                      .provenance = {},

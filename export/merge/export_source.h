@@ -14,8 +14,9 @@ struct AdapterParts {
   std::string base_name;          // as the trainer was given it
   std::string base_norms_sha256;  // models/weights/base_fingerprint.h; empty: the folder doesn't say
 };
-// Errors: those of models::load_adapter; ShapeError for a hidden size that isn't a multiple of eight.
-AdapterParts read_adapter(const fs::path& folder, const models::ModelConfig& config);
+// given: as --adapter names it (data/run/given_folder.h). Errors: those of find_adapter_folder and load_adapter; ShapeError
+// for a hidden size that isn't a multiple of eight.
+AdapterParts read_adapter(const fs::path& given, const models::ModelConfig& config);
 // Logs the risk of --allow-base-mismatch.
 void warn_of_mismatch(const AdapterParts& adapter);
 

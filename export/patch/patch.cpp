@@ -41,11 +41,13 @@ PlannedTensor copied(const gguf::GgufTensor& tensor) {
 
 gguf::GgufMetadata patched_metadata(const gguf::GgufFile& base, const PatchSource& source,
                                     std::optional<QuantizationRecipe> recipe = std::nullopt) {
+  const std::string& name = source.general_name;
   gguf::GgufMetadata metadata("the patched file");
   for (const auto& [key, value] : base.metadata().pairs()) {
     if (key.starts_with(kOurKeys) || (recipe && key == kFileTypeKey)) continue;
-    metadata.add(key, value);
+    metadata.add(key, key == kNameKey && !name.empty() ? gguf::GgufValue::string(name) : value);
   }
+  if (!name.empty() && metadata.find(kNameKey) == nullptr) metadata.add(kNameKey, gguf::GgufValue::string(name));
   if (recipe) metadata.add(kFileTypeKey, gguf::GgufValue::number(file_type(*recipe)));
   add_provenance(source.provenance, metadata);
   metadata.add("nkat.merged_from", gguf::GgufValue::string(source.merged_from));

@@ -2,9 +2,9 @@
 //
 // Tensors keep their order, and all but those that the adapter changes keep their bytes, with whatever an importance
 // matrix put into them, unless all are encoded anew. Metadata keeps its order, values and types, except for the nkat.*
-// keys, which are ours. general.file_type stays too: it names the type of most weights, and ffn_down has a fifth of them;
-// where all are encoded anew it is the recipe's. Written as version 3 and in one part. Memory: pieces of 16 MiB, whatever
-// the file's size.
+// keys, which are ours, and general.name where another is asked for. general.file_type stays too: it names the type of
+// most weights, and ffn_down has a fifth of them; where all are encoded anew it is the recipe's. Written as version 3 and
+// in one part. Memory: pieces of 16 MiB, whatever the file's size.
 #pragma once
 
 #include <optional>

@@ -12,8 +12,13 @@
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/signals.h"
+#include "core/utf8.h"
+#include "data/text/added_tokens.h"
 #include "export/commands.h"
 #include "export/export_options.h"
+#include "export/gguf/model_metadata.h"
+#include "export/gguf/modelfile.h"
+#include "export/gguf/token_flags.h"
 #include "export/output/output_files.h"
 #include "export/patch/patch.h"
 #include "export/patch/patch_report.h"
@@ -54,11 +59,43 @@ ExportOptions with_possible_self_test(ExportOptions options, const Patch& patch)
   return options;
 }
 
+// Should llama.cpp swallow white space after role tokens? By the checkpoint's tokenizer; without one, of a file with Phi-3's
+// tokens, yes. Nothing: not known.
+std::optional<bool> strips_after_special(const gguf::GgufFile& base, const ExportOptions& options) {
+  if (!options.model_path.empty()) {
+    const bool normalizes = has_normalizer(options.model_path);
+    return compare_flags(data::read_added_tokens(options.model_path), normalizes).strips_after_special;
+  }
+  return has_phi3_tokens(base.metadata()) ? std::optional(true) : std::nullopt;
+}
+
+// llama.cpp and what is built on it go by general.name, which other converters title as they like.
+void check_name(const gguf::GgufFile& base, const ExportOptions& options) {
+  const std::optional<bool> strips = strips_after_special(base, options);
+  if (!strips) return;
+  const gguf::GgufValue* found = base.metadata().find(kNameKey);
+  const bool is_text = found != nullptr && found->type() == gguf::ValueType::kString;
+  const std::string name = !options.name.empty() ? options.name : is_text ? base.metadata().string(kNameKey) : "";
+  if (names_phi3(name) == *strips) return;
+  const std::string wanted = fmt::format("a name {} \"phi-3\" or \"phi3\"", *strips ? "with" : "without");
+  const std::string why = fmt::format(
+      "by the name llama.cpp, and with it Ollama and koboldcpp, decides whether white space after role tokens is "
+      "stripped, as this tokenizer {}",
+      *strips ? "does" : "doesn't");
+  const std::string shown = name.empty() ? "none" : '"' + ellipsize(name) + '"';
+  if (!options.name.empty()) throw ConfigError(fmt::format("--general-name: {}; {}", expected(wanted, shown), why));
+  log::warning(fmt::format("{}: {}: {}; {}. Set it: --general-name {}", base.path().string(), kNameKey,
+                           expected(wanted, shown), why,
+                           shell_quoted(fitting_name(name.empty() ? base.path().stem().string() : name, *strips))));
+}
+
 // Writes options.output and fills the report, seconds aside.
 void write_and_report(const Job& job, PatchReport& all) {
   const ExportOptions& options = job.options;
   require_another_file(options, job.base);
-  const PatchSource source = job.open(job.base);
+  if (options.is_patch()) check_name(job.base, options);
+  PatchSource source = job.open(job.base);
+  source.general_name = options.name;
   const Patch patch = job.plan(job.base, source);
   const ExportOptions possible = with_possible_self_test(options, patch);
 

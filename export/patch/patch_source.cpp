@@ -100,11 +100,23 @@ std::string doubt_about_base(const gguf::GgufFile& file, const models::GgufWeigh
       adapter.base_norms_sha256, adapter.base_name, file.path().string(), found);
 }
 
+// Equal norms don't prove equal weights; the file may say more.
+void warn_of_other_base(const gguf::GgufFile& file, const std::string& merged_from, const ExportOptions& options) {
+  if (file.metadata().find(kBaseKey) == nullptr) return;
+  const std::string named = file.metadata().string(kBaseKey);
+  if (named == merged_from) return;
+  log::warning(
+      fmt::format("{}: {} is {}, but {} has {}: equal norms, other weights. What is copied and what is merged are then "
+                  "of two models; patch a file that was made from {}",
+                  file.path().string(), kBaseKey, named, options.model_path, merged_from, options.model_path));
+}
+
 PatchSource from_checkpoint(const gguf::GgufFile& file, const models::GgufWeights& weights, models::ModelConfig config,
                             const ExportOptions& options) {
   ExportSource source = open_source(options);
   require_same_sizes(file, config, source.config, options);
   require_same_norms(file, weights, source.weights.base(), options, config);
+  warn_of_other_base(file, source.provenance.base_sha256, options);
   return {.config = std::move(config),
           .provenance = std::move(source.provenance),
           .weights = std::move(source.weights),

@@ -31,8 +31,9 @@ struct PatchSource {
   models::ModelConfig config;  // the file's
   Provenance provenance;       // base_sha256: the checkpoint's, else what the file itself names
   MergedWeights weights;
-  std::string merged_from;  // one of the two above
-  std::string paired_by;    // "norms of the checkpoint", or one of export_source.h
+  std::string merged_from;        // one of the two above
+  std::string paired_by;          // "norms of the checkpoint", or one of export_source.h
+  std::string general_name = {};  // takes the place of the file's; empty: it stays
 };
 
 // `file` must outlive the result.

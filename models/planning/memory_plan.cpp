@@ -140,8 +140,8 @@ double layer_workspace(const ModelConfig& config, const PlanRequest& request) {
                                   product(TensorRole::kGateUp, ProductDirection::kBackward));
   const double down = std::max(product(TensorRole::kDown, ProductDirection::kForward),
                                product(TensorRole::kDown, ProductDirection::kBackward));
-  const double attention = row * (s.attended + s.qkv + normed_channels(config) - 2 * s.intermediate) +
-                           attention_workspace(config, request);
+  const double attention =
+      row * (s.attended + s.qkv + normed_channels(config) - 2 * s.intermediate) + attention_workspace(config, request);
   return row * 2 * s.hidden + std::max({gate_up, row * s.intermediate + down, row * 3 * s.intermediate, attention});
 }
 
@@ -184,7 +184,8 @@ std::int64_t PlanRequest::micro_batch_rows() const {
 std::int64_t parameter_count(const ModelConfig& config) {
   const Sizes s = sizes_of(config);
   const double tables = s.vocabulary * s.hidden * (config.tie_word_embeddings ? 1 : 2);
-  return static_cast<std::int64_t>(tables + layer_parameters(config) * static_cast<double>(config.num_layers) + s.hidden);
+  return static_cast<std::int64_t>(tables + layer_parameters(config) * static_cast<double>(config.num_layers) +
+                                   s.hidden);
 }
 
 double kept_bytes_per_token(const ModelConfig& config, std::int64_t element_bytes) {

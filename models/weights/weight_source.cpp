@@ -10,6 +10,7 @@
 #include "core/message.h"
 #include "core/parallel.h"
 #include "data/quantize/quantize.h"
+#include "models/weights/foreign_checkpoint.h"
 
 namespace nkat::models {
 namespace {
@@ -65,6 +66,7 @@ MatrixShape matrix_shape(const data::TensorInfo& info) { return TensorSpec{.shap
 SafetensorsWeights::SafetensorsWeights(const std::filesystem::path& model_folder, const ModelConfig& config)
     : folder_(model_folder) {
   const std::string where = model_folder.string();
+  refuse_foreign_checkpoint(folder_, model_folder);
   for (const TensorSpec& tensor : checkpoint_tensors(config)) require_tensor(folder_, tensor, where);
   refuse_unknown_tensors(folder_, config, where);
 }

@@ -72,6 +72,8 @@ class Measurement:
             tool = "llama-perplexity was not found; it comes with llama.cpp: put it in PATH or name its folder in \"llama_cpp\""
             found["perplexity"] = self.each("perplexity", samples, self.measure_perplexity) if self.perplexity else self.lacks(PERPLEXITY, tool)
         found["speed"] = self.step_of_speed() if self.bench or library else self.lacks("speed", INSTALL)
+        if found["speed"]:
+            self.missing |= missing_speeds(found["speed"]["result"].get("runs", {}))
         return found
 
     def lacks(self, what: str, reason: str) -> None:
@@ -128,23 +130,19 @@ class Measurement:
         return found
 
     def measured(self, words: list[str], shown: list[str], read) -> Outcome:
-        """One run of a llama.cpp program; `read` takes what it wrote, None where it isn't to be read."""
+        """One run of a llama.cpp program; `read` takes what it wrote, and raises a ValueError where it can't be read."""
         log = self.folder / "llama.log"
         log.write_bytes(b"")
         ended = self.pipeline.children.run(words, log=log)
         said = log.read_text(errors="replace")
-        result = None
+        reason = llama_tools.last_line(said) or f"exit code {ended.code}"
         if ended.code == DONE:
             try:
-                result = read(ended.output, said)
-            except (ValueError, KeyError, StopIteration):
-                result = None
-        if result is not None:
-            return Outcome(result, [], [shell(shown)])
+                return Outcome(read(ended.output, said), [], [shell(shown)])
+            except ValueError as error:
+                reason = str(error)
         if ended.code == -9:
             raise PipelineError(MACHINE, f"{shell(shown)} was killed: too little memory?")
-        words_said = [line for line in said.splitlines() if line.strip()]
-        reason = words_said[-1] if words_said else f"exit code {ended.code}"
         return Outcome({}, [], [shell(shown)], CHECK_FAILED, f"{shell(shown)} failed: {reason}", again=True)
 
     def library_words(self, *words) -> tuple[list[str], list[str]]:
@@ -166,7 +164,7 @@ class Measurement:
     def measure_speed(self, file: str) -> Outcome:
         if self.bench:
             words = llama_tools.bench_words(self.bench, file, self.options)
-            return self.measured(words, words, lambda output, _: llama_tools.read_bench(output))
+            return self.measured(words, words, lambda output, _: llama_tools.read_bench(output, self.options))
         sizes = ["--prompt-tokens", self.options.prompt_tokens, "--new-tokens", self.options.new_tokens]
         return self.measured(*self.library_words("speed", file, *sizes), lambda output, _: json.loads(output))
 
@@ -187,6 +185,15 @@ class Measurement:
                   "options": {key: getattr(self.options, key) for key in ("prompt_tokens", "new_tokens", "repeats", "threads")},
                   "context": self.context, "tool": self.bench or "library"}
         return self.pipeline.step("speed", inputs, action)
+
+
+def missing_speeds(runs: dict) -> dict[str, str]:
+    """What a tool gave no speed for, and why: of the first run without."""
+    found: dict[str, str] = {}
+    for kinds in runs.values():
+        for run in (run for repeats in kinds.values() for run in repeats):
+            found |= {f"speed of the {what}": reason for what, reason in run.get("missing", {}).items() if f"speed of the {what}" not in found}
+    return found
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:

@@ -150,7 +150,8 @@ Json family_config(const std::string& model_type, const std::string& architectur
 
 TEST(ModelConfig, ReadsWhatEachFamilyHasOfItsOwn) {
   const Json llama = family_config("llama", "LlamaForCausalLM"), qwen2 = family_config("qwen2", "Qwen2ForCausalLM"),
-             qwen3 = family_config("qwen3", "Qwen3ForCausalLM"), mistral = family_config("mistral", "MistralForCausalLM");
+             qwen3 = family_config("qwen3", "Qwen3ForCausalLM"),
+             mistral = family_config("mistral", "MistralForCausalLM");
   const ModelConfig biased = read_patched(llama, R"({"attention_bias": true, "mlp_bias": true})");
   EXPECT_EQ(biased.family, Family::kLlama);
   EXPECT_TRUE(biased.qkv_bias && biased.output_bias && biased.mlp_bias);

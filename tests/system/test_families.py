@@ -19,7 +19,8 @@ from test_parity import BF16_RATIO, FLOAT32_BOUND, our_logits, random_sample, re
 from test_train import RECORDS, encoded, long_texts, planned, write_records
 
 BY_NAME = {variant.name: variant for variant in families.VARIANTS}
-SOME = [BY_NAME[name] for name in ("SmolLM2's shape", "Llama, llama3, beyond 32", "Mistral, window of 7", "Qwen2", "Qwen3, biases, window of 7")]
+CHOSEN = ("SmolLM2's shape", "Llama, llama3, beyond 32", "Mistral, window of 7", "Qwen2", "Qwen3, biases, window of 7")
+SOME = [BY_NAME[name] for name in CHOSEN]
 # Every bias there is, the merged one of down_proj too.
 KINDS = {**{name: {} for name in families.TYPICAL}, "llama with biases": {"attention_bias": True, "mlp_bias": True}}
 

@@ -1,5 +1,6 @@
 #include "validation/tasks/eval_model.h"
 
+#include "data/run/given_folder.h"
 #include "models/model_source.h"
 
 namespace nkat::validation {
@@ -13,7 +14,8 @@ EvalInputs read_eval_inputs(const EvalModelOptions& options) {
                     .device = device,
                     .precision = models::resolve_precision(options.precision, device)};
   models::end_answers_with_turns(inputs.config, inputs.text.chat_template, inputs.text.tokenizer);
-  if (!options.adapter.empty()) inputs.adapter = models::load_adapter(options.adapter, config);
+  if (!options.adapter.empty())
+    inputs.adapter = models::load_adapter(data::find_adapter_folder(options.adapter), config);
   return inputs;
 }
 

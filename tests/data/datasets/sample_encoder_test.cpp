@@ -66,7 +66,8 @@ TEST_F(SampleEncoderTest, TheAnswerAndItsEndAreTheTargetsOfAConversation) {
 
 TEST_F(SampleEncoderTest, SaysWhatTheTemplateLeavesOutOrChanges) {
   const ChatTemplate drops(
-      "{% for m in messages if m.role != 'system' %}{{ m.content if loop.last else m.content | upper }}<|end|>{% endfor %}",
+      "{% for m in messages if m.role != 'system' %}{{ m.content if loop.last else m.content | upper }}<|end|>{% "
+      "endfor %}",
       {});
   Record record;
   record.turns = {{Role::kSystem, "a"}, {Role::kUser, "h"}, {Role::kAssistant, "hello"}, {Role::kUser, "h"}};

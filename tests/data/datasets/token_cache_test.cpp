@@ -95,7 +95,7 @@ TEST_F(TokenCacheTest, RefusesEveryTruncationAndEveryBitFlip) {
   const std::string file = written();
   // The header is mostly spaces: all bits of what it says and of the data, every 997th byte between them.
   const std::size_t header_end = file.find("  ", 8);
-  const std::size_t data_begin = 8 + (16 << 10);
+  const std::size_t data_begin = 8 + (32 << 10);
   ASSERT_LT(header_end, data_begin);
   const auto flips = [&](std::size_t begin, std::size_t end) {
     EXPECT_EQ(nkat::testing::refused_bit_flips(reader(), file, begin, end), static_cast<int>(8 * (end - begin)));

@@ -100,6 +100,22 @@ TEST_F(PatchTest, ReplacesWhatTheAdapterChangesAndCopiesTheRest) {
   }
 }
 
+TEST_F(PatchTest, PutsAnotherNameInThePlaceOfTheFiles) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  EXPECT_EQ(plan_patch(base, source, std::nullopt).metadata.find("general.name"), nullptr);
+  const Patch named = plan_patch(base, source, std::nullopt, "phi-3 mine");
+  EXPECT_EQ(named.metadata.string("general.name"), "phi-3 mine");
+  write_patch(path("named"), named);
+  const GgufFile written(path("named"));
+  const PatchSource again = source_of(written, config_);
+  const Patch renamed = plan_patch(written, again, std::nullopt, "phi-3 other"), kept = plan_patch(written, again, {});
+  EXPECT_EQ(renamed.metadata.string("general.name"), "phi-3 other");
+  EXPECT_EQ(kept.metadata.string("general.name"), "phi-3 mine");
+  for (std::size_t i = 0; i < kept.metadata.pairs().size(); ++i)
+    EXPECT_EQ(renamed.metadata.pairs()[i].first, kept.metadata.pairs()[i].first);
+}
+
 TEST_F(PatchTest, KeepsMetadataButForItsOwnKeys) {
   const GgufFile base(path("base"));
   const PatchSource source = source_of(base, config_);
