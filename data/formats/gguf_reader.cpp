@@ -37,7 +37,13 @@ std::string common_name(const GgufFile& first, std::uint32_t parts) {
 
 }  // namespace
 
-bool is_gguf_model(const fs::path& model) { return fs::is_regular_file(model); }
+bool is_gguf_model(const fs::path& model) {
+  std::error_code error;  // whoever opens the path names it
+  if (!fs::is_regular_file(model, error)) return false;
+  if (model.extension() == ".gguf") return true;
+  std::string start(kMagic.size(), '\0');
+  return read_bytes(open_for_reading(model), start, model) == start.size() && start == kMagic;
+}
 
 GgufFile::GgufFile(const fs::path& path) : GgufFile(path, MappedFile(path)) {}
 

@@ -82,6 +82,16 @@ TEST_F(ModelSourceTest, AFileThatIsNoGgufIsRefusedByName) {
   EXPECT_THAT(message_of<FormatError>([&] { open_model_config(file()); }), HasSubstr("model.gguf"));
 }
 
+TEST_F(ModelSourceTest, AFileOfAFolderNamesTheFolder) {
+  EXPECT_THAT(message_of<DataError>([&] { open_model_config(write_folder(tensors_) / "model.safetensors"); }),
+              HasSubstr("give the folder that it is in"));
+}
+
+TEST_F(ModelSourceTest, AGgufFileIsKnownUnderAnotherName) {
+  write_tiny_gguf(folder_.path() / "blob", config_, tensors_);
+  EXPECT_EQ(open_model_config(folder_.path() / "blob").num_layers, config_.num_layers);
+}
+
 TEST_F(ModelSourceTest, AFolderOfGgufFilesNamesTheFirst) {
   folder_.write("some/b.gguf", "");
   folder_.write("some/a.gguf", "");
