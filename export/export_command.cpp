@@ -56,6 +56,10 @@ gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSourc
                                  std::uint32_t context_length) {
   const Vocabulary vocabulary = read_vocabulary(options.model_path, source.config);
   warn_of_flags(vocabulary.flags);
+  if (!vocabulary.cut_otherwise.empty()) {
+    log::warning(fmt::format("llama.cpp cuts some texts into other tokens than this tokenizer: {}",
+                             fmt::join(vocabulary.cut_otherwise, "; ")));
+  }
   gguf::GgufMetadata metadata = model_metadata(
       source.config, vocabulary, {checked_name(options, vocabulary), data::chat_template_source(options.model_path)},
       recipe, context_length);

@@ -118,8 +118,8 @@ class Reader {
     const std::vector<std::int32_t> types = numbers<std::int32_t>("token_type", texts.size(), 1);
     const std::vector<float> scores = read_scores(texts.size());
     for (std::size_t id = 0; id < texts.size(); ++id) {
-      // A byte is spelled by a token's text, not by its type (read_byte_fallback).
-      const bool is_known = types[id] >= 1 && types[id] < static_cast<std::int32_t>(PieceType::kByte);
+      // llama.cpp merges UNUSED tokens as well, and a byte is spelled by a token's text (read_byte_fallback).
+      const bool is_known = types[id] >= 1 && types[id] < static_cast<std::int32_t>(PieceType::kUnused);
       const std::string text = texts[id].empty() ? fmt::format("[EMPTY_{}]", id) : std::move(texts[id]);
       model_.pieces.push_back({text, scores[id], is_known ? static_cast<PieceType>(types[id]) : PieceType::kNormal});
       if (find_invalid_utf8(text) != std::string::npos || text.find('\0') != std::string::npos)

@@ -124,11 +124,6 @@ void add_importance(const Importance& importance, gguf::GgufMetadata& metadata) 
   keys.text("nkat.importance.sha256", importance.sha256());
 }
 
-bool names_phi3(const std::string& name) {
-  const std::string small = lower(name);
-  return small.find("phi-3") != std::string::npos || small.find("phi3") != std::string::npos;
-}
-
 bool has_phi3_tokens(const GgufMetadata& metadata) {
   const GgufValue* kind = metadata.find(kTokenizerKey);
   const GgufValue* tokens = metadata.find(kTokensKey);

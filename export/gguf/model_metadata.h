@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/formats/gguf_metadata.h"
+#include "data/text/gguf_vocabulary.h"
 #include "export/gguf/quantization_recipe.h"
 #include "export/gguf/token_table.h"
 #include "export/imatrix/importance.h"
@@ -47,8 +48,7 @@ void add_provenance(const Provenance& provenance, gguf::GgufMetadata& metadata);
 std::string default_name(const fs::path& model_folder, bool has_adapter, bool strips_after_special);
 // The name, changed in the same way.
 std::string fitting_name(std::string name, bool strips_after_special);
-// Does llama.cpp treat the name as a Phi-3's?
-bool names_phi3(const std::string& name);
+using data::names_phi3;
 // Do the file's tokens want such a name? Phi-3's in a sentencepiece vocabulary do.
 bool has_phi3_tokens(const gguf::GgufMetadata& metadata);
 
