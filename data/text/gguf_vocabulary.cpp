@@ -207,7 +207,7 @@ class Reader {
   }
 
   void list_added_tokens() {
-    model_.llama_cpp_added_tokens = true;
+    model_.like_llama_cpp = true;
     const bool is_phi3 = metadata_.find("general.name") != nullptr && names_phi3(metadata_.string("general.name"));
     for (std::size_t id = 0; id < model_.pieces.size(); ++id) {
       const Piece& piece = model_.pieces[id];

@@ -78,7 +78,7 @@ std::string with_replacements(std::string_view bytes) {
 struct Tokenizer::State {
   explicit State(TokenizerModel from) : model(std::move(from)), raw_scanner(model.added_tokens, false), encoder(model) {
     check_added_tokens(model);
-    if (model.llama_cpp_added_tokens) longest_first.emplace(model.added_tokens);
+    if (model.like_llama_cpp) longest_first.emplace(model.added_tokens);
     for (std::size_t id = 0; id < model.pieces.size(); ++id) {
       if (!model.pieces[id].text.empty()) vocabulary_size = static_cast<std::int64_t>(id) + 1;
     }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "data/text/byte_alphabet.h"
 #include "data/text/llama_cpp/pre_tokenizers.h"
 
 namespace nkat::exporting {
@@ -19,6 +20,12 @@ bool holds(const TokenizerModel& model, std::string_view part) {
   return std::ranges::any_of(model.split_steps, [&](const data::SplitStep& step) {
     return step.expression.find(part) != std::string::npos;
   });
+}
+
+bool lacks_bytes(const TokenizerModel& model) {
+  std::unordered_set<std::string_view> texts;
+  for (const data::Piece& piece : model.pieces) texts.insert(piece.text);
+  return !std::ranges::all_of(data::byte_alphabet(), [&](const std::string& byte) { return texts.contains(byte); });
 }
 
 // Does one end as another one begins?
@@ -46,6 +53,7 @@ void name_added_tokens(const TokenizerModel& model, std::vector<std::string>& ki
 
 void name_byte_level(const TokenizerModel& model, std::string_view pre, std::vector<std::string>& kinds) {
   kinds.emplace_back("characters that Unicode 16 added");
+  if (lacks_bytes(model)) kinds.emplace_back("characters of whose bytes some are no piece");
   if (holds(model, R"(\p{Lu})")) kinds.emplace_back("capitals, small letters and combining marks beyond ASCII");
   if (holds(model, "(?i:")) kinds.emplace_back("an apostrophe before U+017F");
   if (holds(model, "\u0800-\u4E00")) kinds.emplace_back("white space beyond ASCII beside ideographs");
