@@ -10,8 +10,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
+#include "core/message.h"
 
 namespace nkat {
 
@@ -26,12 +28,17 @@ std::string name_of(Enum value, const EnumNames<Enum, kCount>& names) {
   throw InternalError("an enum's value has no name");
 }
 
+template <class Enum, std::size_t kCount>
+std::vector<std::string> name_list(const EnumNames<Enum, kCount>& names) {
+  std::vector<std::string> list;
+  for (const auto& [value, name] : names) list.emplace_back(name);
+  return list;
+}
+
 // "one of red, blue", for messages.
 template <class Enum, std::size_t kCount>
 std::string names_of(const EnumNames<Enum, kCount>& names) {
-  std::string text;
-  for (const auto& [value, name] : names) text += (text.empty() ? "one of " : ", ") + std::string(name);
-  return text;
+  return one_of(name_list(names));
 }
 
 // Nothing for an unknown name.

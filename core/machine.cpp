@@ -32,7 +32,8 @@ std::string cpuinfo_line(const std::string& key) {
 }  // namespace
 
 ProcessMemory process_memory() {
-  return {kilobytes_after("/proc/self/status", "VmRSS:"), kilobytes_after("/proc/self/status", "RssAnon:")};
+  return {kilobytes_after("/proc/self/status", "VmRSS:"), kilobytes_after("/proc/self/status", "RssAnon:"),
+          kilobytes_after("/proc/self/status", "VmData:")};
 }
 
 std::uint64_t available_memory_bytes() { return kilobytes_after("/proc/meminfo", "MemAvailable:"); }

@@ -10,6 +10,7 @@ namespace nkat {
 struct ProcessMemory {
   std::uint64_t resident_bytes = 0;            // VmRSS
   std::uint64_t resident_anonymous_bytes = 0;  // RssAnon: without mapped files
+  std::uint64_t data_bytes = 0;                // VmData: what RLIMIT_DATA counts
 };
 ProcessMemory process_memory();
 

@@ -8,6 +8,8 @@ std::string expected(std::string_view wanted, std::string_view found, std::strin
   return fmt::format("expected {}, found {}{}{}", wanted, found, next.empty() ? "" : "; ", next);
 }
 
+std::string one_of(const std::vector<std::string>& names) { return fmt::format("one of {}", fmt::join(names, ", ")); }
+
 std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
 std::string shell_quoted(std::string_view word) {

@@ -7,11 +7,15 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nkat {
 
 // "expected <wanted>, found <found>" and, where a next step is given, "; <next>".
 std::string expected(std::string_view wanted, std::string_view found, std::string_view next = {});
+
+// "one of a, b, c".
+std::string one_of(const std::vector<std::string>& names);
 
 // The text up to its first line break: libraries add a stack trace below.
 std::string first_line(std::string_view text);

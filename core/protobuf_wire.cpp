@@ -1,7 +1,5 @@
 #include "core/protobuf_wire.h"
 
-#include <bit>
-
 #include <fmt/format.h>
 
 namespace nkat::protobuf {
@@ -14,6 +12,11 @@ void append_varint(std::string& out, std::uint64_t value) {
 
 void append_key(std::string& out, std::uint64_t number, WireType wire) {
   append_varint(out, number << 3 | static_cast<std::uint64_t>(wire));
+}
+
+template <class Number>
+void append_fixed(std::string& out, Number value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
 }  // namespace
@@ -39,8 +42,12 @@ void put_varint(std::string& message, std::uint64_t number, std::uint64_t value)
 
 void put_float(std::string& message, std::uint64_t number, float value) {
   append_key(message, number, WireType::kFixed32);
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  message.append(reinterpret_cast<const char*>(&bits), sizeof bits);
+  append_fixed(message, value);
+}
+
+void put_double(std::string& message, std::uint64_t number, double value) {
+  append_key(message, number, WireType::kFixed64);
+  append_fixed(message, value);
 }
 
 void put_bytes(std::string& message, std::uint64_t number, std::string_view bytes) {

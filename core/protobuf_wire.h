@@ -38,6 +38,7 @@ class MessageReader {
 // Each appends one field to a message.
 void put_varint(std::string& message, std::uint64_t number, std::uint64_t value);
 void put_float(std::string& message, std::uint64_t number, float value);
+void put_double(std::string& message, std::uint64_t number, double value);
 void put_bytes(std::string& message, std::uint64_t number, std::string_view bytes);
 
 }  // namespace nkat::protobuf

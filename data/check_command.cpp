@@ -12,6 +12,7 @@
 #include "data/datasets/data_check.h"
 #include "data/datasets/dataset_options.h"
 #include "data/datasets/jsonl_pass.h"
+#include "data/text/model_text.h"
 
 namespace nkat::data {
 namespace {
@@ -25,8 +26,8 @@ struct Config {
 
 ExitCode run(const Config& config) {
   install_stop_signals();
-  const Tokenizer tokenizer(config.model_path);
-  const ChatTemplate chat_template = ChatTemplate::from_model_folder(config.model_path);
+  const Tokenizer tokenizer = open_tokenizer(config.model_path);
+  const ChatTemplate chat_template = open_chat_template(config.model_path);
   const SampleEncoder encoder(tokenizer, chat_template, config.dataset);
   DataChecker checker(tokenizer, encoder);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
@@ -63,9 +64,10 @@ Command make_data_check_command() {
       .description = "Reads data files as training would, with the tokenizer and chat template of a model folder.",
       .positional = "data"};
   OptionList& options = *command.options;
-  options.add("data", config->data, {.help = "JSONL files", .metavar = "FILE", .required = true});
+  options.add("data", config->data,
+              {.help = "data files: JSONL, a JSON list or CSV", .metavar = "FILE", .required = true});
   options.add("model-path", config->model_path,
-              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
+              {.help = kModelPathHelp, .metavar = kModelPathMetavar, .required = true});
   declare_dataset_options(options, config->dataset);
   options.add("json", config->json, {.help = "print JSON"});
   command.run = [config] { return run(*config); };

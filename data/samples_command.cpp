@@ -10,6 +10,7 @@
 #include "data/commands.h"
 #include "data/datasets/dataset.h"
 #include "data/datasets/dataset_options.h"
+#include "data/text/model_text.h"
 
 namespace nkat::data {
 namespace {
@@ -33,8 +34,8 @@ nlohmann::ordered_json to_json(const SampleView& sample, const std::string& wher
 
 ExitCode run(const Config& config) {
   install_stop_signals();
-  const Tokenizer tokenizer(config.model_path);
-  const ChatTemplate chat_template = ChatTemplate::from_model_folder(config.model_path);
+  const Tokenizer tokenizer = open_tokenizer(config.model_path);
+  const ChatTemplate chat_template = open_chat_template(config.model_path);
   DatasetOptions options = config.dataset;
   options.files = config.data;
   options.vocabulary_size = tokenizer.vocabulary_size();
@@ -58,9 +59,10 @@ Command make_data_samples_command() {
                       "from 0, that are predicted and count in a loss).",
                   .positional = "data"};
   OptionList& options = *command.options;
-  options.add("data", config->data, {.help = "JSONL files", .metavar = "FILE", .required = true});
+  options.add("data", config->data,
+              {.help = "data files: JSONL, a JSON list or CSV", .metavar = "FILE", .required = true});
   options.add("model-path", config->model_path,
-              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
+              {.help = kModelPathHelp, .metavar = kModelPathMetavar, .required = true});
   options.add("count", config->count, {.help = "samples to print at most, 0 = all", .minimum = 0});
   declare_dataset_options(options, config->dataset);
   command.run = [config] { return run(*config); };

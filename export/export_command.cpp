@@ -12,6 +12,7 @@
 #include "core/files/atomic_file.h"
 #include "core/message.h"
 #include "core/signals.h"
+#include "data/formats/gguf_reader.h"
 #include "data/text/chat_template.h"
 #include "data/text/tokenizer.h"
 #include "export/commands.h"
@@ -28,7 +29,7 @@ namespace nkat::exporting {
 namespace {
 
 std::string checked_name(const ExportOptions& options, const Vocabulary& vocabulary) {
-  const bool strips = vocabulary.strips_after_special;
+  const bool strips = vocabulary.flags.strips_after_special;
   if (options.name.empty()) return default_name(options.model_path, !options.adapter.empty(), strips);
   if (names_phi3(options.name) == strips) return options.name;
   throw ConfigError(fmt::format(
@@ -38,13 +39,23 @@ std::string checked_name(const ExportOptions& options, const Vocabulary& vocabul
       strips ? "does" : "doesn't"));
 }
 
+void warn_of_flags(const TokenFlags& flags) {
+  if (!flags.stripped_otherwise.empty()) {
+    log::warning(fmt::format("llama.cpp will treat white space around {} differently from this tokenizer",
+                             fmt::join(flags.stripped_otherwise, ", ")));
+  }
+  if (!flags.matched_otherwise.empty()) {
+    log::warning(fmt::format(
+        "llama.cpp will find {} anywhere in a text, this tokenizer only at its beginning and after a space, "
+        "which belongs to the token (its flag normalized is set)",
+        fmt::join(flags.matched_otherwise, ", ")));
+  }
+}
+
 gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSource& source, QuantizationRecipe recipe,
                                  std::uint32_t context_length) {
   const Vocabulary vocabulary = read_vocabulary(options.model_path, source.config);
-  if (!vocabulary.stripped_otherwise.empty()) {
-    log::warning(fmt::format("llama.cpp will treat white space around {} differently from this tokenizer",
-                             fmt::join(vocabulary.stripped_otherwise, ", ")));
-  }
+  warn_of_flags(vocabulary.flags);
   gguf::GgufMetadata metadata = model_metadata(
       source.config, vocabulary, {checked_name(options, vocabulary), data::chat_template_source(options.model_path)},
       recipe, context_length);
@@ -59,6 +70,16 @@ Importance importance_of(const ExportOptions& options, const ExportSource& sourc
   report.importance_tokens = importance.tokens();
   report.importance_sha256 = importance.sha256();
   return importance;
+}
+
+// The texts of the tokens that close an answer, for the Modelfile.
+std::vector<std::string> end_texts(const data::ChatTemplate& chat_template, const data::Tokenizer& tokenizer) {
+  if (chat_template.known() == nullptr)
+    log::warning("the chat template has no Go form: the Modelfile for Ollama has no TEMPLATE, only stops");
+  std::vector<std::string> texts;
+  for (const std::int32_t token : chat_template.end_of_turn_tokens(tokenizer))
+    texts.push_back(tokenizer.decode(std::span(&token, 1)));
+  return texts;
 }
 
 void export_gguf(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
@@ -91,8 +112,9 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   report.in_place = true;
   report.bytes = fs::file_size(options.output);
   report.modelfile = modelfile_path(options.output).string();
-  write_file_atomically(report.modelfile, marked(modelfile(fs::path(options.output).filename().string(), chat_template,
-                                                           report.served_context)));
+  write_file_atomically(report.modelfile,
+                        marked(modelfile(fs::path(options.output).filename().string(), chat_template,
+                                         report.served_context, end_texts(chat_template, tokenizer))));
 }
 
 void export_folder(const ExportOptions& options, const ExportSource& source, const std::function<double()>& seconds,
@@ -102,7 +124,7 @@ void export_folder(const ExportOptions& options, const ExportSource& source, con
   create_folders(folder_of(options.output));
   AtomicFolder folder(options.output);
   write_merged_folder(folder,
-                      {.model_folder = options.model_path,
+                      {.model = options.model_path,
                        .type = type,
                        .shard_bytes = static_cast<std::uint64_t>(options.max_shard_mib) << 20},
                       source.config, source.weights);
@@ -164,6 +186,8 @@ Command make_export_command() {
   command.run = [config, options = command.options] {
     if (config->is_patch()) return run_patch_flag(*options);
     install_stop_signals();
+    if (config->format == ExportFormat::kGguf && gguf::is_gguf_model(config->model_path))
+      return run_export_of_gguf(*config);
     return run_export(*config);
   };
   return command;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "data/quantize/ggml_type.h"
+#include "data/text/model_text.h"
 #include "export/gguf/quantization_recipe.h"
 #include "export/verify/adapter_retention.h"
 
@@ -34,7 +35,7 @@ std::vector<std::string> patch_types() {
   std::vector<std::string> names;
   for (std::uint32_t id = 0; id <= static_cast<std::uint32_t>(gguf::GgmlType::kQ2_0); ++id) {
     const auto type = gguf::ggml_type_of(id);
-    if (!type || !gguf::traits(*type).has_codec) continue;
+    if (!type || !gguf::traits(*type).has_encoder) continue;
     std::string name = gguf::traits(*type).name;
     std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     names.push_back(std::move(name));
@@ -45,7 +46,8 @@ std::vector<std::string> patch_types() {
 std::vector<std::string> complaints_about(const ExportOptions& config, const OptionList& options) {
   if (config.is_patch()) return {};  // the rules are those of `nkat patch`
   std::vector<std::string> complaints;
-  if (config.model_path.empty()) complaints.push_back("--model-path is required (model folder in Hugging Face format)");
+  if (config.model_path.empty())
+    complaints.push_back(fmt::format("--model-path is required ({})", data::kModelPathHelp));
   if (options.given("patch")) complaints.push_back("--patch: " + expected("a GGUF file", "nothing"));
   if (options.given("patch-type")) complaints.push_back("--patch-type belongs to --patch");
   const std::string quantization = config.resolved_quantization();
@@ -137,9 +139,10 @@ std::string ExportOptions::resolved_quantization() const {
 }
 
 void declare_options(OptionList& options, ExportOptions& config) {
-  options.add("model-path", config.model_path, {.help = "model folder in Hugging Face format", .metavar = "DIR"});
-  options.add("adapter", config.adapter,
-              {.help = "adapter or checkpoint folder; without it the base alone is exported", .metavar = "DIR"});
+  options.add("model-path", config.model_path, {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar});
+  options.add(
+      "adapter", config.adapter,
+      {.help = "folder of an adapter, a checkpoint or a run; without it the base alone is exported", .metavar = "DIR"});
   options.add("output", config.output,
               {.help = "the GGUF file, or with --format hf the folder, to write", .metavar = "PATH", .required = true});
   options.add("patch", config.patch, {.help = "the old spelling of `nkat patch BASE.gguf`", .metavar = "BASE.gguf"});
@@ -147,8 +150,11 @@ void declare_options(OptionList& options, ExportOptions& config) {
   options.add("format", config.format, kExportFormatNames, {.help = "output format"});
   std::vector<std::string> quantizations = recipe_names();
   quantizations.insert(quantizations.begin(), "auto");
-  options.add("quantization", config.quantization,
-              {.help = "storage format of the weights; auto: q8_0, with --format hf f32", .choices = quantizations});
+  options.add(
+      "quantization", config.quantization,
+      {.help = "storage format of the weights; auto: q8_0, with --format hf f32; of a quantized GGUF file its own "
+               "types, and finer ones where the adapter's change needs them",
+       .choices = quantizations});
   options.add("context-length", config.context_length,
               {.help = "context length that the file declares. 0: up to where longrope begins (4096 for Phi-3.5), so "
                        "that llama.cpp uses the short rope factors by default",
@@ -177,13 +183,19 @@ void declare_patch_options(OptionList& options, ExportOptions& config) {
               {.help = "a quantized GGUF file of the adapter's base, made by any tool",
                .metavar = "BASE.gguf",
                .required = true});
-  options.add("adapter", config.adapter, {.help = "adapter or checkpoint folder", .metavar = "DIR", .required = true});
+  options.add("adapter", config.adapter,
+              {.help = "folder of an adapter, a checkpoint or a run", .metavar = "DIR", .required = true});
   options.add("output", config.output, {.help = "the GGUF file to write", .metavar = "FILE", .required = true});
   options.add(
       "model-path", config.model_path,
       {.help = "model folder to merge from, which must have the file's norms; without it the file's own weights "
                "are merged",
        .metavar = "DIR"});
+  options.add(
+      "general-name", config.name,
+      {.help = "general.name of the patched file, else that of the base; llama.cpp treats the tokenizer as Phi-3's "
+               "only where it contains phi-3 or phi3",
+       .metavar = "TEXT"});
   declare_patch_type(options, config);
   declare_self_test(options, config);
   declare_mismatch_and_json(options, config);

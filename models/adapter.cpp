@@ -4,12 +4,15 @@
 
 #include <fmt/format.h>
 
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/message.h"
 #include "core/random.h"
+#include "data/formats/gguf_reader.h"
 #include "data/formats/safetensors.h"
 #include "layers/gate.h"
 #include "layers/so8_rotation.h"
+#include "models/weights/base_fingerprint.h"
 #include "models/weights/tensor_io.h"
 
 namespace nkat::models {
@@ -126,6 +129,23 @@ void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha2
       fmt::format("{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use the model "
                   "it was trained on",
                   folder.string(), loaded.base.base_sha256, loaded.base.base_model_name_or_path, base_sha256));
+}
+
+bool meets_by_norms(const BaseFingerprint& trained_on, const fs::path& model, const ModelConfig& config) {
+  if (!gguf::is_gguf_model(model) || trained_on.base_norms_sha256.empty()) return false;
+  if (norms_sha256(model, config) != trained_on.base_norms_sha256) return false;
+  log::warning(
+      fmt::format("the adapter was trained on other weights ({}) with the norms of {}: it is taken for a quantized file "
+                  "of that base. Rounded weights change what the rotations act on; nkat eval shows how much",
+                  trained_on.base_model_name_or_path, model.string()));
+  return true;
+}
+
+void require_base_of(const LoadedAdapter& loaded, const fs::path& model, const ModelConfig& config,
+                     const fs::path& folder) {
+  const std::string found = base_sha256(model);
+  if (loaded.base.base_sha256 == found || meets_by_norms(loaded.base, model, config)) return;
+  require_same_base(loaded, found, folder);
 }
 
 }  // namespace nkat::models

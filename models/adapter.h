@@ -68,4 +68,12 @@ LoadedAdapter load_adapter(const fs::path& folder, const ModelConfig& config);
 // DataError with both fingerprints if the adapter was trained on another base.
 void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha256, const fs::path& folder);
 
+// Is a GGUF file made from the base that an adapter was trained on, by its norms, which such files keep in float32? Equal
+// norms don't prove equal weights, and quantized ones differ: logs a warning that says so. False for a folder, and for an
+// adapter that names no norms.
+bool meets_by_norms(const BaseFingerprint& trained_on, const fs::path& model, const ModelConfig& config);
+// The same as require_same_base for a model as model_source.h takes it, or one that it meets by its norms.
+void require_base_of(const LoadedAdapter& loaded, const fs::path& model, const ModelConfig& config,
+                     const fs::path& folder);
+
 }  // namespace nkat::models

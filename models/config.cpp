@@ -11,6 +11,7 @@
 #include "core/files/file.h"
 #include "core/json.h"
 #include "core/json_object.h"
+#include "data/run/given_folder.h"
 #include "models/config_positions.h"
 #include "models/config_reader.h"
 #include "models/weights/stored_head.h"
@@ -157,6 +158,7 @@ void read_tied_head(const fs::path& model_folder, ModelConfig& config) {
 
 ModelConfig read_model_config(const fs::path& model_folder) {
   const fs::path path = model_folder / "config.json";
+  data::require_model_folder(model_folder, "config.json");
   const Json root = parse_json(read_file(path, kLargestFile), path.string());
   const ConfigReader reader(path.string(), root);
   ModelConfig config;

@@ -7,14 +7,14 @@
 
 #include "core/machine.h"
 #include "core/signals.h"
-#include "data/text/chat_template.h"
-#include "data/text/tokenizer.h"
+#include "data/run/given_folder.h"
+#include "data/text/model_text.h"
 #include "models/adapter.h"
 #include "models/commands.h"
 #include "models/device.h"
 #include "models/generation/generation.h"
 #include "models/model_folder.h"
-#include "models/weights/base_fingerprint.h"
+#include "models/model_source.h"
 
 namespace nkat::models {
 namespace {
@@ -39,15 +39,14 @@ class ChatSession {
  public:
   explicit ChatSession(const GenerateConfig& options)
       : options_(options),
-        tokenizer_(options.model_path),
-        model_config_(read_model_config(options.model_path)),
+        tokenizer_(data::open_tokenizer(options.model_path)),
+        model_config_(open_model_config(options.model_path)),
+        template_(read_template(options, tokenizer_, model_config_)),
         decoder_(load(options, model_config_)),
-        sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {
-    if (!options.raw) template_ = data::ChatTemplate::from_model_folder(options.model_path);
-  }
+        sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {}
 
   std::vector<std::int32_t> encode_raw(const std::string& text) const {
-    return tokenizer_.encode(text, data::AddedTokens::kControl);
+    return tokenizer_.encode_whole(text, data::AddedTokens::kControl);
   }
   std::vector<std::int32_t> encode_chat(const std::vector<data::Turn>& turns) const {
     return template_->encode(tokenizer_, turns, data::AddedTokens::kText, /*generation_prompt=*/true).tokens;
@@ -75,6 +74,15 @@ class ChatSession {
   }
 
  private:
+  // None for a raw prompt; otherwise an answer ends where the template closes a turn.
+  static std::optional<data::ChatTemplate> read_template(const GenerateConfig& options,
+                                                         const data::Tokenizer& tokenizer, ModelConfig& config) {
+    if (options.raw) return std::nullopt;
+    data::ChatTemplate chat_template = data::open_chat_template(options.model_path);
+    end_answers_with_turns(config, chat_template, tokenizer);
+    return chat_template;
+  }
+
   static Decoder load(const GenerateConfig& options, const ModelConfig& config) {
     const at::Device device = resolve_device(options.device);
     return open_decoder(
@@ -85,17 +93,18 @@ class ChatSession {
   static std::vector<at::Tensor> load_adapter_matrices(const GenerateConfig& options, const ModelConfig& config,
                                                        at::Device device) {
     if (options.adapter.empty()) return {};
-    const LoadedAdapter loaded = load_adapter(options.adapter, config);
-    require_same_base(loaded, base_sha256(options.model_path), options.adapter);
+    const fs::path folder = data::find_adapter_folder(options.adapter);
+    const LoadedAdapter loaded = load_adapter(folder, config);
+    require_base_of(loaded, options.model_path, config, folder);
     return loaded.adapter.matrices(device);
   }
 
   const GenerateConfig& options_;
   data::Tokenizer tokenizer_;
   ModelConfig model_config_;
+  std::optional<data::ChatTemplate> template_;
   Decoder decoder_;
   SequenceDecoder sequence_;
-  std::optional<data::ChatTemplate> template_;
 };
 
 void show_on_stdout(const std::string& piece) { std::cout << piece << std::flush; }
@@ -136,8 +145,8 @@ ExitCode chat(ChatSession& session) {
 
 void declare_options(OptionList& options, GenerateConfig& config) {
   options.add("model-path", config.model_path,
-              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
-  options.add("adapter", config.adapter, {.help = "adapter folder", .metavar = "DIR"});
+              {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar, .required = true});
+  options.add("adapter", config.adapter, {.help = "folder of an adapter, a checkpoint or a run", .metavar = "DIR"});
   options.add("prompt", config.prompt,
               {.help = "user message to answer; without it, a chat read from standard input", .metavar = "TEXT"});
   options.add("raw", config.raw, {.help = "use the prompt as is, without the chat template"});

@@ -1,4 +1,4 @@
-// A model folder opened for use: tokenizer, chat template and the frozen decoder.
+// A model opened for use, as model_source.h takes it: tokenizer, chat template and the frozen decoder.
 #pragma once
 
 #include <memory>
@@ -16,9 +16,14 @@ struct TextProcessor {
   data::ChatTemplate chat_template;
 };
 // FormatError for a tokenizer with more ids than the model has embeddings.
-TextProcessor load_tokenizer_and_template(const fs::path& model_folder, const ModelConfig& config);
+TextProcessor load_tokenizer_and_template(const fs::path& model, const ModelConfig& config);
+
+// Adds to end_tokens those with which the template closes an answer: config.json may name another token, and a folder
+// without generation_config.json has no more.
+void end_answers_with_turns(ModelConfig& config, const data::ChatTemplate& chat_template,
+                            const data::Tokenizer& tokenizer);
 
 // Reads the weights and logs how long that took.
-Decoder open_decoder(const fs::path& model_folder, const ModelConfig& config, const WeightsOptions& options);
+Decoder open_decoder(const fs::path& model, const ModelConfig& config, const WeightsOptions& options);
 
 }  // namespace nkat::models

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "models/model_source.h"
 #include "train/commands.h"
 #include "train/plan_report.h"
 
@@ -23,7 +24,7 @@ CardChoice choose_card(const PlanConfig& config) {
 }
 
 ExitCode run_plan(PlanConfig config, const OptionList& options) {
-  const models::ModelConfig model = models::read_model_config(config.train.model_path);
+  const models::ModelConfig model = models::open_model_config(config.train.model_path);
   limit_default_length(config.train, model.max_position_embeddings, options);
   const bool on_gpu = config.train.device != "cpu";
   const at::ScalarType type = models::resolve_precision(config.train.precision, on_gpu ? at::kCUDA : at::kCPU);

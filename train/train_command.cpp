@@ -2,8 +2,10 @@
 #include "core/cli/progress.h"
 #include "core/message.h"
 #include "core/signals.h"
+#include "data/datasets/data_check.h"
 #include "models/device.h"
 #include "models/model_folder.h"
+#include "models/model_source.h"
 #include "models/model_summary.h"
 #include "models/weights/base_fingerprint.h"
 #include "train/commands.h"
@@ -11,6 +13,7 @@
 #include "train/plan_report.h"
 #include "train/run/fault_injection.h"
 #include "train/run/resume.h"
+#include "train/sample_answers.h"
 #include "train/trainer.h"
 #include "train/validation_loss.h"
 
@@ -25,24 +28,22 @@ data::DatasetOptions dataset_options(const TrainConfig& config, const std::vecto
   return options;
 }
 
-void log_dataset(const char* what, const data::DatasetSummary& s) {
-  log::info(
-      fmt::format("{}: {} samples, {} tokens, {} targets, longest {}; {} truncated, {} dropped as overlong, {} without "
-                  "target, {} bad lines",
-                  what, s.samples, s.tokens, s.target_tokens, s.longest, s.truncated, s.dropped_overlong,
-                  s.dropped_without_target, s.bad_records));
-}
-
 // One rank of a machine after the other, since the first makes the caches that the others read.
 struct TrainingData {
-  TrainingData(const TrainConfig& config, const models::ModelConfig& model, ProcessGroup& group) {
+  TrainingData(const TrainConfig& config, const models::ModelConfig& model, ProcessGroup& group, bool resumed) {
     group.wait_for_local_leader();
-    const models::TextProcessor text = models::load_tokenizer_and_template(config.model_path, model);
-    training.emplace(dataset_options(config, config.train_data, model), text.tokenizer, text.chat_template);
-    log_dataset("training data", training->summary());
+    text.emplace(models::load_tokenizer_and_template(config.model_path, model));
+    if (group.is_main() && !config.sample_prompts.empty())
+      sample_prompts = read_sample_prompts(config.sample_prompts, *text, model);
+    const std::string template_name = text->chat_template.name();
+    training.emplace(dataset_options(config, config.train_data, model), text->tokenizer, text->chat_template);
+    data::log_dataset(*training, text->tokenizer,
+                      {.name = "training data", .template_name = template_name, .with_sample = !resumed});
     if (!config.validation_data.empty()) {
-      validation.emplace(dataset_options(config, {config.validation_data}, model), text.tokenizer, text.chat_template);
-      log_dataset("validation data", validation->summary());
+      validation.emplace(dataset_options(config, {config.validation_data}, model), text->tokenizer,
+                         text->chat_template);
+      data::log_dataset(*validation, text->tokenizer,
+                        {.name = "validation data", .template_name = template_name, .with_sample = false});
     }
     identity = {.base = {config.model_path, models::base_sha256(config.model_path),
                          models::norms_sha256(config.model_path, model)},
@@ -53,6 +54,8 @@ struct TrainingData {
   }
   std::string validation_sha256() const { return validation ? validation->summary().sha256 : ""; }
 
+  std::optional<models::TextProcessor> text;
+  std::vector<SamplePrompt> sample_prompts;  // of rank 0
   std::optional<data::Dataset> training;
   std::optional<data::Dataset> validation;
   RunIdentity identity;
@@ -122,6 +125,11 @@ ExitCode run_training(const PreparedRun& run, RunStart start) {
       .device = decoder.device(),
       .run_micro_batch = [&](const auto&... arguments) { return run_micro_batch(decoder, arguments...); }};
   if (run.data.validation) parts.validate = ValidationLoss(decoder, *run.data.validation, run.group, monitor);
+  if (!run.data.sample_prompts.empty()) {
+    parts.answer_samples = [&](const models::Adapter& adapter) {
+      return answer_samples(decoder, adapter, run.data.text->tokenizer, run.data.sample_prompts, monitor);
+    };
+  }
   FaultInjection faults = FaultInjection::from_environment();
   if (!faults.empty()) {
     parts.run_micro_batch = faults.decorate(std::move(parts.run_micro_batch));
@@ -138,12 +146,21 @@ ExitCode run_training(const PreparedRun& run, RunStart start) {
   return code;
 }
 
+// A run that is at its end already, as rank 0 sees it: its end is repeated, and all ranks are done.
+bool repeats_end(bool at_end, const RunFolder* folder, const TrainConfig& config, const RunStart& start,
+                 const models::ModelConfig& model, ProcessGroup& group) {
+  if (group.broadcast(at_end ? "end" : "").empty()) return false;
+  if (folder != nullptr) repeat_finish(*folder, config, start.state, model, start.identity->base);
+  group.shutdown();
+  return true;
+}
+
 ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
   install_stop_signals();
   install_tracking_allocator();
   const std::unique_ptr<ProcessGroup> group = init_process_group(config);
   const std::string device_of_rank = rank_device(config.device, group->environment());
-  const models::ModelConfig model = models::read_model_config(config.model_path);
+  const models::ModelConfig model = models::open_model_config(config.model_path);
   limit_default_length(config, model.max_position_embeddings, options);
   std::optional<RunFolder> own_folder;
   if (group->is_main()) own_folder.emplace(config.output_dir);
@@ -152,11 +169,7 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
   // The run in the folder.
   RunStart start = find_start(folder, *group, config, options, model);
   const bool finished = start.identity && start.state.step >= config.max_steps && !start.state.pending;
-  if (!group->broadcast(finished ? "finished" : "").empty()) {
-    if (folder != nullptr) repeat_finish(*folder, config, start.state, model, start.identity->base);
-    group->shutdown();
-    return ExitCode::kDone;
-  }
+  if (repeats_end(finished, folder, config, start, model, *group)) return ExitCode::kDone;
 
   // What `auto` stands for.
   if (group->size() > 1) config.device = device_of_rank;
@@ -167,10 +180,12 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
   resolve_memory(config, start.state.settings.memory, model, device.is_cuda());
 
   // The data; nothing is written before they are known to be the run's.
-  const TrainingData data(config, model, *group);
+  const TrainingData data(config, model, *group, /*resumed=*/start.identity.has_value());
   adopt_validation_data(start, data.validation_sha256());
   require_same_run(start, data.identity, config.output_dir);
   require_same_on_all_ranks(*group, config, data.identity, data.validation_sha256());
+  const bool ended_early = start.identity && has_ended_early(*folder, config, start.state);
+  if (repeats_end(ended_early, folder, config, start, model, *group)) return ExitCode::kDone;
   if (folder != nullptr) {
     folder->require_free_space(3 * checkpoint_bytes(config, model));
     folder->save_config(config, start.state.settings);

@@ -6,6 +6,7 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/message.h"
+#include "data/text/model_text.h"
 
 namespace nkat::train {
 namespace {
@@ -31,22 +32,20 @@ std::string packing_error(const std::string& text) {
 
 void declare_data(OptionList& options, TrainConfig& config, bool for_plan) {
   options.add("model-path", config.model_path,
-              {.help = "model folder in Hugging Face format",
-               .metavar = "DIR",
+              {.help = data::kModelPathHelp,
+               .metavar = data::kModelPathMetavar,
                .required = true,
                .resume = Resume::kSameContent,
                .per_rank = true});
   options.add("train-data", config.train_data,
-              {.help = "training data, JSONL; FILE:N uses a file N times",
+              {.help = "training data: JSONL, a JSON list or CSV; FILE:N uses a file N times",
                .metavar = "FILE",
                .required = !for_plan,
                .resume = Resume::kSameContent,
                .per_rank = true});
-  options.add("validation-data", config.validation_data,
-              {.help = "JSONL file for the validation loss",
-               .metavar = "FILE",
-               .resume = Resume::kMayChange,
-               .per_rank = true});
+  options.add(
+      "validation-data", config.validation_data,
+      {.help = "data file for the validation loss", .metavar = "FILE", .resume = Resume::kMayChange, .per_rank = true});
   options.add("output-dir", config.output_dir,
               {.help = "run folder; a run in it is resumed",
                .metavar = "DIR",
@@ -135,6 +134,22 @@ void declare_records(OptionList& options, TrainConfig& config) {
                .maximum = kLargest,
                .resume = Resume::kMayChange});
   interval("validate-every", config.validate_every, "validation interval");
+  options.add("early-stopping-patience", config.early_stopping_patience,
+              {.help = "validations in a row without a lower validation loss that end the run, 0 = off; needs "
+                       "--validation-data",
+               .minimum = 0,
+               .maximum = kLargest,
+               .resume = Resume::kMayChange});
+  options.add(
+      "sample-prompts", config.sample_prompts,
+      {.help = "text file, a prompt a line: at each multiple of --validate-every and at the last step the adapter's "
+               "answers (greedy, at most 128 tokens) go to samples.jsonl and the log",
+       .metavar = "FILE",
+       .resume = Resume::kMayChange,
+       .per_rank = true});
+  options.add("tensorboard", config.tensorboard,
+              {.help = "write the metrics for TensorBoard too, into the folder tensorboard/ of the run",
+               .resume = Resume::kMayChange});
   interval("log-every", config.log_every, "log interval");
   options.add("resume", config.resume, kResumePolicyNames,
               {.help = "resume the run in the output folder, or refuse if there is one", .resume = Resume::kMayChange});
@@ -144,6 +159,12 @@ void declare_records(OptionList& options, TrainConfig& config) {
                .minimum = 5,
                .maximum = 86400,
                .resume = Resume::kMayChange});
+}
+
+std::vector<std::string> check_patience(const TrainConfig& config) {
+  if (config.early_stopping_patience == 0 || !config.validation_data.empty()) return {};
+  return {"--early-stopping-patience: " + expected("--validation-data too, since its loss decides", "none",
+                                                   "give held-out records, or leave the patience out")};
 }
 
 // The options with the values of a config, for a call on each.
@@ -216,6 +237,7 @@ void declare_options(OptionList& options, TrainConfig& config, bool for_plan) {
   declare_optimizer(options, config);
   declare_machine(options, config);
   declare_records(options, config);
+  if (!for_plan) options.add_check([&config] { return check_patience(config); });
   options.add_preset("guide", "the published rates, 5e-5 for rotations and gates",
                      {{"learning-rate", "5e-5"},
                       {"alpha-learning-rate", "5e-5"},

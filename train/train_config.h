@@ -66,6 +66,9 @@ struct TrainConfig {
   std::int64_t checkpoint_every = 50;
   std::int64_t keep_checkpoints = 0;
   std::int64_t validate_every = 100;
+  std::int64_t early_stopping_patience = 0;  // validations; 0: off
+  std::string sample_prompts;
+  bool tensorboard = false;
   std::int64_t log_every = 10;
   ResumePolicy resume = ResumePolicy::kAuto;
   std::int64_t rank_timeout = 120;

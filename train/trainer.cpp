@@ -55,7 +55,7 @@ ExitCode Trainer::run_steps() {
       finish_step(metrics);
     }
     parts_.recorder.begin(state_);
-    while (state_.step < config_.max_steps) {
+    while (state_.step < config_.max_steps && !ends_early_) {
       if (parts_.before_step) parts_.before_step(state_);
       finish_step(step());
     }
@@ -150,10 +150,13 @@ StepMetrics Trainer::update(const AdapterGradients& adapter, const GlobalBatch& 
 
 void Trainer::finish_step(StepMetrics metrics) {
   const bool last = metrics.step == config_.max_steps;
-  if (parts_.validate && (last || metrics.step % config_.validate_every == 0)) {
+  if (last || metrics.step % config_.validate_every == 0) {
     try {
-      metrics.validation_loss =
-          parts_.validate(state_.adapter, [this](const std::string& event) { on_memory_change(event); });
+      if (parts_.validate) {
+        metrics.validation_loss =
+            parts_.validate(state_.adapter, [this](const std::string& event) { on_memory_change(event); });
+      }
+      conclude_validation(metrics);
     } catch (...) {
       state_.pending = metrics;
       throw;
@@ -162,10 +165,25 @@ void Trainer::finish_step(StepMetrics metrics) {
   parts_.recorder.record(metrics, state_);
   skipped_in_a_row_ = metrics.skipped ? skipped_in_a_row_ + 1 : 0;
   check_finite(metrics);
-  if (last || metrics.step % config_.checkpoint_every == 0) {
+  if (last || ends_early_ || metrics.step % config_.checkpoint_every == 0) {
     check_same_state();
     parts_.recorder.save(state_);
   }
+}
+
+// Rank 0 answers the sample prompts and says how the run goes on, while the others wait.
+void Trainer::conclude_validation(const StepMetrics& metrics) {
+  constexpr const char *kStop = "stop", *kEarly = "early";
+  std::string word;
+  try {
+    if (parts_.answer_samples) parts_.recorder.record_samples(metrics.step, parts_.answer_samples(state_.adapter));
+    if (parts_.recorder.ends_early(metrics, state_)) word = kEarly;
+  } catch (const Interrupted&) {  // the others learn of it here
+    word = kStop;
+  }
+  word = parts_.group.await_main(word);
+  if (word == kStop) throw Interrupted("stopped by a signal");
+  ends_early_ = word == kEarly;
 }
 
 void Trainer::check_finite(const StepMetrics& metrics) {

@@ -1,4 +1,4 @@
-// The training loop: one optimizer step after another until max_steps.
+// The training loop: one optimizer step after another until max_steps or an early end.
 //
 // A step computes R, M and the triality loss once, adds dL/dM over the micro-batches of a global batch, and then takes
 // the chain rule, clipping and AdamW once. Nothing of a step counts before its micro-batches are done: a signal drops
@@ -34,6 +34,8 @@ struct TrainingParts {
   MicroBatchFunction run_micro_batch;
   // The validation loss of an adapter over all ranks; empty without validation data.
   std::function<double(const models::Adapter&, const OomFallback::OnChange&)> validate = {};
+  // The answers of an adapter to --sample-prompts; empty without them and on all ranks but 0.
+  std::function<std::vector<SampleAnswer>(const models::Adapter&)> answer_samples = {};
   std::function<void(TrainerState&)> before_step = {};  // may be empty
 };
 
@@ -42,7 +44,8 @@ class Trainer {
   // config: with every `auto` resolved. state: of a fresh run or a loaded checkpoint.
   Trainer(TrainConfig config, TrainingParts parts, TrainerState state);
 
-  // Trains until max_steps; all ranks end in the same way. kInterrupted: a signal stopped the run, everything is saved.
+  // Trains until max_steps, or until --early-stopping-patience is exhausted; all ranks end in the same way. kInterrupted: a
+  // signal stopped the run, everything is saved.
   // CheckError: three steps in a row were not finite. RankMismatch: the ranks' states differ; nothing is saved.
   ExitCode run();
   const TrainerState& state() const { return state_; }
@@ -54,6 +57,7 @@ class Trainer {
   StepResult accumulate(AdapterGradients& adapter, const GlobalBatch& batch);
   StepMetrics update(const AdapterGradients& adapter, const GlobalBatch& batch, const StepResult& result);
   void finish_step(StepMetrics metrics);
+  void conclude_validation(const StepMetrics& metrics);
   void check_finite(const StepMetrics& metrics);
   void check_same_state();
   // For the other ranks to compare; 0 in one process.
@@ -69,6 +73,7 @@ class Trainer {
   OomFallback oom_fallback_;
   std::vector<std::int64_t> nonfinite_samples_;  // of this process's skipped steps since the last update
   std::int64_t skipped_in_a_row_ = 0;
+  bool ends_early_ = false;
   bool memory_changed_ = false;  // since the last step's message
 };
 

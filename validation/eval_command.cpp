@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/signals.h"
+#include "data/text/model_text.h"
 #include "models/device.h"
 #include "validation/commands.h"
 #include "validation/report/eval_json.h"
@@ -27,9 +28,10 @@ struct EvalConfig {
 
 void declare_options(OptionList& options, EvalConfig& config) {
   options.add("model-path", config.subject.model_path,
-              {.help = "model folder in Hugging Face format", .metavar = "DIR", .required = true});
-  options.add("adapter", config.subject.adapter,
-              {.help = "adapter folder; the base model is measured too", .metavar = "DIR"});
+              {.help = data::kModelPathHelp, .metavar = data::kModelPathMetavar, .required = true});
+  options.add(
+      "adapter", config.subject.adapter,
+      {.help = "folder of an adapter, a checkpoint or a run; the base model is measured too", .metavar = "DIR"});
   options.add("data", config.dataset.files,
               {.help = "JSONL files; decision and math without them: generated questions that are in no training set",
                .metavar = "FILE"});

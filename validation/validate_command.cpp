@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
@@ -89,8 +90,17 @@ ExitCode validate(const ValidateConfig& config) {
   return ExitCode::kDone;
 }
 
-ExitCode run_validate(const ValidateConfig& config) {
+void warn_of_ignored(const ValidateConfig& config, const OptionList& options) {
+  const std::vector<std::string> flags = ignored_flags(config, options);
+  if (flags.empty()) return;
+  log::warning(fmt::format("without effect here: {}; {}", fmt::join(flags, ", "),
+                           config.model_path.empty() ? "they need --model-path, the base model of the run"
+                                                     : "they need one of the tasks decision and math"));
+}
+
+ExitCode run_validate(const ValidateConfig& config, const OptionList& options) {
   install_stop_signals();
+  warn_of_ignored(config, options);
   try {
     return validate(config);
   } catch (const Interrupted&) {
@@ -114,7 +124,7 @@ Command make_validate_command() {
   declare_options(*command.options, *config);
   command.positional = "checkpoint-dir";
   command.uses_tensors = true;
-  command.run = [config] { return run_validate(*config); };
+  command.run = [config, options = command.options] { return run_validate(*config, *options); };
   return command;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "data/text/model_text.h"
+
 namespace nkat::validation {
 namespace {
 
@@ -12,8 +14,9 @@ std::vector<std::string> verdict_names() {
 }
 
 void declare_evaluation(OptionList& options, ValidateConfig& config) {
-  options.add("model-path", config.model_path,
-              {.help = "the run's base model: evaluates the newest checkpoint's adapter", .metavar = "DIR"});
+  options.add(
+      "model-path", config.model_path,
+      {.help = "the run's base model: evaluates the newest checkpoint's adapter", .metavar = data::kModelPathMetavar});
   options.add("tasks", config.tasks, kTaskNames, {.help = "evaluation tasks"});
   options.add("validation-data", config.validation_data,
               {.help = "JSONL file: held-out loss, and decisions where records have a label", .metavar = "FILE"});
@@ -67,6 +70,22 @@ std::vector<std::string> wrong_combinations(const ValidateConfig& config, const 
 }  // namespace
 
 bool ValidateConfig::has_task(Task task) const { return std::ranges::find(tasks, task) != tasks.end(); }
+
+std::vector<std::string> ignored_flags(const ValidateConfig& config, const OptionList& options) {
+  ValidateConfig unused;
+  OptionList of_samples, of_questions;
+  data::declare_dataset_options(of_samples, unused.dataset);
+  declare_question_task_options(of_questions, unused.questions);
+  const bool model = !config.model_path.empty();
+  const bool asks = model && (config.has_task(Task::kDecision) || config.has_task(Task::kMath));
+  std::vector<std::string> flags;
+  for (const auto& [list, is_used] : {std::pair{&of_samples, model}, std::pair{&of_questions, asks}}) {
+    for (const OptionList::Option& option : list->options()) {
+      if (!is_used && options.given(option.name)) flags.push_back("--" + option.name);
+    }
+  }
+  return flags;
+}
 
 void declare_options(OptionList& options, ValidateConfig& config) {
   options.add(

@@ -43,4 +43,8 @@ struct ValidateConfig {
 
 void declare_options(OptionList& options, ValidateConfig& config);
 
+// The flags that were given and change nothing: those of the questions and samples without --model-path, and of the questions
+// without a task that asks any.
+std::vector<std::string> ignored_flags(const ValidateConfig& config, const OptionList& options);
+
 }  // namespace nkat::validation

@@ -1,6 +1,7 @@
 #include "core/cli/options.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <numeric>
@@ -34,10 +35,37 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
   return near.empty() ? "" : fmt::format("did you mean '{}'?", near);
 }
 
-// "one of a, b, c", or "" for one of the choices.
-std::string choice_error(const std::string& text, const std::vector<std::string>& choices) {
-  if (choices.empty() || std::ranges::find(choices, text) != choices.end()) return "";
-  return expected(fmt::format("one of {}", fmt::join(choices, ", ")), in_quotes(text), did_you_mean(text, choices));
+// As names are compared: capital letters don't matter, and a blank or an underscore is a dash.
+std::string folded(std::string_view name) {
+  std::string text(name);
+  std::ranges::transform(text, text.begin(), [](unsigned char c) {
+    return c == '_' || c == ' ' ? '-' : static_cast<char>(std::tolower(c));
+  });
+  return text;
+}
+
+std::size_t edit_distance(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < to.size(); ++j) {
+      const std::size_t substituted = diagonal + (from[i] == to[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// Replaces a word by the choice that it names; returns an error message if it names none.
+std::string choose(std::string& word, const std::vector<std::string>& choices) {
+  if (choices.empty() || std::ranges::find(choices, word) != choices.end()) return "";
+  const auto found = std::ranges::find(choices, folded(word), folded);
+  if (found == choices.end()) return expected(one_of(choices), in_quotes(word), did_you_mean(word, choices));
+  word = *found;
+  return "";
 }
 
 std::string choice_metavar(const std::vector<std::string>& choices) {
@@ -93,7 +121,7 @@ void OptionList::add_number(const std::string& name, Field& field, const OptionI
                 .type = kWhole ? OptionType::kInteger : OptionType::kNumber,
                 .info = info,
                 .default_text = fmt::format("{}", field)};
-  if (option.info.metavar.empty()) option.info.metavar = kWhole ? "N" : "X";
+  if (option.info.metavar.empty()) option.info.metavar.push_back(kWhole ? 'N' : 'X');
   option.set = [&field, info](const std::vector<std::string>& words) -> std::string {
     const std::string kind = kWhole ? "a whole number" : "a number";
     Field number{};
@@ -120,9 +148,10 @@ void OptionList::add_text(const std::string& name, const OptionInfo& info, const
   if (option.info.metavar.empty()) option.info.metavar = choice_metavar(info.choices);
   option.set = [info, set, initial = get()](const std::vector<std::string>& words) -> std::string {
     if (words.size() != 1) return expected("one value", fmt::format("{}", words.size()));
-    std::string error = words[0] == initial ? "" : choice_error(words[0], info.choices);
-    if (error.empty() && info.check) error = info.check(words[0]);
-    if (error.empty()) set(words[0]);
+    std::string word = words[0];
+    std::string error = word == initial ? "" : choose(word, info.choices);
+    if (error.empty() && info.check) error = info.check(word);
+    if (error.empty()) set(word);
     return error;
   };
   option.save = [get](Json& json) { json = get(); };
@@ -150,9 +179,9 @@ void OptionList::add_list(const std::string& name, const OptionInfo& info,
   Option option{
       .name = name, .type = OptionType::kList, .info = info, .default_text = fmt::format("{}", fmt::join(get(), " "))};
   if (option.info.metavar.empty()) option.info.metavar = choice_metavar(info.choices);
-  option.set = [info, set](const std::vector<std::string>& words) -> std::string {
-    for (const std::string& word : words) {
-      if (std::string error = choice_error(word, info.choices); !error.empty()) return error;
+  option.set = [info, set](std::vector<std::string> words) -> std::string {
+    for (std::string& word : words) {
+      if (std::string error = choose(word, info.choices); !error.empty()) return error;
     }
     set(words);
     return "";
@@ -164,8 +193,8 @@ void OptionList::add_list(const std::string& name, const OptionInfo& info,
 void OptionList::add(const std::string& name, bool& field, const OptionInfo& info) {
   Option option{.name = name, .type = OptionType::kSwitch, .info = info, .default_text = field ? "true" : "false"};
   option.set = [&field](const std::vector<std::string>& words) -> std::string {
-    const std::string word = words.empty() ? "true" : words[0];
-    if (words.size() > 1 || (word != "true" && word != "false")) return expected("true or false", in_quotes(word));
+    const std::string given = words.empty() ? "true" : words[0], word = folded(given);
+    if (words.size() > 1 || (word != "true" && word != "false")) return expected("true or false", in_quotes(given));
     field = word == "true";
     return "";
   };
@@ -191,15 +220,14 @@ bool OptionList::given(const std::string& name) const {
 void OptionList::apply_preset(const Flags& flags, const Json& file, Errors& errors) {
   const auto flag = flags.find("preset");
   if (flag == flags.end() && !file.contains("preset")) return;
-  const std::string preset = flag == flags.end() ? text_of(file["preset"]) : flag->second.at(0);
-  const auto found = presets_.find(preset);
-  if (found == presets_.end()) {
-    std::vector<std::string> known;
-    for (const auto& entry : presets_) known.push_back(entry.first);
-    errors.push_back("--preset: " + expected(fmt::format("one of {}", fmt::join(known, ", ")), in_quotes(preset)));
+  std::string preset = flag == flags.end() ? text_of(file["preset"]) : flag->second.at(0);
+  std::vector<std::string> known;
+  for (const auto& entry : presets_) known.push_back(entry.first);
+  if (const std::string error = choose(preset, known); !error.empty()) {
+    errors.push_back("--preset: " + error);
     return;
   }
-  for (const auto& [name, value] : found->second.second)
+  for (const auto& [name, value] : presets_.at(preset).second)
     NKAT_INVARIANT(find(name) != nullptr && find(name)->set({value}).empty());
 }
 
@@ -317,22 +345,16 @@ std::string describe_range(const OptionInfo& info) {
 }
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
+  constexpr std::size_t kShortestBeginning = 4;
+  const std::string wanted = folded(name);
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
+  std::size_t best_distance = std::max<std::size_t>(2, wanted.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
-    std::vector<std::size_t> row(candidate.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < name.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i + 1;
-      for (std::size_t j = 0; j < candidate.size(); ++j) {
-        const std::size_t substituted = diagonal + (name[i] == candidate[j] ? 0 : 1);
-        diagonal = row[j + 1];
-        row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+    const std::string known = folded(candidate);
+    if (wanted.size() >= kShortestBeginning && known.starts_with(wanted)) return candidate;
+    const std::size_t distance = edit_distance(wanted, known);
+    if (distance < best_distance) {
+      best_distance = distance;
       best = candidate;
     }
   }

@@ -48,7 +48,7 @@ struct OptionInfo {
   std::string unit = "";     // of a number: "GiB"
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices = {};  // of a string or a list's items; empty: any
+  std::vector<std::string> choices = {};  // of a string or a list's items, taken in any case; empty: any
   bool required = false;
   bool above_minimum = false;                                      // the minimum itself is not allowed
   std::function<std::string(const std::string&)> check = nullptr;  // of a string: an error message, or ""
@@ -83,14 +83,14 @@ class OptionList {
   void add(const std::string& name, std::vector<std::string>& field, const OptionInfo& info);
   template <class Enum, std::size_t kCount>
   void add(const std::string& name, Enum& field, const EnumNames<Enum, kCount>& names, OptionInfo info) {
-    for (const auto& [value, text] : names) info.choices.emplace_back(text);
+    info.choices = name_list(names);
     add_text(
         name, info, [&field, names] { return name_of(field, names); },
         [&field, names](const std::string& text) { field = *value_of(text, names); });
   }
   template <class Enum, std::size_t kCount>
   void add(const std::string& name, std::vector<Enum>& field, const EnumNames<Enum, kCount>& names, OptionInfo info) {
-    for (const auto& [value, text] : names) info.choices.emplace_back(text);
+    info.choices = name_list(names);
     const auto get = [&field, names] {
       std::vector<std::string> words;
       for (const Enum value : field) words.push_back(name_of(value, names));

@@ -1,5 +1,7 @@
 #include "core/files/file.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -31,6 +33,28 @@ std::uint64_t size_of(const FileDescriptor& file, const fs::path& path) {
                                 expected("a file", S_ISDIR(status.st_mode) ? "a folder" : "a device or pipe")));
   }
   return static_cast<std::uint64_t>(status.st_size);
+}
+
+// What some programs leave in the place of a file that they haven't fetched: a short text that begins like this.
+struct Pointer {
+  std::string_view beginning, program, command;
+};
+constexpr Pointer kPointers[] = {{"version https://git-lfs.github.com/spec/", "git-lfs", "git lfs pull"},
+                                 {"version https://hawser.github.com/spec/", "git-lfs", "git lfs pull"},
+                                 {"/annex/objects/", "git-annex", "git annex get"}};
+constexpr std::uint64_t kLongestPointer = 1024;  // git-lfs, docs/spec.md
+
+void refuse_pointer(const FileDescriptor& file, std::uint64_t size, const fs::path& path) {
+  if (size > kLongestPointer) return;
+  std::array<char, 64> bytes{};
+  const ssize_t count = ::pread(file.get(), bytes.data(), bytes.size(), 0);
+  const std::string_view beginning(bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  for (const Pointer& pointer : kPointers) {
+    if (!beginning.starts_with(pointer.beginning)) continue;
+    throw DataError(
+        fmt::format("{}: this is a {} pointer of {} bytes, not the file; run `{}` in its folder, or download it",
+                    path.string(), pointer.program, size, pointer.command));
+  }
 }
 
 }  // namespace
@@ -65,7 +89,7 @@ FileDescriptor open_for_reading(const fs::path& path) {
   // O_NONBLOCK: opening a FIFO by mistake must not hang.
   FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) throw DataError(fmt::format("{}: can't be opened: {}", path.string(), system_message()));
-  size_of(file, path);
+  refuse_pointer(file, size_of(file, path), path);
   return file;
 }
 

@@ -34,7 +34,8 @@ class FileDescriptor {
 // Writes all bytes, or throws that DeviceError.
 void write_all(const FileDescriptor& file, std::string_view bytes, const fs::path& path);
 
-// Opens a regular file for reading; a folder, a device or a missing path is a DataError.
+// Opens a regular file for reading; a folder, a device, a missing path, and a pointer that git-lfs or git-annex left in the
+// file's place are a DataError.
 FileDescriptor open_for_reading(const fs::path& path);
 
 // Reads until `out` is full or the file ends; returns the number of bytes. path: for the message of a DataError.

@@ -1,15 +1,17 @@
-// What a data file holds and what training would make of it, for `nkat data check`. Reads the file once; needs memory
+// What a data file holds and what training makes of it, for `nkat data check` and for a run's log. The check reads the file once; needs memory
 // for a hash and a length per record.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "data/datasets/dataset.h"
 #include "data/datasets/record_counts.h"
 #include "data/datasets/sample_encoder.h"
 
@@ -38,7 +40,16 @@ class DataChecker {
 };
 
 // The tokens as text, targets bracketed.
-std::string show_targets(const Tokenizer& tokenizer, const std::vector<std::uint32_t>& tokens);
+std::string show_targets(const Tokenizer& tokenizer, std::span<const std::uint32_t> tokens);
+
+// What a run is going to train on or to measure, in its log: what the files hold, the template, and, if asked for, the
+// first sample with its targets bracketed, cut at 40 lines.
+struct DatasetUse {
+  const char* name = "training data";
+  std::string template_name;
+  bool with_sample = true;
+};
+void log_dataset(const Dataset& dataset, const Tokenizer& tokenizer, const DatasetUse& use);
 
 nlohmann::ordered_json to_json(const DataCheck& check);
 std::string to_text(const DataCheck& check);

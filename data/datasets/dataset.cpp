@@ -66,7 +66,8 @@ Dataset::Dataset(const DatasetOptions& options, const Tokenizer& tokenizer, cons
     check_file(file.path, tokens.summary, options.vocabulary_size);
     add(summary_, tokens.summary, file.repeats);
     identity += fmt::format(" {}:{}", tokens.summary.sha256, file.repeats);
-    parts_.push_back({file.path, file.repeats, summary_.samples, std::move(tokens.cache)});
+    parts_.push_back(
+        {file.path, file.repeats, summary_.samples, tokens.summary.counts_records, std::move(tokens.cache)});
   }
   summary_.sha256 = sha256_hex(identity);
 }
@@ -86,7 +87,8 @@ SampleView Dataset::sample(std::int64_t index) const {
 
 std::string Dataset::describe(std::int64_t index) const {
   const Part& part = part_of(index);
-  return fmt::format("{}:{}", part.path, part.cache.line(index));
+  const std::int64_t place = part.cache.line(index);
+  return part.counts_records ? fmt::format("{}: record {}", part.path, place) : fmt::format("{}:{}", part.path, place);
 }
 
 }  // namespace nkat::data

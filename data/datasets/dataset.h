@@ -36,14 +36,15 @@ class Dataset {
 
   std::int64_t size() const { return summary_.samples; }
   SampleView sample(std::int64_t index) const;
-  std::string describe(std::int64_t index) const;  // "file:line"
+  std::string describe(std::int64_t index) const;  // "file:line", or "file: record 3" of a list or CSV
   const DatasetSummary& summary() const { return summary_; }
 
  private:
   struct Part {
     std::string path;
     std::int64_t repeats = 1;
-    std::int64_t end = 0;  // samples of this part and those before it, with repeats
+    std::int64_t end = 0;         // samples of this part and those before it, with repeats
+    bool counts_records = false;  // record_counts.h
     TokenCache cache;
   };
   const Part& part_of(std::int64_t& index) const;

@@ -1,4 +1,4 @@
-// One pass over a JSONL file: what datasets, `nkat data check` and question files have in common. A large file shows a
+// One pass over the records of a data file: what datasets, `nkat data check` and question files have in common. A large file shows a
 // progress bar; a stop signal ends the pass (Interrupted).
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "core/error.h"
 #include "data/datasets/record_counts.h"
 #include "data/datasets/sample_encoder.h"
-#include "data/formats/jsonl.h"
+#include "data/formats/record_source.h"
 
 namespace nkat::data {
 
@@ -50,25 +50,25 @@ class BadRecords {
   std::vector<std::string> messages_;
 };
 
-struct JsonlPlace {
-  std::string where;      // "train.jsonl:17"
-  std::int64_t line = 0;  // from 1
+struct RecordPlace {
+  std::string where;        // "train.jsonl:17"
+  std::int64_t number = 0;  // RecordText::number
 };
 
-// Calls visit(line, place) for each line that isn't blank, also for one that can't be read (line.error). Returns when
-// visit returns false.
-void for_each_line(JsonlReader& reader,
-                   const std::function<bool(const JsonlLine& line, const JsonlPlace& place)>& visit);
+// Calls visit(record, place) for each record, also for one that can't be read (record.error). Returns when visit returns
+// false.
+void for_each_record(RecordSource& source,
+                     const std::function<bool(const RecordText& record, const RecordPlace& place)>& visit);
 
-// parse(text, where) makes a value of each line; an error of exit code 3 that it throws makes the line a bad record.
+// parse(text, where) makes a value of each record; an error of exit code 3 that it throws makes it a bad one.
 // handle(value, place) takes it, and ends the pass by returning false.
 template <class Parse, class Handle>
-void parse_lines(JsonlReader& reader, BadRecords& bad, const Parse& parse, const Handle& handle) {
-  for_each_line(reader, [&](const JsonlLine& line, const JsonlPlace& place) {
-    std::optional<decltype(parse(line.text, place.where))> parsed;
+void parse_records(RecordSource& source, BadRecords& bad, const Parse& parse, const Handle& handle) {
+  for_each_record(source, [&](const RecordText& record, const RecordPlace& place) {
+    std::optional<decltype(parse(record.text, place.where))> parsed;
     try {
-      if (!line.error.empty()) throw FormatError(place.where + ": " + line.error);
-      parsed.emplace(parse(line.text, place.where));
+      if (!record.error.empty()) throw FormatError(place.where + ": " + record.error);
+      parsed.emplace(parse(record.text, place.where));
     } catch (const Error& error) {
       if (error.exit_code() != ExitCode::kInput) throw;
       bad.add(error.what());
@@ -81,14 +81,14 @@ void parse_lines(JsonlReader& reader, BadRecords& bad, const Parse& parse, const
 // A good record as the encoder makes a sample of it.
 struct EncodedRecord {
   const Record& record;
-  const JsonlPlace& place;
+  const RecordPlace& place;
   std::int64_t whole_length = 0;      // tokens before truncation
   std::vector<std::uint32_t> tokens;  // with label mask (sample_encoder.h), after truncation
   bool is_sample = false;             // not dropped
 };
 
 // Counts the records of the whole file and hands each good one to `handle`. Throws what the encoder throws.
-RecordCounts encode_records(JsonlReader& reader, const SampleEncoder& encoder, BadRecords& bad,
+RecordCounts encode_records(RecordSource& source, const SampleEncoder& encoder, BadRecords& bad,
                             const std::function<void(const EncodedRecord&)>& handle);
 
 }  // namespace nkat::data

@@ -1,11 +1,13 @@
 #include "data/datasets/record_counts.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace nkat::data {
 namespace {
 
-constexpr const char *kKinds = "kinds", *kLabels = "labels", *kBadMessages = "bad_messages";
+constexpr const char *kKinds = "kinds", *kLabels = "labels", *kUnused = "unused", *kBadMessages = "bad_messages",
+                     *kLeftOut = "left_out", *kChangedText = "changed_text";
 
 void add_to(std::map<std::string, std::int64_t>& sum, const std::map<std::string, std::int64_t>& counts) {
   for (const auto& [name, count] : counts) sum[name] += count;
@@ -25,7 +27,26 @@ void RecordCounts::add(const RecordCounts& file, std::int64_t repeats) {
     this->*counter.field += file.*counter.field * (counter.per_repeat ? repeats : 1);
   add_to(kinds, file.kinds);
   add_to(labels, file.labels);
+  for (const auto& [name, count] : file.unused) add_unused(name, count);
+  add_to(left_out, file.left_out);
+  if (changed_text.empty()) changed_text = file.changed_text;
   bad_messages.insert(bad_messages.end(), file.bad_messages.begin(), file.bad_messages.end());
+}
+
+void RecordCounts::add_unused(const std::string& name, std::int64_t count) {
+  const bool full = unused.size() >= kMostUnused && !unused.contains(name);
+  unused[full ? kOtherNames : name] += count;
+}
+
+std::vector<std::string> rendering_warnings(const RecordCounts& counts) {
+  std::vector<std::string> warnings;
+  for (const auto& [name, count] : counts.left_out)
+    warnings.push_back(fmt::format("the chat template leaves the {} out of {} records", name, count));
+  if (!counts.changed_text.empty())
+    warnings.push_back(
+        "the chat template changes an earlier turn's text for a later one; whole conversations are used: " +
+        counts.changed_text);
+  return warnings;
 }
 
 nlohmann::ordered_json to_json(const RecordCounts& counts) {
@@ -33,6 +54,9 @@ nlohmann::ordered_json to_json(const RecordCounts& counts) {
   for (const RecordCounter& counter : kRecordCounters) json[counter.key] = counts.*counter.field;
   json[kKinds] = counts.kinds;
   json[kLabels] = counts.labels;
+  json[kUnused] = counts.unused;
+  if (!counts.left_out.empty()) json[kLeftOut] = counts.left_out;
+  if (!counts.changed_text.empty()) json[kChangedText] = counts.changed_text;
   json[kBadMessages] = counts.bad_messages;
   return json;
 }
@@ -42,6 +66,9 @@ RecordCounts record_counts_from(const JsonObject& object) {
   for (const RecordCounter& counter : kRecordCounters) counts.*counter.field = object.integer(counter.key);
   counts.kinds = named_counts(object, kKinds);
   counts.labels = named_counts(object, kLabels);
+  counts.unused = named_counts(object, kUnused);
+  if (object.has(kLeftOut)) counts.left_out = named_counts(object, kLeftOut);
+  if (object.has(kChangedText)) counts.changed_text = object.string(kChangedText);
   for (const auto& message : object.list(kBadMessages)) {
     if (!message.is_string()) object.fail(kBadMessages, "a list of strings");
     counts.bad_messages.push_back(message.get<std::string>());

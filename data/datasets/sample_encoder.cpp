@@ -10,21 +10,26 @@
 
 namespace nkat::data {
 
-std::vector<std::uint32_t> SampleEncoder::encode(const Record& record) const {
-  std::vector<std::uint32_t> tokens;
+Sample SampleEncoder::encode(const Record& record, ChangedTexts changed_texts) const {
+  Sample sample;
+  std::vector<std::uint32_t>& tokens = sample.tokens;
   if (record.turns.empty()) {
-    for (const std::int32_t id : tokenizer_.encode(record.text, options_.special_tokens)) {
-      tokens.push_back(static_cast<std::uint32_t>(id) | kTargetBit);
-    }
+    const std::uint32_t mask = record.is_target ? kTargetBit : 0;
+    for (const std::int32_t id : tokenizer_.encode_whole(record.text, options_.special_tokens))
+      tokens.push_back(static_cast<std::uint32_t>(id) | mask);
   } else {
+    const RenderedConversation rendered = chat_template_.render_parts(record.turns, /*generation_prompt=*/false);
     const ChatTemplate::Encoded encoded =
-        chat_template_.encode(tokenizer_, record.turns, options_.special_tokens, /*generation_prompt=*/false);
+        ChatTemplate::encode(tokenizer_, rendered, record.turns, options_.special_tokens);
     for (std::size_t i = 0; i < encoded.tokens.size(); ++i) {
       tokens.push_back(static_cast<std::uint32_t>(encoded.tokens[i]) | (encoded.is_target[i] ? kTargetBit : 0));
     }
+    sample.left_out = left_out(rendered, record.turns);
+    if (changed_texts == ChangedTexts::kLookFor)
+      sample.changed_text = chat_template_.changed_by_later_turns(rendered, record.turns);
   }
   if (!tokens.empty()) tokens[0] &= ~kTargetBit;
-  return tokens;
+  return sample;
 }
 
 TruncationResult SampleEncoder::truncate(std::vector<std::uint32_t>& tokens, const std::string& where) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,13 @@ inline constexpr std::uint32_t kTargetBit = 1u << 31;
 
 enum class TruncationResult { kWhole, kTruncated, kDroppedOverlong, kDroppedWithoutTarget };
 
+// A record's tokens with their label mask, and what the chat template made of it.
+struct Sample {
+  std::vector<std::uint32_t> tokens;
+  std::vector<std::string> left_out;  // names (left_out() in chat_template.h)
+  std::optional<ChangedText> changed_text;
+};
+
 class SampleEncoder {
  public:
   // Tokenizer and template must outlive it. Of the options it reads length, overlong and special tokens.
@@ -26,7 +34,11 @@ class SampleEncoder {
 
   // All tokens of the record with their label mask. The first token is never a target, since nothing predicts it:
   // whatever reads samples may rely on that.
-  std::vector<std::uint32_t> encode(const Record& record) const;
+  // DataError where the template can't render it.
+  std::vector<std::uint32_t> encode(const Record& record) const { return encode(record, ChangedTexts::kIgnore).tokens; }
+  // Looking for changed texts costs another rendering of a conversation with several answers.
+  enum class ChangedTexts { kIgnore, kLookFor };
+  Sample encode(const Record& record, ChangedTexts changed_texts) const;
   // Applies the limit. Overlong::kError throws DataError "where: ...".
   TruncationResult truncate(std::vector<std::uint32_t>& tokens, const std::string& where) const;
   // Hash of what decides tokens besides the file itself.

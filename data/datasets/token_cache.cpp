@@ -12,6 +12,7 @@
 #include "core/message.h"
 #include "core/utf8.h"
 #include "data/datasets/jsonl_pass.h"
+#include "data/datasets/open_records.h"
 
 namespace nkat::data {
 namespace {
@@ -20,11 +21,14 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char *kTokens = "tokens", *kEnds = "ends", *kLines = "lines";
 constexpr const char *kVersionKey = "version", *kKeyKey = "key", *kSummaryKey = "summary", *kHashKey = "sha256";
-constexpr const char* kVersion = "2";
+constexpr const char* kVersion = "3";
+// How records are read: another text for other rules, so that no cache of older ones is taken.
+constexpr const char* kRecordRules = " records 2";
 // The header comes first but its sizes are known last: it gets a fixed length.
-constexpr std::uint64_t kHeaderBytes = 8 + (16 << 10);
-constexpr const char *kLongest = "longest", *kLargestId = "largest_id";
+constexpr std::uint64_t kHeaderBytes = 8 + (32 << 10);
+constexpr const char *kLongest = "longest", *kLargestId = "largest_id", *kCountsRecords = "counts_records";
 constexpr std::size_t kLongestMessage = 350;  // bytes, so that a cache's header holds the summary
+constexpr std::size_t kLongestChange = 1200;
 constexpr std::size_t kBuffer = std::size_t{1} << 20;
 constexpr std::uint64_t kHashStep = std::uint64_t{16} << 20;
 
@@ -73,9 +77,11 @@ void hash_tensor(const SafetensorsFile& file, const char* name, Sha256& hash) {
 std::string summary_text(const DatasetSummary& summary) {
   DatasetSummary shortened = summary;
   for (std::string& message : shortened.bad_messages) message = ellipsize(message, kLongestMessage);
+  shortened.changed_text = ellipsize(shortened.changed_text, kLongestChange);
   Json json = to_json(static_cast<const RecordCounts&>(shortened));
   json[kLongest] = summary.longest;
   json[kLargestId] = summary.largest_id;
+  json[kCountsRecords] = summary.counts_records;
   json[kHashKey] = summary.sha256;
   return dump_json(json);
 }
@@ -86,6 +92,7 @@ DatasetSummary summary_from(const std::string& text, const std::string& where) {
   DatasetSummary summary{record_counts_from(object)};
   summary.longest = object.integer(kLongest);
   summary.largest_id = object.integer(kLargestId);
+  summary.counts_records = object.boolean(kCountsRecords);
   summary.sha256 = object.string(kHashKey);
   return summary;
 }
@@ -97,23 +104,24 @@ struct Source {
   BadLimit bad;
   std::string sha256;  // of its bytes
 
-  std::string key() const { return sha256_hex(sha256 + encoder.identity()); }
+  std::string key() const { return sha256_hex(sha256 + encoder.identity() + kRecordRules); }
 };
 
 DatasetSummary tokenize(const Source& source, TokenCacheWriter& writer) {
-  JsonlReader reader(source.path);
+  const std::unique_ptr<RecordSource> records = open_records(source.path);
   BadRecords bad(source.bad);
   std::int64_t longest = 0;
   std::uint32_t largest_id = 0;
-  DatasetSummary summary{encode_records(reader, source.encoder, bad, [&](const EncodedRecord& one) {
+  DatasetSummary summary{encode_records(*records, source.encoder, bad, [&](const EncodedRecord& one) {
     if (!one.is_sample) return;
-    writer.add(one.tokens, one.place.line);
+    writer.add(one.tokens, one.place.number);
     longest = std::max(longest, static_cast<std::int64_t>(one.tokens.size()));
     for (const std::uint32_t token : one.tokens) largest_id = std::max(largest_id, token & ~kTargetBit);
   })};
   summary.longest = longest;
   summary.largest_id = largest_id;
-  summary.sha256 = reader.sha256();
+  summary.counts_records = records->counts_records();
+  summary.sha256 = records->sha256();
   if (summary.sha256 != source.sha256)
     throw DataError(source.path.string() + ": it changed while it was read; run again");
   writer.finish(summary_text(summary));

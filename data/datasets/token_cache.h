@@ -3,12 +3,12 @@
 //
 //   tokens  U32 (tokens)    sample after sample, each id | kTargetBit; one zero more where that makes the number even
 //   ends    U64 (samples)   end of each sample, in tokens
-//   lines   U64 (samples)   its line in the data file
-//   __metadata__            version "2"; key: what the tokens depend on; summary: JSON; sha256 of the three tensors,
+//   lines   U64 (samples)   its line in the data file; of a list or CSV its place among the records
+//   __metadata__            version "3"; key: what the tokens depend on; summary: JSON; sha256 of the three tensors,
 //                           key and summary
 //
 // It lies in core's cache_folder(), named by its key: the hash of the data file's bytes and of everything that decides
-// its tokens.
+// its tokens, the rules by which records are read included.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@
 
 namespace nkat::data {
 
-// The summary must fit into the header's fixed size with the rest: 14,000 bytes as an escaped JSON string.
+// The summary must fit into the header's fixed size with the rest: 30,000 bytes as an escaped JSON string.
 class TokenCacheWriter {
  public:
   TokenCacheWriter(const fs::path& path, std::string key);

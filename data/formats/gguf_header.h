@@ -25,7 +25,8 @@ struct GgufTensor {
   std::array<std::uint64_t, kMostDimensions> ne{1, 1, 1, 1};  // ggml's order: ne[0] is the length of a row
   std::uint32_t dimensions = 1;
   GgmlType type = GgmlType::kF32;
-  std::uint64_t offset = 0;  // from the start of the data
+  std::uint32_t part = 0;    // of a split file, from 0
+  std::uint64_t offset = 0;  // from the start of the data of its part
   std::uint64_t bytes = 0;
 
   std::uint64_t elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }

@@ -106,11 +106,14 @@ class HeaderReader {
     require(value.is_string(), name, "dtype: " + expected("a string", value.type_name()));
     const auto row = std::ranges::find(kDTypes, value.get<std::string>(), &DTypeRow::name);
     if (row != kDTypes.end()) return row->dtype;
+    const auto& found = value.get_ref<const std::string&>();
+    const bool quantized = found.starts_with("F8_") || found.starts_with("F6_") || found.starts_with("F4");
+    require(!quantized, name,
+            "dtype: " + expected("F32, F16 or BF16", fmt::format("'{}'", ellipsize(found)),
+                                 "quantized weights: use the unquantized model that they were made from"));
     std::string known;
     for (const DTypeRow& one : kDTypes) known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
-    require(
-        false, name,
-        "dtype: " + expected("one of " + known, fmt::format("'{}'", ellipsize(value.get_ref<const std::string&>()))));
+    require(false, name, "dtype: " + expected("one of " + known, fmt::format("'{}'", ellipsize(found))));
     return DType::kF32;
   }
 

@@ -1,5 +1,6 @@
 #include "data/formats/safetensors_folder.h"
 
+#include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
@@ -50,6 +51,35 @@ void warn_about_total_size(const nlohmann::json& index, std::uint64_t found, con
     log::warning(fmt::format("{}: total_size says {} bytes, the shards hold {}", who, stated, found));
 }
 
+// What a folder without weights that can be read holds instead, and what to do about it; "" if nothing is known.
+std::string other_weights(const fs::path& folder) {
+  struct Row {
+    std::string_view beginning, ending, what;
+  };
+  constexpr std::string_view kPickled = "can't be read: save the model again as safetensors";
+  constexpr Row kRows[] = {
+      {"pytorch_model", ".bin", kPickled},
+      {"pytorch_model", ".bin.index.json", kPickled},
+      {"adapter_model", "", "is an adapter alone: merge it into its base with peft's merge_and_unload() and save that"},
+      {"consolidated", "", "has its maker's own layout: download the files that transformers loads"},
+      {"global_step", "", "is a training state of DeepSpeed: save the model itself with save_pretrained()"},
+      {"", ".distcp", "is a shard of a training state: save the model itself with save_pretrained()"},
+      {"", ".gguf", "is a GGUF file: give it by its own name"},
+      {"model-", ".safetensors", "is a shard: download model.safetensors.index.json, too"},
+      {"", ".safetensors", "has another name: rename it if it holds the whole model"},
+      {"", ".pth", kPickled},
+      {"", ".pt", kPickled}};
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  std::ranges::sort(names);
+  for (const Row& row : kRows) {
+    const auto found = std::ranges::find_if(
+        names, [&](const std::string& name) { return name.starts_with(row.beginning) && name.ends_with(row.ending); });
+    if (found != names.end()) return fmt::format("{} {}", *found, row.what);
+  }
+  return "";
+}
+
 }  // namespace
 
 SafetensorsFolder::SafetensorsFolder(const fs::path& model_folder) {
@@ -65,12 +95,9 @@ SafetensorsFolder::SafetensorsFolder(const fs::path& model_folder) {
   } else if (fs::exists(index)) {
     open_shards(index);
   } else {
-    const bool pickled =
-        fs::exists(model_folder / "pytorch_model.bin") || fs::exists(model_folder / "pytorch_model.bin.index.json");
-    throw DataError(
-        fmt::format("{}: {}", model_folder.string(),
-                    expected("model.safetensors or model.safetensors.index.json", "neither",
-                             pickled ? "pytorch_model.bin can't be read: save the model again as safetensors" : "")));
+    throw DataError(fmt::format(
+        "{}: {}", model_folder.string(),
+        expected("model.safetensors or model.safetensors.index.json", "neither", other_weights(model_folder))));
   }
 }
 

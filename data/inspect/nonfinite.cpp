@@ -44,7 +44,7 @@ void require_finite(DType type, std::span<const std::byte> bytes, const std::str
 
 bool require_finite(gguf::GgmlType type, std::span<const std::byte> blocks, const std::string& who) {
   const gguf::GgmlTypeTraits& known = gguf::traits(type);
-  if (!known.has_codec) return false;
+  if (!known.has_decoder) return false;
   constexpr std::size_t kBlocks = 512;
   std::vector<float> values;
   for (std::size_t begin = 0; begin < blocks.size(); begin += kBlocks * known.block_bytes) {

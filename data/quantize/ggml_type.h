@@ -1,8 +1,8 @@
 // The tensor types of GGUF files: ids, names, and how many bytes hold how many elements.
 //
 // A type stores blocks of `block_elements` consecutive elements of a row in `block_bytes` bytes. Every id that ggml
-// knows is listed, so that a file's tensors can be measured and copied; the encoders and decoders of quantize.h cover
-// those with `has_codec`. Ids 4, 5, 31-33 and 36-38 are retired and rejected. Source of the table: ggml.h and
+// knows is listed, so that a file's tensors can be measured and copied; quantize.h encodes those with `has_encoder` and
+// decodes those with `has_decoder`, which are all that ggml decodes. Ids 4, 5, 31-33 and 36-38 are retired and rejected. Source of the table: ggml.h and
 // ggml-common.h of llama.cpp.
 #pragma once
 
@@ -55,7 +55,8 @@ struct GgmlTypeTraits {
   const char* name = "";  // as ggml writes it: "f16", "q4_K"
   std::uint32_t block_elements = 1;
   std::uint32_t block_bytes = 4;
-  bool has_codec = false;  // encode_rows and decode_rows know it
+  bool has_encoder = false;  // encode_rows knows it
+  bool has_decoder = false;  // decode_rows knows it
 };
 
 const GgmlTypeTraits& traits(GgmlType type);

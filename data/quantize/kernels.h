@@ -12,7 +12,7 @@ struct RowKernels {
   // False: the row can't be stored, and `out` holds no meaning.
   using Encode = bool (*)(const float* row, std::int64_t length, const float* importance, std::uint8_t* out);
   using Decode = void (*)(const std::uint8_t* blocks, std::int64_t elements, float* out);
-  Encode encode = nullptr;  // null for a type without a codec
+  Encode encode = nullptr;  // both null for a type without kernels here
   Decode decode = nullptr;
 };
 

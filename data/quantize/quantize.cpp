@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "core/parallel.h"
+#include "data/quantize/ggml_decoders.h"
 #include "data/quantize/kernels.h"
 
 namespace nkat::gguf {
@@ -36,7 +37,7 @@ void check_importance(std::span<const float> importance) {
 }
 
 void check(GgmlType type, const Rows& rows, std::size_t out_bytes) {
-  NKAT_INVARIANT(traits(type).has_codec);
+  NKAT_INVARIANT(traits(type).has_encoder);
   NKAT_INVARIANT(rows.length > 0 && rows.length % traits(type).block_elements == 0);
   NKAT_INVARIANT(rows.values.size() % static_cast<std::size_t>(rows.length) == 0);
   NKAT_INVARIANT(out_bytes == bytes_of(type, rows.values.size()));
@@ -133,9 +134,10 @@ void encode_tensor(GgmlType type, const Rows& rows, std::span<std::byte> out) {
 }
 
 void decode_rows(GgmlType type, std::span<const std::byte> blocks, std::span<float> out, Instructions instructions) {
-  NKAT_INVARIANT(traits(type).has_codec && blocks.size() == bytes_of(type, out.size()));
-  kernels_for(type, instructions)
-      .decode(reinterpret_cast<const std::uint8_t*>(blocks.data()), static_cast<std::int64_t>(out.size()), out.data());
+  NKAT_INVARIANT(traits(type).has_decoder && blocks.size() == bytes_of(type, out.size()));
+  const RowKernels::Decode decode = kernels_for(type, instructions).decode;
+  if (decode == nullptr) return decode_by_ggml(type, blocks, out);
+  decode(reinterpret_cast<const std::uint8_t*>(blocks.data()), static_cast<std::int64_t>(out.size()), out.data());
 }
 
 }  // namespace nkat::gguf

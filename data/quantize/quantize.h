@@ -1,4 +1,5 @@
-// Weights to and from the blocks of a GGUF tensor: F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K.
+// Weights to and from the blocks of a GGUF tensor. Encoded: F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K.
+// Decoded: these, by kernels of our own, and every other type that ggml decodes, by ggml (ggml_decoders.h).
 //
 // The bytes are those of ggml_quantize_chunk, with and without importance, whatever the instructions and the number of
 // threads. A row that ggml would store as infinities, NaN or a wiped-out block is refused instead: FormatError with row

@@ -12,7 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kPeftType = "NKAT_SO8T";
 constexpr const char *kTypeKey = "peft_type", *kVersionKey = "version", *kNameKey = "base_model_name_or_path",
                      *kHiddenKey = "hidden_size", *kLayersKey = "num_hidden_layers", *kFirstKey = "first_adapter_layer",
                      *kBaseKey = "base_sha256", *kNormsKey = "base_norms_sha256";
@@ -26,7 +25,12 @@ AdapterConfig read_adapter_config(const fs::path& folder) {
   const fs::path path = folder / kAdapterConfigFile;
   const Json json = parse_json(read_file(path, kFileLimit), path.string());
   const JsonObject object(json, path.string());
-  if (object.optional_string(kTypeKey) != kPeftType) object.fail(kTypeKey, kPeftType, "this is no NKAT-SO8T adapter");
+  if (object.optional_string(kTypeKey) != kPeftType) {
+    object.fail(
+        kTypeKey, kPeftType,
+        "this is no NKAT-SO8T adapter; one of peft is merged into its base with merge_and_unload(), and the result "
+        "given as --model-path");
+  }
   object.require_version(kVersionKey, kAdapterFormatVersion);
   AdapterConfig config;
   config.hidden_size = object.integer(kHiddenKey, 8, kHiddenLimit);

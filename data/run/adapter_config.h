@@ -12,6 +12,7 @@
 namespace nkat::data {
 
 inline constexpr std::uint32_t kAdapterFormatVersion = 1;
+inline constexpr const char* kPeftType = "NKAT_SO8T";
 
 // Which base model an adapter was trained on.
 struct BaseFingerprint {

@@ -85,6 +85,7 @@ RunSettings read_run_settings(const fs::path& path) {
   settings.annealing_warmup = config.optional_integer("annealing_warmup");
   settings.seed = config.optional_integer("seed");
   settings.validation_since = run_facts(json).validation_since;
+  settings.early_stopping_patience = config.optional_integer("early_stopping_patience");
   settings.alpha_init = config.optional_number("alpha_init");
   settings.vram_budget_gib = config.optional_number("vram_budget_gib");
   if (const auto name = config.optional_string("control")) {

@@ -68,7 +68,8 @@ struct RunSettings {
   std::optional<std::int64_t> warmup_steps = std::nullopt;
   std::optional<std::int64_t> annealing_warmup = std::nullopt;
   std::optional<std::int64_t> seed = std::nullopt;
-  std::int64_t validation_since = 0;  // of RunFacts
+  std::int64_t validation_since = 0;                                   // of RunFacts
+  std::optional<std::int64_t> early_stopping_patience = std::nullopt;  // 0: off
   std::optional<double> alpha_init = std::nullopt;
   std::optional<double> vram_budget_gib = std::nullopt;
   Control control = Control::kNone;

@@ -3,6 +3,7 @@
 //   RUN/config.json                  the effective options and what the run found out by itself (run_config.h)
 //   RUN/metrics.jsonl                one line per optimizer step (step_metrics.h)
 //   RUN/summary.json, training.png   derived from the metrics
+//   RUN/samples.jsonl, tensorboard   where asked for: answers during training, the metrics as event files
 //   RUN/adapter, adapter-best        the newest adapter and the one of the lowest validation loss (adapter_config.h)
 //   RUN/checkpoints/step-000050      the state after 50 steps (checkpoint_files.h)
 #pragma once
@@ -22,12 +23,14 @@ inline constexpr const char* kRunConfigFile = "config.json";
 inline constexpr const char* kMetricsFile = "metrics.jsonl";
 inline constexpr const char* kSummaryFile = "summary.json";
 inline constexpr const char* kTrainingPlotFile = "training.png";
+inline constexpr const char* kSamplesFile = "samples.jsonl";
+inline constexpr const char* kTensorboardFolder = "tensorboard";
 inline constexpr const char* kNewestAdapterFolder = "adapter";
 inline constexpr const char* kBestAdapterFolder = "adapter-best";
 inline constexpr const char* kCheckpointsFolder = "checkpoints";
-inline constexpr std::array<std::string_view, 8> kRunEntries = {
-    kRunConfigFile,       kMetricsFile,       kSummaryFile,       kTrainingPlotFile,
-    kNewestAdapterFolder, kBestAdapterFolder, kCheckpointsFolder, kFolderLockFile};
+inline constexpr std::array<std::string_view, 10> kRunEntries = {
+    kRunConfigFile,     kMetricsFile,         kSummaryFile,       kTrainingPlotFile,  kSamplesFile,
+    kTensorboardFolder, kNewestAdapterFolder, kBestAdapterFolder, kCheckpointsFolder, kFolderLockFile};
 
 // An adapter folder has the first two, a checkpoint all of them.
 inline constexpr const char* kAdapterModelFile = "adapter_model.safetensors";

@@ -2,81 +2,40 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "core/files/sha256.h"
 #include "core/json.h"
+#include "core/utf8.h"
 
 namespace nkat::data {
-
-struct ChatTemplate::KnownTemplate {
-  const char* name = "";
-  const char* source = "";
-  bool begin_token = false;
-  bool system_messages = false;
-  bool empty_system_messages = false;
-  bool role_token_follows_user = false;
-  bool end_token = false;
-};
-
-struct ChatTemplate::Rendered {
-  std::string text;
-  std::vector<ByteRange> contents;
-  std::vector<ByteRange> targets;  // each assistant content with its <|end|>
-};
-
 namespace {
 
 constexpr std::uint64_t kFileLimit = 16 << 20;
-constexpr std::string_view kEnd = "<|end|>";
+constexpr const char *kTemplateKey = "chat_template", *kBeginToken = "bos_token", *kEndToken = "eos_token";
+constexpr std::array kTokens = {kBeginToken, kEndToken, "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"};
+constexpr std::string_view kThoughtBegin = "<think>", kThoughtEnd = "</think>";
 
-// Jinja, as the models ship it.
-constexpr const char* kPhi35Source =
-    "{% for message in messages %}{% if message['role'] == 'system' and message['content'] %}{{'<|system|>\n' + "
-    "message['content'] + '<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + "
-    "'<|end|>\n'}}{% elif message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + "
-    "'<|end|>\n'}}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ "
-    "eos_token "
-    "}}{% endif %}";
-constexpr const char* kPhi3JulySource =
-    "{% for message in messages %}{% if message['role'] == 'system' %}{{'<|system|>\n' + message['content'] + "
-    "'<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + '<|end|>\n'}}{% elif "
-    "message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + '<|end|>\n'}}{% endif %}{% endfor "
-    "%}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}";
-constexpr const char* kPhi3AprilSource =
-    "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') %}{{'<|user|>' + '\n' + "
-    "message['content'] + '<|end|>' + '\n' + '<|assistant|>' + '\n'}}{% elif (message['role'] == 'assistant') "
-    "%}{{message['content'] + '<|end|>' + '\n'}}{% endif %}{% endfor %}";
-
-constexpr std::array kKnownTemplates = {
-    ChatTemplate::KnownTemplate{.name = "Phi-3.5", .source = kPhi35Source, .system_messages = true, .end_token = true},
-    ChatTemplate::KnownTemplate{.name = "Phi-3 (July 2024)",
-                                .source = kPhi3JulySource,
-                                .system_messages = true,
-                                .empty_system_messages = true,
-                                .end_token = true},
-    ChatTemplate::KnownTemplate{.name = "Phi-3 (April 2024)",
-                                .source = kPhi3AprilSource,
-                                .begin_token = true,
-                                .role_token_follows_user = true}};
-
-std::string read_token(const nlohmann::json& config, const char* key, const char* fallback) {
-  if (!config.is_object() || !config.contains(key)) return fallback;
-  const nlohmann::json& token = config[key];
-  if (token.is_string()) return token.get<std::string>();
-  if (token.is_object() && token.contains("content") && token["content"].is_string())
-    return token["content"].get<std::string>();
-  return fallback;
+// The tokens that transformers hands to a template, where the config has them.
+SpecialTokens read_tokens(const nlohmann::json& config) {
+  SpecialTokens tokens;
+  if (!config.is_object()) return tokens;
+  for (const char* key : kTokens) {
+    const nlohmann::json token = config.value(key, nlohmann::json());
+    const nlohmann::json text = token.is_object() ? token.value("content", nlohmann::json()) : token;
+    if (text.is_string()) tokens[key] = text.get<std::string>();
+  }
+  return tokens;
 }
 
 // The template in tokenizer_config.json: a string, or a list of named ones, of which "default" counts.
 std::optional<std::string> template_of_config(const nlohmann::json& config) {
-  if (!config.is_object() || !config.contains("chat_template")) return std::nullopt;
-  const nlohmann::json& value = config["chat_template"];
+  if (!config.is_object() || !config.contains(kTemplateKey)) return std::nullopt;
+  const nlohmann::json& value = config[kTemplateKey];
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_array()) return std::nullopt;
   for (const nlohmann::json& one : value) {
@@ -88,138 +47,206 @@ std::optional<std::string> template_of_config(const nlohmann::json& config) {
   return std::nullopt;
 }
 
-const ChatTemplate::KnownTemplate& recognize(const std::string& source, const fs::path& model_folder) {
-  const std::string canonical = canonical_template(source);
-  std::string names;
-  for (const ChatTemplate::KnownTemplate& known : kKnownTemplates) {
-    if (canonical_template(known.source) == canonical) return known;
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", known.name);
+// What a folder says about its template.
+struct FolderTemplate {
+  std::optional<std::string> source;
+  SpecialTokens tokens;
+};
+
+FolderTemplate read_folder(const fs::path& model_folder) {
+  const fs::path file = model_folder / "chat_template.jinja";
+  const fs::path config_file = model_folder / "tokenizer_config.json";
+  FolderTemplate found;
+  // Beside the file the config's template counts for nothing, and may be anything.
+  if (fs::exists(file)) found.source = read_file(file, kFileLimit);
+  if (!fs::exists(config_file)) return found;
+  std::vector<std::string> keys(kTokens.begin(), kTokens.end());
+  if (!found.source) keys.emplace_back(kTemplateKey);
+  const nlohmann::json config = parse_large_json(read_file(config_file, kFileLimit), config_file.string(), keys);
+  if (!found.source) found.source = template_of_config(config);
+  found.tokens = read_tokens(config);
+  return found;
+}
+
+std::string token_or(const SpecialTokens& tokens, const char* name, const char* fallback) {
+  const auto found = tokens.find(name);
+  return found == tokens.end() ? fallback : found->second;
+}
+
+// The bytes to be learned, sorted and disjoint. Spans are those of the text's tokens.
+std::vector<ByteRange> target_ranges(const RenderedConversation& rendered, const std::vector<Turn>& turns,
+                                     const std::vector<TokenSpan>& spans) {
+  std::vector<ByteRange> ranges;
+  auto span = spans.begin();
+  const auto& parts = rendered.parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Turn& turn = turns[parts[i].turn];
+    if (turn.role != Role::kAssistant || !turn.is_target) continue;
+    const bool goes_on = i + 1 < parts.size() && parts[i + 1].turn == parts[i].turn;
+    const std::size_t limit = i + 1 < parts.size() ? parts[i + 1].bytes.begin : rendered.text.size();
+    std::size_t end = limit;
+    if (!goes_on) {
+      const auto closes = [&](const TokenSpan& one) {
+        return one.added && one.bytes.begin >= parts[i].bytes.begin && one.bytes.end > parts[i].bytes.end;
+      };
+      span = std::find_if(span, spans.end(), closes);
+      if (span != spans.end() && span->bytes.begin < limit) {
+        end = span->bytes.end;
+      } else {
+        const std::string_view rest = std::string_view(rendered.text).substr(0, limit);
+        end = std::min(rest.find_first_not_of(" \t\r\n", parts[i].bytes.end), limit);
+      }
+    }
+    ranges.push_back({parts[i].bytes.begin, end});
   }
-  throw FormatError(
-      fmt::format("{}: its chat template is unknown; templates are compared, never executed, and these are known: {}. "
-                  "If the model was trained with one of them, put its text into chat_template.jinja",
-                  model_folder.string(), names));
+  return ranges;
 }
 
-// How many spaces and tabs lie between the beginning of its line and this place; 0 if anything else does.
-std::size_t line_indent(std::string_view text, std::size_t place) {
-  std::size_t begin = place;
-  while (begin > 0 && (text[begin - 1] == ' ' || text[begin - 1] == '\t')) --begin;
-  return begin == 0 || text[begin - 1] == '\n' ? place - begin : 0;
+std::string without_white_space(std::string_view text) {
+  std::string kept;
+  for (std::size_t at = 0; at < text.size();) {
+    const DecodedCodePoint point = decode_code_point(text, at);
+    if (!is_unicode_white_space(point.value)) kept += text.substr(at, point.length);
+    at += point.length;
+  }
+  return kept;
 }
 
-// What of tokenizer_config.json decides the template; null where the folder has none.
-nlohmann::json tokenizer_config(const fs::path& model_folder) {
-  const fs::path path = model_folder / "tokenizer_config.json";
-  if (!fs::exists(path)) return nullptr;
-  return parse_large_json(read_file(path, kFileLimit), path.string(), {"chat_template", "bos_token", "eos_token"});
-}
-
-// The folder's own template: chat_template.jinja, else that of the config.
-std::optional<std::string> own_template(const fs::path& model_folder, const nlohmann::json& config) {
-  const fs::path path = model_folder / "chat_template.jinja";
-  return fs::exists(path) ? read_file(path, kFileLimit) : template_of_config(config);
+// What a content says before </think>, without the tag that opens it.
+std::string_view thought_of(std::string_view content) {
+  const std::size_t end = content.find(kThoughtEnd);
+  if (end == std::string_view::npos) return {};
+  const std::string_view thought = content.substr(0, end);
+  const std::size_t begin = thought.find(kThoughtBegin);
+  return begin == std::string_view::npos ? thought : thought.substr(begin + kThoughtBegin.size());
 }
 
 }  // namespace
 
-std::string canonical_template(std::string_view source) {
-  std::string text;
-  for (std::size_t i = 0; i < source.size(); ++i) {
-    if (source[i] == '\r') continue;
-    const bool escape = source.substr(i).starts_with("\\n");
-    text.push_back(escape ? '\n' : source[i] == '"' ? '\'' : source[i]);
-    i += escape ? 1 : 0;
-  }
-  std::string canonical;
-  bool in_tag = false;
-  bool in_quotes = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::string_view rest = std::string_view(text).substr(i);
-    if (!in_tag && (rest.starts_with("{%") || rest.starts_with("{{"))) {
-      in_tag = true;
-      // As rendered with lstrip_blocks: a block's indentation belongs to it.
-      if (rest[1] == '%') canonical.resize(canonical.size() - line_indent(text, i));
-    }
-    if (in_tag && text[i] == '\'') in_quotes = !in_quotes;
-    const bool white = text[i] == ' ' || text[i] == '\t' || text[i] == '\n';
-    if (!(in_tag && !in_quotes && white)) canonical.push_back(text[i]);
-    if (in_tag && !in_quotes && (rest.starts_with("%}") || rest.starts_with("}}"))) {
-      in_tag = false;
-      canonical.push_back('}');
-      ++i;
-      // As rendered with trim_blocks: the newline after a block belongs to it.
-      if (text[i - 1] == '%' && i + 1 < text.size() && text[i + 1] == '\n') ++i;
-    }
-  }
-  while (!canonical.empty() && canonical.back() == '\n') canonical.pop_back();
-  return canonical;
+ChatTemplate::ChatTemplate(const std::string& source, SpecialTokens tokens)
+    : known_(recognize_template(source)), source_(source), tokens_(std::move(tokens)) {
+  if (known_ == nullptr) process_ = std::make_shared<TemplateProcess>(source_, tokens_);
 }
 
-ChatTemplate::ChatTemplate(const KnownTemplate& known, std::string begin_token, std::string end_token)
-    : known_(&known), begin_token_(std::move(begin_token)), end_token_(std::move(end_token)) {}
-
 ChatTemplate ChatTemplate::from_model_folder(const fs::path& model_folder) {
-  const nlohmann::json config = tokenizer_config(model_folder);
-  const std::optional<std::string> source = own_template(model_folder, config);
-  if (!source)
-    log::info(fmt::format("{}: it has no chat template; {}'s is used", model_folder.string(), kKnownTemplates[0].name));
-  const KnownTemplate& known = source ? recognize(*source, model_folder) : kKnownTemplates[0];
-  return ChatTemplate(known, read_token(config, "bos_token", "<s>"), read_token(config, "eos_token", "<|endoftext|>"));
+  FolderTemplate found = read_folder(model_folder);
+  if (!found.source)
+    log::info(fmt::format("{}: it has no chat template; {}'s is used", model_folder.string(), default_template().name));
+  return {found.source.value_or(default_template().source), std::move(found.tokens)};
 }
 
 std::string chat_template_source(const fs::path& model_folder) {
-  return own_template(model_folder, tokenizer_config(model_folder)).value_or(kKnownTemplates[0].source);
+  return read_folder(model_folder).source.value_or(default_template().source);
 }
 
-std::string ChatTemplate::name() const { return known_->name; }
+std::string ChatTemplate::name() const {
+  return known_ != nullptr ? known_->name : "own, sha256 " + sha256_hex(source_).substr(0, 8);
+}
 
-bool ChatTemplate::role_token_follows_user() const { return known_->role_token_follows_user; }
+std::string ChatTemplate::identity() const {
+  if (known_ != nullptr)
+    return fmt::format("{} {} {}", known_->name, token_or(tokens_, kBeginToken, "<s>"),
+                       token_or(tokens_, kEndToken, "<|endoftext|>"));
+  std::string text = sha256_hex(source_);
+  for (const auto& [key, token] : tokens_) text += fmt::format(" {} {}:{}", key, token.size(), token);
+  return text;
+}
 
-std::string ChatTemplate::identity() const { return fmt::format("{} {} {}", known_->name, begin_token_, end_token_); }
-
-ChatTemplate::Rendered ChatTemplate::render_parts(const std::vector<Turn>& turns, bool generation_prompt) const {
-  Rendered rendered;
-  std::string& text = rendered.text;
-  if (known_->begin_token) text += begin_token_;
-  for (const Turn& turn : turns) {
-    if (turn.role == Role::kSystem &&
-        (!known_->system_messages || (turn.content.empty() && !known_->empty_system_messages)))
-      continue;
-    if (turn.role != Role::kAssistant || !known_->role_token_follows_user)
-      text += fmt::format("<|{}|>\n", role_name(turn.role));
-    const ByteRange content{text.size(), text.size() + turn.content.size()};
-    text += turn.content;
-    text += kEnd;
-    rendered.contents.push_back(content);
-    if (turn.role == Role::kAssistant) rendered.targets.push_back({content.begin, text.size()});
-    text += '\n';
-    if (turn.role == Role::kUser && known_->role_token_follows_user) text += "<|assistant|>\n";
-  }
-  if (generation_prompt && !known_->role_token_follows_user) text += "<|assistant|>\n";
-  if (!generation_prompt && known_->end_token) text += end_token_;
-  return rendered;
+RenderedConversation ChatTemplate::render_parts(const std::vector<Turn>& turns, bool generation_prompt) const {
+  if (known_ == nullptr) return process_->render(turns, generation_prompt);
+  return nkat::data::render(*known_, turns, generation_prompt, token_or(tokens_, kBeginToken, "<s>"),
+                            token_or(tokens_, kEndToken, "<|endoftext|>"));
 }
 
 std::string ChatTemplate::render(const std::vector<Turn>& turns, bool generation_prompt) const {
   return render_parts(turns, generation_prompt).text;
 }
 
-ChatTemplate::Encoded ChatTemplate::encode(const Tokenizer& tokenizer, const std::vector<Turn>& turns,
-                                           AddedTokens in_content, bool generation_prompt) const {
-  const Rendered rendered = render_parts(turns, generation_prompt);
-  const bool literal = in_content == AddedTokens::kText;
-  const std::span<const ByteRange> literals = literal ? std::span(rendered.contents) : std::span<const ByteRange>();
+ChatTemplate::Encoded ChatTemplate::encode(const Tokenizer& tokenizer, const RenderedConversation& rendered,
+                                           const std::vector<Turn>& turns, AddedTokens in_content) {
+  std::vector<ByteRange> literals;
+  if (in_content == AddedTokens::kText) {
+    for (const RenderedPart& part : rendered.parts) literals.push_back(part.bytes);
+  }
+  const std::vector<TokenSpan> spans = tokenizer.encode_spans(rendered.text, literals);
+  const std::vector<ByteRange> targets = target_ranges(rendered, turns, spans);
   Encoded encoded;
-  auto target = rendered.targets.begin();
-  for (const TokenSpan& span : tokenizer.encode_spans(rendered.text, literals)) {
-    while (target != rendered.targets.end() && target->end <= span.bytes.begin) ++target;
-    // A role token that swallowed the content's leading white space reaches into it, but begins before it.
-    const bool reaches = target != rendered.targets.end() && span.bytes.end > target->begin;
+  auto target = targets.begin();
+  for (const TokenSpan& span : spans) {
+    while (target != targets.end() && target->end <= span.bytes.begin) ++target;
+    // A token without bytes, as the space that is put in front of a stretch, belongs to what follows it.
+    const bool reaches = target != targets.end() && std::max(span.bytes.end, span.bytes.begin + 1) > target->begin;
     encoded.tokens.push_back(span.id);
     encoded.is_target.push_back(reaches && (!span.added || span.bytes.begin >= target->begin));
   }
   return encoded;
+}
+
+ChatTemplate::Encoded ChatTemplate::encode(const Tokenizer& tokenizer, const std::vector<Turn>& turns,
+                                           AddedTokens in_content, bool generation_prompt) const {
+  return encode(tokenizer, render_parts(turns, generation_prompt), turns, in_content);
+}
+
+std::vector<std::int32_t> ChatTemplate::end_of_turn_tokens(const Tokenizer& tokenizer) const {
+  std::vector<std::int32_t> ends;
+  const std::vector<Turn> turns = {{Role::kUser, "x"}, {Role::kAssistant, "y"}, {Role::kUser, "z"}};
+  for (const std::ptrdiff_t count : {2, 3}) {
+    const std::vector<Turn> probe(turns.begin(), turns.begin() + count);
+    try {
+      const RenderedConversation rendered = render_parts(probe, /*generation_prompt=*/false);
+      const std::vector<TokenSpan> spans = tokenizer.encode_spans(rendered.text, {});
+      const std::vector<ByteRange> targets = target_ranges(rendered, probe, spans);
+      for (const TokenSpan& span : spans) {
+        if (!targets.empty() && span.added && span.bytes.end == targets.back().end) ends.push_back(span.id);
+      }
+    } catch (const DataError&) {
+      continue;  // a conversation that this template refuses; whoever renders one gets its message
+    }
+  }
+  std::ranges::sort(ends);
+  ends.erase(std::ranges::unique(ends).begin(), ends.end());
+  return ends;
+}
+
+std::optional<ChangedText> ChatTemplate::changed_by_later_turns(const RenderedConversation& rendered,
+                                                                const std::vector<Turn>& turns) const {
+  const auto answer = std::ranges::find(turns, Role::kAssistant, &Turn::role);
+  if (known_ != nullptr || turns.end() - answer < 2) return std::nullopt;
+  const auto turn = static_cast<std::size_t>(answer - turns.begin());
+  const auto up_to_answer = [&](const RenderedConversation& one) {
+    std::size_t end = 0;
+    for (const RenderedPart& part : one.parts) end = part.turn == turn ? part.bytes.end : end;
+    return one.text.substr(0, end);
+  };
+  try {
+    const ChangedText texts{up_to_answer(render_parts({turns.begin(), answer + 1}, /*generation_prompt=*/false)),
+                            up_to_answer(rendered)};
+    const bool same = texts.followed.empty() || texts.alone == texts.followed;  // an answer left out is said elsewhere
+    return same ? std::nullopt : std::optional(texts);
+  } catch (const DataError&) {
+    return std::nullopt;  // a conversation that may not end there
+  }
+}
+
+std::vector<std::string> left_out(const RenderedConversation& rendered, const std::vector<Turn>& turns) {
+  std::vector<std::string> kept(turns.size());
+  for (const RenderedPart& part : rendered.parts)
+    kept[part.turn] += rendered.text.substr(part.bytes.begin, part.bytes.end - part.bytes.begin);
+  std::vector<std::string> names;
+  const auto add = [&](std::string name) {
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+  };
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    const std::string& content = turns[i].content;
+    if (kept[i] == content) continue;
+    const std::string rest = without_white_space(kept[i]);
+    if (rest.empty() && !without_white_space(content).empty()) {
+      add(fmt::format("{} turn", role_name(turns[i].role)));
+    } else if (turns[i].role == Role::kAssistant && rest.find(without_white_space(thought_of(content))) == std::string::npos) {
+      add("thought of an assistant turn");
+    }
+  }
+  return names;
 }
 
 }  // namespace nkat::data

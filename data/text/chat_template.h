@@ -1,58 +1,83 @@
-// Conversations rendered as Phi-3 models were trained on them, and which tokens of that are targets.
+// Conversations rendered as a model was trained on them, and which tokens of that are targets.
 //
-//   Phi-3.5  for each message `<|role|>` NL content `<|end|>` NL (an empty system message is left out); at the end
-//            `<|assistant|>` NL to ask for an answer, otherwise the end token
+// The three templates of Phi-3 models are built in (known_template.h); any other is run by a Jinja engine within limits
+// (jinja/template_program.h). Both say which bytes came from which turn, and everything else follows from that:
 //
-// A model's own template is recognized by comparing its text with the known ones; it is never executed, and another one
-// is refused (FormatError) with the names of those known.
+//   literal ranges  a content's bytes, in which added tokens are text
+//   targets         of an assistant's turn that is one: its content's bytes, what stands between two of its parts, and
+//                   what follows up to and including the first added token; where none follows before another turn's
+//                   text, the white space behind it. A token that holds a byte of that is a target, but for an added
+//                   token that begins before it: a role token that swallowed the content's leading white space
 #pragma once
 
+#include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/files/file.h"
 #include "data/text/conversation.h"
+#include "data/text/jinja/template_program.h"
+#include "data/text/known_template.h"
+#include "data/text/rendered_conversation.h"
 #include "data/text/tokenizer.h"
 
 namespace nkat::data {
+
+// The text up to the end of an answer, without the turns behind it and with them.
+struct ChangedText {
+  std::string alone;
+  std::string followed;
+};
 
 class ChatTemplate {
  public:
   // From chat_template.jinja, else tokenizer_config.json; a folder without either gets Phi-3.5's, and the log says so.
   static ChatTemplate from_model_folder(const fs::path& model_folder);
+  ChatTemplate(const std::string& source, SpecialTokens tokens);
+
+  // The errors of rendering are a DataError "the chat template ...": what it raises, where it fails, which limit it
+  // exceeds. A source that can't be parsed is one of them.
+  RenderedConversation render_parts(const std::vector<Turn>& turns, bool generation_prompt) const;
+  std::string render(const std::vector<Turn>& turns, bool generation_prompt) const;
 
   struct Encoded {
     std::vector<std::int32_t> tokens;
     std::vector<bool> is_target;  // one per token
   };
-  // Targets: the tokens of each assistant message's content and its closing <|end|>.
   Encoded encode(const Tokenizer& tokenizer, const std::vector<Turn>& turns, AddedTokens in_content,
                  bool generation_prompt) const;
-  std::string render(const std::vector<Turn>& turns, bool generation_prompt) const;
+  static Encoded encode(const Tokenizer& tokenizer, const RenderedConversation& rendered,
+                        const std::vector<Turn>& turns, AddedTokens in_content);
 
-  std::string name() const;      // "Phi-3.5"
-  std::string identity() const;  // the name and the tokens that the model's config puts in
-  // The assistant's role token ends each user message instead of opening the answer.
-  bool role_token_follows_user() const;
-  struct KnownTemplate;
+  // The added tokens that close an assistant's turn, in the middle of a conversation and at its end: an answer ends there
+  // whatever generation_config.json says. Sorted; none where the template closes it with other text, or can't be run.
+  std::vector<std::int32_t> end_of_turn_tokens(const Tokenizer& tokenizer) const;
+
+  // Both texts where the turns behind the first answer change what stands up to its end, as templates do that drop the
+  // thoughts of earlier answers.
+  std::optional<ChangedText> changed_by_later_turns(const RenderedConversation& rendered,
+                                                    const std::vector<Turn>& turns) const;
+
+  std::string name() const;      // "Phi-3.5"; of any other template "own, sha256 " and the first digits
+  std::string identity() const;  // what decides the rendering: the source, or the built-in's name, and the tokens
+  const KnownTemplate* known() const { return known_; }  // null: not built in
 
  private:
-  struct Rendered;
-  ChatTemplate(const KnownTemplate& known, std::string begin_token, std::string end_token);
-  Rendered render_parts(const std::vector<Turn>& turns, bool generation_prompt) const;
-
-  const KnownTemplate* known_;
-  std::string begin_token_;
-  std::string end_token_;
+  const KnownTemplate* known_ = nullptr;
+  std::string source_;
+  SpecialTokens tokens_;
+  std::shared_ptr<TemplateProcess> process_;
 };
 
-// Jinja source in one spelling: \n escapes as newlines, double quotes as single ones, and without the white space that
-// never reaches the output. Sources that differ in that only compare equal.
-std::string canonical_template(std::string_view source);
+// What the rendering lacks of the turns, by name, each once: "system turn", "thought of an assistant turn" (what stands
+// before </think> in its content). White space doesn't count.
+std::vector<std::string> left_out(const RenderedConversation& rendered, const std::vector<Turn>& turns);
 
 // A model folder's chat template as text, for writers that embed it in a file: chat_template.jinja, else
-// tokenizer_config.json's, else Phi-3.5's. Not checked: from_model_folder() does that.
+// tokenizer_config.json's, else Phi-3.5's. Not checked.
 std::string chat_template_source(const fs::path& model_folder);
 
 }  // namespace nkat::data

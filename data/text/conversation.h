@@ -14,6 +14,7 @@ const char* role_name(Role role);  // "system", "user", "assistant"
 struct Turn {
   Role role = Role::kUser;
   std::string content;
+  bool is_target = true;  // an assistant's turn is learned; false keeps it as context
 };
 
 // Does the text begin with a role token of Phi-3 (<|user|>), with or without <s> before it?

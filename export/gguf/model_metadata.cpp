@@ -13,6 +13,9 @@ using gguf::GgufMetadata;
 using gguf::GgufValue;
 
 constexpr std::uint32_t kQuantizationVersion = 2;
+constexpr std::uint64_t kMostTokens = 1 << 24;
+constexpr const char *kTokenizerKey = "tokenizer.ggml.model", *kTokensKey = "tokenizer.ggml.tokens";
+constexpr const char* kRoleTokens[] = {"<|user|>", "<|assistant|>", "<|end|>"};
 
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -69,19 +72,19 @@ void add_architecture(const models::ModelConfig& config, std::uint32_t context_l
 
 void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_template, GgufMetadata& metadata) {
   Keys keys(metadata);
-  keys.text("tokenizer.ggml.model", "llama");
-  keys.text("tokenizer.ggml.pre", "default");
-  metadata.add("tokenizer.ggml.tokens", GgufValue::strings(vocabulary.texts));
-  metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
+  keys.text(kTokenizerKey, vocabulary.model);
+  keys.text("tokenizer.ggml.pre", vocabulary.pre);
+  metadata.add(kTokensKey, GgufValue::strings(vocabulary.texts));
+  if (!vocabulary.scores.empty()) metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
   metadata.add("tokenizer.ggml.token_type", GgufValue::numbers<std::int32_t>(vocabulary.types));
-  keys.u32("tokenizer.ggml.bos_token_id", vocabulary.begin);
-  keys.u32("tokenizer.ggml.eos_token_id", vocabulary.end);
+  if (!vocabulary.merges.empty()) metadata.add("tokenizer.ggml.merges", GgufValue::strings(vocabulary.merges));
+  if (vocabulary.begin) keys.u32("tokenizer.ggml.bos_token_id", *vocabulary.begin);
+  if (vocabulary.end) keys.u32("tokenizer.ggml.eos_token_id", *vocabulary.end);
   if (vocabulary.unknown) keys.u32("tokenizer.ggml.unknown_token_id", *vocabulary.unknown);
   if (vocabulary.padding) keys.u32("tokenizer.ggml.padding_token_id", *vocabulary.padding);
   if (vocabulary.end_of_turn) keys.u32("tokenizer.ggml.eot_token_id", *vocabulary.end_of_turn);
-  keys.flag("tokenizer.ggml.add_bos_token", false);
-  keys.flag("tokenizer.ggml.add_eos_token", false);
-  keys.flag("tokenizer.ggml.add_space_prefix", true);
+  for (const auto& [key, id] : vocabulary.further_ids) keys.u32("tokenizer.ggml." + key, id);
+  for (const auto& [key, value] : vocabulary.added_keys) keys.flag("tokenizer.ggml." + key, value);
   keys.text("tokenizer.chat_template", chat_template);
 }
 
@@ -93,7 +96,7 @@ GgufMetadata model_metadata(const models::ModelConfig& config, const Vocabulary&
   Keys keys(metadata);
   keys.text("general.architecture", models::traits_of(config.family).gguf_architecture);
   keys.text("general.type", "model");
-  keys.text("general.name", text.name);
+  keys.text(kNameKey, text.name);
   keys.u32("general.file_type", file_type(recipe));
   keys.u32("general.quantization_version", kQuantizationVersion);
   add_architecture(config, context_length, keys);
@@ -126,10 +129,25 @@ bool names_phi3(const std::string& name) {
   return small.find("phi-3") != std::string::npos || small.find("phi3") != std::string::npos;
 }
 
+bool has_phi3_tokens(const GgufMetadata& metadata) {
+  const GgufValue* kind = metadata.find(kTokenizerKey);
+  const GgufValue* tokens = metadata.find(kTokensKey);
+  if (kind == nullptr || kind->type() != gguf::ValueType::kString || metadata.string(kTokenizerKey) != "llama")
+    return false;
+  if (tokens == nullptr || !tokens->is_array_of_strings()) return false;
+  const std::vector<std::string> texts = metadata.strings(kTokensKey, kMostTokens);
+  const auto is_there = [&](const char* text) { return std::ranges::find(texts, text) != texts.end(); };
+  return std::ranges::all_of(kRoleTokens, is_there) && std::ranges::all_of(kLookedUp, is_there);
+}
+
 std::string default_name(const fs::path& model_folder, bool has_adapter, bool strips_after_special) {
   const fs::path folder = fs::weakly_canonical(model_folder);
   std::string name = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
   if (has_adapter) name += "-nkat";
+  return fitting_name(std::move(name), strips_after_special);
+}
+
+std::string fitting_name(std::string name, bool strips_after_special) {
   if (strips_after_special) return names_phi3(name) ? name : "phi3-" + name;
   for (const char* match : {"phi-3", "phi3"}) {
     for (std::size_t at; (at = lower(name).find(match)) != std::string::npos;)

@@ -19,6 +19,7 @@ namespace nkat::exporting {
 
 // In every file that `nkat export` writes.
 inline constexpr const char* kVersionKey = "nkat.version";
+inline constexpr const char* kNameKey = "general.name";
 
 // The origin of a file, as the nkat.* keys name it.
 struct Provenance {
@@ -44,7 +45,11 @@ void add_provenance(const Provenance& provenance, gguf::GgufMetadata& metadata);
 
 // The folder's name, with "-nkat" for an adapter, changed to match or not to match "phi-3" as the tokenizer needs.
 std::string default_name(const fs::path& model_folder, bool has_adapter, bool strips_after_special);
+// The name, changed in the same way.
+std::string fitting_name(std::string name, bool strips_after_special);
 // Does llama.cpp treat the name as a Phi-3's?
 bool names_phi3(const std::string& name);
+// Do the file's tokens want such a name? Phi-3's in a sentencepiece vocabulary do.
+bool has_phi3_tokens(const gguf::GgufMetadata& metadata);
 
 }  // namespace nkat::exporting

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "data/text/chat_template.h"
 #include "models/config.h"
@@ -13,6 +14,9 @@ namespace nkat::exporting {
 // llama.cpp takes the short rope factors.
 std::int64_t served_context(const models::ModelConfig& config);
 
-std::string modelfile(const std::string& gguf_name, const data::ChatTemplate& chat_template, std::int64_t context);
+// ends: the texts of the tokens that close an answer, which are the stops of a template that isn't built in. Such a one
+// has no Go form here: the file says so, and Ollama uses a template of its own where it knows the file's.
+std::string modelfile(const std::string& gguf_name, const data::ChatTemplate& chat_template, std::int64_t context,
+                      const std::vector<std::string>& ends = {});
 
 }  // namespace nkat::exporting

@@ -42,14 +42,13 @@ std::vector<double> llama3_factors(const models::ModelConfig& config) {
   return factors;
 }
 
-// A layer's tensor without the layer: "ffn_down.weight".
+}  // namespace
+
 std::string kind_of(const PlannedTensor& planned) {
   const std::string& name = planned.file.name;
   const bool in_layer = planned.source && planned.source->layer >= 0;
   return in_layer ? name.substr(name.find('.', name.find('.') + 1) + 1) : name;
 }
-
-}  // namespace
 
 std::vector<PlannedTensor> plan_tensors(const models::ModelConfig& config, QuantizationRecipe recipe,
                                         TiedHead tied_head) {

@@ -27,6 +27,9 @@ enum class TiedHead { kLeftOut, kWritten };
 std::vector<PlannedTensor> plan_tensors(const models::ModelConfig& config, QuantizationRecipe recipe,
                                         TiedHead tied_head = TiedHead::kLeftOut);
 
+// A layer's tensor without the layer: "ffn_down.weight".
+std::string kind_of(const PlannedTensor& planned);
+
 // "ffn_down.weight: q4_K as q5_0, rows of 96 (6)": one line per kind of tensor, none if nothing falls back.
 std::vector<std::string> fallbacks(const std::vector<PlannedTensor>& plan);
 std::vector<gguf::GgufTensorPlan> file_plan(const std::vector<PlannedTensor>& plan);

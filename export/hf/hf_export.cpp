@@ -5,12 +5,17 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/cli/log.h"
 #include "core/cli/progress.h"
 #include "core/error.h"
 #include "core/files/atomic_file.h"
 #include "core/json.h"
+#include "data/formats/gguf_reader.h"
 #include "data/formats/safetensors.h"
+#include "data/text/model_text.h"
 #include "export/gguf/gguf_export.h"
+#include "export/hf/hf_config.h"
+#include "export/hf/hf_tokenizer.h"
 #include "models/tensor_table.h"
 
 namespace nkat::exporting {
@@ -20,9 +25,20 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kConfigLimit = 16 << 20;
 constexpr std::uint64_t kCopiedLimit = 256 << 20;
-constexpr const char* kCopied[] = {
-    "generation_config.json", "tokenizer.model",         "tokenizer.json",      "tokenizer_config.json",
-    "added_tokens.json",      "special_tokens_map.json", "chat_template.jinja", "LICENSE"};
+constexpr const char* kCopied[] = {"generation_config.json",
+                                   "tokenizer.model",
+                                   "tokenizer.json",
+                                   "tokenizer_config.json",
+                                   "vocab.json",
+                                   "added_tokens.json",
+                                   "special_tokens_map.json",
+                                   "chat_template.jinja",
+                                   "merges.txt",
+                                   "LICENSE"};
+constexpr const char *kModelConfig = "config.json", *kTokenizerConfig = "tokenizer_config.json";
+constexpr const char* kAutoMap = "auto_map";  // names the classes of Python files in the folder
+// Of weights that the folder no longer holds: with these transformers looks for quantized tensors.
+constexpr const char* kQuantizationKeys[] = {"quantization_config", "compression_config"};
 
 using Shard = std::vector<data::TensorInfo>;  // in the order of their bytes
 
@@ -74,15 +90,61 @@ std::string shard_index(const std::vector<Shard>& shards) {
   return Json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump(2) + "\n";
 }
 
+void drop_quantization(Json& config, const HfExport& options) {
+  for (const char* key : kQuantizationKeys) {
+    if (config.erase(key) == 0) continue;
+    log::warning(fmt::format("{}: {} is left out of the exported config.json: the weights are written as {}",
+                             (options.model / kModelConfig).string(), key, torch_name(options.type)));
+  }
+}
+
 // The model's config.json with the new stored type, and untied where another head is stored.
 std::string merged_config(const HfExport& options, const models::ModelConfig& model) {
-  const fs::path path = options.model_folder / "config.json";
+  const fs::path path = options.model / kModelConfig;
   Json config = parse_json(read_file(path, kConfigLimit), path.string());
+  drop_quantization(config, options);
   const bool new_spelling = config.contains("dtype");
   config.erase("torch_dtype");
   config[new_spelling ? "dtype" : "torch_dtype"] = torch_name(options.type);
   if (!model.tie_word_embeddings && config.contains("tie_word_embeddings")) config["tie_word_embeddings"] = false;
   return config.dump(2) + "\n";
+}
+
+std::optional<std::string> token(const data::SpecialTokens& tokens, const char* name) {
+  const auto found = tokens.find(name);
+  return found == tokens.end() ? std::nullopt : std::optional(found->second);
+}
+
+void write_files_of_gguf(AtomicFolder& folder, const HfExport& options, const models::ModelConfig& config) {
+  const data::GgufText text = data::read_gguf_text(options.model);
+  const NamedTokens tokens = {.begin = token(text.special_tokens, "bos_token"),
+                              .end = token(text.special_tokens, "eos_token"),
+                              .unknown = token(text.special_tokens, "unk_token"),
+                              .padding = token(text.special_tokens, "pad_token")};
+  folder.write("config.json", hf_config_json(config, torch_name(options.type), options.model.string()));
+  folder.write("generation_config.json", generation_config_json(config));
+  folder.write("tokenizer.json", tokenizer_json(text.tokenizer));
+  folder.write("tokenizer_config.json", tokenizer_config_json(text.tokenizer, tokens, text.chat_template));
+}
+
+bool names_python_classes(const fs::path& config) {
+  if (!fs::exists(config)) return false;
+  const nlohmann::json json = parse_large_json(read_file(config, kConfigLimit), config.string(), {kAutoMap});
+  return json.is_object() && json.contains(kAutoMap);
+}
+
+// What the folder needs to load as the model's: tokenizer and generation settings, and the code that its configs name. Each
+// Python file may import the others, so that all of them go along.
+void copy_files(AtomicFolder& folder, const fs::path& model_folder) {
+  const auto copy = [&](const std::string& name) {
+    if (fs::exists(model_folder / name)) folder.write(name, read_file(model_folder / name, kCopiedLimit));
+  };
+  for (const char* name : kCopied) copy(name);
+  if (!names_python_classes(model_folder / kModelConfig) && !names_python_classes(model_folder / kTokenizerConfig))
+    return;
+  for (const auto& entry : fs::directory_iterator(model_folder)) {
+    if (entry.path().extension() == ".py") copy(entry.path().filename().string());
+  }
 }
 
 void require_space(const std::vector<Shard>& shards, const fs::path& folder) {
@@ -118,11 +180,9 @@ void write_merged_folder(AtomicFolder& folder, const HfExport& options, const mo
     file.publish();
   }
   if (shards.size() > 1) folder.write("model.safetensors.index.json", shard_index(shards));
-  folder.write("config.json", merged_config(options, config));
-  for (const char* name : kCopied) {
-    const fs::path path = options.model_folder / name;
-    if (fs::exists(path)) folder.write(name, read_file(path, kCopiedLimit));
-  }
+  if (gguf::is_gguf_model(options.model)) return write_files_of_gguf(folder, options, config);
+  folder.write(kModelConfig, merged_config(options, config));
+  copy_files(folder, options.model);
 }
 
 }  // namespace nkat::exporting

@@ -1,5 +1,7 @@
-// The merged model as a Hugging Face folder that transformers loads: config.json, the tokenizer files unchanged, and
-// safetensors, sharded as by transformers above the limit.
+// The merged model as a Hugging Face folder that transformers loads: config.json, the tokenizer files unchanged or, of a
+// GGUF file, written from its keys, and safetensors, sharded as by transformers above the limit. Where config.json or
+// tokenizer_config.json has an auto_map, the folder's Python files go along. A quantization_config is left out, and the log
+// says so.
 //
 // All tensors get one type. Streamed like the GGUF export; the folder is published whole or not at all. Errors: as
 // gguf_export.h.
@@ -14,7 +16,7 @@
 namespace nkat::exporting {
 
 struct HfExport {
-  fs::path model_folder;
+  fs::path model;             // a folder or a GGUF file (models/model_source.h)
   gguf::GgmlType type;        // F32, F16 or BF16
   std::uint64_t shard_bytes;  // most bytes of a shard, unless it is one tensor
 };

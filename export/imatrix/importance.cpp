@@ -11,8 +11,7 @@
 #include "core/message.h"
 #include "core/signals.h"
 #include "data/datasets/dataset.h"
-#include "data/text/chat_template.h"
-#include "data/text/tokenizer.h"
+#include "data/text/model_text.h"
 #include "models/weights/streamed_forward.h"
 
 namespace nkat::exporting {
@@ -122,8 +121,8 @@ std::span<const float> Importance::of(const models::TensorSpec& tensor) const {
 
 Importance measure_importance(const ImportanceData& data, const fs::path& model_folder,
                               const models::ModelConfig& config, const models::WeightSource& weights) {
-  const data::Tokenizer tokenizer(model_folder);
-  const auto chat_template = data::ChatTemplate::from_model_folder(model_folder);
+  const data::Tokenizer tokenizer = data::open_tokenizer(model_folder);
+  const auto chat_template = data::open_chat_template(model_folder);
   const data::Dataset dataset(
       {.files = data.files, .max_sequence_length = data.max_sequence_length, .vocabulary_size = config.vocab_size},
       tokenizer, chat_template);

@@ -9,10 +9,11 @@
 #include "core/files/sha256.h"
 #include "core/message.h"
 #include "data/run/checkpoint_files.h"
+#include "data/run/given_folder.h"
 #include "export/merge/merged_weights.h"
 #include "models/adapter.h"
+#include "models/model_source.h"
 #include "models/weights/base_fingerprint.h"
-#include "models/weights/weight_source.h"
 
 namespace nkat::exporting {
 namespace {
@@ -44,19 +45,24 @@ std::optional<std::uint32_t> training_step(const fs::path& folder) {
   return static_cast<std::uint32_t>(step);
 }
 
-void check_base(const AdapterParts& adapter, const std::string& base, const ExportOptions& options) {
-  const std::string& trained_on = adapter.provenance.trained_on;
-  if (trained_on == base) return;
+}  // namespace
+
+std::string pair_with_base(AdapterParts& adapter, const models::ModelConfig& config, const ExportOptions& options) {
+  const std::string base = models::base_sha256(options.model_path);
+  adapter.provenance.base_sha256 = base;
+  const models::BaseFingerprint trained_on = {adapter.base_name, adapter.provenance.trained_on,
+                                              adapter.base_norms_sha256};
+  if (trained_on.base_sha256 == base) return kPairedByWeights;
+  if (models::meets_by_norms(trained_on, options.model_path, config)) return kPairedByNorms;
   if (!options.allow_base_mismatch) {
     throw DataError(fmt::format(
         "{}: this adapter was trained on a base with SHA-256 {} ({}), the given model has {}; use that base, or merge "
         "anyway with --allow-base-mismatch",
-        options.adapter, trained_on, adapter.base_name, base));
+        options.adapter, trained_on.base_sha256, adapter.base_name, base));
   }
   warn_of_mismatch(adapter);
+  return kPairedByNothing;
 }
-
-}  // namespace
 
 void warn_of_mismatch(const AdapterParts& adapter) {
   log::warning(
@@ -65,17 +71,12 @@ void warn_of_mismatch(const AdapterParts& adapter) {
                   adapter.base_name));
 }
 
-AdapterParts read_adapter(const fs::path& folder, const models::ModelConfig& config) {
+AdapterParts read_adapter(const fs::path& given, const models::ModelConfig& config) {
+  const fs::path folder = data::find_adapter_folder(given);
   if (config.hidden_size % static_cast<std::int64_t>(kBlockRows) != 0)
     throw ShapeError(fmt::format("{}: hidden size of the base: {}", folder.string(),
                                  expected(fmt::format("a multiple of {}, as an adapter needs", kBlockRows),
                                           std::to_string(config.hidden_size))));
-  if (!fs::exists(folder / models::kAdapterConfigFile)) {
-    throw DataError(
-        fmt::format("{}: {}", folder.string(),
-                    expected(fmt::format("an adapter folder, with {} in it", models::kAdapterConfigFile), "none",
-                             "of a run, name adapter/, adapter-best/ or one of checkpoints/step-N")));
-  }
   const models::LoadedAdapter loaded = models::load_adapter(folder, config);
   AdapterParts parts{.matrices = host_matrices(loaded.adapter, config),
                      .provenance = {},
@@ -91,8 +92,8 @@ AdapterParts read_adapter(const fs::path& folder, const models::ModelConfig& con
 }
 
 ExportSource open_source(const ExportOptions& options) {
-  models::ModelConfig config = models::read_model_config(options.model_path);
-  auto base = std::make_unique<models::SafetensorsWeights>(options.model_path, config);
+  models::ModelConfig config = models::open_model_config(options.model_path);
+  auto base = models::open_weights(options.model_path, config);
   if (options.adapter.empty()) {
     log::warning("no --adapter: the base alone is exported");
     return {std::move(config),
@@ -100,8 +101,7 @@ ExportSource open_source(const ExportOptions& options) {
             MergedWeights(std::move(base), {})};
   }
   AdapterParts adapter = read_adapter(options.adapter, config);
-  adapter.provenance.base_sha256 = models::base_sha256(options.model_path);
-  check_base(adapter, adapter.provenance.base_sha256, options);
+  pair_with_base(adapter, config, options);
   return {std::move(config), std::move(adapter.provenance),
           MergedWeights(std::move(base), std::move(adapter.matrices))};
 }

@@ -10,8 +10,10 @@
 #include "core/message.h"
 #include "core/signals.h"
 #include "export/gguf/gguf_export.h"
+#include "export/gguf/gguf_order.h"
+#include "export/patch/finer_type.h"
 #include "export/verify/self_test.h"
-#include "models/weights/weight_source.h"
+#include "models/weights/gguf_weights.h"
 
 namespace nkat::exporting {
 namespace {
@@ -20,15 +22,15 @@ using gguf::GgmlType;
 
 constexpr std::uint64_t kPieceBytes = std::uint64_t{16} << 20;
 constexpr std::string_view kOurKeys = "nkat.";
+constexpr const char* kFileTypeKey = "general.file_type";
 
 void require_codecs(const gguf::GgufFile& base, const gguf::GgufTensor& tensor, bool is_source, bool keeps_type) {
   const gguf::GgmlTypeTraits& type = gguf::traits(tensor.type);
-  if (type.has_codec) return;
   const std::string who = fmt::format("{}: tensor '{}' is stored as {}", base.path().string(), tensor.name, type.name);
-  if (is_source)
+  if (is_source && !type.has_decoder)
     throw FormatError(who + ", which has no decoder here; merge from the base's own weights with --model-path DIR" +
                       (keeps_type ? " and name the type that replaces it with --patch-type" : ""));
-  if (keeps_type)
+  if (keeps_type && !type.has_encoder)
     throw FormatError(who + ", which has no encoder here; name the type that replaces it with --patch-type, q8_0 say");
 }
 
@@ -37,14 +39,39 @@ PlannedTensor copied(const gguf::GgufTensor& tensor) {
           .requested = tensor.type};
 }
 
-gguf::GgufMetadata patched_metadata(const gguf::GgufFile& base, const PatchSource& source) {
+gguf::GgufMetadata patched_metadata(const gguf::GgufFile& base, const PatchSource& source,
+                                    std::optional<QuantizationRecipe> recipe = std::nullopt) {
+  const std::string& name = source.general_name;
   gguf::GgufMetadata metadata("the patched file");
   for (const auto& [key, value] : base.metadata().pairs()) {
-    if (!key.starts_with(kOurKeys)) metadata.add(key, value);
+    if (key.starts_with(kOurKeys) || (recipe && key == kFileTypeKey)) continue;
+    metadata.add(key, key == kNameKey && !name.empty() ? gguf::GgufValue::string(name) : value);
   }
+  if (!name.empty() && metadata.find(kNameKey) == nullptr) metadata.add(kNameKey, gguf::GgufValue::string(name));
+  if (recipe) metadata.add(kFileTypeKey, gguf::GgufValue::number(file_type(*recipe)));
   add_provenance(source.provenance, metadata);
   metadata.add("nkat.merged_from", gguf::GgufValue::string(source.merged_from));
   return metadata;
+}
+
+// choose(spec, stored) gives the type of a tensor that the adapter changes.
+template <class Choose>
+Patch planned(const gguf::GgufFile& base, const PatchSource& source, const Choose& choose) {
+  Patch patch{.base = base, .source = source, .metadata = patched_metadata(base, source), .plan = {}};
+  std::map<std::string, models::TensorSpec> changed;  // by the file's name
+  for (models::TensorSpec& spec : models::model_tensors(source.config)) {
+    if (source.weights.is_changed(spec.name)) changed[spec.gguf_name] = std::move(spec);
+  }
+  for (const gguf::GgufTensor& tensor : base.tensors()) {
+    PlannedTensor one = copied(tensor);
+    if (const auto found = changed.find(tensor.name); found != changed.end()) {
+      one.source = found->second;
+      one.requested = choose(found->second, tensor);
+      one.file.type = gguf::storable_type(one.requested, tensor.ne[0]);
+    }
+    patch.plan.push_back(std::move(one));
+  }
+  return patch;
 }
 
 // Calls use(begin, end) for pieces of `bytes`.
@@ -95,21 +122,32 @@ std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch&
 }  // namespace
 
 Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<GgmlType> type) {
-  Patch patch{.base = base, .source = source, .metadata = patched_metadata(base, source), .plan = {}};
-  std::map<std::string, models::TensorSpec> changed;  // by the file's name
-  for (models::TensorSpec& spec : models::model_tensors(source.config)) {
-    if (source.weights.is_changed(spec.name)) changed[spec.gguf_name] = std::move(spec);
-  }
+  return planned(base, source, [&](const models::TensorSpec& spec, const gguf::GgufTensor& tensor) {
+    require_codecs(base, tensor, source.merged_from == kMergedFromFile, !type.has_value());
+    return spec.kind == models::TensorKind::kBias ? tensor.type : type.value_or(tensor.type);
+  });
+}
+
+Patch plan_finer_patch(const gguf::GgufFile& base, const PatchSource& source, const RetentionLimits& limits) {
+  return planned(base, source, [&](const models::TensorSpec& spec, const gguf::GgufTensor& tensor) {
+    require_codecs(base, tensor, /*is_source=*/true, /*keeps_type=*/false);
+    return type_that_keeps(source.weights, spec.name, tensor.type, limits);
+  });
+}
+
+Patch plan_anew(const gguf::GgufFile& base, const PatchSource& source, QuantizationRecipe recipe) {
+  std::map<std::string, PlannedTensor> wanted;  // by the file's name
+  for (PlannedTensor& one : plan_tensors(source.config, recipe)) wanted[one.file.name] = std::move(one);
+  Patch patch{.base = base,
+              .source = source,
+              .metadata = patched_metadata(base, source, recipe),
+              .plan = {},
+              .encodes_anew = true};
   for (const gguf::GgufTensor& tensor : base.tensors()) {
-    PlannedTensor planned = copied(tensor);
-    if (const auto found = changed.find(tensor.name); found != changed.end()) {
-      require_codecs(base, tensor, source.merged_from == kMergedFromFile, !type.has_value());
-      planned.source = found->second;
-      const bool keeps_type = found->second.kind == models::TensorKind::kBias;
-      planned.requested = keeps_type ? tensor.type : type.value_or(tensor.type);
-      planned.file.type = gguf::storable_type(planned.requested, tensor.ne[0]);
-    }
-    patch.plan.push_back(std::move(planned));
+    const auto found = wanted.find(tensor.name);
+    const bool encoded = found != wanted.end() && found->second.source;
+    if (encoded) require_codecs(base, tensor, /*is_source=*/true, /*keeps_type=*/false);
+    patch.plan.push_back(encoded ? found->second : copied(tensor));
   }
   return patch;
 }
@@ -119,6 +157,7 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
   std::map<std::string, const PlannedTensor*> by_name;
   for (const PlannedTensor& one : patch.plan) by_name[one.file.name] = &one;
   ProgressBar progress("patch", gguf::gguf_file_size(patch.metadata, tensors));
+  const GgufOrderedWeights ordered(patch.source.weights, patch.source.config);
   std::uint64_t done = 0;
   const auto produce = [&](const gguf::GgufTensor& tensor, const auto& append) {
     const auto append_and_show = [&](std::span<const std::byte> piece) {
@@ -127,8 +166,7 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
       progress.update(done, tensor.name);
     };
     const PlannedTensor& planned = *by_name.at(tensor.name);
-    if (planned.source)
-      return produce_encoded(patch.source.weights, planned.source->name, planned.file.type, append_and_show);
+    if (planned.source) return produce_encoded(ordered, planned.source->name, planned.file.type, append_and_show);
     const gguf::GgufTensor& original = *patch.base.find(tensor.name);
     for_pieces(original.bytes, [&](std::uint64_t begin, std::uint64_t end) {
       append_and_show(patch.base.bytes(original).subspan(begin, end - begin));
@@ -140,7 +178,7 @@ void write_patch(const fs::path& path, const Patch& patch, const gguf::VerifyFil
 
 bool can_decode_all(const Patch& patch) {
   return std::ranges::all_of(patch.plan,
-                             [](const PlannedTensor& one) { return gguf::traits(one.file.type).has_codec; });
+                             [](const PlannedTensor& one) { return gguf::traits(one.file.type).has_decoder; });
 }
 
 SelfTest self_test_patch(const fs::path& path, const Patch& patch, const SelfTestOptions& options) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <iostream>
 #include <map>
 
@@ -10,55 +11,39 @@
 #include "core/cli/log.h"
 #include "core/error.h"
 #include "core/files/atomic_file.h"
-#include "core/message.h"
 #include "core/signals.h"
+#include "core/utf8.h"
+#include "data/text/added_tokens.h"
 #include "export/commands.h"
 #include "export/export_options.h"
-#include "export/export_report.h"
+#include "export/gguf/model_metadata.h"
 #include "export/gguf/modelfile.h"
+#include "export/gguf/token_flags.h"
 #include "export/output/output_files.h"
 #include "export/patch/patch.h"
+#include "export/patch/patch_report.h"
 #include "export/verify/self_test.h"
 
 namespace nkat::exporting {
 namespace {
 
-struct PatchReport {
-  ExportReport report;  // format "gguf-patch"; quantization: by the file's general.file_type
-  std::string base;
-  std::string merged_from;
-  std::string paired_by;
-  std::vector<std::string> replaced;  // "ffn_down.weight: q4_1 to q8_0 (6)"
-  bool importance = false;            // the base was made with an importance matrix
+// Of a patch or of an export from a GGUF file.
+struct Job {
+  ExportOptions options;
+  gguf::GgufFile base;
+  std::string format;
+  std::function<PatchSource(const gguf::GgufFile&)> open;
+  std::function<Patch(const gguf::GgufFile&, const PatchSource&)> plan;
+  bool is_export = false;
 };
 
-void require_another_file(const ExportOptions& options) {
-  std::error_code ignored;  // the reader names a missing file
-  if (fs::equivalent(options.output, options.patch, ignored))
-    throw ConfigError(fmt::format("--output: {} is the file that is patched; name another", options.output));
-}
-
-std::string quantization_of(const gguf::GgufMetadata& metadata) {
-  const gguf::GgufValue* type = metadata.find("general.file_type");
-  if (type == nullptr) return "unnamed types";
-  for (const std::string& name : recipe_names()) {
-    if (type->is_number<std::uint32_t>() && file_type(*parse_recipe(name)) == type->element<std::uint32_t>())
-      return name;
+void require_another_file(const ExportOptions& options, const gguf::GgufFile& base) {
+  for (const fs::path& part : base.parts()) {
+    std::error_code ignored;  // a new file is no other's equivalent
+    if (!fs::equivalent(options.output, part, ignored)) continue;
+    throw ConfigError(fmt::format("--output: {} is {}; name another", options.output,
+                                  options.is_patch() ? "the file that is patched" : "the model itself"));
   }
-  return "file type " + type->preview(20);
-}
-
-std::vector<std::string> replacements(const Patch& patch) {
-  std::map<std::string, int> counts;
-  for (const PlannedTensor& one : patch.plan) {
-    if (!one.source) continue;
-    const char* before = gguf::traits(patch.base.find(one.file.name)->type).name;
-    const char* after = gguf::traits(one.file.type).name;
-    ++counts[fmt::format("{}{}", before, before == after ? "" : fmt::format(" to {}", after))];
-  }
-  std::vector<std::string> lines;
-  for (const auto& [types, count] : counts) lines.push_back(fmt::format("ffn_down.weight: {} ({})", types, count));
-  return lines;
 }
 
 // Logits need a tokenizer for their prompts, and a decoder for every tensor of the file.
@@ -74,60 +59,54 @@ ExportOptions with_possible_self_test(ExportOptions options, const Patch& patch)
   return options;
 }
 
-nlohmann::ordered_json report_json(const PatchReport& report) {
-  nlohmann::ordered_json json = report_json(report.report);
-  if (report.report.provenance.base_sha256.empty()) json["base_sha256"] = nullptr;
-  json["patched"] = report.base;
-  json["merged_from"] = report.merged_from;
-  json["paired_by"] = report.paired_by;
-  json["replaced"] = report.replaced;
-  json["importance_matrix"] = report.importance;
-  return json;
+// Should llama.cpp swallow white space after role tokens? By the checkpoint's tokenizer; without one, of a file with Phi-3's
+// tokens, yes. Nothing: not known.
+std::optional<bool> strips_after_special(const gguf::GgufFile& base, const ExportOptions& options) {
+  if (!options.model_path.empty()) {
+    const bool normalizes = has_normalizer(options.model_path);
+    return compare_flags(data::read_added_tokens(options.model_path), normalizes).strips_after_special;
+  }
+  return has_phi3_tokens(base.metadata()) ? std::optional(true) : std::nullopt;
 }
 
-std::string report_text(const PatchReport& report) {
-  std::string text = report_text(report.report);
-  text += fmt::format("\n{} with the adapter merged into these tensors, all others bit for bit:\n", report.base);
-  for (const std::string& line : report.replaced) text += fmt::format("  {}\n", line);
-  text += report.merged_from == kMergedFromFile
-              ? "merged from the file's own weights: their quantization noise stays, and in the same type changes "
-                "under half a "
-                "step are rounded back; --model-path merges from the base's weights, a finer --patch-type keeps more\n"
-              : "merged from the checkpoint's weights\n";
-  if (report.paired_by == "nothing") text += "nothing proves that the adapter belongs to this file\n";
-  if (report.importance)
-    text += "the file was made with an importance matrix; it applies to the copied tensors, not to the replaced ones\n";
-  return text + fmt::format("\nserve it as you served {} (-c {} keeps llama.cpp at the short rope factors)\n",
-                            shell_quoted(report.base), report.report.served_context);
+// llama.cpp and what is built on it go by general.name, which other converters title as they like.
+void check_name(const gguf::GgufFile& base, const ExportOptions& options) {
+  const std::optional<bool> strips = strips_after_special(base, options);
+  if (!strips) return;
+  const gguf::GgufValue* found = base.metadata().find(kNameKey);
+  const bool is_text = found != nullptr && found->type() == gguf::ValueType::kString;
+  const std::string name = !options.name.empty() ? options.name : is_text ? base.metadata().string(kNameKey) : "";
+  if (names_phi3(name) == *strips) return;
+  const std::string wanted = fmt::format("a name {} \"phi-3\" or \"phi3\"", *strips ? "with" : "without");
+  const std::string why = fmt::format(
+      "by the name llama.cpp, and with it Ollama and koboldcpp, decides whether white space after role tokens is "
+      "stripped, as this tokenizer {}",
+      *strips ? "does" : "doesn't");
+  const std::string shown = name.empty() ? "none" : '"' + ellipsize(name) + '"';
+  if (!options.name.empty()) throw ConfigError(fmt::format("--general-name: {}; {}", expected(wanted, shown), why));
+  log::warning(fmt::format("{}: {}: {}; {}. Set it: --general-name {}", base.path().string(), kNameKey,
+                           expected(wanted, shown), why,
+                           shell_quoted(fitting_name(name.empty() ? base.path().stem().string() : name, *strips))));
 }
 
 // Writes options.output and fills the report, seconds aside.
-void write_and_report(const ExportOptions& options, PatchReport& all) {
-  require_another_file(options);
-  const gguf::GgufFile base(options.patch);
-  const PatchSource source = open_patch_source(base, options);
-  const auto type = options.patch_type.empty() ? std::nullopt : gguf::parse_ggml_type(options.patch_type);
-  const Patch patch = plan_patch(base, source, type);
+void write_and_report(const Job& job, PatchReport& all) {
+  const ExportOptions& options = job.options;
+  require_another_file(options, job.base);
+  if (options.is_patch()) check_name(job.base, options);
+  PatchSource source = job.open(job.base);
+  source.general_name = options.name;
+  const Patch patch = job.plan(job.base, source);
   const ExportOptions possible = with_possible_self_test(options, patch);
 
-  all.base = options.patch;
-  all.merged_from = source.merged_from;
-  all.paired_by = source.paired_by;
-  all.replaced = replacements(patch);
-  all.importance = base.metadata().find("quantize.imatrix.file") != nullptr;
+  all = report_of(patch);
+  all.is_export = job.is_export;
   ExportReport& report = all.report;
   report.output = options.output;
-  report.format = "gguf-patch";
-  report.quantization = quantization_of(base.metadata());
-  report.context_length =
-      base.metadata().number<std::uint32_t>(base.metadata().string("general.architecture") + ".context_length");
-  report.served_context = served_context(source.config);
-  for (const PlannedTensor& one : patch.plan) ++report.tensors[gguf::traits(one.file.type).name];
-  report.fallbacks = fallbacks(patch.plan);
-  report.provenance = source.provenance;
+  report.format = job.format;
   report.self_test = name_of(possible.self_test, kSelfTestNames);
   SelfTestOptions test = self_test_options(possible, source.config, stored_types(patch.plan));
-  test.judges_rounding = source.merged_from == kMergedFromCheckpoint;
+  test.judges_rounding = job.is_export || source.merged_from == kMergedFromCheckpoint;
   create_folders(folder_of(options.output));
   write_patch(options.output, patch, [&](const fs::path& written) {
     test_written(possible, report, [&] { return self_test_patch(written, patch, test); });
@@ -138,22 +117,43 @@ void write_and_report(const ExportOptions& options, PatchReport& all) {
   report.report_file = report_path(options.output).string();
 }
 
+ExitCode run(const Job& job, std::chrono::steady_clock::time_point started) {
+  PatchReport patch;
+  patch.report.output = job.options.output;
+  const auto work = [&] {
+    write_and_report(job, patch);
+    patch.report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    keep_report(patch.report.report_file, report_json(patch), job.options.output);
+  };
+  const std::optional<CheckError> failed = failed_check(work);
+  std::cout << (job.options.json ? json_text(report_json(patch)) : report_text(patch)) << std::flush;
+  if (failed) throw *failed;
+  require_retention(patch.report);
+  return ExitCode::kDone;
+}
+
 ExitCode run_patch(ExportOptions options) {
   const auto started = std::chrono::steady_clock::now();
   options.output = resolved_output(options.output).string();
   check_output(options);
-  PatchReport patch;
-  patch.report.output = options.output;
-  const auto work = [&] {
-    write_and_report(options, patch);
-    patch.report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    keep_report(patch.report.report_file, report_json(patch), options.output);
-  };
-  const std::optional<CheckError> failed = failed_check(work);
-  std::cout << (options.json ? json_text(report_json(patch)) : report_text(patch)) << std::flush;
-  if (failed) throw *failed;
-  require_retention(patch.report);
-  return ExitCode::kDone;
+  const auto type = options.patch_type.empty() ? std::nullopt : gguf::parse_ggml_type(options.patch_type);
+  return run(
+      {.options = options,
+       .base = gguf::GgufFile::with_all_parts(options.patch),
+       .format = "gguf-patch",
+       .open = [&](const gguf::GgufFile& base) { return open_patch_source(base, options); },
+       .plan = [&](const gguf::GgufFile& base, const PatchSource& source) { return plan_patch(base, source, type); }},
+      started);
+}
+
+// The base's own keys are kept, and what is copied wasn't rounded here.
+void refuse_options_of_folders(const ExportOptions& options) {
+  std::vector<std::string> complaints;
+  const std::string need = "needs a model folder; an export from a GGUF file keeps the file's own keys";
+  if (!options.name.empty()) complaints.push_back("--name " + need);
+  if (options.context_length > 0) complaints.push_back("--context-length " + need);
+  if (!options.importance.files.empty()) complaints.push_back("--importance needs a model folder");
+  if (!complaints.empty()) throw ConfigError(fmt::format("{}", fmt::join(complaints, "\n")));
 }
 
 // The option's value as it would stand behind its flag.
@@ -164,6 +164,26 @@ std::vector<std::string> words_of(const OptionList::Option& option) {
 }
 
 }  // namespace
+
+ExitCode run_export_of_gguf(ExportOptions options) {
+  const auto started = std::chrono::steady_clock::now();
+  refuse_options_of_folders(options);
+  options.output = resolved_output(options.output).string();
+  check_output(options);
+  gguf::GgufFile file = gguf::GgufFile::with_all_parts(options.model_path);
+  const bool keeps_types = options.quantization == "auto" && is_quantized(file);
+  const auto plan = [&](const gguf::GgufFile& base, const PatchSource& source) {
+    if (!keeps_types) return plan_anew(base, source, *parse_recipe(options.resolved_quantization()));
+    return plan_finer_patch(base, source, RetentionLimits(options.min_retention, options.max_noise));
+  };
+  return run({.options = options,
+              .base = std::move(file),
+              .format = "gguf",
+              .open = [&](const gguf::GgufFile& base) { return open_base_source(base, options); },
+              .plan = plan,
+              .is_export = true},
+             started);
+}
 
 Command make_patch_command() {
   auto config = std::make_shared<ExportOptions>();

@@ -4,12 +4,13 @@
 
 #include <fmt/format.h>
 
+#include "core/cli/log.h"
 #include "core/error.h"
 #include "core/message.h"
-#include "export/gguf/gguf_config.h"
 #include "export/merge/export_source.h"
+#include "models/gguf_config.h"
 #include "models/weights/base_fingerprint.h"
-#include "models/weights/weight_source.h"
+#include "models/weights/gguf_weights.h"
 
 namespace nkat::exporting {
 namespace {
@@ -99,11 +100,23 @@ std::string doubt_about_base(const gguf::GgufFile& file, const models::GgufWeigh
       adapter.base_norms_sha256, adapter.base_name, file.path().string(), found);
 }
 
+// Equal norms don't prove equal weights; the file may say more.
+void warn_of_other_base(const gguf::GgufFile& file, const std::string& merged_from, const ExportOptions& options) {
+  if (file.metadata().find(kBaseKey) == nullptr) return;
+  const std::string named = file.metadata().string(kBaseKey);
+  if (named == merged_from) return;
+  log::warning(
+      fmt::format("{}: {} is {}, but {} has {}: equal norms, other weights. What is copied and what is merged are then "
+                  "of two models; patch a file that was made from {}",
+                  file.path().string(), kBaseKey, named, options.model_path, merged_from, options.model_path));
+}
+
 PatchSource from_checkpoint(const gguf::GgufFile& file, const models::GgufWeights& weights, models::ModelConfig config,
                             const ExportOptions& options) {
   ExportSource source = open_source(options);
   require_same_sizes(file, config, source.config, options);
   require_same_norms(file, weights, source.weights.base(), options, config);
+  warn_of_other_base(file, source.provenance.base_sha256, options);
   return {.config = std::move(config),
           .provenance = std::move(source.provenance),
           .weights = std::move(source.weights),
@@ -124,18 +137,38 @@ PatchSource from_file(const gguf::GgufFile& file, std::unique_ptr<const models::
           .provenance = std::move(adapter.provenance),
           .weights = MergedWeights(std::move(weights), std::move(adapter.matrices)),
           .merged_from = kMergedFromFile,
-          .paired_by = doubt.empty() ? "hash of the norms" : "nothing"};
+          .paired_by = doubt.empty() ? kPairedByNorms : kPairedByNothing};
 }
 
 }  // namespace
 
 PatchSource open_patch_source(const gguf::GgufFile& file, const ExportOptions& options) {
   refuse_merged(file);
-  models::ModelConfig config = model_config_from(file);
+  models::ModelConfig config = models::model_config_from(file);
   auto weights = std::make_unique<const models::GgufWeights>(file, config);
   require_float32_norms(file, *weights, config);
   if (!options.model_path.empty()) return from_checkpoint(file, *weights, std::move(config), options);
   return from_file(file, std::move(weights), std::move(config), options);
+}
+
+PatchSource open_base_source(const gguf::GgufFile& file, const ExportOptions& options) {
+  models::ModelConfig config = models::model_config_from(file);
+  auto weights = std::make_unique<const models::GgufWeights>(file, config);
+  if (options.adapter.empty()) {
+    log::warning("no --adapter: the base alone is exported");
+    return {.config = std::move(config),
+            .provenance = {.base_sha256 = models::base_sha256(options.model_path)},
+            .weights = MergedWeights(std::move(weights), {}),
+            .merged_from = kMergedFromFile,
+            .paired_by = kPairedByNothing};
+  }
+  AdapterParts adapter = read_adapter(options.adapter, config);
+  std::string paired_by = pair_with_base(adapter, config, options);
+  return {.config = std::move(config),
+          .provenance = std::move(adapter.provenance),
+          .weights = MergedWeights(std::move(weights), std::move(adapter.matrices)),
+          .merged_from = kMergedFromFile,
+          .paired_by = std::move(paired_by)};
 }
 
 }  // namespace nkat::exporting

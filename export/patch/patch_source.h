@@ -31,11 +31,17 @@ struct PatchSource {
   models::ModelConfig config;  // the file's
   Provenance provenance;       // base_sha256: the checkpoint's, else what the file itself names
   MergedWeights weights;
-  std::string merged_from;  // one of the two above
-  std::string paired_by;    // "norms of the checkpoint", "hash of the norms" or "nothing"
+  std::string merged_from;        // one of the two above
+  std::string paired_by;          // "norms of the checkpoint", or one of export_source.h
+  std::string general_name = {};  // takes the place of the file's; empty: it stays
 };
 
 // `file` must outlive the result.
 PatchSource open_patch_source(const gguf::GgufFile& file, const ExportOptions& options);
+
+// What `nkat export` merges into the file that is itself the base, options.model_path: paired by the hash of all weights,
+// or by the norms with a warning; without an adapter the base alone. An adapter that was merged into the file before is a
+// part of its weights. Errors: those of model_config_from, GgufWeights and pair_with_base.
+PatchSource open_base_source(const gguf::GgufFile& file, const ExportOptions& options);
 
 }  // namespace nkat::exporting

@@ -3,8 +3,10 @@
 // base_sha256: SHA-256 over the tensors sorted by name (bytewise), for each one
 //   name, a zero byte, the stored dtype as safetensors spells it ("BF16"), a zero byte,
 //   the dimensions in decimal joined by commas, a zero byte, the stored bytes (row-major, little-endian)
-// so that sharding, order and metadata don't matter; computed tensors (is_computed_tensor) are left out. Cached in
-// core's cache folder by path, size and modification time of every file.
+// so that sharding, order and metadata don't matter; computed tensors (is_computed_tensor) are left out. A GGUF file's is
+// that of the folder it stands for: the checkpoint's names and shapes, "F32", the decoded values; so a file, its parts
+// where it is split, and a float32 folder of its values have one hash. Cached in core's cache folder by path, size and
+// modification time of every file.
 //
 // norms_sha256: SHA-256 over the norms in forward order, for each one
 //   name in the checkpoint, a zero byte, its length in decimal, a zero byte, the values as float32 (little-endian)
@@ -19,11 +21,12 @@
 
 namespace nkat::models {
 
-// 64 lower-case hexadecimal digits. Errors: as SafetensorsFolder; Interrupted.
-std::string base_sha256(const std::filesystem::path& model_folder);
+// 64 lower-case hexadecimal digits. model: as model_source.h takes it. Errors: as SafetensorsFolder, of a GGUF file as
+// open_weights; Interrupted.
+std::string base_sha256(const std::filesystem::path& model);
 
 std::string norms_sha256(const ModelConfig& config, const WeightSource& weights);
-// Errors: as SafetensorsWeights; DataError for a missing folder.
-std::string norms_sha256(const std::filesystem::path& model_folder, const ModelConfig& config);
+// Errors: as open_weights; DataError for a missing folder.
+std::string norms_sha256(const std::filesystem::path& model, const ModelConfig& config);
 
 }  // namespace nkat::models

@@ -10,6 +10,7 @@
 #include "core/message.h"
 #include "core/parallel.h"
 #include "data/quantize/quantize.h"
+#include "models/weights/foreign_checkpoint.h"
 
 namespace nkat::models {
 namespace {
@@ -65,6 +66,7 @@ MatrixShape matrix_shape(const data::TensorInfo& info) { return TensorSpec{.shap
 SafetensorsWeights::SafetensorsWeights(const std::filesystem::path& model_folder, const ModelConfig& config)
     : folder_(model_folder) {
   const std::string where = model_folder.string();
+  refuse_foreign_checkpoint(folder_, model_folder);
   for (const TensorSpec& tensor : checkpoint_tensors(config)) require_tensor(folder_, tensor, where);
   refuse_unknown_tensors(folder_, config, where);
 }
@@ -89,48 +91,9 @@ void SafetensorsWeights::release(const std::string& tensor) const {
   file->release(*info);
 }
 
-GgufWeights::GgufWeights(const gguf::GgufFile& file, const ModelConfig& config) : file_(file) {
-  const std::string where = file.path().string();
-  for (const TensorSpec& wanted : model_tensors(config)) {
-    const gguf::GgufTensor* found = file.find(wanted.gguf_name);
-    if (found == nullptr && wanted.is_tied) continue;
-    if (found == nullptr) throw FormatError(fmt::format("{}: tensor '{}' is missing", where, wanted.gguf_name));
-    std::vector<std::uint64_t> ne = wanted.gguf_sizes();
-    ne.resize(gguf::kMostDimensions, 1);
-    if (!std::ranges::equal(found->ne, ne)) {
-      throw FormatError(fmt::format("{}: tensor '{}': {}", where, wanted.gguf_name,
-                                    expected("sizes " + sizes_text(ne), sizes_text(found->ne))));
-    }
-    by_name_.emplace(wanted.name,
-                     Stored{found, wanted});  // a tied model's two share a name: the embedding comes first and stays
-  }
+std::optional<StoredNumbers> SafetensorsWeights::stored_numbers(const std::string& tensor) const {
+  const auto [file, info] = *folder_.find(tensor);
+  return StoredNumbers{.type = info->dtype, .bytes = file->bytes(*info)};
 }
-
-MatrixShape GgufWeights::shape(const std::string& tensor) const {
-  const gguf::GgufTensor& found = stored(tensor);
-  return {.rows = found.rows(), .columns = found.ne[0]};
-}
-
-void GgufWeights::read(const std::string& tensor, std::size_t first_row, std::span<float> out) const {
-  const auto& [stored, spec] = by_name_.at(tensor);
-  const gguf::GgufTensor& found = *stored;
-  if (!gguf::traits(found.type).has_codec) {
-    throw FormatError(fmt::format("{}: tensor '{}' is stored as {}, which has no decoder here", file_.path().string(),
-                                  found.name, gguf::traits(found.type).name));
-  }
-  const std::size_t length = found.ne[0], rows = out.size() / length;
-  const std::uint64_t row_bytes = *gguf::tensor_bytes(found.type, length);
-  const bool is_vector = spec.shape.size() == 1;
-  parallel_for(rows, [&, &order = spec](std::size_t row) {
-    const std::size_t at = is_vector ? 0 : order.gguf_row(first_row + row);
-    gguf::decode_rows(found.type, file_.bytes(found).subspan(at * row_bytes, row_bytes),
-                      out.subspan(row * length, length));
-  });
-  if (!is_vector || spec.gguf_paired_heads == 0) return;
-  const std::vector<float> as_stored(out.begin(), out.end());
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = as_stored[spec.gguf_row(i)];
-}
-
-void GgufWeights::release(const std::string& tensor) const { file_.release(stored(tensor)); }
 
 }  // namespace nkat::models

@@ -13,18 +13,18 @@
 #include "core/signals.h"
 #include "data/formats/safetensors.h"
 #include "layers/quantized/channel_scales.h"
+#include "models/model_source.h"
 #include "models/weights/tensor_io.h"
-#include "models/weights/weight_source.h"
 
 namespace nkat::models {
 namespace {
 
-at::ScalarType torch_type(const data::TensorInfo& info) {
-  switch (info.dtype) {
+at::ScalarType torch_type(data::DType type) {
+  switch (type) {
     case data::DType::kF32: return at::kFloat;
     case data::DType::kF16: return at::kHalf;
     case data::DType::kBF16: return at::kBFloat16;
-    default: NKAT_INVARIANT(false);  // SafetensorsWeights lets no other type pass
+    default: NKAT_INVARIANT(false);  // a source of weights holds no other type
   }
 }
 
@@ -40,9 +40,9 @@ constexpr std::int64_t kSampledRows = 512;
 
 class Loader {
  public:
-  Loader(const std::filesystem::path& folder, const ModelConfig& config, const WeightsOptions& options)
-      : where_(folder.string()),
-        source_(folder, config),
+  Loader(const std::filesystem::path& model, const ModelConfig& config, const WeightsOptions& options)
+      : where_(model.string()),
+        source_(open_weights(model, config)),
         options_(at::TensorOptions(options.device).dtype(options.dtype)),
         forms_(options.forms) {}
 
@@ -51,7 +51,7 @@ class Loader {
     std::int64_t above = 0;
     for (const TensorSpec& part : tensor.stored()) {
       const at::Tensor rows_of_part = result.narrow(0, above, part.shape.front());
-      for_each_piece(part.name, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
+      for_each_piece(part, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
         rows_of_part.narrow(0, first, rows.size(0)).copy_(rows);
       });
       require_all_finite(count_nonfinite(rows_of_part), part.name, where_);
@@ -82,7 +82,7 @@ class Loader {
     std::int64_t above = 0;
     for (const TensorSpec& part : tensor.stored()) {
       std::int64_t wrong = 0;
-      for_each_piece(part.name, kQuantizedPiece, [&](std::int64_t first, const at::Tensor& rows) {
+      for_each_piece(part, kQuantizedPiece, [&](std::int64_t first, const at::Tensor& rows) {
         const at::Tensor wide = rows.to(options_.device(), at::kFloat);
         wrong += count_nonfinite(wide);
         if (wrong == 0) layers::set_rows(matrix, above + first, wide);
@@ -100,44 +100,48 @@ class Loader {
     std::int64_t above = 0;
     for (const TensorSpec& part : tensor.stored()) {
       const std::int64_t first = (step - above % step) % step;  // of the part's rows
-      if (first < part.shape[0]) chosen.push_back(every_row(part.name, first, step));
+      if (first < part.shape[0]) chosen.push_back(every_row(part, first, step));
       above += part.shape[0];
     }
     return at::cat(chosen);
   }
 
   // Rows first, first + step, ... of a stored tensor.
-  at::Tensor every_row(const std::string& name, std::int64_t first, std::int64_t step) {
-    const auto [file, info] = *source_.folder().find(name);
-    const std::span<const std::byte> bytes = file->bytes(*info);
-    const std::int64_t rows = info->shape[0];
-    at::Tensor chosen = at::empty({(rows - first + step - 1) / step, info->shape[1]}, torch_type(*info));
-    const std::size_t row_bytes = bytes.size() / static_cast<std::size_t>(rows);
-    auto* target = static_cast<std::byte*>(chosen.data_ptr());
-    for (std::int64_t row = first; row < rows; row += step, target += row_bytes) {
-      std::memcpy(target, bytes.data() + static_cast<std::size_t>(row) * row_bytes, row_bytes);
-    }
-    return chosen;
+  at::Tensor every_row(const TensorSpec& tensor, std::int64_t first, std::int64_t step) const {
+    std::vector<at::Tensor> chosen;
+    for (std::int64_t row = first; row < tensor.shape[0]; row += step) chosen.push_back(rows_of(tensor, row, 1));
+    return at::cat(chosen);
   }
 
-  // Whole rows of the stored tensor: as many as take at most `most` bytes in float32, at least one.
-  void for_each_piece(const std::string& name, std::int64_t most,
+  // Whole rows of a stored tensor: as many as take at most `most` bytes in float32, at least one.
+  void for_each_piece(const TensorSpec& tensor, std::int64_t most,
                       const std::function<void(std::int64_t first, const at::Tensor& rows)>& use) {
-    const auto [file, info] = *source_.folder().find(name);
-    const std::span<const std::byte> bytes = file->bytes(*info);
-    const std::int64_t rows = info->shape[0], width = info->shape.size() > 1 ? info->shape[1] : 1;
-    const std::int64_t step = std::max<std::int64_t>(1, most / (4 * width));
-    const auto row_bytes = static_cast<std::int64_t>(bytes.size()) / rows;
-    for (std::int64_t first = 0; first < rows; first += step) {
+    const std::int64_t width = tensor.shape.size() > 1 ? tensor.shape[1] : 1;
+    const auto stored = source_->stored_numbers(tensor.name);
+    const std::int64_t step = std::max<std::int64_t>(1, (stored ? most : kQuantizedPiece) / (4 * width));
+    for (std::int64_t first = 0; first < tensor.shape[0]; first += step) {
       throw_if_stop_requested();
-      std::vector<std::int64_t> shape = info->shape;
-      shape[0] = std::min(step, rows - first);
-      use(first, source(bytes.subspan(static_cast<std::size_t>(first * row_bytes),
-                                      static_cast<std::size_t>(shape[0] * row_bytes)),
-                        shape, torch_type(*info)));
-      file->release(*info);
+      use(first, rows_of(tensor, first, std::min(step, tensor.shape[0] - first)));
+      source_->release(tensor.name);
     }
-    bytes_read_ += bytes.size();
+    bytes_read_ += stored ? stored->bytes.size() : tensor.matrix().elements() * sizeof(float);
+  }
+
+  // (count, ...) of a stored tensor, as it is stored or decoded to float32.
+  at::Tensor rows_of(const TensorSpec& tensor, std::int64_t first, std::int64_t count) const {
+    std::vector<std::int64_t> shape = tensor.shape;
+    shape[0] = count;
+    if (const auto stored = source_->stored_numbers(tensor.name)) {
+      const std::size_t row_bytes = stored->bytes.size() / static_cast<std::size_t>(tensor.shape[0]);
+      return source(stored->bytes.subspan(static_cast<std::size_t>(first) * row_bytes,
+                                          static_cast<std::size_t>(count) * row_bytes),
+                    shape, torch_type(stored->type));
+    }
+    at::Tensor values = at::empty(shape, at::kFloat);
+    NKAT_INVARIANT(shape.size() > 1 || count == tensor.shape[0]);  // a vector is one row of its source
+    source_->read(tensor.name, static_cast<std::size_t>(first),
+                  {values.mutable_data_ptr<float>(), static_cast<std::size_t>(values.numel())});
+    return values;
   }
 
   // Stored rows: in place where their bytes are aligned, else a copy of them.
@@ -152,7 +156,7 @@ class Loader {
   }
 
   std::string where_;
-  SafetensorsWeights source_;
+  std::unique_ptr<const WeightSource> source_;
   at::TensorOptions options_;
   LayerFormats forms_;
   std::uint64_t bytes_read_ = 0;
@@ -198,11 +202,10 @@ layers::Weight& LayerWeights::matrix(TensorRole role) {
   return const_cast<layers::Weight&>(std::as_const(*this).matrix(role));
 }
 
-Weights load_weights(const std::filesystem::path& model_folder, const ModelConfig& config,
-                     const WeightsOptions& options) {
+Weights load_weights(const std::filesystem::path& model, const ModelConfig& config, const WeightsOptions& options) {
   const auto started = std::chrono::steady_clock::now();
   const at::NoGradGuard no_grad;
-  Loader loader(model_folder, config, options);
+  Loader loader(model, config, options);
   Weights weights;
   weights.layers.resize(static_cast<std::size_t>(config.num_layers));
   for (const TensorSpec& tensor : decoder_tensors(config)) {
@@ -218,7 +221,7 @@ Weights load_weights(const std::filesystem::path& model_folder, const ModelConfi
   if (config.tie_word_embeddings) weights.head = weights.embedding;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   log::info(fmt::format("read {} of weights from {} in {:.1f} s",
-                        format_bytes(static_cast<double>(loader.bytes_read())), model_folder.string(), seconds));
+                        format_bytes(static_cast<double>(loader.bytes_read())), model.string(), seconds));
   return weights;
 }
 

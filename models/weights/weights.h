@@ -1,9 +1,10 @@
 // The frozen weights of a model, read tensor by tensor into the type and device they compute in; what a family stores
-// apart (query, key and value rows, gate and up rows) is stacked on the way.
+// apart (query, key and value rows, gate and up rows) is stacked on the way, and what a GGUF
+// file holds is decoded to float32 and rounded once.
 //
 // A tensor's source pages are released once it is converted, so the model is never in memory twice. Matrices above 512
 // MiB are read in pieces of whole rows, and those held quantized (weight_format.h) in pieces of 16 MiB. Errors: those
-// of SafetensorsWeights, before anything is allocated; FormatError for values that are NaN or infinite (their bits are
+// of open_weights, before anything is allocated; FormatError for values that are NaN or infinite (their bits are
 // tested); Interrupted.
 #pragma once
 
@@ -49,7 +50,7 @@ struct WeightsOptions {
   at::Device device = at::kCPU;
   LayerFormats forms = {};
 };
-Weights load_weights(const std::filesystem::path& model_folder, const ModelConfig& config,
-                     const WeightsOptions& options);
+// model: as model_source.h takes it.
+Weights load_weights(const std::filesystem::path& model, const ModelConfig& config, const WeightsOptions& options);
 
 }  // namespace nkat::models

@@ -68,7 +68,7 @@ class Checker:
         for key, value in given.items():
             if key in options and value is not None and key not in RESERVED[command]:
                 self.value(f"{where}: {key}", options[key], value)
-        return {key: value for key, value in given.items() if value is not None}
+        return {key: options[key].canonical(value) if key in options else value for key, value in given.items() if value is not None}
 
     def value(self, where: str, option: NkatOption, value) -> None:
         complaint = option.complaint(value)

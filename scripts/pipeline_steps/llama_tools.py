@@ -1,6 +1,7 @@
 """llama.cpp's own programs: where they are, and what is read from their output."""
 
 import json
+import math
 import os
 import pathlib
 import re
@@ -9,8 +10,17 @@ import shutil
 from pipeline_steps.errors import INPUT, PipelineError
 from pipeline_steps.nkat_options import did_you_mean
 
-ESTIMATE = re.compile(r"Final estimate: PPL = ([0-9.]+) \+/- ([0-9.]+)")
+ESTIMATE = re.compile(r"Final estimate: PPL = (\S+) \+/- (\S+)")
 SUBFOLDERS = ("", "bin", "build/bin")
+
+
+class Unreadable(ValueError):
+    """What a program printed holds no result; the text says why."""
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
 
 
 def find_tool(name: str, folder: str) -> str | None:
@@ -35,17 +45,39 @@ def bench_words(tool: str, file: str, performance) -> list[str]:
             str(performance.threads), "-r", "1", "-o", "json"]
 
 
-def read_bench(output: str) -> dict:
-    """Of one run: tokens a second, and what llama-bench says of itself and the device."""
-    tests = json.loads(output)
-    prompt = next(test for test in tests if test["n_prompt"] and not test["n_gen"])
-    answer = next(test for test in tests if test["n_gen"] and not test["n_prompt"])
+def bench_tests(output: str) -> list[dict]:
+    """The JSON list of tests, wherever it begins: some backends print lines of their own before it."""
+    for start in (found.start() for found in re.finditer(r"\[", output)):
+        try:
+            tests, _ = json.JSONDecoder().raw_decode(output, start)
+        except ValueError:
+            continue
+        if tests and all(isinstance(test, dict) and "n_prompt" in test and "n_gen" in test for test in tests):
+            return tests
+    raise Unreadable("llama-bench printed no JSON list of tests" + (f"; its last line: {last_line(output)}" if last_line(output) else ""))
+
+
+def read_bench(output: str, performance) -> dict:
+    """Of one run: tokens a second, and what llama-bench says of itself and the device. A speed that it doesn't give is None, and
+    its reason in "missing". Raises Unreadable where there is nothing to read."""
+    tests = bench_tests(output)
+    missing = {}
+
+    def speed(what: str, key: str, other: str):
+        test = next((test for test in tests if test[key] and not test[other]), None)
+        value = test.get("avg_ts") if test else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+            return value
+        missing[what] = f"llama-bench gave avg_ts {json.dumps(value)} for it" if test else "llama-bench ran no such test"
+        return None
+
+    any_test = tests[0]
     # n_gpu_layers is -1 where llama.cpp decides; without a GPU it means nothing.
-    gpu = prompt.get("gpu_info") or ""
-    return {"prompt_tokens_per_second": prompt["avg_ts"], "new_tokens_per_second": answer["avg_ts"],
-            "prompt_tokens": prompt["n_prompt"], "new_tokens": answer["n_gen"], "threads": prompt["n_threads"],
-            "device": f"{gpu} ({prompt.get('backends', '')})" if gpu else prompt.get("backends", "CPU"),
-            "build": f"{prompt.get('build_commit', '')} ({prompt.get('build_number', '')})"}
+    gpu = any_test.get("gpu_info") or ""
+    return {"prompt_tokens_per_second": speed("prompt", "n_prompt", "n_gen"), "new_tokens_per_second": speed("generation", "n_gen", "n_prompt"),
+            "prompt_tokens": performance.prompt_tokens, "new_tokens": performance.new_tokens, "threads": any_test.get("n_threads", "not given"),
+            "device": f"{gpu} ({any_test.get('backends', '')})" if gpu else any_test.get("backends", "CPU"),
+            "build": f"{any_test.get('build_commit', '')} ({any_test.get('build_number', '')})", "missing": missing}
 
 
 def perplexity_words(tool: str, file: str, text: pathlib.Path, performance, context: int) -> list[str]:
@@ -55,6 +87,12 @@ def perplexity_words(tool: str, file: str, text: pathlib.Path, performance, cont
             str(performance.threads), "-ctk", "f32", "-ctv", "f32", "-fa", "off"]
 
 
-def read_perplexity(output: str) -> dict | None:
+def read_perplexity(output: str) -> dict:
+    """Raises Unreadable without a finite estimate."""
     found = ESTIMATE.search(output)
-    return {"perplexity": float(found[1]), "standard_error": float(found[2])} if found else None
+    if not found:
+        raise Unreadable(last_line(output) or "llama-perplexity printed no estimate")
+    values = [float(text) for text in found.groups()]
+    if not all(map(math.isfinite, values)):
+        raise Unreadable(f"llama-perplexity says: {found[0]}")
+    return {"perplexity": values[0], "standard_error": values[1]}

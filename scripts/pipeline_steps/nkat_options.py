@@ -30,11 +30,16 @@ class NkatOption:
             return "" if isinstance(value, bool) else f"expected true or false, found {value!r}"
         if isinstance(value, (bool, dict)) or value is None:
             return f"expected a string or a number, found {value!r}"
-        if self.choices and value not in self.choices:
+        if self.choices and folded(value) not in map(folded, self.choices):
             return f"expected one of {', '.join(self.choices)}, found {value!r}{did_you_mean(value, self.choices)}"
         if self.type in ("integer", "number") and not isinstance(value, (int, float)):
             return f"expected a number, found {value!r}"
         return ""
+
+    def canonical(self, value):
+        """A value as nkat itself spells it."""
+        spelled = (choice for choice in self.choices if folded(choice) == folded(value))
+        return next(spelled, value)
 
     def paths(self, value) -> list[pathlib.Path]:
         """The files and folders that a value names, to be read by the command."""
@@ -42,6 +47,11 @@ class NkatOption:
             return []
         items = value if isinstance(value, list) else [value]
         return [pathlib.Path(re.sub(r":\d+$", "", item)) if self.type == "list" else pathlib.Path(item) for item in map(str, items)]
+
+
+def folded(name) -> str:
+    """As nkat compares names: capital letters don't matter, and a blank or an underscore is a dash."""
+    return str(name).lower().replace("_", "-").replace(" ", "-")
 
 
 def did_you_mean(name, known) -> str:

@@ -25,8 +25,12 @@ LOSS, PERPLEXITY = "loss on target tokens", "perplexity of the plain text by lla
 ROLE_TAG = re.compile(r"<\|[a-z_0-9]+\|>")
 
 
-def original_context(model: str) -> int:
+def original_context(pipeline: Pipeline, model: str) -> int:
     """Tokens up to which the short rope factors hold."""
+    if pathlib.Path(model).is_file():
+        file = json.loads(pipeline.run_nkat(["inspect", model, "--json"]).output)
+        keys = [f"{file['architecture']}.{name}" for name in ("rope.scaling.original_context_length", "context_length")]
+        return next(int(file["metadata"][key].removeprefix("u32: ")) for key in keys if key in file["metadata"])
     config = json.loads((pathlib.Path(model) / "config.json").read_text())
     scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
     return int(config.get("original_max_position_embeddings") or scaling.get("original_max_position_embeddings")
@@ -44,7 +48,7 @@ class Measurement:
         self.files = files_of(exported)
         self.options = pipeline.config.performance
         self.model = pipeline.config.train["model_path"]
-        self.context = min(self.options.context, original_context(self.model))
+        self.context = min(self.options.context, original_context(pipeline, self.model))
         self.options.prompt_tokens = min(self.options.prompt_tokens, self.context)
         self.options.new_tokens = min(self.options.new_tokens, self.context)
         self.folder = pipeline.folder / "performance"
@@ -68,6 +72,8 @@ class Measurement:
             tool = "llama-perplexity was not found; it comes with llama.cpp: put it in PATH or name its folder in \"llama_cpp\""
             found["perplexity"] = self.each("perplexity", samples, self.measure_perplexity) if self.perplexity else self.lacks(PERPLEXITY, tool)
         found["speed"] = self.step_of_speed() if self.bench or library else self.lacks("speed", INSTALL)
+        if found["speed"]:
+            self.missing |= missing_speeds(found["speed"]["result"].get("runs", {}))
         return found
 
     def lacks(self, what: str, reason: str) -> None:
@@ -124,23 +130,19 @@ class Measurement:
         return found
 
     def measured(self, words: list[str], shown: list[str], read) -> Outcome:
-        """One run of a llama.cpp program; `read` takes what it wrote, None where it isn't to be read."""
+        """One run of a llama.cpp program; `read` takes what it wrote, and raises a ValueError where it can't be read."""
         log = self.folder / "llama.log"
         log.write_bytes(b"")
         ended = self.pipeline.children.run(words, log=log)
         said = log.read_text(errors="replace")
-        result = None
+        reason = llama_tools.last_line(said) or f"exit code {ended.code}"
         if ended.code == DONE:
             try:
-                result = read(ended.output, said)
-            except (ValueError, KeyError, StopIteration):
-                result = None
-        if result is not None:
-            return Outcome(result, [], [shell(shown)])
+                return Outcome(read(ended.output, said), [], [shell(shown)])
+            except ValueError as error:
+                reason = str(error)
         if ended.code == -9:
             raise PipelineError(MACHINE, f"{shell(shown)} was killed: too little memory?")
-        words_said = [line for line in said.splitlines() if line.strip()]
-        reason = words_said[-1] if words_said else f"exit code {ended.code}"
         return Outcome({}, [], [shell(shown)], CHECK_FAILED, f"{shell(shown)} failed: {reason}", again=True)
 
     def library_words(self, *words) -> tuple[list[str], list[str]]:
@@ -162,7 +164,7 @@ class Measurement:
     def measure_speed(self, file: str) -> Outcome:
         if self.bench:
             words = llama_tools.bench_words(self.bench, file, self.options)
-            return self.measured(words, words, lambda output, _: llama_tools.read_bench(output))
+            return self.measured(words, words, lambda output, _: llama_tools.read_bench(output, self.options))
         sizes = ["--prompt-tokens", self.options.prompt_tokens, "--new-tokens", self.options.new_tokens]
         return self.measured(*self.library_words("speed", file, *sizes), lambda output, _: json.loads(output))
 
@@ -183,6 +185,15 @@ class Measurement:
                   "options": {key: getattr(self.options, key) for key in ("prompt_tokens", "new_tokens", "repeats", "threads")},
                   "context": self.context, "tool": self.bench or "library"}
         return self.pipeline.step("speed", inputs, action)
+
+
+def missing_speeds(runs: dict) -> dict[str, str]:
+    """What a tool gave no speed for, and why: of the first run without."""
+    found: dict[str, str] = {}
+    for kinds in runs.values():
+        for run in (run for repeats in kinds.values() for run in repeats):
+            found |= {f"speed of the {what}": reason for what, reason in run.get("missing", {}).items() if f"speed of the {what}" not in found}
+    return found
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:

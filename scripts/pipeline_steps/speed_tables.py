@@ -1,7 +1,7 @@
 """The performance test's part of the summary page: tables and the panels of its plot."""
 
 from pipeline_steps.page import Heading, Table, Text
-from pipeline_steps.performance import LOSS, PERPLEXITY, ratios, spread
+from pipeline_steps.performance import LOSS, PERPLEXITY, missing_speeds, ratios, spread
 
 SPEEDS = {"prompt_tokens_per_second": "prompt", "new_tokens_per_second": "generation"}
 
@@ -13,6 +13,10 @@ def text_of(values: list[float], digits: int) -> str:
 
 def not_measured(what: str, measured: dict) -> Text:
     return Text(f"{what[0].upper()}{what[1:]}: not measured: {measured['missing'][what]}.")
+
+
+def is_measured(runs: list[dict], key: str) -> bool:
+    return all(run[key] is not None for run in runs)
 
 
 def runs_of(measured: dict) -> dict:
@@ -29,8 +33,8 @@ def speed(measured: dict) -> list:
     rows = []
     for name, kinds in runs.items():
         for key, what in SPEEDS.items():
-            values = {kind: [run[key] for run in found] for kind, found in kinds.items()}
-            ratio = text_of(ratios(kinds["base"], kinds["adapter"], key), 3) if len(kinds) == 2 else "not measured"
+            values = {kind: [run[key] for run in found] for kind, found in kinds.items() if is_measured(found, key)}
+            ratio = text_of(ratios(kinds["base"], kinds["adapter"], key), 3) if len(values) == 2 else "not measured"
             rows.append([name, what, *(text_of(values[kind], 1) if kind in values else "not measured" for kind in ("base", "adapter")), ratio])
     first = next(iter(next(iter(runs.values())).values()))
     facts = first[0]
@@ -38,7 +42,8 @@ def speed(measured: dict) -> list:
     about = (f"Measured by {tool}, on {facts['device']}, threads: {facts['threads']}; a prompt of {facts['prompt_tokens']} tokens, then an answer of "
              f"{facts['new_tokens']} from an empty cache, llama.cpp's defaults otherwise; {len(first)} repeats, base and exported file in turn.")
     header = ["export", "tokens per second of", "base: median (smallest to largest)", "with adapter", "with adapter / base, run by run"]
-    return [Text(about), Table(header, rows)]
+    lacking = [not_measured(what, measured) for what in missing_speeds(runs)]
+    return [Text(about), Table(header, rows), *lacking]
 
 
 def results_of(measured: dict, what: str) -> dict[str, dict[str, dict]]:
@@ -99,7 +104,10 @@ def bars_of(entries: dict, numbers_of, label_of) -> dict:
 def panels(measured: dict) -> list:
     found = []
     for key, what in SPEEDS.items():
-        bars = bars_of(runs_of(measured), lambda runs, key=key: spread([run[key] for run in runs]), lambda value: f"{value:.4g}")
+        def numbers_of(runs, key=key):
+            return spread([run[key] for run in runs]) if is_measured(runs, key) else None
+
+        bars = bars_of(runs_of(measured), numbers_of, lambda value: f"{value:.4g}")
         if bars:
             found.append((what, "tokens per second, median and range", bars, None))
     bars = bars_of(results_of(measured, "loss"), lambda result: (result["loss"],) * 3, lambda value: f"{value:.4f}")

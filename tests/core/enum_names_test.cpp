@@ -20,7 +20,10 @@ TEST(EnumNames, KnowsNoOtherNames) {
   EXPECT_THROW(name_of(Color::kNameless, kColorNames), InternalError);
 }
 
-TEST(EnumNames, ListsAllNamesForAMessage) { EXPECT_EQ(names_of(kColorNames), "one of red, blue"); }
+TEST(EnumNames, ListsAllNamesForAMessage) {
+  EXPECT_EQ(name_list(kColorNames), (std::vector<std::string>{"red", "blue"}));
+  EXPECT_EQ(names_of(kColorNames), "one of red, blue");
+}
 
 }  // namespace
 }  // namespace nkat

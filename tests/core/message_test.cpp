@@ -14,6 +14,11 @@ TEST(Message, SaysWhatWasExpectedWhatWasFoundAndWhatToDoNext) {
   EXPECT_EQ(expected("a number", "'x'", "leave it out"), "expected a number, found 'x'; leave it out");
 }
 
+TEST(Message, NamesThatAreAllowedStandInOneList) {
+  EXPECT_EQ(one_of({"a", "b", "c"}), "one of a, b, c");
+  EXPECT_EQ(one_of({"a"}), "one of a");
+}
+
 TEST(Message, TheFirstLineEndsAtALineBreak) {
   EXPECT_EQ(first_line("out of memory\nframe #0\nframe #1"), "out of memory");
   EXPECT_EQ(first_line("one line"), "one line");

@@ -34,6 +34,9 @@ TEST(ProtobufWire, WritesTheBytesOfTheSpecification) {
   message.clear();
   put_float(message, 2, 1.0F);
   EXPECT_EQ(message, std::string("\x15\x00\x00\x80\x3F", 5));
+  message.clear();
+  put_double(message, 1, 1.0);
+  EXPECT_EQ(message, std::string("\x09\x00\x00\x00\x00\x00\x00\xF0\x3F", 9));
 }
 
 TEST(ProtobufWire, ReadsBackWhatItWrote) {

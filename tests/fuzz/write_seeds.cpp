@@ -49,6 +49,17 @@ void write_json_seeds(const fs::path& folder) {
   write(folder / "list", R"(["\"\\\/\b\f\n\r\t",0.1,1e-7,18446744073709551615,-9223372036854775808])");
 }
 
+void write_record_seeds(const fs::path& folder) {
+  write(folder / "messages", R"({"system":"s","messages":[{"role":"user","content":[{"type":"text","text":"u"}]},)"
+                             R"({"from":"gpt","value":"a","weight":0}],"tools":[{}]})");
+  write(folder / "rendered",
+        R"({"instruction":"i","history":[["q","r"]],"output":"<|user|>u<|end|><|assistant|>a<|end|>"})");
+  write(folder / "list", "[{\"prompt\":\"p\",\"completion\":\"c\"},\n{\"text\":\"t\\\"\"}]\n");
+  write(folder / "csv", "\xEF\xBB\xBFid,text\r\n1,\"a\n\"\"b\"\"\"\r\n2,c\r\n");
+  write(folder / "semicolons", "instruction;input;output\nu;;a\n");
+  write(folder / "document", "{\n  \"data\": [\n    {\"text\": \"a\"}\n  ]\n}\n");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -60,6 +71,7 @@ int main(int argc, char** argv) {
   write_gguf_seeds(folder / "gguf");
   write_safetensors_seeds(folder / "safetensors");
   write_json_seeds(folder / "json");
+  write_record_seeds(folder / "records");
   write(folder / "tokenizer" / "sound", tiny_model());
   write(folder / "tokenizer" / "settings", proto_piece("<unk>", 0, 2) + tiny_trainer() + tiny_normalizer());
   return 0;

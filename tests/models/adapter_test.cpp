@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "models/weights/base_fingerprint.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_gguf.h"
 #include "tests/support/tiny_model.h"
 
 namespace nkat::models {
@@ -120,6 +122,23 @@ TEST_F(AdapterFolder, RefusesAnotherBaseWithBothHashes) {
   const LoadedAdapter loaded = load_adapter(folder_.path(), tiny_config());
   EXPECT_NO_THROW(require_same_base(loaded, "abc", folder_.path()));
   EXPECT_THROW(require_same_base(loaded, "def", folder_.path()), DataError);
+}
+
+TEST_F(AdapterFolder, MeetsAQuantizedFileOfItsBaseByTheNorms) {
+  const ModelConfig config = tiny_config();
+  auto tensors = testing::tiny_tensors(config);
+  const fs::path file = folder_.path() / "base.gguf";
+  testing::write_tiny_gguf(file, config, tensors, gguf::GgmlType::kQ8_0);
+  const BaseFingerprint base = {"base", "abc", norms_sha256(file, config)};
+  EXPECT_TRUE(meets_by_norms(base, file, config));
+  LoadedAdapter loaded;
+  loaded.base = base;
+  EXPECT_NO_THROW(require_base_of(loaded, file, config, folder_.path()));
+  EXPECT_FALSE(meets_by_norms({"base", "abc", ""}, file, config));
+  loaded.base.base_norms_sha256 = "other";
+  EXPECT_THROW(require_base_of(loaded, file, config, folder_.path()), DataError);
+  folder_.write("model/model.safetensors", testing::serialized(tensors));  // a folder has a hash of its own
+  EXPECT_FALSE(meets_by_norms(base, folder_.path() / "model", config));
 }
 
 }  // namespace

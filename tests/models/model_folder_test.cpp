@@ -42,6 +42,13 @@ TEST_F(ModelFolderTest, AllowsEmbeddingsWithoutATokenButNoTokenWithoutAnEmbeddin
               HasSubstr(folder_.path().string() + ": the tokenizer has 311 ids, vocab_size in config.json is 310"));
 }
 
+TEST_F(ModelFolderTest, AnAnswerEndsWhereTheTemplateClosesItsTurn) {
+  const TextProcessor text = text_with(311);
+  config_.end_tokens = {310, 300};
+  end_answers_with_turns(config_, text.chat_template, text.tokenizer);
+  EXPECT_THAT(config_.end_tokens, ElementsAre(300, 307, 310));  // <|end|> is 307
+}
+
 TEST_F(ModelFolderTest, OpensTheDecoderOfTheStoredWeights) {
   const Decoder opened = open_decoder(write_weights(), config_, {});
   const PackedBatch batch{.tokens = at::arange(20), .lengths = {9, 11}};

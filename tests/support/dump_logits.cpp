@@ -10,6 +10,7 @@
 
 #include "models/decoder.h"
 #include "models/generation/batch_decoder.h"
+#include "models/model_source.h"
 #include "tests/support/program.h"
 
 namespace {
@@ -59,7 +60,7 @@ int run(int argc, char** argv) {
   if (argc != 6) throw std::runtime_error("five arguments were expected; see the head of the source");
   const at::NoGradGuard no_grad;
   const std::string folder = argv[1], way = argv[3];
-  const nkat::models::ModelConfig config = nkat::models::read_model_config(folder);
+  const nkat::models::ModelConfig config = nkat::models::open_model_config(folder);
   const nkat::models::Decoder decoder(config,
                                       nkat::models::load_weights(folder, config, {.dtype = parse_type(argv[2])}));
   const Samples samples = read_samples(argv[4]);

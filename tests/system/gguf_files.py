@@ -53,10 +53,11 @@ def _add(writer, name, types, value):
     writer.add_key_value(name, value, gguf.GGUFValueType[types[0]])
 
 
-def rewrite(source, target, replaced=None, keys=None, without=(), order=None, version=3):
-    """Writes `source` anew: replaced {name: (array, type)}, keys {name: (type, value)}, order: a sort key of names."""
+def rewrite(source, target, replaced=None, keys=None, without=(), order=None, version=3, tensors_a_part=0):
+    """Writes `source` anew: replaced {name: (array, type)}, keys {name: (type, value)}, order: a sort key of names; where
+    tensors_a_part is given, in parts beside each other, of which the first is returned."""
     reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, reader.get_field("general.architecture").contents())
+    writer = gguf.GGUFWriter(target, reader.get_field("general.architecture").contents(), split_max_tensors=tensors_a_part)
     keys = dict(keys or {})
     for name, field in reader.fields.items():
         if name.startswith("GGUF.") or name == "general.architecture" or name in without:
@@ -87,4 +88,11 @@ def rewrite(source, target, replaced=None, keys=None, without=(), order=None, ve
         with open(target, "r+b") as file:
             file.seek(4)
             file.write(version.to_bytes(4, "little"))
-    return target
+    return min(target.parent.glob(f"{target.stem}-00001-of-*.gguf")) if tensors_a_part else target
+
+
+def decoded(source, target):
+    """The same model with every tensor in F32, decoded by gguf-py."""
+    tensors = {one.name: (gguf.quants.dequantize(one.data, one.tensor_type).astype(np.float32), gguf.GGMLQuantizationType.F32)
+               for one in gguf.GGUFReader(source).tensors}
+    return rewrite(source, target, replaced=tensors)

@@ -83,7 +83,8 @@ def test_text_report_shows_the_mask(check):
     (b'{"text":"a b"}\nnope\n', ("--max-bad-records", "1"), 0, ""),
     (b'{"text":"a b"}\n{"text":"\xff"}\n', (), 3, "1 bad records"),
     (b'\xef\xbb\xbf{"text":"a b"}\r\n{"text":"c d"}', (), 0, ""),
-    (b'[{"text":"a b"}]', (), 3, "one JSON list"),
+    (b'[{"text":"a b"}]', (), 0, ""),
+    (b'{"data":[{"text":"a b"}]}', (), 3, "one JSON object with a list 'data'"),
     (b'\xff\xfe{\x00}\x00', (), 3, "UTF-16"),
     (b'{"messages":[{"role":"user","content":"u"}]}', (), 3, "no record leaves a token to learn"),
     (b'{"text":"a b c d e"}', ("--max-sequence-length", "3", "--overlong", "error"), 3, "data.jsonl:1: "),
@@ -103,11 +104,11 @@ def test_bad_lines_are_named(check):
     assert "data.jsonl:3: 'messages' number 1: key 'role': expected system, user or assistant, found \"tool\"" in done.stdout
 
 
-def test_another_template_is_refused_by_naming_those_known(nkat, model_folder, tmp_path):
+def test_a_template_that_cant_be_run_makes_bad_lines(nkat, model_folder, tmp_path):
     for file in model_folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
-    (tmp_path / "data.jsonl").write_text('{"text":"a b"}\n')
+    (tmp_path / "chat_template.jinja").write_text("{% for m in messages %}{{ raise_exception('only for tools') }}{% endfor %}")
+    (tmp_path / "data.jsonl").write_text('{"text":"a b"}\n{"prompt":"12","completion":"19"}\n')
     done = nkat("data", "check", tmp_path / "data.jsonl", "--model-path", tmp_path)
     assert done.returncode == 3
-    assert "Phi-3.5" in done.stderr
+    assert "data.jsonl:2: the chat template raises: only for tools" in done.stdout

@@ -114,6 +114,26 @@ CASES = {
     "a budget that is too small": (lambda f: train(f, vram_budget_gib=0.001), 4, "budget"),
     "a path that is not UTF-8": (lambda f: train(f, output_dir=f"{f}/run\udcff"), 2, "--output-dir: expected UTF-8, found other bytes"),
     "an output folder that can't be": (lambda f: train(f, output_dir=read_only(f)), 4, "can't be created"),
+    "patience without validation data": (lambda f: train(f, early_stopping_patience=3), 2, "expected --validation-data too"),
+    "a patience below zero": (lambda f: train(f, early_stopping_patience=-1), 2, "--early-stopping-patience: expected a whole number from 0"),
+    "sample prompts that are missing": (lambda f: train(f, sample_prompts=f / "none.txt"), 3, "none.txt"),
+    "sample prompts that are a folder": (lambda f: train(f, sample_prompts=f), 3, "folder"),
+    "a file without a prompt": (
+        lambda f: train(f, sample_prompts=data_file(f, "\n \n"), train_data=training.DEMO / "train.jsonl"),
+        3,
+        "a prompt a line",
+    ),
+    "a prompt that is not UTF-8": (
+        lambda f: train(f, sample_prompts=data_file(f, b"a\n\xff\n"), train_data=training.DEMO / "train.jsonl"),
+        3,
+        "data.jsonl:2: expected UTF-8",
+    ),
+    "a prompt that is too long": (
+        lambda f: train(f, sample_prompts=data_file(f, "1 2 " * 3000), train_data=training.DEMO / "train.jsonl"),
+        3,
+        "data.jsonl:1: the prompt has",
+    ),
+    "a word for a switch": (lambda f: ["train", "--config", config_file(f, '{"tensorboard": "yes"}')], 2, "expected true or false, found 'yes'"),
     "an adapter of another kind": (
         lambda f: ["eval", "--model-path", MODEL, "--adapter", foreign_adapter(f), "--data", data_file(f, GOOD_LINE)],
         3,

@@ -26,7 +26,7 @@ def table_of(root):
 @pytest.mark.parametrize(
     ("gate", "command"),
     [
-        ("set-up, build", "scripts/setup\nscripts/build\n"),
+        ("set-up, build", "scripts/setup --real\nscripts/build\n"),
         ("clang-format", "clang-format --dry-run -Werror"),
         ("ruff", "/ruff\" check"),
         ("`scripts/tidy`", "scripts/tidy\n"),

@@ -203,6 +203,28 @@ def test_stops_at_the_end_tokens_of_both_files(tmp_path, nkat):
         path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": None}))
 
 
+def test_an_answer_ends_where_the_template_closes_its_turn(tmp_path, nkat):
+    """Without a generation_config.json the end of a turn stands in the template alone."""
+    model = Model(tmp_path)
+    free_run = model.greedy(model.chat_prompt("lazy dog"), 12)
+    closing = free_run[5]
+    path = tmp_path / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    config["added_tokens_decoder"][str(closing)] = {
+        **next(iter(config["added_tokens_decoder"].values())), "content": model.pieces.id_to_piece(closing)}
+    path.write_text(json.dumps(config))
+    (tmp_path / "generation_config.json").unlink()
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}{{ '<|end|>' if m.role == 'user' else "
+        + json.dumps(model.pieces.id_to_piece(closing), ensure_ascii=False)
+        + " }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}")
+    expected = free_run[: free_run.index(closing) + 1]
+    assert answer(nkat, model, "--prompt", "lazy dog", "--max-new-tokens", 12)["tokens"] == expected
+    text = answer(nkat, model, "--prompt", "lazy dog", "--max-new-tokens", len(expected) - 1)["text"]
+    chat = nkat(*model.options("--max-new-tokens", 12), input="lazy dog\nfox\n")
+    assert chat.returncode == 0 and chat.stdout.startswith(text + "\n")
+
+
 def test_streams_the_text_of_json_in_whole_characters(model, nkat, nkat_path):
     words = ["--prompt", "fox", "--max-new-tokens", "200"]
     text = answer(nkat, model, *words)["text"]

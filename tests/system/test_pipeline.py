@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import training
+from pipeline_steps import llama_tools
 from pipeline_steps.config import read_config
 from pipeline_steps.errors import PipelineError
 from pipeline_steps.pipeline import writing
@@ -134,6 +135,61 @@ def test_llama_cpps_own_programs_are_used_where_they_are(copied, run):
     failed = run(copied, config(llama_cpp="llama"))
     assert failed.returncode == 5 and "failed: you need at least 256 tokens" in failed.stderr
     assert "| f32 | not measured | not measured |" in page(copied)
+
+
+NOISY_BENCH = """#!/bin/sh
+echo 'ggml_vulkan: Found 1 Vulkan devices: [0] llvmpipe'
+echo 'load_backend: loaded CPU backend [{"no": 1}]'
+echo '[{"build_commit": "abc", "build_number": 7, "backends": "CPU", "n_threads": 1, "n_prompt": 16, "n_gen": 0, "avg_ts": null},
+ {"build_commit": "abc", "build_number": 7, "backends": "CPU", "n_threads": 1, "n_prompt": 0, "n_gen": 4, "avg_ts": 100.5}]'
+echo 'done'
+"""
+
+
+def test_what_llama_bench_gives_is_read_and_the_rest_is_not_measured(copied, run):
+    tools = copied / "llama"
+    tools.mkdir()
+    (tools / "llama-bench").write_text(NOISY_BENCH)
+    (tools / "llama-bench").chmod(0o755)
+    done = run(copied, config(llama_cpp="llama"))
+    assert done.returncode == 0, done.stderr
+    assert "speed of the prompt: not measured: llama-bench gave avg_ts null for it" in done.stderr
+    text = page(copied)
+    assert "| f32 | prompt | not measured | not measured | not measured |" in text and "| f32 | generation | 100.5 (" in text
+    assert "Speed of the prompt: not measured: llama-bench gave avg_ts null for it." in text
+    (tools / "llama-bench").write_text("#!/bin/sh\necho 'main: error: no JSON today'\necho 'a line of the log' >&2\n")
+    (copied / "out" / "pipeline.json").write_text((copied / "out" / "pipeline.json").read_text().replace('"speed"', '"old speed"'))
+    failed = run(copied, config(llama_cpp="llama"))
+    assert failed.returncode == 5 and "failed: llama-bench printed no JSON list of tests; its last line: main: error: no JSON today" in failed.stderr
+    assert "Traceback" not in failed.stderr + page(copied)
+
+
+class Sizes:
+    prompt_tokens, new_tokens = 16, 4
+
+
+@pytest.mark.parametrize("speed, reason", [(None, "null"), (float("nan"), "NaN"), ("fast", '"fast"'), (0, "0"), (True, "true"), (200.5, "")])
+def test_a_speed_is_a_number_above_zero(speed, reason):
+    tests = [{"n_prompt": 16, "n_gen": 0, "avg_ts": speed}, {"n_prompt": 0, "n_gen": 4, "avg_ts": 7}]
+    found = llama_tools.read_bench("noise [\n" + json.dumps(tests) + "\n]", Sizes)
+    assert found["new_tokens_per_second"] == 7
+    assert found["prompt_tokens_per_second"] == (None if reason else speed)
+    assert found["missing"] == ({"prompt": f"llama-bench gave avg_ts {reason} for it"} if reason else {})
+
+
+def test_what_llama_bench_did_not_run_is_not_measured():
+    alone = llama_tools.read_bench(json.dumps([{"n_prompt": 16, "n_gen": 0, "avg_ts": 5}]), Sizes)
+    assert alone["missing"] == {"generation": "llama-bench ran no such test"}
+    for output in ("", "[]", "[1]", '{"n_prompt": 1}', '[{"n_prompt": 16, "n_gen"', "error: [/] no such file"):
+        with pytest.raises(llama_tools.Unreadable, match="no JSON list of tests"):
+            llama_tools.read_bench(output, Sizes)
+
+
+def test_an_estimate_of_llama_perplexity_is_a_number():
+    assert llama_tools.read_perplexity("x\nFinal estimate: PPL = 12.5 +/- 0.25\n") == {"perplexity": 12.5, "standard_error": 0.25}
+    for output, reason in (("Final estimate: PPL = nan +/- nan", "PPL = nan"), ("a\nlast words\n", "last words"), ("", "no estimate")):
+        with pytest.raises(llama_tools.Unreadable, match=reason):
+            llama_tools.read_perplexity(output)
 
 
 @pytest.mark.skipif(not os.environ.get("NKAT_LLAMA_CPP"), reason="NKAT_LLAMA_CPP names no folder with llama.cpp's programs")

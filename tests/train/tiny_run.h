@@ -81,7 +81,8 @@ class TinyRun {
                      .recorder = recorder,
                      .device = at::kCPU,
                      .run_micro_batch = run_micro_batch,
-                     .validate = validate},
+                     .validate = validate,
+                     .answer_samples = answer_samples},
                     std::move(start.state));
     try {
       const ExitCode code = trainer.run();
@@ -96,6 +97,7 @@ class TinyRun {
   TrainConfig config;
   RunIdentity identity{.base = {"model", std::string(64, 'a')}, .data_sha256 = "data", .batch_samples = 6};
   std::function<double(const models::Adapter&, const OomFallback::OnChange&)> validate;
+  std::function<std::vector<SampleAnswer>(const models::Adapter&)> answer_samples;
   TrainerState last;  // after train()
 
  private:

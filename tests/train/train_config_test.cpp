@@ -93,7 +93,8 @@ TEST_F(TrainConfigTest, EveryOptionKnowsWhetherItMayChangeOnResume) {
                                             "output_dir",       "max_steps",        "device",
                                             "vram_budget_gib",  "checkpointing",    "tokens_per_micro_batch",
                                             "checkpoint_every", "keep_checkpoints", "validate_every",
-                                            "log_every",        "resume",           "rank_timeout"};
+                                            "log_every",        "resume",           "rank_timeout",
+                                            "sample_prompts",   "tensorboard",      "early_stopping_patience"};
   for (const auto& [key, value] : now.items()) {
     Json other = now, without = now;
     other[key] = "another value";
@@ -121,8 +122,18 @@ TEST_F(TrainConfigTest, RanksShareEverythingButPathsDeviceAndMemory) {
   for (const auto& [key, value] : shared.items()) own.erase(key);
   std::set<std::string> keys;
   for (const auto& [key, value] : own.items()) keys.insert(key);
-  EXPECT_THAT(keys, UnorderedElementsAre("model_path", "train_data", "validation_data", "output_dir", "device",
-                                         "vram_budget_gib", "checkpointing", "tokens_per_micro_batch"));
+  EXPECT_THAT(keys,
+              UnorderedElementsAre("model_path", "train_data", "validation_data", "output_dir", "device",
+                                   "vram_budget_gib", "checkpointing", "tokens_per_micro_batch", "sample_prompts"));
+}
+
+TEST_F(TrainConfigTest, PatienceNeedsValidationData) {
+  EXPECT_THAT(nkat::testing::message_of<ConfigError>([&] {
+                apply({{"early-stopping-patience", {"2"}}});
+              }),
+              HasSubstr("--early-stopping-patience: expected --validation-data too"));
+  EXPECT_NO_THROW(apply({{"early-stopping-patience", {"2"}}, {"validation-data", {"b.jsonl"}}}));
+  EXPECT_EQ(config_.early_stopping_patience, 2);
 }
 
 TEST_F(TrainConfigTest, RefusesWordsThatNoOptionKnows) {

@@ -156,5 +156,65 @@ TEST(Trainer, AFailedValidationIsRepeatedOnResumeAndTheStepIsNot) {
   EXPECT_EQ(run.last.optimizer.updates, 4);
 }
 
+TEST(Trainer, EndsEarlyWithTheLastCheckpointWritten) {
+  TinyRun run;
+  run.config.early_stopping_patience = 2;
+  run.config.max_steps = 20;
+  run.validate = [&](const auto&...) { return 1.5; };
+  EXPECT_EQ(run.train(), ExitCode::kDone);
+  EXPECT_EQ(run.metrics().size(), 3U);
+  EXPECT_EQ(run.saved_state(3).step, 3);
+  EXPECT_TRUE(same_tensors(run.last, run.saved_state(3)));
+  EXPECT_THAT(read_file(run.path() / "summary.json", 1 << 20), HasSubstr("\"stopped\": \"early\""));
+  run.config.early_stopping_patience = 4;
+  EXPECT_EQ(run.train(), ExitCode::kDone);
+  EXPECT_EQ(run.metrics().size(), 5U);
+}
+
+TEST(Trainer, AnswersTheSamplesAtValidationsAndAtTheLastStepWithEqualResults) {
+  TinyRun calm, run;
+  for (TinyRun* one : {&calm, &run}) {
+    one->config.max_steps = 5;
+    one->config.validate_every = 2;
+  }
+  run.config.sample_prompts = "prompts.txt";
+  run.answer_samples = [](const models::Adapter& adapter) {
+    return std::vector<SampleAnswer>{{"alpha?", std::to_string(adapter.alpha[0].item<double>())}};
+  };
+  calm.train();
+  run.train();
+  EXPECT_TRUE(same_tensors(run.last, calm.last));
+  std::string expected;  // of the state after each step: the alpha that the next line has
+  const auto lines = run.metrics();
+  for (const std::size_t step : {2U, 4U}) {
+    expected += fmt::format("{{\"step\":{},\"prompt\":\"alpha?\",\"answer\":\"{}\"}}\n", step,
+                            std::to_string(lines[step].alpha[0]));
+  }
+  const std::string samples = read_file(run.path() / "samples.jsonl", 1 << 20);
+  EXPECT_EQ(samples.substr(0, expected.size()), expected);
+  EXPECT_THAT(samples.substr(expected.size()), ::testing::StartsWith("{\"step\":5,"));
+}
+
+TEST(Trainer, AnInterruptedAnswerIsRepeatedOnResumeAndTheStepIsNot) {
+  TinyRun run;
+  run.config.sample_prompts = "prompts.txt";
+  int calls = 0;
+  run.answer_samples = [&](const auto&) -> std::vector<SampleAnswer> {
+    if (++calls == 2) throw Interrupted("stopped by a signal");
+    return {{"prompt", "answer"}};
+  };
+  EXPECT_EQ(run.train(), ExitCode::kInterrupted);
+  EXPECT_EQ(run.metrics().size(), 1U);
+  ASSERT_TRUE(run.saved_state(2).pending);
+  EXPECT_EQ(run.train(), ExitCode::kDone);
+  EXPECT_EQ(run.metrics().size(), 4U);
+  EXPECT_EQ(run.last.optimizer.updates, 4);
+  std::istringstream samples(read_file(run.path() / "samples.jsonl", 1 << 20));
+  int step = 0;
+  for (std::string line; std::getline(samples, line);)
+    EXPECT_THAT(line, ::testing::StartsWith(fmt::format("{{\"step\":{},", ++step)));
+  EXPECT_EQ(step, 4);
+}
+
 }  // namespace
 }  // namespace nkat::train

@@ -90,6 +90,25 @@ TEST(ValidateConfig, AMissingModelIsNamedOnceForEachOptionThatNeedsIt) {
             "--validation-data needs --model-path, the base model of the run");
 }
 
+TEST(ValidateConfig, FlagsThatChangeNothingAreListed) {
+  const auto ignored = [](Flags flags) {
+    flags.insert({"checkpoint-dir", {"run"}});
+    ValidateConfig config;
+    OptionList options;
+    declare_options(options, config);
+    options.apply(flags, nlohmann::ordered_json::object(), "");
+    return ignored_flags(config, options);
+  };
+  const Flags given = {{"questions", {"3"}}, {"generation-batch", {"2"}}, {"overlong", {"cut"}}, {"seed", {"1"}}};
+  EXPECT_THAT(ignored(given), ElementsAre("--overlong", "--questions", "--generation-batch"));
+  Flags with_model = given;
+  with_model.insert({"model-path", {"model"}});
+  EXPECT_THAT(ignored(with_model), ElementsAre());
+  with_model.insert({"tasks", {"loss"}});
+  with_model.insert({"general-data", {"g.jsonl"}});
+  EXPECT_THAT(ignored(with_model), ElementsAre("--questions", "--generation-batch"));
+}
+
 TEST(ValidateConfig, EveryVerdictCanBeRequired) {
   for (const Verdict verdict : kVerdicts)
     EXPECT_EQ(parsed({{"require", {verdict_name(verdict)}}}).require, verdict_name(verdict));

@@ -127,6 +127,15 @@ std::vector<std::string> ProcessGroup::exchange(const std::string& text, const s
 
 std::string ProcessGroup::broadcast(const std::string& text) { return exchange(text, {0}).front(); }
 
+std::string ProcessGroup::await_main(const std::string& text) {
+  if (!connection_) return text;
+  const std::string key = fmt::format("text/{}/0", connection_->exchanges++);
+  return with_store(environment_, [&] {
+    if (is_main()) connection_->rendezvous.post(key, text);
+    return connection_->rendezvous.wait_for({key}, Rendezvous::Phase::kTraining).front();
+  });
+}
+
 std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
   std::vector<int> all(static_cast<std::size_t>(size()));
   std::iota(all.begin(), all.end(), 0);

@@ -47,6 +47,9 @@ class ProcessGroup {
   // requested.
   std::string broadcast(const std::string& text);
   std::vector<std::string> all_gather(const std::string& text);
+  // The string of rank 0, which may be busy with something of its own for as long as it lives: between two steps, where no
+  // timeout counts and a stop request waits for the next one.
+  std::string await_main(const std::string& text);
   // The first rank of each machine goes on at once, the others when it has called release_local_ranks(): what is cached
   // in files is made once.
   void wait_for_local_leader();

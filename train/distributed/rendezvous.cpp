@@ -38,10 +38,11 @@ std::vector<std::string> get_texts(c10d::Store& store, const std::vector<std::st
 }
 
 // Polls until `done`; calls `each_second` once per second, but not for seconds in which the process was suspended.
-void poll(const std::function<bool()>& done, const std::function<void()>& each_second) {
+void poll(const std::function<bool()>& done, const std::function<void()>& each_second,
+          Rendezvous::Phase phase = Rendezvous::Phase::kLoading) {
   auto looked = Clock::now();
   while (!done()) {
-    throw_if_stop_requested();
+    if (phase == Rendezvous::Phase::kLoading) throw_if_stop_requested();
     if (Clock::now() - looked >= kHeartbeatEvery) {
       each_second();
       looked = Clock::now();
@@ -153,13 +154,13 @@ void Rendezvous::start_heartbeat() {
   });
 }
 
-void Rendezvous::check_heartbeats() {
+void Rendezvous::check_heartbeats(Phase phase) {
   const auto seen = get_texts(*store_, keys("heartbeat"));
   for (std::size_t rank = 0; rank < seen.size(); ++rank) {
     if (seen[rank] == kLeft || std::cmp_equal(rank, rank_)) continue;
     if (seen[rank] == kEnded) {
-      throw DeviceError(
-          fmt::format("rank {} of {} has ended before the training began; its own message says why", rank, size_));
+      throw DeviceError(fmt::format("rank {} of {} has ended{}; its own message says why", rank, size_,
+                                    phase == Phase::kLoading ? " before the training began" : ""));
     }
     silent_seconds_[rank] = seen[rank] == heartbeats_[rank] ? silent_seconds_[rank] + 1 : 0;
     if (silent_seconds_[rank] >= timeouts_.silent_seconds) {
@@ -172,9 +173,9 @@ void Rendezvous::check_heartbeats() {
   heartbeats_ = seen;
 }
 
-std::vector<std::string> Rendezvous::wait_for(const std::vector<std::string>& wanted) {
+std::vector<std::string> Rendezvous::wait_for(const std::vector<std::string>& wanted, Phase phase) {
   std::fill(silent_seconds_.begin(), silent_seconds_.end(), 0);
-  poll([&] { return store_->check(wanted); }, [this] { check_heartbeats(); });
+  poll([&] { return store_->check(wanted); }, [&] { check_heartbeats(phase); }, phase);
   return get_texts(*store_, wanted);
 }
 

@@ -16,8 +16,8 @@
 // against the others.
 //
 // Errors: DeviceError names the ranks that did not join, have ended, or sent no heartbeat for as long as Timeouts says;
-// ConfigError when WORLD_SIZE differs. Interrupted when a stop is requested, except inside a call to a store whose
-// machine has vanished: c10d's calls have no time limit of their own.
+// ConfigError when WORLD_SIZE differs. Interrupted when a stop is requested while the ranks load, except inside a call to a
+// store whose machine has vanished: c10d's calls have no time limit of their own.
 #pragma once
 
 #include <string>
@@ -49,8 +49,10 @@ class Rendezvous {
   void post(const std::string& key, const std::string& text) const;
   // "name/rank" for each rank.
   std::vector<std::string> keys(const std::string& name) const;
+  // While the ranks train, a stop request waits for the next step, where all of them learn of it.
+  enum class Phase { kLoading, kTraining };
   // The strings under these keys, as soon as all are there.
-  std::vector<std::string> wait_for(const std::vector<std::string>& keys);
+  std::vector<std::string> wait_for(const std::vector<std::string>& keys, Phase phase = Phase::kLoading);
   // Ends this rank's heartbeat; the others don't expect it any more.
   void leave();
 
@@ -59,7 +61,7 @@ class Rendezvous {
   bool start_as_follower();
   void join(const std::string& launch);
   std::vector<int> missing() const;
-  void check_heartbeats();
+  void check_heartbeats(Phase phase);
   void start_heartbeat();
 
   StorePointer all_launches_;

@@ -1,12 +1,11 @@
 #include "train/run/metrics.h"
 
-#include <cmath>
-
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/json.h"
 #include "core/message.h"
+#include "data/run/validation_trend.h"
 
 namespace nkat::train {
 namespace {
@@ -62,17 +61,6 @@ void MetricsLog::append(const StepMetrics& metrics) {
   history_.push_back(metrics);
 }
 
-std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history, std::int64_t since) {
-  std::optional<BestValidation> best;
-  for (const StepMetrics& line : history) {
-    if (line.step <= since) continue;
-    if (line.validation_loss && std::isfinite(*line.validation_loss) && (!best || *line.validation_loss < best->loss)) {
-      best = {*line.validation_loss, line.step};
-    }
-  }
-  return best;
-}
-
 RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adapter& adapter, double max_grad_norm,
                      std::int64_t validation_since) {
   RunSummary summary;
@@ -90,7 +78,7 @@ RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adap
     summary.loss_first = history.front().loss;
     summary.loss_last = history.back().loss;
   }
-  if (const auto best = best_validation(history, validation_since)) {
+  if (const auto best = data::validation_trend(history, validation_since).best) {
     summary.validation_loss_best = best->loss;
     summary.best_step = best->step;
   }

@@ -31,7 +31,7 @@ class MetricsLog {
 // summary.json. A step was clipped if its norm is above max_grad_norm (0: clipping is off). A gate is open when sigma(alpha) > 0.5.
 struct RunSummary {
   std::int64_t steps = 0;
-  std::string stopped;  // "finished", "signal" or why
+  std::string stopped;  // "finished", "early", "signal" or why
   double loss_first = 0.0;
   double loss_last = 0.0;
   std::optional<double> validation_loss_first;  // at the first validation
@@ -49,12 +49,5 @@ struct RunSummary {
 RunSummary summarize(const std::vector<StepMetrics>& history, const models::Adapter& adapter, double max_grad_norm,
                      std::int64_t validation_since);
 std::string to_json_text(const RunSummary& summary);
-
-// The lowest validation loss after step `since` and its step.
-struct BestValidation {
-  double loss;
-  std::int64_t step;
-};
-std::optional<BestValidation> best_validation(const std::vector<StepMetrics>& history, std::int64_t since);
 
 }  // namespace nkat::train

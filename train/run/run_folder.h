@@ -30,6 +30,8 @@ class RunFolder {
   fs::path best_adapter() const { return path_ / data::kBestAdapterFolder; }
   fs::path summary() const { return path_ / data::kSummaryFile; }
   fs::path plot() const { return path_ / data::kTrainingPlotFile; }
+  fs::path samples() const { return path_ / data::kSamplesFile; }
+  fs::path tensorboard() const { return path_ / data::kTensorboardFolder; }
 
   // config.json of the run in the folder; nothing if this is a new run. ConfigError for a config.json that no run has
   // written (a model's, say), so that it is not overwritten; DataError for a run that lacks config.json or checkpoints.

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
 #include "core/cli/log.h"
 #include "core/files/atomic_file.h"
+#include "core/json.h"
 #include "core/machine.h"
 #include "core/message.h"
+#include "data/run/validation_trend.h"
 #include "models/device.h"
 #include "train/distributed/process_group.h"
 #include "train/run/metrics.h"
@@ -15,6 +19,9 @@ namespace nkat::train {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// How a run stopped, in its summary.
+constexpr const char *kFinished = "finished", *kEarly = "early";
 
 // Adam's epsilon damps updates whose gradient isn't much larger.
 constexpr double kSmallGradient = 100.0;
@@ -26,6 +33,21 @@ void write_summary(const fs::path& path, const std::vector<StepMetrics>& history
   write_file_atomically(path, to_json_text(summary));
 }
 
+bool ended_early(const std::vector<StepMetrics>& history, const TrainConfig& config, const TrainerState& state) {
+  return state.step < config.max_steps && !state.pending &&
+         data::validation_trend(history, state.settings.validation_since).exhausts(config.early_stopping_patience);
+}
+
+// "3 validations in a row without a loss below 1.2345 (step 200)"
+std::string without_gain(const std::vector<StepMetrics>& history, const TrainerState& state) {
+  const data::ValidationTrend trend = data::validation_trend(history, state.settings.validation_since);
+  return fmt::format(
+      "{} validation{} in a row without a {}", trend.without_gain, trend.without_gain == 1 ? "" : "s",
+      trend.best ? fmt::format("loss below {:.4f} (step {})", trend.best->loss, trend.best->step) : "finite loss");
+}
+
+std::string quoted(const std::string& text) { return dump_json(nlohmann::ordered_json(text)); }
+
 }  // namespace
 
 RunRecorder::RunRecorder(TrainConfig config, RecordedRun run, const TrainerState& state, const MemoryMonitor& monitor)
@@ -35,7 +57,10 @@ RunRecorder::RunRecorder(TrainConfig config, RecordedRun run, const TrainerState
       first_step_(state.step),
       started_(Clock::now()) {
   if (run_.folder == nullptr) return;
-  metrics_.emplace(run_.folder->metrics(), state.pending ? state.step - 1 : state.step, state.adapter.count());
+  const std::int64_t last_line = state.pending ? state.step - 1 : state.step;
+  metrics_.emplace(run_.folder->metrics(), last_line, state.adapter.count());
+  if (config_.tensorboard) events_.emplace(run_.folder->tensorboard(), metrics_->history(), state.adapter.first_layer);
+  if (!config_.sample_prompts.empty()) samples_.emplace(run_.folder->samples(), last_line);
   if (stderr_is_terminal())
     bar_.emplace("train", static_cast<std::uint64_t>(config_.max_steps), static_cast<std::uint64_t>(state.step));
 }
@@ -43,7 +68,7 @@ RunRecorder::RunRecorder(TrainConfig config, RecordedRun run, const TrainerState
 ExitCode RunRecorder::keep(const TrainerState& state, const std::function<ExitCode()>& steps) {
   try {
     const ExitCode code = steps();
-    finish(state, code == ExitCode::kDone ? "finished" : "signal");
+    finish(state, code == ExitCode::kDone ? kFinished : "signal");
     return code;
   } catch (const RankMismatch&) {
     throw;
@@ -69,19 +94,36 @@ void RunRecorder::begin(const TrainerState& state) {
   }
 }
 
+void RunRecorder::record_samples(std::int64_t step, const std::vector<SampleAnswer>& answers) {
+  if (!samples_) return;
+  samples_->append(step, answers);
+  for (const auto& [prompt, answer] : answers)
+    log::info(fmt::format("step {}: {} is answered {}", step, quoted(prompt), quoted(answer)));
+}
+
 void RunRecorder::record(const StepMetrics& metrics, const TrainerState& state) {
   if (run_.folder == nullptr) return;
   const std::int64_t since = state.settings.validation_since;
-  const auto best_before = best_validation(metrics_->history(), since);
+  const auto best_before = data::validation_trend(metrics_->history(), since).best;
   metrics_->append(metrics);
-  const auto best = best_validation(metrics_->history(), since);
+  if (events_) events_->append(metrics);
+  const auto best = data::validation_trend(metrics_->history(), since).best;
   if (best && (!best_before || best->step != best_before->step)) publish(run_.folder->best_adapter(), state);
   report(metrics, state);
+}
+
+bool RunRecorder::ends_early(const StepMetrics& metrics, const TrainerState& state) const {
+  if (!metrics_ || metrics.step == config_.max_steps) return false;
+  data::ValidationTrend trend = data::validation_trend(metrics_->history(), state.settings.validation_since);
+  trend.add(metrics);
+  return trend.exhausts(config_.early_stopping_patience);
 }
 
 void RunRecorder::save(const TrainerState& state) {
   if (run_.folder == nullptr) return;
   metrics_->sync();
+  if (events_) events_->sync();
+  if (samples_) samples_->sync();
   save_checkpoint(run_.folder->checkpoints(), state, metrics_->history(), run_.model, run_.identity);
   publish(run_.folder->newest_adapter(), state);
   remove_old_checkpoints(run_.folder->checkpoints(), state.step, config_.keep_checkpoints);
@@ -107,9 +149,13 @@ std::int64_t RunRecorder::skipped_in_a_row() const {
   return std::distance(lines.rbegin(), updated);
 }
 
-void RunRecorder::finish(const TrainerState& state, const std::string& stopped) {
+void RunRecorder::finish(const TrainerState& state, std::string stopped) {
   bar_.reset();
   if (run_.folder == nullptr) return;
+  if (stopped == kFinished && ended_early(metrics_->history(), config_, state)) {
+    stopped = kEarly;
+    log::info(fmt::format("step {}: ends early, {}", state.step, without_gain(metrics_->history(), state)));
+  }
   log::info("memory: " + monitor_.describe());
   write_summary(run_.folder->summary(), metrics_->history(), config_, state, stopped);
   plot_training(metrics_->history(), state.adapter.first_layer, run_.folder->plot());
@@ -155,13 +201,24 @@ void RunRecorder::publish(const fs::path& folder, const TrainerState& state) con
   publish_adapter(folder, state.adapter, run_.model, run_.identity.base);
 }
 
+bool has_ended_early(const RunFolder& folder, const TrainConfig& config, const TrainerState& state) {
+  if (config.early_stopping_patience == 0 || state.pending) return false;
+  const MetricsLog metrics(folder.metrics(), state.step, state.adapter.count());
+  return ended_early(metrics.history(), config, state);
+}
+
 void repeat_finish(const RunFolder& folder, const TrainConfig& config, const TrainerState& state,
                    const models::ModelConfig& model, const models::BaseFingerprint& base) {
   const MetricsLog metrics(folder.metrics(), state.step, state.adapter.count());
+  const bool early = ended_early(metrics.history(), config, state);
   publish_adapter(folder.newest_adapter(), state.adapter, model, base);
-  write_summary(folder.summary(), metrics.history(), config, state, "finished");
+  write_summary(folder.summary(), metrics.history(), config, state, early ? kEarly : kFinished);
+  if (config.tensorboard) EventLog(folder.tensorboard(), metrics.history(), state.adapter.first_layer).sync();
   if (!fs::exists(folder.plot())) plot_training(metrics.history(), state.adapter.first_layer, folder.plot());
-  if (state.step > config.max_steps) {
+  if (early) {
+    log::info(fmt::format("{}: this run has ended early at step {}: {}; raise --early-stopping-patience to continue",
+                          config.output_dir, state.step, without_gain(metrics.history(), state)));
+  } else if (state.step > config.max_steps) {
     log::warning(fmt::format("{}: this run is at step {} already, beyond --max-steps {}; nothing is trained or undone",
                              config.output_dir, state.step, config.max_steps));
   } else {

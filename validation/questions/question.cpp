@@ -12,6 +12,7 @@
 #include "core/json_object.h"
 #include "core/message.h"
 #include "data/datasets/jsonl_pass.h"
+#include "data/datasets/open_records.h"
 #include "data/datasets/record.h"
 #include "data/synthetic/generator.h"
 #include "validation/questions/answer_parser.h"
@@ -102,9 +103,9 @@ QuestionSet<One> read_questions(const std::vector<std::string>& files, const Que
   std::int64_t passed_over = 0;
   data::BadRecords bad(limits.bad_records, 5, data::BadRecords::Log::kEach);
   for (const std::string& file : files) {
-    data::JsonlReader reader(file);
+    const std::unique_ptr<data::RecordSource> records = data::open_records(file);
     if (full()) continue;
-    data::parse_lines(reader, bad, parse, [&](std::optional<One> question, const data::JsonlPlace&) {
+    data::parse_records(*records, bad, parse, [&](std::optional<One> question, const data::RecordPlace&) {
       passed_over += question ? 0 : 1;
       if (question) set.questions.push_back(std::move(*question));
       return !full();

@@ -6,6 +6,7 @@
 #include "core/signals.h"
 #include "data/run/adapter_config.h"
 #include "data/run/checkpoint_files.h"
+#include "data/run/validation_trend.h"
 #include "validation/run/saved_series.h"
 
 namespace nkat::validation {
@@ -49,7 +50,9 @@ void require_folder(const fs::path& folder) {
   const std::string found = status.type() == fs::file_type::not_found ? "nothing of that name"
                             : error                                   ? error.message()
                                                                       : "a file";
-  throw DataError(fmt::format("{}: {}", folder.string(), expected("the folder of a run", found)));
+  const std::string next =
+      found == "a file" ? fmt::format("give the folder that it is in: {}", folder_of(folder).string()) : "";
+  throw DataError(fmt::format("{}: {}", folder.string(), expected("the folder of a run", found, next)));
 }
 
 RunPlaces find_places(const fs::path& given) {
@@ -72,6 +75,8 @@ RunPlaces find_places(const fs::path& given) {
                                 given.string()));
   }
   if (places.metrics.empty() && places.checkpoints.empty()) {
+    if (is_there(folder / data::kAdapterConfigFile))
+      throw DataError(fmt::format("{}: this is an adapter; give the folder of its run", given.string()));
     throw DataError(fmt::format("{}: this is no run: {}", given.string(),
                                 expected("metrics.jsonl or checkpoints/", some_entries(folder))));
   }
@@ -201,7 +206,9 @@ void require_something(const RunRecords& run, const RunPlaces& places) {
 
 std::optional<bool> RunRecords::finished() const {
   if (!settings.max_steps) return std::nullopt;
-  return !metrics.empty() && metrics.back().step >= *settings.max_steps;
+  if (metrics.empty()) return false;
+  return metrics.back().step >= *settings.max_steps || data::validation_trend(metrics, settings.validation_since)
+                                                           .exhausts(settings.early_stopping_patience.value_or(0));
 }
 
 RunRecords read_run(const fs::path& folder) {

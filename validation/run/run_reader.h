@@ -40,7 +40,7 @@ struct RunRecords {
   std::vector<std::string> damaged = {};          // one message for each checkpoint passed over
 
   std::int64_t layers() const { return metrics.empty() ? 0 : static_cast<std::int64_t>(metrics.front().alpha.size()); }
-  // Its last line is that of max_steps; unknown without settings.
+  // Its last line is that of max_steps or of an early end; unknown without settings.
   std::optional<bool> finished() const;
 };
 

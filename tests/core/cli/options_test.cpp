@@ -110,6 +110,38 @@ TEST_F(OptionListTest, ReadsAndSavesEnumsByTheirNames) {
   EXPECT_THAT(complaint({{"formats", {"fp32", "int8"}}}), HasSubstr("--formats: expected one of auto, bf16, fp32"));
 }
 
+TEST_F(OptionListTest, TakesANameInAnyCaseAndWithAnyDash) {
+  options_.apply({{"precision", {"BF16"}}, {"formats", {"Fp32", "bf16"}}, {"verbose", {"TRUE"}}}, Json::object(), "");
+  EXPECT_EQ(config_.precision, Precision::kBf16);
+  EXPECT_THAT(config_.formats, ElementsAre(Precision::kFp32, Precision::kBf16));
+  EXPECT_TRUE(config_.verbose);
+  EXPECT_EQ(options_.to_json()["precision"], "bf16");
+  options_.apply({}, {{"precision", "FP32"}, {"formats", {"BF16"}}, {"preset", "Guide"}}, "config.json");
+  EXPECT_EQ(config_.precision, Precision::kFp32);
+  EXPECT_THAT(config_.formats, ElementsAre(Precision::kBf16));
+  EXPECT_EQ(config_.max_steps, 10);
+  OptionList others;
+  std::string kind = "frozen-gates";
+  others.add("kind", kind, {.help = "", .choices = {"q4_k_m", "frozen-gates", "in progress"}});
+  for (const auto& [given, meant] : {std::pair{"Q4_K_M", "q4_k_m"},
+                                     {"q4-k-m", "q4_k_m"},
+                                     {"Frozen_Gates", "frozen-gates"},
+                                     {"in_progress", "in progress"}}) {
+    others.apply({{"kind", {given}}}, Json::object(), "");
+    EXPECT_EQ(kind, meant);
+  }
+}
+
+TEST_F(OptionListTest, OffersTheNearestChoiceOfEveryKindOfOption) {
+  EXPECT_THAT(complaint({{"precision", {"BF61"}}}), HasSubstr("found 'BF61'; did you mean 'bf16'?"));
+  EXPECT_THAT(complaint({}, {{"precision", "FP23"}}),
+              HasSubstr("key 'precision': expected one of auto, bf16, fp32, found "
+                        "'FP23'; did you mean 'fp32'?"));
+  EXPECT_THAT(complaint({{"formats", {"fp32", "Bf61"}}}), HasSubstr("found 'Bf61'; did you mean 'bf16'?"));
+  EXPECT_THAT(complaint({{"preset", {"Giude"}}}),
+              HasSubstr("--preset: expected one of guide, found 'Giude'; did you mean 'guide'?"));
+}
+
 TEST_F(OptionListTest, AsksTheOptionsOwnCheck) {
   EXPECT_THAT(complaint({{"device", {"gpu"}}}), HasSubstr("--device: no gpu"));
   EXPECT_EQ(complaint({{"device", {"cpu"}}}), "");
@@ -176,6 +208,12 @@ TEST_F(OptionListTest, DeclaresEverythingElseAsWell) {
 TEST(NearestName, FindsATypoAndNothingForAnUnrelatedWord) {
   EXPECT_EQ(nearest_name("lerning-rate", {"learning-rate", "max-steps"}), "learning-rate");
   EXPECT_EQ(nearest_name("zzz", {"learning-rate", "max-steps"}), "");
+  EXPECT_EQ(nearest_name("Q4KM", {"q4_0", "q4_k_m"}), "q4_k_m");
+}
+
+TEST(NearestName, PrefersTheNameThatTheWordBegins) {
+  EXPECT_EQ(nearest_name("q4_k", {"q4_0", "q4_k_m"}), "q4_k_m");
+  EXPECT_EQ(nearest_name("--learning", {"--log-every", "--learning-rate"}), "--learning-rate");
 }
 
 }  // namespace

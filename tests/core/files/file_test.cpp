@@ -56,6 +56,36 @@ TEST_F(FileTest, RefusesWhatIsNoFile) {
   EXPECT_THROW(MappedFile{pipe}, DataError);
 }
 
+TEST_F(FileTest, RefusesAPointerInTheFilesPlaceHoweverItIsRead) {
+  const auto complaint = [](const auto& read) {
+    return testing::complaint_about([&](const std::string&) { read(); }, "");
+  };
+  const std::string lfs =
+      "version https://git-lfs.github.com/spec/v1\noid "
+      "sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+      "size 12345\n";
+  const fs::path path = folder_.write("model.safetensors", lfs);
+  for (const std::string& said : {complaint([&] { read_file(path, 1 << 20); }), complaint([&] { MappedFile{path}; }),
+                                  complaint([&] { open_for_reading(path); })}) {
+    EXPECT_THAT(
+        said, HasSubstr("model.safetensors: this is a git-lfs pointer of 126 bytes, not the file; run `git lfs pull`"));
+  }
+  EXPECT_THAT(
+      complaint([&] { read_file(folder_.write("crlf", "version https://git-lfs.github.com/spec/v1\r\noid"), 99); }),
+      HasSubstr("git-lfs pointer"));
+  EXPECT_THAT(complaint([&] { read_file(folder_.write("annex", "/annex/objects/SHA256E-s5--ab.bin\n"), 99); }),
+              HasSubstr("git-annex pointer of 34 bytes, not the file; run `git annex get`"));
+}
+
+TEST_F(FileTest, ReadsATextAboutPointers) {
+  const std::string text = "A pointer begins with version https://git-lfs.github.com/spec/v1";
+  EXPECT_EQ(read_file(folder_.write("a", text), 100), text);
+  const std::string beginning = "version https://git-lfs.github.com/spec/v1\n",
+                    longer = beginning + std::string(1000, 'x');
+  EXPECT_EQ(read_file(folder_.write("b", longer), 2000), longer);  // beyond the format's 1024 bytes
+  EXPECT_EQ(read_file(folder_.write("c", "version "), 100), "version ");
+}
+
 TEST_F(FileTest, MapsAndReleasesPages) {
   const std::string bytes(100'000, 'q');
   const MappedFile map(folder_.write("a", bytes));

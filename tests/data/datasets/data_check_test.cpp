@@ -56,6 +56,15 @@ TEST_F(DataCheckTest, ShowsASampleWithItsTargetsBracketed) {
   EXPECT_EQ(to_json(found)["sample"]["text"], found.sample_text);
 }
 
+TEST_F(DataCheckTest, SaysWhatTheTemplateLeavesOut) {
+  const ChatTemplate drops("{% for m in messages if m.role != 'system' %}{{ m.content }}<|end|>{% endfor %}", {});
+  const SampleEncoder encoder(tokenizer_, drops, {});
+  const std::string line = R"({"instruction":"h","output":"a","system":"hello"})";
+  const DataCheck found = DataChecker(tokenizer_, encoder).check(folder_.write("x.jsonl", line).string());
+  EXPECT_THAT(to_text(found), HasSubstr("template    the chat template leaves the system turn out of 1 records"));
+  EXPECT_EQ(to_json(found)["left_out"]["system turn"], 1);
+}
+
 TEST_F(DataCheckTest, FindsDuplicatesAcrossFiles) {
   check("{\"text\":\"a\"}\n");
   EXPECT_EQ(check("{\"text\":\"a\"}\n").duplicates, 1);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "data/formats/jsonl.h"
 #include "tests/support/mutations.h"
 #include "tests/support/tiny_tokenizer.h"
 
@@ -15,6 +16,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
 
 class JsonlPassTest : public ::testing::Test {
  protected:
@@ -39,6 +41,27 @@ const std::string kLines =
     "{\"prompt\":\"h\",\"completion\":\"hello hello hello\"}\n"
     "{\"messages\":[{\"role\":\"user\",\"content\":\"h\"}]}\n{}\n";
 
+TEST_F(JsonlPassTest, WhatATemplateRaisesMakesABadRecordAndWhatItDropsIsCounted) {
+  const ChatTemplate own(
+      "{% for m in messages %}{% if m.role == 'user' and m.content == 'no' %}{{ raise_exception('not this') }}"
+      "{% elif m.role != 'system' %}{{ m.content if loop.last else m.content | upper }}<|end|>{% endif %}{% endfor %}",
+      {});
+  const SampleEncoder encoder(tokenizer_, own, {});
+  const std::string system = R"({"messages":[{"role":"system","content":"a"},{"role":"user","content":"h"},)";
+  JsonlReader reader(
+      folder_.write("x.jsonl", R"({"prompt":"no","completion":"a"})"
+                               "\n" +
+                                   system + R"({"role":"assistant","content":"hello"}]})" + "\n" + system +
+                                   R"({"role":"assistant","content":"hello"},{"role":"user","content":"a"}]})"));
+  BadRecords bad(1);
+  const RecordCounts counts = encode_records(reader, encoder, bad, [](const EncodedRecord&) {});
+  EXPECT_EQ(counts.records, 3);
+  EXPECT_THAT(counts.bad_messages, ElementsAre(HasSubstr("x.jsonl:1: the chat template raises: not this")));
+  EXPECT_EQ(counts.left_out.at("system turn"), 2);
+  EXPECT_THAT(counts.changed_text, HasSubstr("x.jsonl:3: 'H<|end|>hello' becomes 'H<|end|>HELLO'"));
+  EXPECT_THAT(rendering_warnings(counts), Contains("the chat template leaves the system turn out of 2 records"));
+}
+
 TEST_F(JsonlPassTest, CountsRecordsAndHandsOutEachGoodOne) {
   std::vector<std::string> places;
   std::vector<std::int64_t> lengths;
@@ -61,6 +84,17 @@ TEST_F(JsonlPassTest, CountsRecordsAndHandsOutEachGoodOne) {
   EXPECT_EQ(counts.kinds.at("prompt+completion"), 2);
   EXPECT_EQ(counts.labels.at("DENY"), 1);
   EXPECT_THAT(counts.bad_messages, ElementsAre(HasSubstr("x.jsonl:3: not valid JSON"), HasSubstr("x.jsonl:6: ")));
+}
+
+TEST_F(JsonlPassTest, CountsAnswersKeptAsContextAndWhatIsNotUsed) {
+  const RecordCounts counts = encode(
+      R"({"tools":[1],"messages":[{"role":"user","content":"h","name":"n"},{"role":"assistant","content":"e","weight":0}]})"
+      "\n"
+      R"({"tools":[2],"id":7,"prompt":"h","completion":"e","train":false})",
+      BadRecords(0), [](const EncodedRecord&) {});
+  EXPECT_EQ(counts.context_turns, 2);
+  EXPECT_EQ(counts.dropped_without_target, 2);
+  EXPECT_THAT(counts.unused, ElementsAre(Pair("id", 1), Pair("messages[].name", 1), Pair("tools", 2)));
 }
 
 TEST_F(JsonlPassTest, EndsAtTheBadRecordAboveTheLimit) {
@@ -90,8 +124,8 @@ TEST_F(JsonlPassTest, ParsesUntilItIsToldToStop) {
     if (text == "2") throw DataError(where + ": two");
     return std::stoi(std::string(text));
   };
-  parse_lines(reader, bad, parse, [&](int number, const JsonlPlace& place) {
-    taken.push_back(number * 10 + static_cast<int>(place.line));
+  parse_records(reader, bad, parse, [&](int number, const RecordPlace& place) {
+    taken.push_back(number * 10 + static_cast<int>(place.number));
     return number < 3;
   });
   EXPECT_THAT(taken, ElementsAre(11, 33));
@@ -102,7 +136,7 @@ TEST_F(JsonlPassTest, LetsErrorsThroughThatAreNotTheRecords) {
   JsonlReader reader(folder_.write("x.jsonl", "1\n"));
   BadRecords bad(kNoLimit);
   const auto parse = [](std::string_view, const std::string&) -> int { throw ConfigError("wrong option"); };
-  EXPECT_THROW(parse_lines(reader, bad, parse, [](int, const JsonlPlace&) { return true; }), ConfigError);
+  EXPECT_THROW(parse_records(reader, bad, parse, [](int, const RecordPlace&) { return true; }), ConfigError);
 }
 
 RecordCounts some_counts() {
@@ -118,7 +152,7 @@ RecordCounts some_counts() {
 TEST(RecordCounts, ComeBackFromTheirJson) {
   const auto json = to_json(some_counts());
   EXPECT_EQ(json["records"], 1);
-  EXPECT_EQ(json["cut"], 4);
+  EXPECT_EQ(json["cut"], 5);
   EXPECT_EQ(to_json(record_counts_from(JsonObject(json, "test"))), json);
   for (const RecordCounter& counter : kRecordCounters) {
     auto damaged = json;

@@ -21,8 +21,8 @@ using Json = nlohmann::ordered_json;
 
 // Every counter has another value.
 constexpr const char* kText =
-    R"({"records":20,"bad_records":2,"rendered":3,"cut":4,"dropped_overlong":5,"dropped_without_target":6,"samples":7,)"
-    R"("tokens":80,"target_tokens":9,"tokens_cut_off":10,"kinds":{"messages":11,"text":7},"labels":{"DENY":1},)"
+    R"({"records":20,"bad_records":2,"rendered":3,"context_turns":12,"cut":4,"dropped_overlong":5,"dropped_without_target":6,"samples":7,)"
+    R"("tokens":80,"target_tokens":9,"tokens_cut_off":10,"kinds":{"messages":11,"text":7},"labels":{"DENY":1},"unused":{"tools":2},)"
     R"("bad_messages":["x:1: bad"]})";
 
 RecordCounts read(const Json& json) { return record_counts_from(JsonObject(json, "test")); }
@@ -60,12 +60,29 @@ TEST(RecordCountsJson, IsWrittenInTheOrderOfTheCounters) {
   EXPECT_EQ(none["bad_messages"], Json::array());
 }
 
+TEST(RecordCountsJson, HoldsWhatATemplateDoesOnlyWhereThereIsSomethingToSay) {
+  Json json = Json::parse(kText);
+  json["left_out"] = {{"system turn", 3}};
+  json["changed_text"] = "x:1: 'a' becomes 'b'";
+  RecordCounts counts = read(json);
+  EXPECT_EQ(to_json(counts)["left_out"], json["left_out"]);
+  EXPECT_EQ(to_json(counts)["changed_text"], json["changed_text"]);
+  counts.add(counts, 2);
+  EXPECT_THAT(counts.left_out, ElementsAre(Pair("system turn", 6)));
+  EXPECT_THAT(
+      rendering_warnings(counts),
+      ElementsAre("the chat template leaves the system turn out of 6 records",
+                  HasSubstr("changes an earlier turn's text for a later one; whole conversations are used: x:1: 'a'")));
+  EXPECT_TRUE(rendering_warnings(RecordCounts{}).empty());
+}
+
 TEST(RecordCountsJson, AWrongValueIsRefusedByItsKey) {
   EXPECT_THAT(error_with("tokens", -1),
               HasSubstr("test: key 'tokens': expected a whole number of at least 0, found -1"));
   EXPECT_THAT(error_with("samples", 1.5), HasSubstr("test: key 'samples': expected a whole number"));
   EXPECT_THAT(error_with("kinds", Json::array()), HasSubstr("test: key 'kinds': expected an object, found []"));
   EXPECT_THAT(error_with("kinds", {{"text", -7}}), HasSubstr("test: kinds: key 'text': expected a whole number"));
+  EXPECT_THAT(error_with("unused", {{"id", 0.5}}), HasSubstr("test: unused: key 'id': expected a whole number"));
   EXPECT_THAT(error_with("labels", nullptr), HasSubstr("test: key 'labels': expected an object, found null"));
   EXPECT_THAT(error_with("labels", {{"DENY", "1"}}), HasSubstr("test: labels: key 'DENY': expected a whole number"));
   EXPECT_THAT(error_with("bad_messages", "x"), HasSubstr("test: key 'bad_messages': expected a list, found \"x\""));
@@ -91,6 +108,18 @@ TEST(RecordCountsSum, KindsAndLabelsOfAllFilesAreCountedByName) {
   sum.add(file);
   EXPECT_THAT(sum.kinds, ElementsAre(Pair("instruction", 1), Pair("messages", 11), Pair("text", 12)));
   EXPECT_THAT(sum.labels, ElementsAre(Pair("ALLOW", 2), Pair("DENY", 5)));
+}
+
+TEST(RecordCountsSum, NamesBeyondTheLimitAreCountedTogether) {
+  RecordCounts sum;
+  for (std::size_t i = 0; i < kMostUnused + 3; ++i) sum.add_unused(std::string(i + 1, 'k'));
+  sum.add_unused("k", 4);
+  EXPECT_EQ(sum.unused.size(), kMostUnused + 1);
+  EXPECT_EQ(sum.unused.at("k"), 5);
+  EXPECT_EQ(sum.unused.at(kOtherNames), 3);
+  RecordCounts twice = sum;
+  twice.add(sum);
+  EXPECT_EQ(twice.unused.at(kOtherNames), 6);
 }
 
 TEST(RecordCountsSum, AnEmptyFileAddsNothing) {

@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 Record parse(const std::string& line) { return parse_record(line, "train.jsonl:7"); }
@@ -55,6 +56,93 @@ TEST(Record, TakesTheFirstKindThatIsThere) {
 TEST(Record, KeepsOtherKeysAsMetadata) {
   EXPECT_EQ(parse(R"({"text":"t","id":4,"label":"DENY"})").metadata.dump(), R"({"id":4,"label":"DENY"})");
   EXPECT_EQ(parse(R"({"instruction":"u","output":"a","text":"t"})").metadata.dump(), R"({"text":"t"})");
+}
+
+TEST(Record, TakesPairsUnderTheirOtherUsualNames) {
+  EXPECT_THAT(turns_of(R"({"prompt":"u","response":"a"})"), ElementsAre("user=u", "assistant=a"));
+  EXPECT_THAT(turns_of(R"({"query":"u","response":"a"})"), ElementsAre("user=u", "assistant=a"));
+  EXPECT_THAT(turns_of(R"({"instruction":"u","input":"i","response":"a"})"), ElementsAre("user=u\ni", "assistant=a"));
+  EXPECT_THAT(turns_of(R"({"instruction":"u","context":"i","response":"a"})"), ElementsAre("user=u\ni", "assistant=a"));
+  EXPECT_THAT(turns_of(R"({"conversation":[{"from":"human","value":"u"}]})"), ElementsAre("user=u"));
+  // What had a kind before keeps it.
+  EXPECT_EQ(parse(R"({"prompt":"u","response":"a","text":"t"})").kind, RecordKind::kText);
+}
+
+TEST(Record, TakesPromptAndCompletionAsListsOfMessages) {
+  const std::string line =
+      R"({"prompt":[{"role":"system","content":"s"},{"role":"assistant","content":"a"},{"role":"user","content":"u"}],)"
+      R"("completion":[{"role":"assistant","content":"b"}]})";
+  EXPECT_THAT(turns_of(line), ElementsAre("system=s", "assistant=a", "user=u", "assistant=b"));
+  EXPECT_FALSE(parse(line).turns[1].is_target);
+  EXPECT_TRUE(parse(line).turns[3].is_target);
+}
+
+TEST(Record, PutsHistoryBeforeTheInstruction) {
+  const std::string line = R"({"instruction":"u","output":"a","system":"s","history":[["q","r"],["v","w"]]})";
+  EXPECT_THAT(turns_of(line),
+              ElementsAre("system=s", "user=q", "assistant=r", "user=v", "assistant=w", "user=u", "assistant=a"));
+  EXPECT_THAT(parse(line).unused, IsEmpty());
+  EXPECT_THAT(parse(R"({"prompt":"u","completion":"a","history":"long"})").unused, ElementsAre("history"));
+}
+
+TEST(Record, MakesASystemBesideTheTurnsTheirFirst) {
+  for (const char* key : {"system", "system_prompt", "system_message"}) {
+    const std::string system = std::string("\"") + key + "\":\"s\"";
+    for (const std::string& line :
+         {"{\"conversations\":[{\"from\":\"human\",\"value\":\"u\"}]," + system + "}",
+          "{" + system + ",\"messages\":[{\"role\":\"user\",\"content\":\"u\"}]}",
+          "{" + system +
+              ",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"u\"}]}",
+          "{" + system +
+              ",\"messages\":[{\"role\":\"system\",\"content\":\"\"},{\"role\":\"user\",\"content\":\"u\"}]}",
+          "{\"text\":\"<|user|>\\nu<|end|>\"," + system + "}"}) {
+      EXPECT_THAT(turns_of(line), ElementsAre("system=s", "user=u")) << line;
+      EXPECT_THAT(parse(line).unused, IsEmpty()) << line;
+    }
+    EXPECT_THAT(turns_of("{\"prompt\":\"u\",\"completion\":\"a\"," + system + "}"),
+                ElementsAre("system=s", "user=u", "assistant=a"));
+  }
+  for (const char* empty : {"\"\"", "null"}) {
+    EXPECT_THAT(turns_of(std::string(R"({"messages":[{"role":"user","content":"u"}],"system":)") + empty + "}"),
+                ElementsAre("user=u"));
+  }
+}
+
+TEST(Record, ASystemTurnOfTheConversationStandsAndTheOtherIsNamed) {
+  const Record record =
+      parse(R"({"system":"t","messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}]})");
+  EXPECT_EQ(record.turns[0].content, "s");
+  EXPECT_EQ(record.turns.size(), 2u);
+  EXPECT_THAT(record.unused, ElementsAre("system"));
+  EXPECT_THAT(parse(R"({"text":"t","system":"s"})").unused, ElementsAre("system"));
+}
+
+TEST(Record, KeepsARecordMarkedAsContext) {
+  for (const char* mark : {R"("weight":0)", R"("train":false)", R"("masked":true)", R"("kto_tag":false)",
+                           R"("label":false)", R"("weight":"0")", R"("loss_weight":0.0)"}) {
+    const Record turns = parse(std::string(R"({"prompt":"u","completion":"a",)") + mark + "}");
+    EXPECT_FALSE(turns.turns[1].is_target) << mark;
+    EXPECT_THAT(turns.unused, IsEmpty()) << mark;
+  }
+  EXPECT_FALSE(parse(R"({"text":"t","weight":0})").is_target);
+  for (const char* mark : {R"("weight":1)", R"("train":true)", R"("label":true)", R"("weight":null)", R"("weight":2.5)",
+                           R"("mask":"User")"})
+    EXPECT_TRUE(parse(std::string(R"({"prompt":"u","completion":"a",)") + mark + "}").turns[1].is_target) << mark;
+  // A class of plain text says nothing about learning it, nor does a weight in between.
+  EXPECT_TRUE(parse(R"({"text":"t","label":false})").is_target);
+  EXPECT_THAT(parse(R"({"text":"t","weight":2.5})").unused, ElementsAre("weight"));
+}
+
+TEST(Record, NamesWhatItCarriesAndTrainingDoesNotUse) {
+  EXPECT_THAT(
+      parse(
+          R"({"id":4,"tools":[{"name":"f"}],"images":[],"note":"","x":null,"text":"t","label":"DENY","reasoning":"r"})")
+          .unused,
+      ElementsAre("id", "tools", "reasoning"));
+  EXPECT_THAT(parse(R"({"prompt":"u","completion":"a","chosen":"b","rejected":"c"})").unused,
+              ElementsAre("chosen", "rejected"));
+  EXPECT_THAT(parse(R"({"text":"t","\u0007)" + std::string(99, 'k') + R"(":1})").unused,
+              ElementsAre("?" + std::string(31, 'k') + " ..."));
 }
 
 TEST(Record, KnowsTheFourClasses) {
@@ -105,17 +193,25 @@ TEST(Record, RefusesEachBadLineByName) {
       {"MessagesIsEmpty", R"({"messages":[]})", "expected a list of at least one message, found []"},
       {"MessageIsText", R"({"messages":["hi"]})", "'messages' number 1: expected a JSON object, found \"hi\""},
       {"MessageWithoutContent", R"({"messages":[{"role":"user"}]})",
-       "'messages' number 1: key 'content': expected a string, found nothing"},
-      {"ContentIsList", R"({"messages":[{"role":"user","content":[]}]})", "key 'content': expected a string, found []"},
+       "'messages' number 1: key 'content': expected a string or text parts, found nothing"},
+      {"ContentIsList", R"({"messages":[{"role":"user","content":[]}]})",
+       "key 'content': expected a string or text parts, found []"},
       {"ContentIsNull", R"({"messages":[{"role":"user","content":null}]})",
-       "key 'content': expected a string, found null"},
+       "key 'content': expected a string or text parts, found null"},
       {"ToolRole", R"({"messages":[{"role":"user","content":"u"},{"role":"tool","content":"x"}]})",
        "number 2: key 'role': expected system, user or assistant, found \"tool\""},
-      {"HumanInMessages", R"({"messages":[{"role":"human","content":"u"}]})", "found \"human\""},
       {"FunctionFrom", R"({"conversations":[{"from":"function","value":"x"}]})",
        "expected human, gpt, user, assistant or system, found \"function\""},
-      {"MessagesInConversations", R"({"conversations":[{"role":"user","content":"x"}]})",
-       "key 'from': expected a string, found nothing"},
+      {"MessageWithoutRole", R"({"conversations":[{"content":"x"}]})", "key 'from': expected a string, found nothing"},
+      {"SystemIsNumber", R"({"system":5,"messages":[{"role":"user","content":"x"}]})",
+       "key 'system': expected a string, found 5"},
+      {"PreferencePair", R"({"prompt":"p","chosen":"c","rejected":"r"})",
+       "found the keys prompt, chosen, rejected; preference pairs aren't trained on here"},
+      {"PreferencePairBesideTurns", R"({"messages":[{"role":"user","content":"u"}],"chosen":{"value":"c"}})",
+       "preference pairs (chosen, rejected) aren't trained on here"},
+      {"Images", R"({"images":["a.png"],"prompt":"<image>what?","completion":"c"})",
+       "key 'images': expected text alone, found [\"a.png\"]"},
+      {"TokensOfAnotherProgram", R"({"input_ids":[1],"labels":[1]})", "give their text"},
       {"RenderedWithStrayText", R"({"text":"<|user|>u<|end|>stray"})", "rendered conversation"},
       {"RenderedWithoutTurn", R"({"text":"<|assistant|>\n"})",
        "rendered conversation: expected at least one message, found none"},
@@ -125,6 +221,12 @@ TEST(Record, RefusesEachBadLineByName) {
     EXPECT_THAT(message, HasSubstr(one.message)) << one.name;
     EXPECT_THAT(message, StartsWith("train.jsonl:7: ")) << one.name;
   }
+}
+
+TEST(Record, TellsTheKeysOfAKind) {
+  EXPECT_THAT(kind_keys({"id", "output", "instruction"}), ElementsAre("instruction", "output"));
+  EXPECT_THAT(kind_keys({"text"}), ElementsAre("text"));
+  EXPECT_THAT(kind_keys({"question", "answer"}), IsEmpty());
 }
 
 TEST(Record, SurvivesEveryTruncationAndBitFlip) {

@@ -64,6 +64,21 @@ TEST_F(SampleEncoderTest, TheAnswerAndItsEndAreTheTargetsOfAConversation) {
               ElementsAre(310, plain(kSpace), plain("h"), kEnd, 301, target(kSpace + "hello"), kEnd | kTargetBit, 300));
 }
 
+TEST_F(SampleEncoderTest, SaysWhatTheTemplateLeavesOutOrChanges) {
+  const ChatTemplate drops(
+      "{% for m in messages if m.role != 'system' %}{{ m.content if loop.last else m.content | upper }}<|end|>{% "
+      "endfor %}",
+      {});
+  Record record;
+  record.turns = {{Role::kSystem, "a"}, {Role::kUser, "h"}, {Role::kAssistant, "hello"}, {Role::kUser, "h"}};
+  const SampleEncoder encoder(tokenizer_, drops, {});
+  const Sample sample = encoder.encode(record, SampleEncoder::ChangedTexts::kLookFor);
+  EXPECT_EQ(sample.tokens, encoder.encode(record));
+  EXPECT_THAT(sample.left_out, ElementsAre("system turn"));
+  EXPECT_TRUE(sample.changed_text);
+  EXPECT_FALSE(encoder.encode(record, SampleEncoder::ChangedTexts::kIgnore).changed_text);
+}
+
 TEST_F(SampleEncoderTest, AddedTokensAreTextUnlessTheyAreControl) {
   const DatasetOptions control{.files = {}, .special_tokens = AddedTokens::kControl};
   EXPECT_EQ(end_tokens(encoder().encode(text_record("a<|end|>"))), 0);

@@ -121,5 +121,92 @@ TEST_F(GgufReaderTest, RefusesToConvert) {
   EXPECT_EQ(metadata.number_or<float>("phi3.rope.freq_base", 1e4F), 1e4F);
 }
 
+// ---- split files
+
+struct RawPart {
+  std::uint16_t number = 0, count = 3;
+  std::vector<std::string> keys = {};  // before the split ones
+  std::string tensor = "a";            // one F32 {2}
+  std::int32_t tensors = 3;
+};
+
+class SplitGgufTest : public ::testing::Test {
+ protected:
+  static std::string name(std::uint16_t number) { return "m-0000" + std::to_string(number + 1) + "-of-00003.gguf"; }
+  fs::path write(const RawPart& part) const {
+    RawGguf file{.pairs = part.keys,
+                 .tensors = {raw_tensor(part.tensor, {2}, 0, 0)},
+                 .data = std::string(8, static_cast<char>('0' + part.number))};
+    file.pairs.push_back(raw_pair("split.no", 2, raw(part.number)));
+    file.pairs.push_back(raw_pair("split.count", 2, raw(part.count)));
+    file.pairs.push_back(raw_pair("split.tensors.count", 5, raw(part.tensors)));
+    return folder_.write(name(part.number), file.bytes());
+  }
+  fs::path write_all() const {
+    write({.number = 1, .tensor = "b"});
+    write({.number = 2, .tensor = "c"});
+    return write({.keys = {raw_pair("general.architecture", 8, raw_text("phi3"))}});
+  }
+  static std::string complaint(const fs::path& path) {
+    return message_of<FormatError>([&] { GgufFile::with_all_parts(path); });
+  }
+  nkat::testing::TemporaryFolder folder_;
+};
+
+TEST_F(SplitGgufTest, IsOneFileByItsFirstPart) {
+  const GgufFile file = GgufFile::with_all_parts(write_all());
+  ASSERT_EQ(file.tensors().size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const GgufTensor& tensor = *file.find(std::string(1, static_cast<char>('a' + i)));
+    EXPECT_EQ(file.bytes(tensor).front(), static_cast<std::byte>('0' + i));
+    file.release(tensor);
+    EXPECT_EQ(file.bytes(tensor).back(), static_cast<std::byte>('0' + i));
+  }
+  ASSERT_EQ(file.metadata().pairs().size(), 1U);
+  EXPECT_EQ(file.metadata().string("general.architecture"), "phi3");
+  EXPECT_EQ(file.parts().size(), 3U);
+  EXPECT_EQ(file.parts()[2].filename(), name(2));
+}
+
+TEST_F(SplitGgufTest, AnUnsplitFileIsItself) {
+  const fs::path path = folder_.write("x.gguf", RawGguf().bytes());
+  EXPECT_EQ(GgufFile::with_all_parts(path).metadata().pairs(), GgufFile(path).metadata().pairs());
+}
+
+TEST_F(SplitGgufTest, APartIsReadByItselfWhereThatIsAsked) {
+  write_all();
+  EXPECT_EQ(GgufFile(folder_.path() / name(1)).tensors().size(), 1U);
+}
+
+TEST_F(SplitGgufTest, AnotherPartThanTheFirstNamesTheFirst) {
+  write_all();
+  EXPECT_THAT(complaint(folder_.path() / name(1)), HasSubstr("name the file that ends in -00001-of-00003.gguf"));
+}
+
+TEST_F(SplitGgufTest, AMissingPartIsNamed) {
+  const fs::path first = write_all();
+  fs::remove(folder_.path() / name(2));
+  EXPECT_THAT(message_of<DataError>([&] { GgufFile::with_all_parts(first); }), HasSubstr(name(2)));
+}
+
+TEST_F(SplitGgufTest, PartsThatDontBelongTogetherAreRefused) {
+  const fs::path first = write_all();
+  write({.number = 1, .count = 4, .tensor = "b"});
+  EXPECT_THAT(complaint(first), HasSubstr("split.count: expected 3, found 4"));
+  write({.number = 1, .tensor = "a"});
+  EXPECT_THAT(complaint(first), HasSubstr("tensor 'a' is in an earlier part too"));
+  fs::copy_file(folder_.path() / name(2), folder_.path() / name(1), fs::copy_options::overwrite_existing);
+  EXPECT_THAT(complaint(first), HasSubstr("split.no: expected 1, found 2"));
+  write({.number = 1, .tensor = "b"});
+  write({.tensors = 4});
+  EXPECT_THAT(complaint(first), HasSubstr("split.tensors.count: expected 3, as many as the parts hold, found 4"));
+}
+
+TEST_F(SplitGgufTest, AFirstPartUnderAnotherNameIsRefused) {
+  const fs::path renamed = folder_.path() / "other.gguf";
+  fs::rename(write_all(), renamed);
+  EXPECT_THAT(complaint(renamed), HasSubstr("expected one that ends in -00001-of-00003.gguf, found other.gguf"));
+}
+
 }  // namespace
 }  // namespace nkat::gguf

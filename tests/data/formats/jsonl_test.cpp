@@ -54,7 +54,7 @@ TEST_F(JsonlTest, MarksLinesThatAreNotUtf8) {
 }
 
 TEST_F(JsonlTest, HoldsLinesUpToTheLimitAndSkipsLongerOnes) {
-  const std::string longest(kLineLimit, 'a');
+  const std::string longest(kRecordLimit, 'a');
   EXPECT_THAT(lines(fmt::format("{}\n{{}}", longest)), ElementsAre(fmt::format("1={}", longest), "2={}"));
   EXPECT_THAT(lines(fmt::format("{}aaa\n{{}}", longest)), ElementsAre(HasSubstr("at most 16 MiB"), "2={}"));
   EXPECT_THAT(lines(fmt::format("{0}{0}{0}", longest)), ElementsAre(HasSubstr("at most 16 MiB")));
@@ -71,14 +71,7 @@ TEST_F(JsonlTest, ReadsLinesAcrossItsBuffers) {
   EXPECT_EQ(lines("{}\n" + bytes), expected);
 }
 
-TEST_F(JsonlTest, RefusesFilesThatAreNoJsonl) {
-  const auto complaint = [&](const std::string& bytes) {
-    return nkat::testing::complaint_about([&](const std::string& text) { lines(text); }, bytes);
-  };
-  EXPECT_THAT(complaint(std::string("\xFF\xFE{\0", 4)), HasSubstr("UTF-16"));
-  EXPECT_THAT(complaint(std::string("\xFE\xFF\0{", 4)), HasSubstr("UTF-16"));
-  EXPECT_THAT(complaint("[\n{}]"), HasSubstr("one JSON list"));
-  EXPECT_THAT(complaint("\xEF\xBB\xBF [1]"), HasSubstr("one JSON list"));
+TEST_F(JsonlTest, RefusesWhatIsNoFile) {
   EXPECT_THROW(JsonlReader(folder_.path() / "nowhere"), DataError);
   EXPECT_THROW(JsonlReader(folder_.path()), DataError);
   const fs::path pipe = folder_.path() / "pipe";
@@ -100,11 +93,6 @@ TEST_F(JsonlTest, SurvivesEveryTruncationAndBitFlip) {
   const nkat::testing::Reader read = [this](const std::string& text) { lines(text); };
   nkat::testing::refused_truncations(read, bytes);
   nkat::testing::refused_bit_flips(read, bytes);
-}
-
-TEST_F(JsonlTest, HashesAFileInPieces) {
-  const std::string bytes(3'000'000, 'z');
-  EXPECT_EQ(sha256_of_file(folder_.write("z", bytes)), sha256_hex(bytes));
 }
 
 }  // namespace

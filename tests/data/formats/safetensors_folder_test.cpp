@@ -71,6 +71,22 @@ TEST_F(SafetensorsFolderTest, SaysWhatIsMissing) {
   EXPECT_THROW(SafetensorsFolder(folder_.path() / "nowhere"), DataError);
 }
 
+TEST_F(SafetensorsFolderTest, NamesWhatLiesInTheWeightsPlace) {
+  for (const auto& [name, said] :
+       {std::pair{"pytorch_model-00001-of-00002.bin", "can't be read: save the model again as safetensors"},
+        {"adapter_model.safetensors", "is an adapter alone: merge it into its base"},
+        {"consolidated.safetensors", "has its maker's own layout"},
+        {"model-00001-of-00002.safetensors", "is a shard: download model.safetensors.index.json, too"},
+        {"phi.safetensors", "has another name: rename it"},
+        {"phi.gguf", "is a GGUF file: give it by its own name"},
+        {"__0_0.distcp", "is a shard of a training state"}}) {
+    const nkat::testing::TemporaryFolder folder;
+    folder.write(name, "x");
+    EXPECT_THAT(nkat::testing::complaint_about([&](const std::string&) { SafetensorsFolder{folder.path()}; }, ""),
+                HasSubstr(std::string("found neither; ") + name + " " + said));
+  }
+}
+
 TEST_F(SafetensorsFolderTest, RefusesEachCorruptIndexByName) {
   const auto map = [](const std::string& entries) { return R"({"weight_map":{)" + entries + "}}"; };
   const std::string rest = R"("a":"one.safetensors","b":"one.safetensors")";

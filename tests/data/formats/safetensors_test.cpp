@@ -140,6 +140,8 @@ std::vector<Corruption> corruptions() {
       {"TensorIsNumber", file_of(R"({"a":3})", 0), "expected an object with dtype"},
       {"UnknownDtype", file_of(tensor(R"("dtype":"F31","shape":[2],"data_offsets":[0,8])"), 8), "found 'F31'"},
       {"EightBitFloat", file_of(tensor(R"("dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8])"), 8), "found 'F8_E4M3'"},
+      {"FourBitFloat", file_of(tensor(R"("dtype":"F4","shape":[8],"data_offsets":[0,4])"), 8),
+       "found 'F4'; quantized weights: use the unquantized model"},
       {"DtypeIsNumber", file_of(tensor(R"("dtype":4,"shape":[2],"data_offsets":[0,8])"), 8),
        "dtype: expected a string, found number"},
       {"NegativeDimension", file_of(tensor(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])"), 8), "integers >= 0"},

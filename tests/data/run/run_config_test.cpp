@@ -85,13 +85,16 @@ TEST(RunConfig, KnowsARunByItsKey) {
 TEST(RunConfig, ReadsTheSettingsThatOthersLookAt) {
   const nkat::testing::TemporaryFolder folder;
   const fs::path path = folder.write(
-      "config.json", run_config_text({{"max_steps", 60}, {"alpha_init", -5.0}, {"device", "cpu"}}, some_facts()));
+      "config.json",
+      run_config_text({{"max_steps", 60}, {"alpha_init", -5.0}, {"device", "cpu"}, {"early_stopping_patience", 3}},
+                      some_facts()));
   const RunSettings settings = read_run_settings(path);
   EXPECT_EQ(settings.max_steps, 60);
   EXPECT_EQ(settings.alpha_init, -5.0);
   EXPECT_EQ(settings.device, "cpu");
   EXPECT_EQ(settings.control, Control::kNone);
   EXPECT_EQ(settings.validation_since, 7);
+  EXPECT_EQ(settings.early_stopping_patience, 3);
   EXPECT_FALSE(settings.seed.has_value());
 }
 

@@ -129,6 +129,33 @@ TEST(ModelMetadata, ANameOfPhi3IsKnownInAnyCase) {
   for (const char* name : {"", "phi", "phi-2", "phi--3"}) EXPECT_FALSE(names_phi3(name)) << name;
 }
 
+TEST(ModelMetadata, AFileIsPhi3sByItsTokens) {
+  const auto has = [](const std::string& kind, const std::vector<std::string>& tokens) {
+    GgufMetadata metadata("test");
+    metadata.add("tokenizer.ggml.model", gguf::GgufValue::string(kind));
+    metadata.add("tokenizer.ggml.tokens", gguf::GgufValue::strings(tokens));
+    return has_phi3_tokens(metadata);
+  };
+  const std::vector<std::string> all = {"<unk>",         "<s>",           "</s>",     "a",
+                                        "<|endoftext|>", "<|assistant|>", "<|user|>", "<|end|>"};
+  EXPECT_TRUE(has("llama", all));
+  EXPECT_FALSE(has("gpt2", all));
+  EXPECT_FALSE(has("llama", {"<unk>", "<s>", "</s>", "<|im_end|>"}));
+  // With such a name llama.cpp looks for </s>, and aborts without it.
+  EXPECT_FALSE(has("llama", {"<unk>", "<s>", "<|endoftext|>", "<|assistant|>", "<|user|>", "<|end|>"}));
+  EXPECT_FALSE(has_phi3_tokens(GgufMetadata("test")));
+  GgufMetadata odd("test");
+  odd.add("tokenizer.ggml.model", gguf::GgufValue::number(true));
+  odd.add("tokenizer.ggml.tokens", gguf::GgufValue::number(true));
+  EXPECT_FALSE(has_phi3_tokens(odd));
+}
+
+TEST(ModelMetadata, ANameIsMadeToFit) {
+  EXPECT_EQ(fitting_name("Phi 3.5 Mini Instruct", true), "phi3-Phi 3.5 Mini Instruct");
+  EXPECT_EQ(fitting_name("Phi-3.5", true), "Phi-3.5");
+  EXPECT_EQ(fitting_name("Phi-3.5", false), "Phi 3.5");
+}
+
 TEST(ModelMetadata, TheDefaultNameIsTheFoldersHoweverItIsSpelled) {
   EXPECT_EQ(default_name("/no/such/mine", false, false), "mine");
   EXPECT_EQ(default_name("/no/such/../mine/.", true, false), "mine-nkat");

@@ -28,6 +28,7 @@ constexpr const char* kJuly2024 =
     "'<|end|>\\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\\n' + message['content'] + '<|end|>\\n'}}{% elif "
     "message['role'] == 'assistant' %}{{'<|assistant|>\\n' + message['content'] + '<|end|>\\n'}}{% endif %}{% endfor "
     "%}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% else %}{{ eos_token }}{% endif %}";
+constexpr std::string_view kIfShown = R"({{ if or .Content (ne .Role "system") }})";
 constexpr std::string_view kIfUser = R"({{ if eq .Role "user" }})";
 constexpr std::string_view kIfAssistant = R"({{ else if eq .Role "assistant" }})";
 constexpr std::string_view kEnd = "{{ end }}";
@@ -95,6 +96,13 @@ TEST(Modelfile, NamesFileStopsAndContextWithEveryTemplate) {
   }
 }
 
+TEST(Modelfile, SaysSoWhereATemplateHasNoGoForm) {
+  const std::string text = modelfile("m.gguf", of_source("{{ messages[0].content }}"), 16, {"<|im_end|>", "</s>"});
+  EXPECT_THAT(text, StartsWith("FROM ./m.gguf\n# This model's chat template has no Go form here. "));
+  EXPECT_THAT(text, EndsWith("\nPARAMETER stop \"<|im_end|>\"\nPARAMETER stop \"</s>\"\nPARAMETER num_ctx 16\n"));
+  EXPECT_EQ(count(text, kQuotes), 0u);
+}
+
 TEST(Modelfile, EveryBlockOfATemplateIsClosed) {
   for (const ChatTemplate& chat_template : {phi35(), of_source(kApril2024)}) {
     const std::string go = go_template(chat_template);
@@ -111,11 +119,24 @@ TEST(Modelfile, RendersAConversationAsPhi35sTemplateDoes) {
       {Role::kSystem, "be kind"}, {Role::kUser, "hi"}, {Role::kAssistant, "yo"}, {Role::kUser, "bye"}};
   const std::string go = go_template(theirs);
   std::string ours;
-  for (const Turn& turn : turns) ours += message(between(go, "{{ if .Content }}", kEnd), turn);
+  for (const Turn& turn : turns) ours += message(between(go, kIfShown, kEnd), turn);
   EXPECT_EQ(ours + after_the_messages(go), theirs.render(turns, /*generation_prompt=*/true));
   const ChatTemplate july = of_source(kJuly2024);
   EXPECT_EQ(july.name(), "Phi-3 (July 2024)");
   EXPECT_EQ(go_template(july), go);
+}
+
+TEST(Modelfile, LeavesOutWithoutTextWhatPhi35sTemplateLeavesOut) {
+  const ChatTemplate theirs = phi35();
+  const std::string go = go_template(theirs);
+  for (const Role role : {Role::kSystem, Role::kUser, Role::kAssistant}) {
+    const std::vector<Turn> turns = {{role, ""}, {Role::kUser, "hi"}};
+    std::string ours;
+    for (const Turn& turn : turns) {  // what the condition of kIfShown says
+      if (!turn.content.empty() || turn.role != Role::kSystem) ours += message(between(go, kIfShown, kEnd), turn);
+    }
+    EXPECT_EQ(ours + after_the_messages(go), theirs.render(turns, /*generation_prompt=*/true));
+  }
 }
 
 TEST(Modelfile, RendersAConversationAsTheFirstPhi3TemplateDoes) {

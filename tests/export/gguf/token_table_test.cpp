@@ -109,24 +109,25 @@ TEST_F(TokenTable, SpecialTokensThatTheTokenizerDoesNotNameAreTheConfigsElseTheU
 }
 
 TEST_F(TokenTable, NamesTheTokensThatLlamaCppStripsOtherwise) {
-  EXPECT_TRUE(read().strips_after_special);
-  EXPECT_THAT(read().stripped_otherwise, ElementsAre());
+  EXPECT_TRUE(read().flags.strips_after_special);
+  EXPECT_THAT(read().flags.stripped_otherwise, ElementsAre());
   added("2")["rstrip"] = false;     // </s>, after which llama.cpp strips
   added("300")["rstrip"] = true;    // <|endoftext|>, after which it doesn't
   added("301")["rstrip"] = false;   // a special token, after which it strips
   added("306")["lstrip"] = true;    // before which it never does
-  added("310")["special"] = false;  // no special token, after which it doesn't
-  EXPECT_TRUE(read().strips_after_special);
-  EXPECT_THAT(read().stripped_otherwise,
+  added("310")["special"] = false;  // no special token, after which it strips all the same
+  added("310")["rstrip"] = false;
+  EXPECT_TRUE(read().flags.strips_after_special);
+  EXPECT_THAT(read().flags.stripped_otherwise,
               ElementsAre("</s>", "<|endoftext|>", "<|assistant|>", "<|system|>", "<|user|>"));
 }
 
 TEST_F(TokenTable, WithoutASpecialTokenThatStripsNothingIsStripped) {
   for (const char* id : {"301", "306", "307", "310"}) added(id)["rstrip"] = false;
-  EXPECT_FALSE(read().strips_after_special);
-  EXPECT_THAT(read().stripped_otherwise, ElementsAre("</s>"));
+  EXPECT_FALSE(read().flags.strips_after_special);
+  EXPECT_THAT(read().flags.stripped_otherwise, ElementsAre("</s>"));
   added("300")["rstrip"] = true;  // llama.cpp never strips after it
-  EXPECT_FALSE(read().strips_after_special);
+  EXPECT_FALSE(read().flags.strips_after_special);
 }
 
 TEST_F(TokenTable, AnIdBeyondTheEmbeddingIsRefused) {

@@ -147,6 +147,30 @@ TEST_F(HfExportTest, TokenizerAndLicenseAreCopiedByteForByteAndNothingElse) {
   EXPECT_EQ(text("LICENSE"), bytes + "LICENSE");
 }
 
+TEST_F(HfExportTest, AQuantizationThatTheWeightsNoLongerHaveIsLeftOut) {
+  EXPECT_EQ(config_after(R"({"dtype": "float16", "quantization_config": {"quant_method": "bitsandbytes"}, "a": 1})",
+                         GgmlType::kF16),
+            Json::parse(R"({"a": 1, "dtype": "float16"})"));
+  EXPECT_EQ(
+      config_after(R"({"dtype": "float16", "compression_config": {}, "quantization_config": null})", GgmlType::kF32),
+      Json::parse(R"({"dtype": "float32"})"));
+}
+
+TEST_F(HfExportTest, PythonFilesGoAlongWhereAConfigNamesTheirClasses) {
+  for (const char* name : {"modeling_x.py", "configuration_x.py", "train.sh"}) write_model(name, name);
+  write(GgmlType::kF16);
+  EXPECT_THAT(names(), ElementsAre("config.json", "model.safetensors"));
+  write_model("config.json", R"({"auto_map": {"AutoModelForCausalLM": "modeling_x.X"}})");
+  write(GgmlType::kF16);
+  EXPECT_THAT(names(), ElementsAre("config.json", "configuration_x.py", "model.safetensors", "modeling_x.py"));
+  EXPECT_EQ(text("modeling_x.py"), "modeling_x.py");
+  write_model("config.json", "{}");
+  write_model("tokenizer_config.json", R"({"auto_map": {"AutoTokenizer": ["configuration_x.T", null]}})");
+  write(GgmlType::kF16);
+  EXPECT_THAT(names(), ElementsAre("config.json", "configuration_x.py", "model.safetensors", "modeling_x.py",
+                                   "tokenizer_config.json"));
+}
+
 TEST_F(HfExportTest, ATiedModelHasNoHead) {
   config_.tie_word_embeddings = true;
   write(GgmlType::kF32);

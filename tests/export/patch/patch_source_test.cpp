@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "export/gguf/gguf_export.h"
+#include "export/merge/export_source.h"
 #include "models/adapter.h"
 #include "models/weights/base_fingerprint.h"
 #include "tests/support/memory_weights.h"
@@ -173,6 +174,28 @@ TEST_F(PatchSourceTest, AnAllowedMismatchIsRecordedWithBothBases) {
   EXPECT_EQ(source.paired_by, "nothing");
   EXPECT_EQ(source.provenance.base_sha256, "def");
   EXPECT_EQ(source.provenance.trained_on, "abc");
+}
+
+// ---- the file as the base itself
+
+TEST_F(PatchSourceTest, AFileIsTheBaseOfAnAdapterThatNamesItsWeights) {
+  write_file();
+  write_adapter({"file.gguf", models::base_sha256(path("file"))});
+  const GgufFile file(path("file"));
+  const PatchSource source = open_base_source(file, options("file"));
+  EXPECT_EQ(source.paired_by, kPairedByWeights);
+  EXPECT_EQ(source.provenance.base_sha256, source.provenance.trained_on);
+  expect_merged(source, tensors_.at(down_projection(1)));
+}
+
+TEST_F(PatchSourceTest, AnAdapterOfOtherWeightsMeetsAFileByItsNorms) {
+  write_file();
+  write_adapter({"tiny", "abc", file_norms()});
+  const GgufFile file(path("file"));
+  EXPECT_EQ(open_base_source(file, options("file")).paired_by, kPairedByNorms);
+  write_adapter({"tiny", "abc", "other norms"});
+  EXPECT_THAT(message_of<DataError>([&] { open_base_source(file, options("file")); }),
+              HasSubstr("this adapter was trained on a base with SHA-256 abc (tiny)"));
 }
 
 }  // namespace

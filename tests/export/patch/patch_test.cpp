@@ -7,9 +7,11 @@
 
 #include "core/error.h"
 #include "data/formats/gguf_writer.h"
-#include "models/weights/weight_source.h"
+#include "export/patch/patch_report.h"
+#include "models/weights/gguf_weights.h"
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_gguf.h"
 #include "tests/support/tiny_model.h"
 
 namespace nkat::exporting {
@@ -98,6 +100,22 @@ TEST_F(PatchTest, ReplacesWhatTheAdapterChangesAndCopiesTheRest) {
   }
 }
 
+TEST_F(PatchTest, PutsAnotherNameInThePlaceOfTheFiles) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  EXPECT_EQ(plan_patch(base, source, std::nullopt).metadata.find("general.name"), nullptr);
+  const Patch named = plan_patch(base, source, std::nullopt, "phi-3 mine");
+  EXPECT_EQ(named.metadata.string("general.name"), "phi-3 mine");
+  write_patch(path("named"), named);
+  const GgufFile written(path("named"));
+  const PatchSource again = source_of(written, config_);
+  const Patch renamed = plan_patch(written, again, std::nullopt, "phi-3 other"), kept = plan_patch(written, again, {});
+  EXPECT_EQ(renamed.metadata.string("general.name"), "phi-3 other");
+  EXPECT_EQ(kept.metadata.string("general.name"), "phi-3 mine");
+  for (std::size_t i = 0; i < kept.metadata.pairs().size(); ++i)
+    EXPECT_EQ(renamed.metadata.pairs()[i].first, kept.metadata.pairs()[i].first);
+}
+
 TEST_F(PatchTest, KeepsMetadataButForItsOwnKeys) {
   const GgufFile base(path("base"));
   const PatchSource source = source_of(base, config_);
@@ -136,6 +154,63 @@ TEST_F(PatchTest, TheSelfTestFindsOneWrongBit) {
     flip(tensor, at);
     EXPECT_THAT(complaint(patch), HasSubstr(named));
   }
+}
+
+TEST_F(PatchTest, AllTensorsAreEncodedAnewByARecipe) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  const Patch patch = plan_anew(base, source, QuantizationRecipe::kQ8_0);
+  EXPECT_EQ(patch.metadata.number<std::uint32_t>("general.file_type"), 7u);
+  EXPECT_TRUE(patch.metadata.number<bool>("some.flag"));
+  write_patch(path("patched"), patch);
+  EXPECT_EQ(self_test_patch(path("patched"), patch, {.output = "patched.gguf"}).retention.size(), 2u);
+  const GgufFile patched(path("patched"));
+  EXPECT_EQ(patched.tensors().size(), base.tensors().size());  // no head of a tied model
+  EXPECT_EQ(patched.find("token_embd.weight")->type, GgmlType::kQ8_0);
+  EXPECT_EQ(patched.find("blk.0.attn_norm.weight")->type, GgmlType::kF32);
+  EXPECT_TRUE(std::ranges::equal(patched.bytes(*patched.find("rope_factors_long.weight")),
+                                 base.bytes(*base.find("rope_factors_long.weight"))));
+  EXPECT_FALSE(report_of(patch).rounded_twice);  // the base is F32
+}
+
+// The same model with matrices in Q4_0, whose rows are all whole blocks.
+class QuantizedPatchTest : public ::testing::Test {
+ protected:
+  QuantizedPatchTest() {
+    config_.intermediate_size = 64;
+    nkat::testing::write_tiny_gguf(path("base"), config_, nkat::testing::tiny_tensors(config_), GgmlType::kQ4_0);
+  }
+  fs::path path(const char* name) const { return folder_.path() / name; }
+  const nkat::testing::TemporaryFolder folder_;
+  models::ModelConfig config_ = nkat::testing::tiny_config();
+};
+
+TEST_F(QuantizedPatchTest, AChangedTensorGetsAFinerTypeAndTheOthersKeepTheirBytes) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  const Patch patch = plan_finer_patch(base, source, {});
+  write_patch(path("patched"), patch);
+  SelfTestOptions judged{.output = "patched.gguf"};
+  const auto retention = self_test_patch(path("patched"), patch, judged).retention;
+  ASSERT_EQ(retention.size(), 1u);
+  EXPECT_EQ(retention[0].status(), RetentionStatus::kKept);
+  const GgufFile patched(path("patched"));
+  for (const gguf::GgufTensor& tensor : base.tensors()) {
+    const bool is_changed = tensor.name == "blk.1.ffn_down.weight";
+    EXPECT_EQ(patched.find(tensor.name)->type, is_changed ? GgmlType::kQ5_1 : tensor.type) << tensor.name;
+    if (!is_changed) {
+      EXPECT_TRUE(std::ranges::equal(base.bytes(tensor), patched.bytes(*patched.find(tensor.name)))) << tensor.name;
+    }
+  }
+  const PatchReport report = report_of(patch);
+  EXPECT_THAT(report.replaced, ::testing::ElementsAre("ffn_down.weight: q4_0 to q5_1 (1)"));
+  EXPECT_FALSE(report.rounded_twice);
+}
+
+TEST_F(QuantizedPatchTest, EncodedAnewItIsRoundedTwice) {
+  const GgufFile base(path("base"));
+  const PatchSource source = source_of(base, config_);
+  EXPECT_TRUE(report_of(plan_anew(base, source, QuantizationRecipe::kQ8_0)).rounded_twice);
 }
 
 }  // namespace

@@ -20,6 +20,15 @@ TEST(ProcessGroup, BroadcastsAndGathersStrings) {
   });
 }
 
+TEST(ProcessGroup, WaitsForRankZeroForAsLongAsItIsBusy) {
+  on_ranks(3, [](ProcessGroup& group) {
+    if (group.is_main()) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    EXPECT_EQ(group.await_main(group.is_main() ? "done" : "not mine"), "done");
+    EXPECT_EQ(group.await_main(""), "");
+    EXPECT_EQ(group.broadcast("rank " + std::to_string(group.rank())), "rank 0");
+  });
+}
+
 TEST(ProcessGroup, SumsAndBroadcastsTensors) {
   on_ranks(3, [](ProcessGroup& group) {
     const at::Tensor sum = at::full({5}, group.rank() + 1.0, at::kFloat);
@@ -45,6 +54,7 @@ TEST(ProcessGroup, OfOneProcessAnswersAtOnce) {
   ProcessGroup alone;
   alone.open(at::kCPU);
   EXPECT_EQ(alone.broadcast("text"), "text");
+  EXPECT_EQ(alone.await_main("text"), "text");
   EXPECT_EQ(alone.all_gather("text"), std::vector<std::string>{"text"});
   EXPECT_EQ(alone.all_gather_integers({4, 5}), (std::vector<std::vector<std::uint64_t>>{{4, 5}}));
   const at::Tensor message = at::full({2}, 3.0, at::kFloat);

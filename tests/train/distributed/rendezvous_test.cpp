@@ -67,7 +67,12 @@ TEST(Rendezvous, NamesARankThatHasEnded) {
   const KeyStore store;
   std::jthread other([&] { Rendezvous(store.connect(), 1, 2, {}); });
   Rendezvous rendezvous(store.connect(), 0, 2, {});
-  EXPECT_NE(message_of([&] { rendezvous.wait_for({"never"}); }).find("rank 1 of 2 has ended"), std::string::npos);
+  EXPECT_NE(message_of([&] { rendezvous.wait_for({"never"}); }).find("rank 1 of 2 has ended before the training"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] {
+              rendezvous.wait_for({"never"}, Rendezvous::Phase::kTraining);
+            }).find("rank 1 of 2 has ended; its own message"),
+            std::string::npos);
 }
 
 TEST(Rendezvous, WaitsAsLongAsARankLivesAndNamesOneThatIsSilent) {

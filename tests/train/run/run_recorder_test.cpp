@@ -152,6 +152,86 @@ TEST_F(RunRecorderTest, WritesTheSummaryWhenTheStepsEnd) {
   EXPECT_THAT(summary, HasSubstr("\"validation_loss_best\": 3.0"));
 }
 
+TEST_F(RunRecorderTest, EndsEarlyAfterSoManyValidationsWithoutAGain) {
+  config_.early_stopping_patience = 2;
+  RunRecorder recorder = open();
+  for (const auto& [loss, ends] : {std::pair{2.0, false}, {2.5, false}, {1.5, false}, {1.5, false}, {1.75, true}}) {
+    const StepMetrics metrics = next_step(loss);
+    EXPECT_EQ(recorder.ends_early(metrics, state_), ends) << state_.step;
+    recorder.record(metrics, state_);
+  }
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(recorder.keep(state_, [] { return ExitCode::kDone; }), ExitCode::kDone);
+  EXPECT_THAT(read_file(folder_.summary(), 1 << 20), HasSubstr("\"stopped\": \"early\""));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("step 5: ends early, 2 validations in a row without a loss below 1.5000 (step 3)"));
+}
+
+TEST_F(RunRecorderTest, AnEarlyEndIsCountedAcrossStartsAndALargerPatienceGoesOn) {
+  {
+    RunRecorder recorder = open();
+    for (const double loss : {1.0, 2.0, 2.0}) recorder.record(next_step(loss), state_);
+  }
+  for (const auto& [patience, ended] : {std::pair{0, false}, {1, true}, {2, true}, {3, false}}) {
+    config_.early_stopping_patience = patience;
+    EXPECT_EQ(has_ended_early(folder_, config_, state_), ended) << patience;
+  }
+  EXPECT_TRUE(open(3).ends_early(next_step(2.0), state_));
+  state_.step = 3;
+  state_.settings.validation_since = 1;  // the loss of 1.0 is of other data
+  EXPECT_FALSE(open(3).ends_early(next_step(1.5), state_));
+}
+
+TEST_F(RunRecorderTest, TheLastStepIsNoEarlyEnd) {
+  config_.early_stopping_patience = 1;
+  config_.max_steps = 2;
+  RunRecorder recorder = open();
+  recorder.record(next_step(1.0), state_);
+  EXPECT_FALSE(recorder.ends_early(next_step(2.0), state_));
+}
+
+TEST_F(RunRecorderTest, ARunThatHasEndedEarlySaysSoAndWhatGoesOn) {
+  config_.early_stopping_patience = 1;
+  config_.tensorboard = true;
+  {
+    RunRecorder recorder = open();
+    for (const double loss : {1.0, 2.0}) recorder.record(next_step(loss), state_);
+  }
+  fs::remove_all(folder_.tensorboard());
+  ::testing::internal::CaptureStderr();
+  repeat_finish(folder_, config_, state_, model_, identity_.base);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("ended early at step 2: 1 validation in a row without a loss below 1.0000 (step 1); raise "
+                        "--early-stopping-patience"));
+  EXPECT_THAT(read_file(folder_.summary(), 1 << 20), HasSubstr("\"stopped\": \"early\""));
+  EXPECT_FALSE(fs::is_empty(folder_.tensorboard()));
+}
+
+TEST_F(RunRecorderTest, EventsAndSamplesAreWrittenWhereAskedForAndCutOnResume) {
+  open().record_samples(1, {{"prompt", "answer"}});
+  EXPECT_FALSE(fs::exists(folder_.samples()) || fs::exists(folder_.tensorboard()));
+  config_.tensorboard = true;
+  config_.sample_prompts = "prompts.txt";
+  ::testing::internal::CaptureStderr();
+  {
+    RunRecorder recorder = open();
+    for (int i = 0; i < 3; ++i) {
+      const StepMetrics metrics = next_step();
+      recorder.record_samples(metrics.step, {{"prompt", "two\nlines"}});
+      recorder.record(metrics, state_);
+    }
+  }
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("step 3: \"prompt\" is answered \"two\\nlines\""));
+  const auto event_bytes = [&] { return fs::file_size(fs::directory_iterator(folder_.tensorboard())->path()); };
+  const std::uintmax_t of_three = event_bytes();
+  state_.step = 2;  // of the newest checkpoint
+  open(2);
+  EXPECT_LT(event_bytes(), of_three);
+  const std::string samples = read_file(folder_.samples(), 1 << 20);
+  EXPECT_THAT(samples, HasSubstr("{\"step\":2,\"prompt\":\"prompt\",\"answer\":\"two\\nlines\"}"));
+  EXPECT_EQ(samples.find("\"step\":3"), std::string::npos);
+}
+
 TEST_F(RunRecorderTest, CountsTheSkippedStepsAtTheEnd) {
   {
     RunRecorder recorder = open();

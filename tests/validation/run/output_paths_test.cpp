@@ -39,7 +39,7 @@ TEST_F(OutputPathsTest, PlotsStandBesideTheReport) {
 
 TEST_F(OutputPathsTest, RefusesTheRunsOwnFiles) {
   for (const char* name : {"metrics.jsonl", "config.json", "checkpoints/step-000050/manifest.json", "adapter/x.json",
-                           "checkpoints/../metrics.jsonl"}) {
+                           "checkpoints/../metrics.jsonl", "samples.jsonl", "tensorboard/x.md"}) {
     EXPECT_THAT(refusal({{"--output-report", run_ / name}}), HasSubstr("file of the run itself")) << name;
   }
 }

@@ -85,6 +85,19 @@ TEST_F(RunRecordsTest, KnowsWhetherTheLastLineIsThatOfMaxSteps) {
   EXPECT_EQ(read_run(run_).finished(), false);
 }
 
+TEST_F(RunRecordsTest, ARunThatHasEndedEarlyIsFinished) {
+  auto lines = metrics_lines(12, shape_.layers());
+  lines[3].validation_loss = 1.0;
+  lines[7].validation_loss = lines[11].validation_loss = 2.0;
+  write_text(run_ / "metrics.jsonl", metrics_text(lines));
+  for (const auto& [patience, finished] : {std::pair{0, false}, {2, true}, {3, false}}) {
+    write_config({{"max_steps", 100}, {"early_stopping_patience", patience}});
+    EXPECT_EQ(read_run(run_).finished(), finished) << patience;
+  }
+  write_config({{"max_steps", 100}, {"early_stopping_patience", 2}, {"validation", {{"since_step", 4}}}});
+  EXPECT_EQ(read_run(run_).finished(), false);
+}
+
 TEST_F(RunRecordsTest, ReadsTheSameFromTheCheckpointsFolder) {
   for (const fs::path& given : {run_ / "checkpoints", run_ / "checkpoints" / "", run_ / "." / "checkpoints"}) {
     const RunRecords run = read_run(given);

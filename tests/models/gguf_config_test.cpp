@@ -1,4 +1,4 @@
-#include "export/gguf/gguf_config.h"
+#include "models/gguf_config.h"
 
 #include <functional>
 #include <map>
@@ -11,7 +11,7 @@
 #include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
-namespace nkat::exporting {
+namespace nkat::models {
 namespace {
 
 using gguf::GgmlType;
@@ -41,7 +41,7 @@ struct RopeFactors {
 
 class GgufConfig : public ::testing::Test {
  protected:
-  models::ModelConfig read(const Keys& keys, const RopeFactors& factors = {}) const {
+  ModelConfig read(const Keys& keys, const RopeFactors& factors = {}) const {
     gguf::GgufMetadata metadata("test");
     for (const auto& [key, value] : keys) metadata.add(key, value);
     std::vector<gguf::GgufTensorPlan> tensors = {{"token_embd.weight", {32, 5}, GgmlType::kF32}};
@@ -66,7 +66,7 @@ class GgufConfig : public ::testing::Test {
 };
 
 TEST_F(GgufConfig, MissingKeysHaveLlamaCppsDefaults) {
-  const models::ModelConfig config = read(required_keys());
+  const ModelConfig config = read(required_keys());
   EXPECT_EQ(config.hidden_size, 32);
   EXPECT_EQ(config.intermediate_size, 40);
   EXPECT_EQ(config.num_layers, 2);
@@ -93,7 +93,7 @@ TEST_F(GgufConfig, OptionalKeysAreRead) {
                   {"tokenizer.ggml.eos_token_id", u32(4)},
                   {"tokenizer.ggml.eot_token_id", u32(3)},
                   {"tokenizer.ggml.bos_token_id", u32(1)}});
-  const models::ModelConfig config = read(keys, {.count = 3});
+  const ModelConfig config = read(keys, {.count = 3});
   EXPECT_EQ(config.num_key_value_heads, 2);
   EXPECT_EQ(config.rotary_dim, 6);
   EXPECT_EQ(config.rope_theta, 250000);
@@ -201,4 +201,4 @@ TEST_F(GgufConfig, RopeFactorsMustFitTheRotaryDimension) {
 }
 
 }  // namespace
-}  // namespace nkat::exporting
+}  // namespace nkat::models

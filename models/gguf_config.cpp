@@ -1,4 +1,4 @@
-#include "export/gguf/gguf_config.h"
+#include "models/gguf_config.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@
 #include "core/message.h"
 #include "models/tensor_table.h"
 
-namespace nkat::exporting {
+namespace nkat::models {
 namespace {
 
 using gguf::GgufValue;
@@ -89,11 +89,11 @@ class Reader {
   const gguf::GgufMetadata& metadata_;
 };
 
-const models::FamilyTraits& read_family(const Reader& reader) {
+const FamilyTraits& read_family(const Reader& reader) {
   const std::string architecture = reader.metadata().string("general.architecture");
-  const auto families = models::known_families();
+  const auto families = known_families();
   const auto found = std::ranges::find_if(
-      families, [&](const models::FamilyTraits& one) { return architecture == one.gguf_architecture; });
+      families, [&](const FamilyTraits& one) { return architecture == one.gguf_architecture; });
   reader.require(found != families.end(), "general.architecture", "\"phi3\", \"llama\", \"qwen2\" or \"qwen3\"",
                  fmt::format("\"{}\"", architecture));
   if (reader.has("general.type")) {
@@ -110,7 +110,7 @@ const models::FamilyTraits& read_family(const Reader& reader) {
   return *found;
 }
 
-void read_heads(const Reader& reader, const std::string& prefix, models::ModelConfig& config) {
+void read_heads(const Reader& reader, const std::string& prefix, ModelConfig& config) {
   const std::string heads = prefix + "attention.head_count", kv = prefix + "attention.head_count_kv";
   const std::string lengths[] = {prefix + "attention.key_length", prefix + "attention.value_length"};
   config.num_heads = reader.uniform_size(heads, config.num_layers);
@@ -134,7 +134,7 @@ void read_heads(const Reader& reader, const std::string& prefix, models::ModelCo
 }
 
 // Whatever is neither phi3's nor a list of factors.
-void read_scaling(const Reader& reader, const std::string& prefix, models::ModelConfig& config) {
+void read_scaling(const Reader& reader, const std::string& prefix, ModelConfig& config) {
   const std::string type_key = prefix + "rope.scaling.type", factor_key = prefix + "rope.scaling.factor";
   const std::string type = reader.has(type_key) ? reader.metadata().string(type_key) : "linear";
   reader.require(type == "none" || type == "linear", type_key, "none or linear", type);
@@ -142,8 +142,8 @@ void read_scaling(const Reader& reader, const std::string& prefix, models::Model
   config.rope_scaling = {.kind = layers::RopeScaling::Kind::kLinear, .factor = reader.positive(factor_key)};
 }
 
-void read_positions(const Reader& reader, const std::string& prefix, models::ModelConfig& config) {
-  const bool is_phi3 = config.family == models::Family::kPhi3;
+void read_positions(const Reader& reader, const std::string& prefix, ModelConfig& config) {
+  const bool is_phi3 = config.family == Family::kPhi3;
   const std::string rotary = prefix + "rope.dimension_count";
   config.rotary_dim = reader.size_or(rotary, config.head_dim);
   reader.require(config.rotary_dim % 2 == 0 && config.rotary_dim <= config.head_dim, rotary,
@@ -154,29 +154,29 @@ void read_positions(const Reader& reader, const std::string& prefix, models::Mod
   const std::int64_t context = reader.size(prefix + "context_length");
   config.max_position_embeddings = config.original_max_position_embeddings = context;
   if (!is_phi3) {
-    config.short_factor = reader.factors(models::kGgufRopeFactors, config.rotary_dim);
+    config.short_factor = reader.factors(kGgufRopeFactors, config.rotary_dim);
     return read_scaling(reader, prefix, config);
   }
   config.original_max_position_embeddings = reader.size_or("phi3.rope.scaling.original_context_length", context);
   config.max_position_embeddings = std::max(context, config.original_max_position_embeddings);
   const auto window = reader.metadata().number_or<std::uint32_t>("phi3.attention.sliding_window", 0);
   if (window > 0) config.sliding_window = window;
-  config.long_factor = reader.factors(models::kGgufLongFactors, config.rotary_dim);
-  config.short_factor = reader.factors(models::kGgufShortFactors, config.rotary_dim);
+  config.long_factor = reader.factors(kGgufLongFactors, config.rotary_dim);
+  config.short_factor = reader.factors(kGgufShortFactors, config.rotary_dim);
   reader.require(config.long_factor.size() == config.short_factor.size(), "rope_factors", "both lists or none",
                  config.long_factor.empty() ? "rope_factors_short alone" : "rope_factors_long alone");
   config.attention_factor = reader.positive_or("phi3.rope.scaling.attn_factor", 1);
 }
 
 // What the tensors of the first layer tell.
-void read_biases_and_norms(const gguf::GgufFile& file, models::ModelConfig& config) {
+void read_biases_and_norms(const gguf::GgufFile& file, ModelConfig& config) {
   config.qkv_bias = file.find("blk.0.attn_q.bias") != nullptr;
   config.output_bias = file.find("blk.0.attn_output.bias") != nullptr;
   config.mlp_bias = file.find("blk.0.ffn_down.bias") != nullptr;
-  config.head_norms = config.family == models::Family::kQwen3;
+  config.head_norms = config.family == Family::kQwen3;
 }
 
-void read_tokens(const Reader& reader, models::ModelConfig& config) {
+void read_tokens(const Reader& reader, ModelConfig& config) {
   const gguf::GgufMetadata& metadata = reader.metadata();
   const std::string tokens = "tokenizer.ggml.tokens", scores = "tokenizer.ggml.scores",
                     types = "tokenizer.ggml.token_type";
@@ -199,10 +199,10 @@ void read_tokens(const Reader& reader, models::ModelConfig& config) {
 
 }  // namespace
 
-models::ModelConfig model_config_from(const gguf::GgufFile& file) {
+ModelConfig model_config_from(const gguf::GgufFile& file) {
   const Reader reader(file);
-  models::ModelConfig config;
-  const models::FamilyTraits& family = read_family(reader);
+  ModelConfig config;
+  const FamilyTraits& family = read_family(reader);
   const std::string prefix = std::string(family.gguf_architecture) + ".";
   config.family = family.family;
   config.hidden_size = reader.size(prefix + "embedding_length");
@@ -211,16 +211,16 @@ models::ModelConfig model_config_from(const gguf::GgufFile& file) {
   config.rms_norm_eps = reader.positive(prefix + "attention.layer_norm_rms_epsilon");
   read_heads(reader, prefix, config);
   read_positions(reader, prefix, config);
-  if (config.family != models::Family::kPhi3) read_biases_and_norms(file, config);
-  const std::string table = models::model_tensor(config, models::TensorRole::kEmbedding).gguf_name;
+  if (config.family != Family::kPhi3) read_biases_and_norms(file, config);
+  const std::string table = model_tensor(config, TensorRole::kEmbedding).gguf_name;
   const gguf::GgufTensor* embedding = file.find(table);
   const std::uint64_t rows = embedding == nullptr ? 0 : embedding->rows();
   reader.require(rows >= 1 && rows <= kLargestSize, table, fmt::format("1 to {} rows", kLargestSize),
                  embedding == nullptr ? "no such tensor" : fmt::format("{}", rows));
   config.vocab_size = static_cast<std::int64_t>(rows);
-  config.tie_word_embeddings = file.find(models::model_tensor(config, models::TensorRole::kHead).gguf_name) == nullptr;
+  config.tie_word_embeddings = file.find(model_tensor(config, TensorRole::kHead).gguf_name) == nullptr;
   read_tokens(reader, config);
   return config;
 }
 
-}  // namespace nkat::exporting
+}  // namespace nkat::models

@@ -15,8 +15,8 @@
 #include "data/formats/gguf_reader.h"
 #include "models/config.h"
 
-namespace nkat::exporting {
+namespace nkat::models {
 
-models::ModelConfig model_config_from(const gguf::GgufFile& file);
+ModelConfig model_config_from(const gguf::GgufFile& file);
 
-}  // namespace nkat::exporting
+}  // namespace nkat::models

@@ -1,0 +1,176 @@
+#include "data/run/given_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "core/cli/log.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/message.h"
+#include "core/utf8.h"
+#include "data/run/adapter_config.h"
+#include "data/run/run_layout.h"
+
+namespace nkat::data {
+namespace {
+
+constexpr std::uint64_t kConfigLimit = 1 << 20;
+constexpr std::string_view kHub = "https://huggingface.co/";
+constexpr const char *kModelConfig = "config.json", *kWeights = "model.safetensors",
+                     *kWeightsIndex = "model.safetensors.index.json", *kSnapshots = "snapshots";
+
+enum class Kind { kNothing, kFile, kModel, kAdapter, kPeftAdapter, kRun, kCheckpoints, kOther };
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+// A value of adapter_config.json as text; "" where there is none. Its errors are for whoever reads the adapter.
+std::string adapter_fact(const fs::path& folder, const char* key) {
+  try {
+    const fs::path path = folder / kAdapterConfigFile;
+    const auto json = parse_json(read_file(path, kConfigLimit), path.string());
+    return json.is_object() && json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+Kind kind_of(const fs::path& given) {
+  if (!is_there(given)) return Kind::kNothing;
+  if (!is_folder(given)) return Kind::kFile;
+  if (is_there(given / kWeights) || is_there(given / kWeightsIndex)) return Kind::kModel;
+  if (is_there(given / kAdapterConfigFile)) {
+    const std::string type = adapter_fact(given, "peft_type");
+    return type.empty() || type == kPeftType ? Kind::kAdapter : Kind::kPeftAdapter;
+  }
+  if (is_there(given / kMetricsFile) || is_folder(given / kCheckpointsFolder)) return Kind::kRun;
+  if (!saved_steps(given).empty()) return Kind::kCheckpoints;
+  return is_there(given / kModelConfig) ? Kind::kModel : Kind::kOther;
+}
+
+// Model folders below, as the Hub's cache (snapshots/REVISION) and trainers (checkpoint-500) leave them.
+std::vector<fs::path> models_below(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (const fs::path& parent : {folder, folder / kSnapshots}) {
+    for (const auto& entry : fs::directory_iterator(parent, error)) {
+      if (is_there(entry.path() / kModelConfig) && kind_of(entry.path()) == Kind::kModel) found.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+std::string entries_of(const fs::path& folder) {
+  constexpr std::size_t kMost = 6;
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) names.push_back(entry.path().filename().string());
+  std::ranges::sort(names);
+  const bool more = names.size() > kMost;
+  if (more) names.resize(kMost);
+  return names.empty() ? "an empty folder" : fmt::format("{}{}", fmt::join(names, ", "), more ? ", ..." : "");
+}
+
+[[noreturn]] void refuse(const fs::path& given, std::string_view wanted, std::string_view found,
+                         std::string_view next = {}) {
+  throw DataError(fmt::format("{}: {}", given.string(), expected(wanted, found, next)));
+}
+
+std::string of_file(const fs::path& file) {
+  return fmt::format("give the folder that it is in: {}", folder_of(file).string());
+}
+
+std::string base_of(const fs::path& adapter) {
+  const std::string base = ellipsize(adapter_fact(adapter, "base_model_name_or_path"));
+  return base.empty() ? "its base" : fmt::format("its base ({})", base);
+}
+
+[[noreturn]] void refuse_as_model(const fs::path& given, Kind kind, std::string_view wanted) {
+  switch (kind) {
+    case Kind::kNothing: refuse(given, wanted, "no folder of that name", hub_advice(given));
+    case Kind::kFile: refuse(given, wanted, "a file", of_file(given));
+    case Kind::kAdapter:
+      refuse(given, wanted, "an adapter", fmt::format("give it as --adapter, and {} as --model-path", base_of(given)));
+    case Kind::kPeftAdapter:
+      refuse(
+          given, wanted, fmt::format("an adapter of peft ({})", ellipsize(adapter_fact(given, "peft_type"))),
+          fmt::format("merge it into {} with peft's merge_and_unload(), save the result with save_pretrained(DIR), and "
+                      "give DIR",
+                      base_of(given)));
+    case Kind::kRun:
+    case Kind::kCheckpoints:
+      refuse(given, wanted, "a run of nkat train", "give it as --adapter, and its base as --model-path");
+    default: break;
+  }
+  const std::vector<fs::path> below = models_below(given);
+  refuse(given, wanted, entries_of(given), below.empty() ? "" : fmt::format("{} is one", below.back().string()));
+}
+
+fs::path chosen(const fs::path& given, const fs::path& adapter, const char* what) {
+  log::info(fmt::format("{}: {}; its adapter is {}", given.string(), what, adapter.string()));
+  return adapter;
+}
+
+std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
+  const std::vector<std::int64_t> steps = saved_steps(checkpoints);
+  return steps.empty() ? std::nullopt : std::optional(checkpoint_path(checkpoints, steps.back()));
+}
+
+}  // namespace
+
+std::string hub_advice(const fs::path& absent) {
+  std::string name = absent.string();
+  if (name.starts_with(kHub)) name.erase(0, kHub.size());
+  while (name.ends_with('/')) name.pop_back();
+  constexpr std::string_view kCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
+  const std::size_t slash = name.find('/');
+  const bool is_name = slash != std::string::npos && slash > 0 && slash == name.rfind('/') && slash + 1 < name.size() &&
+                       name.find_first_not_of(kCharacters) == std::string::npos && name.front() != '.' &&
+                       !is_there(name.substr(0, slash));
+  if (!is_name) return "";
+  const std::string folder = name.substr(slash + 1);
+  return fmt::format("a name on the Hub? download it first (hf download {} --local-dir {}) and give that folder", name,
+                     folder);
+}
+
+void require_model_folder(const fs::path& given, std::string_view needed) {
+  const Kind kind = kind_of(given);
+  const bool may_be = kind == Kind::kModel || kind == Kind::kOther;
+  if (may_be && (needed.empty() || is_there(given / needed))) return;
+  refuse_as_model(given, kind,
+                  needed.empty() ? "a model folder" : fmt::format("a model folder, with {} in it", needed));
+}
+
+fs::path find_adapter_folder(const fs::path& given) {
+  if (is_there(given / kAdapterConfigFile)) return given;
+  const std::string wanted = fmt::format("an adapter folder, with {} in it", kAdapterConfigFile);
+  switch (kind_of(given)) {
+    case Kind::kNothing: refuse(given, wanted, "no folder of that name", hub_advice(given));
+    case Kind::kFile: refuse(given, wanted, "a file", of_file(given));
+    case Kind::kModel: refuse(given, wanted, "a model", "give it as --model-path");
+    case Kind::kRun: {
+      const fs::path adapter = given / kNewestAdapterFolder;
+      if (is_there(adapter / kAdapterConfigFile)) return chosen(given, adapter, "a run");
+      if (const auto newest = newest_checkpoint(given / kCheckpointsFolder)) return chosen(given, *newest, "a run");
+      refuse(given, wanted, "a run without a checkpoint");
+    }
+    case Kind::kCheckpoints: return chosen(given, *newest_checkpoint(given), "checkpoints of a run");
+    default: refuse(given, wanted, entries_of(given));
+  }
+}
+
+}  // namespace nkat::data

@@ -1,0 +1,25 @@
+// The folders that a user names on the command line: what lies there, and what was meant.
+//
+//   --model-path   a model folder. A name on the Hub, a run, an adapter (ours or one of peft) and a file in the folder are
+//                  refused with what to give instead
+//   --adapter      a folder with adapter_config.json (an adapter or a checkpoint); of a run's folder its adapter/, of its
+//                  checkpoints/ the newest
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/files/file.h"
+
+namespace nkat::data {
+
+// DataError unless a model folder may lie there. needed: a file that must be in it; "": any.
+void require_model_folder(const fs::path& given, std::string_view needed = "");
+
+// Logs what was chosen where `given` isn't the adapter's folder itself. DataError if there is none.
+fs::path find_adapter_folder(const fs::path& given);
+
+// What to do about a folder that isn't there, where the name may be one on the Hub; else "".
+std::string hub_advice(const fs::path& absent);
+
+}  // namespace nkat::data
