@@ -26,7 +26,7 @@ struct Config {
 
 ExitCode run(const Config& config) {
   install_stop_signals();
-  const Tokenizer tokenizer = open_tokenizer(config.model_path);
+  const Tokenizer tokenizer(config.model_path);
   const ChatTemplate chat_template = open_chat_template(config.model_path);
   const SampleEncoder encoder(tokenizer, chat_template, config.dataset);
   DataChecker checker(tokenizer, encoder);

@@ -34,7 +34,7 @@ nlohmann::ordered_json to_json(const SampleView& sample, const std::string& wher
 
 ExitCode run(const Config& config) {
   install_stop_signals();
-  const Tokenizer tokenizer = open_tokenizer(config.model_path);
+  const Tokenizer tokenizer(config.model_path);
   const ChatTemplate chat_template = open_chat_template(config.model_path);
   DatasetOptions options = config.dataset;
   options.files = config.data;

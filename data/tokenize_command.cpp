@@ -40,7 +40,7 @@ std::string convert(const Tokenizer& tokenizer, const Config& config, const std:
 }
 
 ExitCode run(const Config& config, bool text_given) {
-  const Tokenizer tokenizer = open_tokenizer(config.model_path);
+  const Tokenizer tokenizer(config.model_path);
   if (!config.lines) {
     const std::string input = text_given ? config.text : std::string(std::istreambuf_iterator<char>(std::cin), {});
     std::cout << convert(tokenizer, config, input) << '\n';

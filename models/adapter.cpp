@@ -134,10 +134,10 @@ void require_same_base(const LoadedAdapter& loaded, const std::string& base_sha2
 bool meets_by_norms(const BaseFingerprint& trained_on, const fs::path& model, const ModelConfig& config) {
   if (!gguf::is_gguf_model(model) || trained_on.base_norms_sha256.empty()) return false;
   if (norms_sha256(model, config) != trained_on.base_norms_sha256) return false;
-  log::warning(
-      fmt::format("the adapter was trained on other weights ({}) with the norms of {}: it is taken for a quantized file "
-                  "of that base. Rounded weights change what the rotations act on; nkat eval shows how much",
-                  trained_on.base_model_name_or_path, model.string()));
+  log::warning(fmt::format(
+      "the adapter was trained on other weights ({}) with the norms of {}: it is taken for a quantized file "
+      "of that base. Rounded weights change what the rotations act on; nkat eval shows how much",
+      trained_on.base_model_name_or_path, model.string()));
   return true;
 }
 

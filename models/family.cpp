@@ -24,7 +24,6 @@ struct Refused {
   const char* description;
 };
 
-// The longest start that fits comes first.
 constexpr Refused kRefused[] = {
     {"phi3small", "Phi-3-small (block-sparse attention, biases)"},
     {"phimoe", "Phi-3.5-MoE (mixture of experts)"},

@@ -39,7 +39,7 @@ class ChatSession {
  public:
   explicit ChatSession(const GenerateConfig& options)
       : options_(options),
-        tokenizer_(data::open_tokenizer(options.model_path)),
+        tokenizer_(options.model_path),
         model_config_(open_model_config(options.model_path)),
         template_(read_template(options, tokenizer_, model_config_)),
         decoder_(load(options, model_config_)),

@@ -92,8 +92,8 @@ class Reader {
 const FamilyTraits& read_family(const Reader& reader) {
   const std::string architecture = reader.metadata().string("general.architecture");
   const auto families = known_families();
-  const auto found = std::ranges::find_if(
-      families, [&](const FamilyTraits& one) { return architecture == one.gguf_architecture; });
+  const auto found =
+      std::ranges::find_if(families, [&](const FamilyTraits& one) { return architecture == one.gguf_architecture; });
   reader.require(found != families.end(), "general.architecture", "\"phi3\", \"llama\", \"qwen2\" or \"qwen3\"",
                  fmt::format("\"{}\"", architecture));
   if (reader.has("general.type")) {

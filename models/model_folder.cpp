@@ -8,7 +8,7 @@
 namespace nkat::models {
 
 TextProcessor load_tokenizer_and_template(const fs::path& model, const ModelConfig& config) {
-  TextProcessor text{data::open_tokenizer(model), data::open_chat_template(model)};
+  TextProcessor text{data::Tokenizer(model), data::open_chat_template(model)};
   if (text.tokenizer.vocabulary_size() > config.vocab_size) {
     throw FormatError(
         fmt::format("{}: the tokenizer has {} ids, vocab_size in config.json is {}; the files do not belong together",

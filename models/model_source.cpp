@@ -19,7 +19,8 @@ void refuse_folder_of_gguf_files(const std::filesystem::path& model) {
     if (name.ends_with(".gguf") && (first.empty() || name < first)) first = name;
   }
   if (first.empty()) return;
-  throw DataError(fmt::format("{}: this folder holds no config.json, but {}; name the file itself", model.string(), first));
+  throw DataError(
+      fmt::format("{}: this folder holds no config.json, but {}; name the file itself", model.string(), first));
 }
 
 }  // namespace

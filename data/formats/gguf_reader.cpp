@@ -30,17 +30,25 @@ std::string common_name(const GgufFile& first, std::uint32_t parts) {
            fmt::format("name the file that ends in {}", part_ending(0, parts)));
   }
   const std::string ending = part_ending(0, parts);
-  if (!name.ends_with(ending)) refuse(first, "its name", "one that ends in " + ending, name, "parts are found by their names");
+  if (!name.ends_with(ending))
+    refuse(first, "its name", "one that ends in " + ending, name, "parts are found by their names");
   return name.substr(0, name.size() - ending.size());
 }
 
 }  // namespace
 
-bool is_gguf_model(const fs::path& model) { return fs::is_regular_file(model); }
+bool is_gguf_model(const fs::path& model) {
+  std::error_code error;  // whoever opens the path names it
+  if (!fs::is_regular_file(model, error)) return false;
+  if (model.extension() == ".gguf") return true;
+  std::string start(kMagic.size(), '\0');
+  return read_bytes(open_for_reading(model), start, model) == start.size() && start == kMagic;
+}
 
 GgufFile::GgufFile(const fs::path& path) : GgufFile(path, MappedFile(path)) {}
 
-GgufFile::GgufFile(const fs::path& path, MappedFile map) : path_(path), header_(parse_gguf(map.bytes(), path.string())) {
+GgufFile::GgufFile(const fs::path& path, MappedFile map)
+    : path_(path), header_(parse_gguf(map.bytes(), path.string())) {
   parts_.push_back({.path = path, .map = std::move(map), .data_begin = header_.data_begin});
   make_index();
 }

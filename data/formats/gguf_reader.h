@@ -26,8 +26,8 @@
 
 namespace nkat::gguf {
 
-// Does a model's path name a GGUF file, as opposed to a folder in Hugging Face format? Any file does: one that is no GGUF
-// file is refused when it is opened.
+// Does a model's path name a GGUF file, as opposed to a folder in Hugging Face format? A file does that is called .gguf, or
+// begins as one.
 bool is_gguf_model(const fs::path& model);
 
 class GgufFile {

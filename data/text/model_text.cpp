@@ -23,10 +23,6 @@ constexpr TokenKey kTokenKeys[] = {{"bos_token", "tokenizer.ggml.bos_token_id"},
                                    {"unk_token", "tokenizer.ggml.unknown_token_id"},
                                    {"pad_token", "tokenizer.ggml.padding_token_id"}};
 
-TokenizerModel vocabulary_of(const gguf::GgufFile& file) {
-  return read_gguf_vocabulary(file.metadata(), file.path().string());
-}
-
 SpecialTokens special_tokens_of(const gguf::GgufMetadata& metadata, const TokenizerModel& model) {
   SpecialTokens tokens;
   for (const auto& [name, key] : kTokenKeys) {
@@ -38,18 +34,15 @@ SpecialTokens special_tokens_of(const gguf::GgufMetadata& metadata, const Tokeni
 }
 
 GgufText text_of(const gguf::GgufFile& file) {
-  GgufText text{.tokenizer = vocabulary_of(file), .special_tokens = {}, .chat_template = ""};
+  GgufText text{.tokenizer = read_gguf_vocabulary(file.metadata(), file.path().string()),
+                .special_tokens = {},
+                .chat_template = ""};
   text.special_tokens = special_tokens_of(file.metadata(), text.tokenizer);
   if (file.metadata().find(kTemplateKey) != nullptr) text.chat_template = file.metadata().string(kTemplateKey);
   return text;
 }
 
 }  // namespace
-
-Tokenizer open_tokenizer(const fs::path& model) {
-  if (!gguf::is_gguf_model(model)) return Tokenizer(model);
-  return Tokenizer(vocabulary_of(gguf::GgufFile::with_all_parts(model)));
-}
 
 ChatTemplate open_chat_template(const fs::path& model) {
   if (!gguf::is_gguf_model(model)) return ChatTemplate::from_model_folder(model);

@@ -1,14 +1,13 @@
-// Tokenizer and chat template of a model as --model-path names it: from the files of a folder in Hugging Face format, or
-// from the keys of a GGUF file (of a split one its first part; data/FORMATS.md 2.4).
+// The texts of a model as --model-path names it, besides its tokenizer (tokenizer_files.h): from the files of a folder in
+// Hugging Face format, or from the keys of a GGUF file (of a split one its first part).
 //
-// Errors: those of Tokenizer and ChatTemplate for a folder, of GgufFile::with_all_parts and read_gguf_vocabulary for a file.
+// Errors: those of ChatTemplate for a folder, of GgufFile::with_all_parts and read_gguf_vocabulary for a file.
 #pragma once
 
 #include <string>
 
 #include "core/files/file.h"
 #include "data/text/chat_template.h"
-#include "data/text/tokenizer.h"
 #include "data/text/tokenizer_model.h"
 
 namespace nkat::data {
@@ -17,7 +16,6 @@ namespace nkat::data {
 inline constexpr const char* kModelPathHelp = "model folder in Hugging Face format, or a GGUF file";
 inline constexpr const char* kModelPathMetavar = "PATH";
 
-Tokenizer open_tokenizer(const fs::path& model);
 // A file without a template gets Phi-3.5's, as a folder does, and the log says so.
 ChatTemplate open_chat_template(const fs::path& model);
 

@@ -28,13 +28,21 @@ double usual_attention_factor(double longest, double original) {
   return longest <= original ? 1 : std::sqrt(1 + std::log(longest / original) / std::log(original));
 }
 
+// Phi-3 has no biases, and Qwen2 always those of q, k and v.
+bool has_attention_bias(const models::ModelConfig& config) {
+  return config.family != Family::kPhi3 && config.family != Family::kQwen2;
+}
+
 void require_expressible(const models::ModelConfig& config, const std::string& where) {
   const auto refuse = [&](const std::string& what, const std::string& wanted, const std::string& found) {
-    throw FormatError(fmt::format("{}: {}: {}", where, what,
-                                  expected(wanted, found, "config.json can't say it; export to GGUF")));
+    throw FormatError(
+        fmt::format("{}: {}: {}", where, what, expected(wanted, found, "config.json can't say it; export to GGUF")));
   };
   if (config.long_factor.empty() && !config.short_factor.empty())
     refuse(models::kGgufRopeFactors, "no list of rope factors", fmt::format("{} numbers", config.short_factor.size()));
+  if (has_attention_bias(config) && config.qkv_bias != config.output_bias)
+    refuse("biases", "biases of q, k, v and o_proj or none",
+           config.qkv_bias ? "none of o_proj" : "that of o_proj alone");
   if (config.long_factor.empty()) return;
   const double usual = usual_attention_factor(static_cast<double>(longest_context(config)),
                                               static_cast<double>(config.original_max_position_embeddings));
@@ -47,13 +55,11 @@ void add_rope(const models::ModelConfig& config, Json& json) {
   json["max_position_embeddings"] = longest_context(config);
   if (config.family == Family::kPhi3) {
     json["original_max_position_embeddings"] = config.original_max_position_embeddings;
-    json["partial_rotary_factor"] =
-        static_cast<double>(config.rotary_dim) / static_cast<double>(config.head_dim);
+    json["partial_rotary_factor"] = static_cast<double>(config.rotary_dim) / static_cast<double>(config.head_dim);
   }
   if (!config.long_factor.empty()) {
-    json["rope_scaling"] = {{"type", "longrope"},
-                            {"short_factor", config.short_factor},
-                            {"long_factor", config.long_factor}};
+    json["rope_scaling"] = {
+        {"type", "longrope"}, {"short_factor", config.short_factor}, {"long_factor", config.long_factor}};
   }
   using Kind = layers::RopeScaling::Kind;
   if (config.rope_scaling.kind == Kind::kLinear)
@@ -68,7 +74,7 @@ void add_rope(const models::ModelConfig& config, Json& json) {
 }
 
 void add_biases(const models::ModelConfig& config, Json& json) {
-  if (config.family == Family::kPhi3 || config.family == Family::kQwen2) return;  // none, and always those of q, k, v
+  if (!has_attention_bias(config)) return;
   json["attention_bias"] = config.qkv_bias;
   if (config.family == Family::kLlama) json["mlp_bias"] = config.mlp_bias;
 }

@@ -51,15 +51,14 @@ std::vector<Pair> merges_of_scores(const TokenizerModel& model,
     for (std::size_t cut = 1; cut < starts.size(); ++cut) {
       const auto left = ids.find(piece.text.substr(0, starts[cut])), right = ids.find(piece.text.substr(starts[cut]));
       if (left == ids.end() || right == ids.end()) continue;
-      cuts.push_back({{left->second, right->second},
-                      {piece.score, cut, starts.size() - cut, {left->first, right->first}}});
+      cuts.push_back(
+          {{left->second, right->second}, {piece.score, cut, starts.size() - cut, {left->first, right->first}}});
     }
     std::ranges::stable_sort(cuts, {}, [](const auto& one) { return one.first; });
     for (auto& [order, cut] : cuts) found.push_back(std::move(cut));
   }
-  std::ranges::stable_sort(found, std::greater<>(), [](const Scored& one) {
-    return std::tuple(one.score, one.left_length, one.right_length);
-  });
+  std::ranges::stable_sort(found, std::greater<>(),
+                           [](const Scored& one) { return std::tuple(one.score, one.left_length, one.right_length); });
   std::vector<Pair> merges;
   for (Scored& one : found) merges.push_back(std::move(one.texts));
   return merges;
@@ -151,8 +150,7 @@ Json decoder_json(const TokenizerModel& model) {
     return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
   const Json space = Json::object({{"String", kSpace}});
   Json steps = Json::array({Json::object({{"type", "Replace"}, {"pattern", space}, {"content", " "}}),
-                            Json::object({{"type", "ByteFallback"}}),
-                            Json::object({{"type", "Fuse"}})});
+                            Json::object({{"type", "ByteFallback"}}), Json::object({{"type", "Fuse"}})});
   if (model.strip_leading_space) steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   return {{"type", "Sequence"}, {"decoders", std::move(steps)}};
 }
@@ -189,7 +187,7 @@ Json post_processor_json(const TokenizerModel& model) {
 }
 
 Json added_token_json(const data::AddedToken& token) {
-  return {{"content", token.content},   {"single_word", token.single_word}, {"lstrip", token.strip_left},
+  return {{"content", token.content},    {"single_word", token.single_word}, {"lstrip", token.strip_left},
           {"rstrip", token.strip_right}, {"normalized", token.normalized},   {"special", token.special}};
 }
 

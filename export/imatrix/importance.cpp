@@ -121,7 +121,7 @@ std::span<const float> Importance::of(const models::TensorSpec& tensor) const {
 
 Importance measure_importance(const ImportanceData& data, const fs::path& model_folder,
                               const models::ModelConfig& config, const models::WeightSource& weights) {
-  const data::Tokenizer tokenizer = data::open_tokenizer(model_folder);
+  const data::Tokenizer tokenizer(model_folder);
   const auto chat_template = data::open_chat_template(model_folder);
   const data::Dataset dataset(
       {.files = data.files, .max_sequence_length = data.max_sequence_length, .vocabulary_size = config.vocab_size},

@@ -56,7 +56,7 @@ gguf::GgufMetadata patched_metadata(const gguf::GgufFile& base, const PatchSourc
 
 // choose(spec, stored) gives the type of a tensor that the adapter changes.
 template <class Choose>
-Patch planned(const gguf::GgufFile& base, const PatchSource& source, const Choose& choose) {
+Patch plan_changed(const gguf::GgufFile& base, const PatchSource& source, const Choose& choose) {
   Patch patch{.base = base, .source = source, .metadata = patched_metadata(base, source), .plan = {}};
   std::map<std::string, models::TensorSpec> changed;  // by the file's name
   for (models::TensorSpec& spec : models::model_tensors(source.config)) {
@@ -122,14 +122,14 @@ std::vector<StoredTensor> check_file(const gguf::GgufFile& written, const Patch&
 }  // namespace
 
 Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::optional<GgmlType> type) {
-  return planned(base, source, [&](const models::TensorSpec& spec, const gguf::GgufTensor& tensor) {
+  return plan_changed(base, source, [&](const models::TensorSpec& spec, const gguf::GgufTensor& tensor) {
     require_codecs(base, tensor, source.merged_from == kMergedFromFile, !type.has_value());
     return spec.kind == models::TensorKind::kBias ? tensor.type : type.value_or(tensor.type);
   });
 }
 
 Patch plan_finer_patch(const gguf::GgufFile& base, const PatchSource& source, const RetentionLimits& limits) {
-  return planned(base, source, [&](const models::TensorSpec& spec, const gguf::GgufTensor& tensor) {
+  return plan_changed(base, source, [&](const models::TensorSpec& spec, const gguf::GgufTensor& tensor) {
     require_codecs(base, tensor, /*is_source=*/true, /*keeps_type=*/false);
     return type_that_keeps(source.weights, spec.name, tensor.type, limits);
   });

@@ -62,7 +62,7 @@ ExportOptions with_possible_self_test(ExportOptions options, const Patch& patch)
 // Should llama.cpp swallow white space after role tokens? By the checkpoint's tokenizer; without one, of a file with Phi-3's
 // tokens, yes. Nothing: not known.
 std::optional<bool> strips_after_special(const gguf::GgufFile& base, const ExportOptions& options) {
-  if (!options.model_path.empty()) {
+  if (!options.model_path.empty() && !gguf::is_gguf_model(options.model_path)) {
     const bool normalizes = has_normalizer(options.model_path);
     return compare_flags(data::read_added_tokens(options.model_path), normalizes).strips_after_special;
   }

@@ -44,16 +44,16 @@ std::string origin_text(const PatchReport& report) {
   }
   if (report.is_export) return "";
   if (report.merged_from == kMergedFromCheckpoint) return "merged from the checkpoint's weights\n";
-  return "merged from the file's own weights: their quantization noise stays, and in the same type changes under half a "
+  return "merged from the file's own weights: their quantization noise stays, and in the same type changes under half "
+         "a "
          "step are rounded back; --model-path merges from the base's weights, a finer --patch-type keeps more\n";
 }
 
 }  // namespace
 
 bool is_quantized(const gguf::GgufFile& file) {
-  return std::ranges::any_of(file.tensors(), [](const gguf::GgufTensor& tensor) {
-    return gguf::traits(tensor.type).block_elements > 1;
-  });
+  return std::ranges::any_of(
+      file.tensors(), [](const gguf::GgufTensor& tensor) { return gguf::traits(tensor.type).block_elements > 1; });
 }
 
 PatchReport report_of(const Patch& patch) {

@@ -88,7 +88,8 @@ std::string hash_of_folder(const SafetensorsFolder& folder) {
   for (const auto& [file, info] : tensors) {
     hash.begin(info->name, data::dtype_name(info->dtype), info->shape);
     const std::span<const std::byte> bytes = file->bytes(*info);
-    for (std::size_t at = 0; at < bytes.size(); at += kPiece) hash.add(bytes.subspan(at, std::min(kPiece, bytes.size() - at)));
+    for (std::size_t at = 0; at < bytes.size(); at += kPiece)
+      hash.add(bytes.subspan(at, std::min(kPiece, bytes.size() - at)));
     file->release(*info);
   }
   return hash.hex();

@@ -48,7 +48,8 @@ GgufWeights::GgufWeights(std::shared_ptr<const gguf::GgufFile> file, const Model
     if (found == nullptr && wanted.is_tied) continue;
     if (found == nullptr) throw FormatError(fmt::format("{}: tensor '{}' is missing", where, wanted.gguf_name));
     require_sizes(*found, wanted, where);
-    by_name_.emplace(wanted.name, Named{wanted, found});  // a tied model's two share a name: the embedding comes first and stays
+    by_name_.emplace(wanted.name,
+                     Named{wanted, found});  // a tied model's two share a name: the embedding comes first and stays
   }
   refuse_unknown_tensors(*file_, config);
 }

@@ -1,5 +1,7 @@
 #include "models/adapter.h"
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -125,6 +127,7 @@ TEST_F(AdapterFolder, RefusesAnotherBaseWithBothHashes) {
 }
 
 TEST_F(AdapterFolder, MeetsAQuantizedFileOfItsBaseByTheNorms) {
+  ::setenv("NKAT_CACHE_DIR", "/dev/null", /*overwrite=*/1);  // no cache
   const ModelConfig config = tiny_config();
   auto tensors = testing::tiny_tensors(config);
   const fs::path file = folder_.path() / "base.gguf";
@@ -139,6 +142,7 @@ TEST_F(AdapterFolder, MeetsAQuantizedFileOfItsBaseByTheNorms) {
   EXPECT_THROW(require_base_of(loaded, file, config, folder_.path()), DataError);
   folder_.write("model/model.safetensors", testing::serialized(tensors));  // a folder has a hash of its own
   EXPECT_FALSE(meets_by_norms(base, folder_.path() / "model", config));
+  ::unsetenv("NKAT_CACHE_DIR");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "models/config_positions.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

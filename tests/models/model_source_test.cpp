@@ -1,5 +1,7 @@
 #include "models/model_source.h"
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,6 +21,9 @@ using ::testing::HasSubstr;
 
 class ModelSourceTest : public ::testing::Test {
  protected:
+  ModelSourceTest() { ::setenv("NKAT_CACHE_DIR", "/dev/null", /*overwrite=*/1); }  // no cache
+  ~ModelSourceTest() override { ::unsetenv("NKAT_CACHE_DIR"); }
+
   fs::path write_folder(const std::map<std::string, at::Tensor>& tensors) const {
     folder_.write("model/model.safetensors", serialized(tensors));
     return folder_.path() / "model";
@@ -75,6 +80,16 @@ TEST_F(ModelSourceTest, AQuantizedFileAndTheFolderOfItsDecodedValuesHaveOneHash)
 TEST_F(ModelSourceTest, AFileThatIsNoGgufIsRefusedByName) {
   folder_.write("model.gguf", "{}");
   EXPECT_THAT(message_of<FormatError>([&] { open_model_config(file()); }), HasSubstr("model.gguf"));
+}
+
+TEST_F(ModelSourceTest, AFileOfAFolderNamesTheFolder) {
+  EXPECT_THAT(message_of<DataError>([&] { open_model_config(write_folder(tensors_) / "model.safetensors"); }),
+              HasSubstr("give the folder that it is in"));
+}
+
+TEST_F(ModelSourceTest, AGgufFileIsKnownUnderAnotherName) {
+  write_tiny_gguf(folder_.path() / "blob", config_, tensors_);
+  EXPECT_EQ(open_model_config(folder_.path() / "blob").num_layers, config_.num_layers);
 }
 
 TEST_F(ModelSourceTest, AFolderOfGgufFilesNamesTheFirst) {

@@ -55,11 +55,9 @@ inline void write_tiny_gguf(const std::filesystem::path& path, const models::Mod
   }
   gguf::write_gguf(path, tiny_gguf_keys(config), plan, [&](const gguf::GgufTensor& tensor, const auto& append) {
     std::vector<std::byte> bytes(tensor.bytes);
-    gguf::encode_rows(tensor.type,
-                      {.values = values.at(tensor.name),
-                       .length = static_cast<std::int64_t>(tensor.ne[0]),
-                       .importance = {}},
-                      bytes);
+    gguf::encode_rows(
+        tensor.type,
+        {.values = values.at(tensor.name), .length = static_cast<std::int64_t>(tensor.ne[0]), .importance = {}}, bytes);
     append(bytes);
   });
 }

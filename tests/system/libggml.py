@@ -42,6 +42,10 @@ class Library:
         return out
 
 
+    def has_decoder(self, kind):
+        return hasattr(self._library, f"dequantize_row_{kind}")
+
+
 def path():
     """Where the library is, or None where xllamacpp isn't installed. The package itself is not imported: it starts a back end."""
     found = importlib.util.find_spec("xllamacpp")

@@ -157,3 +157,40 @@ def test_decoded_blocks_are_those_of_gguf_py(decode, kind):
     blocks = random_blocks(kind, 4096)
     expected = gguf.quants.dequantize(blocks.reshape(1, -1), gguf.GGMLQuantizationType(libggml.TYPES[kind][0])).reshape(-1)
     assert np.array_equal(decode(kind, blocks, "best"), expected)
+
+
+# ---- every type that ggml decodes, those included that are never written
+
+
+def decoded_types():
+    """(name, elements and bytes of a block, by gguf-py) of the types that are decoded by ggml itself."""
+    import gguf
+
+    sizes = {kind.name.lower(): size for kind, size in gguf.GGML_QUANT_SIZES.items()} | {"q1_0": (128, 18), "q2_0": (64, 18)}
+    own = {name.lower() for name in libggml.TYPES} | {"q8_1", "q8_k", "i8", "i16", "i32", "i64", "f64"}
+    return {name: size for name, size in sizes.items() if name not in own}
+
+
+@pytest.mark.parametrize("kind", decoded_types())
+def test_types_that_are_never_written_are_decoded_as_by_gguf_py_and_ggml(ggml, decode, kind):
+    """Random bits, among them scales that are NaN and infinite."""
+    import gguf
+
+    elements, size = decoded_types()[kind]
+    blocks = np.random.default_rng(3).integers(0, 256, (512, size), np.uint8)
+    ours = decode(kind, blocks, "best")
+    assert ours.size == 512 * elements
+    oracles = []
+    if kind.upper() in gguf.GGMLQuantizationType.__members__ and (number := gguf.GGMLQuantizationType[kind.upper()]) in gguf.quants._type_traits:
+        with np.errstate(all="ignore"):
+            oracles.append(gguf.quants.dequantize(blocks.reshape(1, -1), number).reshape(-1))
+    spelled = kind[:-1] + kind[-1].upper() if kind.endswith("_k") else kind
+    if ggml.has_decoder(spelled):
+        oracles.append(ggml.decode(spelled, blocks, ours.size))
+    assert oracles
+    for expected in oracles:
+        assert np.array_equal(ours, expected, equal_nan=True)
+
+
+def test_all_28_types_are_decoded():
+    assert len(decoded_types()) + len(libggml.TYPES) == 28

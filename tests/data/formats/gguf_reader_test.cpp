@@ -153,6 +153,14 @@ class SplitGgufTest : public ::testing::Test {
   nkat::testing::TemporaryFolder folder_;
 };
 
+TEST_F(GgufReaderTest, AFileIsAModelByItsNameOrItsFirstBytes) {
+  EXPECT_TRUE(is_gguf_model(folder_.write("a.gguf", "")));
+  EXPECT_TRUE(is_gguf_model(folder_.write("b", RawGguf().bytes())));
+  EXPECT_FALSE(is_gguf_model(folder_.write("model.safetensors", "GGU")));
+  EXPECT_FALSE(is_gguf_model(folder_.path()));
+  EXPECT_FALSE(is_gguf_model(folder_.path() / "none"));
+}
+
 TEST_F(SplitGgufTest, IsOneFileByItsFirstPart) {
   const GgufFile file = GgufFile::with_all_parts(write_all());
   ASSERT_EQ(file.tensors().size(), 3U);

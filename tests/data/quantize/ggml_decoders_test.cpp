@@ -2,9 +2,9 @@
 
 #include <bit>
 #include <cstring>
+#include <ggml.h>
 #include <vector>
 
-#include <ggml.h>
 #include <gtest/gtest.h>
 
 #include "core/random.h"

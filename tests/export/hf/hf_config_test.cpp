@@ -107,6 +107,9 @@ TEST(HfConfig, RefusesWhatConfigJsonCantSay) {
   config.short_factor = config.long_factor = std::vector<double>(8, 1.25);
   config.attention_factor = 0.5;  // no length gives less than 1
   EXPECT_THAT(refusal(), HasSubstr("rope.scaling.attn_factor"));
+  config = example(Family::kLlama);
+  config.qkv_bias = true;
+  EXPECT_THAT(refusal(), HasSubstr("biases"));
 }
 
 }  // namespace

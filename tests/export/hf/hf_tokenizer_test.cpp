@@ -12,8 +12,11 @@ using Json = nlohmann::json;
 
 TokenizerModel byte_level() {
   TokenizerModel model{.kind = data::VocabularyKind::kByteLevel};
-  model.pieces = {{"<|end|>", 0, PieceType::kControl}, {"a", 0, PieceType::kNormal},  {"b", 0, PieceType::kNormal},
-                  {"ab", 0, PieceType::kNormal},       {"[PAD4]", 0, PieceType::kUnused}};
+  model.pieces = {{"<|end|>", 0, PieceType::kControl},
+                  {"a", 0, PieceType::kNormal},
+                  {"b", 0, PieceType::kNormal},
+                  {"ab", 0, PieceType::kNormal},
+                  {"[PAD4]", 0, PieceType::kUnused}};
   model.merges = {{1, 2}};
   model.split_steps = {{.expression = "\\p{N}"}, {.expression = "\\s+", .keep_matches = false}};
   model.added_tokens = {{.content = "<|end|>", .id = 0, .special = true, .strip_right = true}};

@@ -83,7 +83,7 @@ TEST(MergedWeights, ABiasIsMergedLikeAColumn) {
   std::vector<float> found(16), bias(16);
   merged.read("bias", 0, found);
   OneVector().read("bias", 0, bias);
-  for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(found[i], static_cast<float>(expected(blocks, bias, 1, i, 0)));
+  for (std::size_t i = 0; i < 16; ++i) EXPECT_FLOAT_EQ(found[i], static_cast<float>(expected(blocks, bias, 1, i, 0)));
 }
 
 }  // namespace

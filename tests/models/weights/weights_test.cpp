@@ -76,11 +76,11 @@ Tensors stored_apart(const ModelConfig& config, const Tensors& tensors) {
         above = first;
       }
     };
-    take("q_proj", "qkv_proj", 0);
-    take("k_proj", "qkv_proj", query_rows);
-    take("v_proj", "qkv_proj", query_rows + key_rows);
-    take("gate_proj", "gate_up_proj", 0);
-    take("up_proj", "gate_up_proj", config.intermediate_size);
+    take(".q_proj.", ".qkv_proj.", 0);
+    take(".k_proj.", ".qkv_proj.", query_rows);
+    take(".v_proj.", ".qkv_proj.", query_rows + key_rows);
+    take(".gate_proj.", ".gate_up_proj.", 0);
+    take(".up_proj.", ".gate_up_proj.", config.intermediate_size);
     apart[tensor.name] = tensors.at(stacked).narrow(0, above, tensor.shape[0]).contiguous();
   }
   return apart;
