@@ -19,8 +19,8 @@ inline constexpr std::size_t kMostSamplePrompts = 100;  // each validation answe
 inline constexpr std::uint64_t kLargestPromptFile = 1 << 20;
 
 struct SamplePrompt {
-  std::string text;
-  std::vector<std::int32_t> tokens;
+  std::string text = "";
+  std::vector<std::int32_t> tokens = {};
 };
 
 // A prompt a line, UTF-8; lines of white space are skipped. DataError "<file>:line" for a line that is not UTF-8 or that the

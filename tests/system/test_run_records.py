@@ -1,6 +1,7 @@
 """What a run writes where asked for: TensorBoard's event files, answers to sample prompts, and an early end. None of it changes what is trained."""
 import json
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -52,11 +53,20 @@ def recorded(nkat, tmp_path_factory, words):
     return run
 
 
-def scalars(run):
+def open_events(run):
+    return EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+
+
+def scalars(accumulator):
     """{tag: [(step, value)]} as TensorBoard shows them, all of them."""
-    (file,) = (run / "tensorboard").iterdir()
-    accumulator = EventAccumulator(str(file.parent), size_guidance={"scalars": 0}).Reload()
     return {tag: [(event.step, event.value) for event in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]}
+
+
+def event_file(run):
+    """The newest; those of earlier starts are empty."""
+    *earlier, newest = sorted((run / "tensorboard").iterdir())
+    assert len(earlier) <= 1 and all(file.stat().st_size == 0 for file in earlier)
+    return newest
 
 
 def sigmoid(alpha):
@@ -81,7 +91,8 @@ def expected_scalars(lines):
 
 
 def assert_events_are_the_metrics(run):
-    found, expected = scalars(run), expected_scalars(training.lines(run))
+    found, expected = scalars(open_events(run)), expected_scalars(training.lines(run))
+    assert event_file(run).stat().st_size > 0
     assert found.keys() == expected.keys()
     for tag, values in expected.items():
         assert [step for step, _ in found[tag]] == [step for step, _ in values], tag
@@ -99,7 +110,7 @@ def test_tensorboard_reads_every_scalar_of_every_step(recorded):
 
 
 def test_the_event_file_has_the_bytes_of_tensorboards_own_writer(recorded, tmp_path):
-    (file,) = (recorded / "tensorboard").iterdir()
+    file = event_file(recorded)
     with (tmp_path / "theirs").open("wb") as theirs:
         writer = RecordWriter(theirs)
         for event in LegacyEventFileLoader(str(file)).Load():
@@ -160,6 +171,18 @@ def test_kills_leave_no_step_and_no_answer_twice(nkat, nkat_path, tmp_path, word
     training.assert_same_run(run, recorded)
 
 
+def test_a_reader_that_is_open_follows_over_a_restart(nkat, tmp_path, words):
+    run = tmp_path / "run"
+    train(nkat, words(run, max_steps=6))
+    reader = open_events(run)
+    assert [step for step, _ in scalars(reader)["loss/training"]] == [1, 2, 3, 4, 5, 6]
+    shutil.rmtree(run / "checkpoints" / "step-000006")  # as if it had been killed before that one
+    for steps in (9, 10):
+        train(nkat, words(run, max_steps=steps))
+        reader.Reload()
+        assert [step for step, _ in scalars(reader)["loss/training"]] == list(range(1, steps + 1))
+
+
 def test_a_finished_run_gets_its_curves_afterwards(nkat, tmp_path, words, recorded):
     run = shutil.copytree(recorded, tmp_path / "run")
     shutil.rmtree(run / "tensorboard")
@@ -172,7 +195,7 @@ def test_the_options_may_change_on_resume_and_what_was_written_stays(nkat, tmp_p
     run = tmp_path / "run"
     train(nkat, words(run, max_steps=4))
     train(nkat, words(run, max_steps=8, tensorboard=None, sample_prompts=None))
-    assert {step for step, _ in scalars(run)["loss/training"]} == {1, 2, 3, 4}
+    assert {step for step, _ in scalars(open_events(run))["loss/training"]} == {1, 2, 3, 4}
     other = tmp_path / "other.txt"
     other.write_text("Another?\n")
     done = train(nkat, words(run, sample_prompts=other))
@@ -181,11 +204,21 @@ def test_the_options_may_change_on_resume_and_what_was_written_stays(nkat, tmp_p
     assert [(line["step"], line["prompt"]) for line in samples(run)] == [*((4, prompt) for prompt in PROMPTS), (12, "Another?")]
 
 
-def test_a_full_disk_ends_the_run_as_it_does_for_metrics(nkat, small_disk, words):
-    # A run without a checkpoint but the first: only records fill the disk.
-    full = nkat("train", *words(small_disk / "run", checkpoint_every=10000, max_steps=10000, validate_every=1, validation_data=None))
-    assert full.returncode == 4, full.stderr
-    assert "writing failed" in full.stderr or "free" in full.stderr
+def small_files_only():
+    # Stands in for a full disk; of all files of the run, the event file is the first to reach this size.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+
+
+def test_a_disk_that_refuses_the_events_loses_nothing(nkat, tmp_path, words):
+    given = dict(sample_prompts=None, validation_data=None, batch_size=1, gradient_accumulation=1, max_sequence_length=32, checkpoint_every=1000)
+    run = tmp_path / "run"
+    full = train(nkat, words(run, **given, max_steps=400), code=4, preexec_fn=small_files_only)
+    assert "events.out.tfevents" in full.stderr and "writing failed" in full.stderr and "internal" not in full.stderr
+    steps = len(training.lines(run))
+    assert 10 < steps < 400 and (run / "checkpoints" / f"step-{steps:06}" / "manifest.json").exists()
+    train(nkat, words(run, **given, max_steps=steps + 2))
+    assert_events_are_the_metrics(run)
+    assert len(training.lines(run)) == steps + 2
 
 
 def test_a_file_of_samples_that_is_no_runs_stays(nkat, tmp_path, words):

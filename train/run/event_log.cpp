@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "core/cli/progress.h"
+#include "core/error.h"
 #include "core/files/crc32c.h"
 #include "core/protobuf_wire.h"
 #include "layers/sigmoid.h"
@@ -18,7 +19,8 @@ namespace {
 
 constexpr std::string_view kFileStart = "events.out.tfevents.", kFileEnd = ".nkat";
 constexpr const char* kFileVersion = "brain.Event:2";
-enum EventField : std::uint64_t { kWallTime = 1, kStep = 2, kVersion = 3, kSummary = 5 };
+enum EventField : std::uint64_t { kWallTime = 1, kStep = 2, kVersion = 3, kSummary = 5, kSessionLog = 7 };
+enum SessionLogField : std::uint64_t { kStatus = 1 };
 enum SummaryField : std::uint64_t { kValue = 1 };
 enum ValueField : std::uint64_t { kTag = 1, kSimpleValue = 2 };
 
@@ -40,11 +42,15 @@ std::string framed(const std::string& event) {
   return record.append(bytes_of(length_check)).append(event).append(bytes_of(event_check));
 }
 
-std::string version_record(double wall_time) {
-  std::string event;
-  protobuf::put_double(event, kWallTime, wall_time);
-  protobuf::put_bytes(event, kVersion, kFileVersion);
-  return framed(event);
+// The first two records. From a start at step 0 on, nothing of an earlier file counts.
+std::string opening_records(double wall_time) {
+  std::string version, start, status;
+  protobuf::put_double(version, kWallTime, wall_time);
+  protobuf::put_bytes(version, kVersion, kFileVersion);
+  protobuf::put_varint(status, kStatus, 1);
+  protobuf::put_double(start, kWallTime, wall_time);
+  protobuf::put_bytes(start, kSessionLog, status);
+  return framed(version) + framed(start);
 }
 
 class Summary {
@@ -75,21 +81,26 @@ void add_gates(Summary& summary, const data::StepMetrics& m, std::int64_t first_
   }
 }
 
-// What earlier starts left, by the names of this header alone: others' files in the folder stay.
-void remove_event_files(const fs::path& folder) {
+// What earlier starts left, by the names of this header alone: others' files in the folder stay. The last start's file is
+// emptied and not removed, since a TensorBoard that reads it gets to the next one only while it is there.
+void empty_event_files(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(kFileStart) || !name.ends_with(kFileEnd)) continue;
-    fs::remove(entry.path(), error);
-    if (error) fail_write(entry.path(), "removing the file");
+    if (entry.file_size(error) == 0) {
+      fs::remove(entry.path(), error);
+    } else if (!error) {
+      fs::resize_file(entry.path(), 0, error);
+    }
+    if (error) throw DeviceError(fmt::format("{}: can't be emptied: {}", entry.path().string(), error.message()));
   }
 }
 
 // A name of its own for each start: TensorBoard, which may be running, takes it for a new file.
 fs::path new_event_file(const fs::path& folder) {
   create_folders(folder);
-  remove_event_files(folder);
+  empty_event_files(folder);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   return folder /
@@ -122,7 +133,7 @@ EventLog::EventLog(const fs::path& folder, const std::vector<data::StepMetrics>&
     : first_layer_(first_layer), file_(new_event_file(folder), 0) {
   double wall_time = seconds_since_1970();
   for (const data::StepMetrics& line : history) wall_time -= line.step_seconds;
-  std::string records = version_record(wall_time);
+  std::string records = opening_records(wall_time);
   for (const data::StepMetrics& line : history) {
     wall_time += line.step_seconds;
     records += event_record(line, first_layer_, wall_time);

@@ -4,12 +4,15 @@
 //
 //   record   u64 length | u32 check of these 8 bytes | an Event of that many bytes | u32 check of the Event
 //   check    CRC-32C, rotated right by 15 bits, plus 0xA282EAD8 modulo 2^32
-//   Event    1 wall_time: double, seconds since 1970; then in the first record 3 file_version: "brain.Event:2",
-//            in each other one 2 step: varint, 5 summary: a message of 1 value, repeated: 1 tag, 2 simple_value: float
+//   Event    1 wall_time: double, seconds since 1970; then by record
+//              first   3 file_version: "brain.Event:2"
+//              second  7 session_log: a message of 1 status: 1, "start"; a reader drops what it has of this step and later
+//              others  2 step: varint, 5 summary: a message of 1 value, repeated: 1 tag, 2 simple_value: float
 //
-// Sources, of TensorFlow: io/record_writer.h (records), util/event.proto, framework/summary.proto.
-// data/FORMATS.md 9.5 lists the tags. metrics.jsonl stays the one record of a run: each start writes the curves anew from
-// it, so that a step that is trained again after a kill is there once, and a kill at any moment costs nothing.
+// Sources, of TensorFlow: io/record_writer.h (records), util/event.proto, framework/summary.proto. data/FORMATS.md 9.5
+// lists the tags. metrics.jsonl stays the one record of a run: each start writes the curves anew from it, so that a step
+// that is trained again after a kill is there once, and a kill at any moment costs nothing. A TensorBoard that is running
+// follows, too.
 #pragma once
 
 #include <string>
@@ -22,7 +25,7 @@ namespace nkat::train {
 
 class EventLog {
  public:
-  // Removes what earlier starts wrote into `folder` and writes `history`, whose steps end now and took step_seconds each.
+  // Empties what earlier starts wrote into `folder` and writes `history`, whose steps end now and took step_seconds each.
   EventLog(const fs::path& folder, const std::vector<data::StepMetrics>& history, std::int64_t first_layer);
   // One write(2); DeviceError when the disk refuses.
   void append(const data::StepMetrics& metrics);

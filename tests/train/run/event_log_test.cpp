@@ -1,5 +1,6 @@
 #include "train/run/event_log.h"
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cmath>
@@ -26,6 +27,7 @@ struct Event {
   double wall_time = 0;
   std::int64_t step = 0;
   std::string version;
+  bool starts = false;
   std::map<std::string, float> scalars;
 };
 
@@ -47,6 +49,7 @@ Event parse_event(const std::string& bytes) {
     if (field->number == 1) event.wall_time = std::bit_cast<double>(field->value);
     if (field->number == 2) event.step = static_cast<std::int64_t>(field->value);
     if (field->number == 3) event.version = text_of(*field->bytes);
+    if (field->number == 7) event.starts = text_of(*field->bytes) == "\x08\x01";
     if (field->number != 5) continue;
     protobuf::MessageReader summary(*field->bytes);
     while (const auto value = summary.next()) take_value(*value->bytes, event);
@@ -79,12 +82,15 @@ class EventLogTest : public ::testing::Test {
   std::vector<fs::path> files() const {
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(folder_)) files.push_back(entry.path());
+    std::ranges::sort(files);
     return files;
   }
-  // Of the one file there is; the first is the version's.
+  // Of the last start's file, behind the opening ones.
   std::vector<Event> events() const {
-    EXPECT_EQ(files().size(), 1U);
-    return parse_records(read_file(files().at(0), 1 << 20));
+    std::vector<Event> events = parse_records(read_file(files().back(), 1 << 20));
+    EXPECT_EQ(events.at(0).version, "brain.Event:2");
+    EXPECT_TRUE(events.at(1).starts && events.at(1).step == 0);
+    return {events.begin() + 2, events.end()};
   }
   std::vector<std::int64_t> steps() const {
     std::vector<std::int64_t> steps;
@@ -101,9 +107,9 @@ class EventLogTest : public ::testing::Test {
   const fs::path folder_ = parent_.path() / "tensorboard";
 };
 
-TEST_F(EventLogTest, OpensWithTheVersionThatReadersAskFor) {
+TEST_F(EventLogTest, HasTheNameThatReadersLookFor) {
   EventLog(folder_, {}, 0).append(metrics_of_step(1));
-  EXPECT_EQ(events().at(0).version, "brain.Event:2");
+  EXPECT_EQ(steps(), std::vector<std::int64_t>{1});
   EXPECT_THAT(files().at(0).filename().string(), ::testing::MatchesRegex("events.out.tfevents.[0-9]+.[0-9]+.nkat"));
 }
 
@@ -118,8 +124,8 @@ TEST_F(EventLogTest, HoldsTheScalarsOfAStep) {
   metrics.validation_loss = 1.25;
   metrics.alpha = {0.0, std::log(3.0)};
   EventLog(folder_, {}, 4).append(metrics);
-  EXPECT_EQ(events().at(1).step, 7);
-  EXPECT_THAT(events().at(1).scalars,
+  EXPECT_EQ(events().at(0).step, 7);
+  EXPECT_THAT(events().at(0).scalars,
               ElementsAre(Pair("force/layer_4", 0.25F), Pair("force/layer_5", -0.5F), Pair("gate/layer_4", 0.5F),
                           Pair("gate/layer_5", 0.75F), Pair("gates/mean", 0.625F), Pair("gates/open", 1.0F),
                           Pair("gradient/norm", 3.0F), Pair("loss/training", 1.5F), Pair("loss/validation", 1.25F),
@@ -134,7 +140,7 @@ TEST_F(EventLogTest, LeavesOutWhatIsNotFinite) {
   metrics.grad_norm = std::numeric_limits<double>::infinity();
   metrics.gate_force = {std::nan(""), std::nan("")};
   EventLog(folder_, {}, 0).append(metrics);
-  const auto scalars = events().at(1).scalars;
+  const auto scalars = events().at(0).scalars;
   for (const char* tag : {"loss/training", "loss/validation", "gradient/norm", "force/layer_0"})
     EXPECT_FALSE(scalars.contains(tag)) << tag;
   EXPECT_TRUE(scalars.contains("gate/layer_0"));
@@ -146,27 +152,30 @@ TEST_F(EventLogTest, AnotherStartWritesEachStepOfTheMetricsOnce) {
     for (const auto& line : lines(5)) log.append(line);
   }
   EventLog log(folder_, lines(3), 0);  // the checkpoint was that of step 3
-  EXPECT_EQ(steps(), (std::vector<std::int64_t>{0, 1, 2, 3}));
+  ASSERT_EQ(files().size(), 2U);
+  EXPECT_EQ(fs::file_size(files()[0]), 0U);  // for readers that are at its end
+  EXPECT_EQ(steps(), (std::vector<std::int64_t>{1, 2, 3}));
   log.append(metrics_of_step(4));
-  EXPECT_EQ(steps(), (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(steps(), (std::vector<std::int64_t>{1, 2, 3, 4}));
 }
 
 TEST_F(EventLogTest, FilesOfOthersStay) {
   fs::create_directories(folder_);
   for (const char* name : {"events.out.tfevents.1.host.2", "notes.nkat"}) std::ofstream(folder_ / name) << "theirs";
-  EventLog(folder_, {}, 0).sync();
-  EventLog(folder_, {}, 0).sync();
-  EXPECT_EQ(files().size(), 3U);
+  for (int start = 0; start < 4; ++start) EventLog(folder_, {}, 0).sync();
+  EXPECT_EQ(files().size(), 2U + 2U);
+  EXPECT_EQ(read_file(folder_ / "events.out.tfevents.1.host.2", 100), "theirs");
 }
 
 TEST_F(EventLogTest, StepsOfEarlierStartsLieAsFarApartAsTheyTook) {
   EventLog(folder_, lines(3), 0).append(metrics_of_step(4));
   const std::vector<Event> found = events();
   const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  ASSERT_EQ(found.size(), 4U);
   // Seconds since 1970 are about 2^31; their doubles lie 2^-22 apart.
-  for (std::size_t i = 1; i <= 3; ++i) EXPECT_NEAR(found[i].wall_time - found[i - 1].wall_time, 2.0, 1e-5);
-  EXPECT_GE(found[4].wall_time, found[3].wall_time);
-  EXPECT_NEAR(found[4].wall_time, now, 60);
+  for (std::size_t i = 1; i < 3; ++i) EXPECT_NEAR(found[i].wall_time - found[i - 1].wall_time, 2.0, 1e-5);
+  EXPECT_GE(found[3].wall_time, found[2].wall_time);
+  EXPECT_NEAR(found[3].wall_time, now, 60);
 }
 
 }  // namespace
