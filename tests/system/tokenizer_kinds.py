@@ -75,25 +75,36 @@ def with_byte_pieces(tokenizer):
                       unk_token="<unk>", fuse_unk=True, byte_fallback=True)
 
 
-def train(kind):
-    """A tokenizer of this kind with about 700 pieces and added tokens of every flag."""
-    byte_level = kind in BYTE_LEVEL
-    normalizer, pre_tokenizer, *rest = (BYTE_LEVEL if byte_level else FALLBACK)[kind]
-    tokenizer = Tokenizer(models.BPE(ignore_merges=bool(rest and rest[0])))
+def assembled(model, normalizer, pre_tokenizer):
+    tokenizer = Tokenizer(model)
     if normalizer is not None:
         tokenizer.normalizer = normalizer
     if pre_tokenizer is not None:
         tokenizer.pre_tokenizer = pre_tokenizer
+    return tokenizer
+
+
+def train(kind, pieces=700, corpus=None):
+    """A tokenizer of this kind with about so many pieces and added tokens of every flag. With a corpus no piece of those with
+    byte fallback crosses a word, as in Llama's."""
+    byte_level = kind in BYTE_LEVEL
+    normalizer, pre_tokenizer, *rest = (BYTE_LEVEL if byte_level else FALLBACK)[kind]
+    model = models.BPE(ignore_merges=bool(rest and rest[0]))
+    whole_words = corpus is not None and not byte_level
+    tokenizer = assembled(model, None, pre_tokenizers.Metaspace(MARK, "always")) if whole_words else assembled(model, normalizer, pre_tokenizer)
+    # Without the rarest characters byte fallback has something to do.
+    alphabet, limit = (pre_tokenizers.ByteLevel.alphabet(), 1000) if byte_level else ([MARK], 150)
+    if corpus is not None:
+        limit = 5000
+    tokenizer.train_from_iterator(corpus or CORPUS, trainers.BpeTrainer(
+        vocab_size=pieces, initial_alphabet=alphabet, limit_alphabet=limit, show_progress=False))
+    if whole_words:
+        tokenizer = assembled(tokenizer.model, normalizer, pre_tokenizer)
     if byte_level:
-        alphabet, limit = pre_tokenizers.ByteLevel.alphabet(), 1000
         tokenizer.decoder = decoders.ByteLevel()
     else:
-        alphabet, limit = [MARK], 150  # without the rarest characters: byte fallback has something to do
         strip = [decoders.Strip(" ", 1, 0)] if kind == "llama-legacy" else []
         tokenizer.decoder = decoders.Sequence([decoders.Replace(MARK, " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
-    tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(
-        vocab_size=limit % 1000 + 700, initial_alphabet=alphabet, limit_alphabet=limit, show_progress=False))
-    if not byte_level:
         tokenizer.model = with_byte_pieces(tokenizer)
         tokenizer.add_special_tokens([AddedToken(text, normalized=False) for text in ("<unk>", "<s>", "</s>")])
     tokenizer.add_tokens(ADDED)
