@@ -254,7 +254,7 @@ def headless_scripts(root):
 
 # The target that a system library's headers, and LibTorch's, need.
 TARGET_OF = {"openssl": "OpenSSL::Crypto", "spdlog": "spdlog::spdlog", "CLI": "CLI11::CLI11", "boost": "Boost::headers"}
-TARGET_OF |= {"sentencepiece_processor.h": "sentencepiece", "jinja": "jinja", "ggml.h": "ggml_base", "pcre2.h": "pcre2"}
+TARGET_OF |= {"jinja": "jinja", "ggml.h": "ggml_base", "pcre2.h": "pcre2"}
 TARGET_OF |= {"ATen": "libtorch", "torch": "libtorch", "c10": "libtorch"}
 
 
