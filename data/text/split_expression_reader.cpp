@@ -53,6 +53,9 @@ class ExpressionReader {
   }
 
  private:
+  static constexpr std::size_t kNoSet = SIZE_MAX;
+  static constexpr std::size_t kNoAtom = SIZE_MAX;
+
   struct Part {
     std::string text;
     std::size_t set = kNoSet;  // stands in place of the text
@@ -62,8 +65,6 @@ class ExpressionReader {
     bool ignores_case = false;
     bool is_atom = true;
   };
-  static constexpr std::size_t kNoSet = SIZE_MAX;
-  static constexpr std::size_t kNoAtom = SIZE_MAX;
 
   [[noreturn]] void fail(const std::string& what) const {
     throw FormatError(fmt::format("{}: the expression '{}' can't be used: {}", source_, ellipsize(text_), what));
