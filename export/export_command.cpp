@@ -17,6 +17,7 @@
 #include "export/commands.h"
 #include "export/export_report.h"
 #include "export/gguf/gguf_export.h"
+#include "export/gguf/gguf_order.h"
 #include "export/gguf/modelfile.h"
 #include "export/hf/hf_export.h"
 #include "export/merge/export_source.h"
@@ -44,6 +45,10 @@ gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSourc
     log::warning(fmt::format("llama.cpp will treat white space around {} differently from this tokenizer",
                              fmt::join(vocabulary.stripped_otherwise, ", ")));
   }
+  if (!vocabulary.cut_otherwise.empty()) {
+    log::warning(fmt::format("llama.cpp cuts some texts into other tokens than this tokenizer: {}",
+                             fmt::join(vocabulary.cut_otherwise, "; ")));
+  }
   gguf::GgufMetadata metadata = model_metadata(
       source.config, vocabulary, {checked_name(options, vocabulary), data::chat_template_source(options.model_path)},
       recipe, context_length);
@@ -69,7 +74,9 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
       options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
   gguf::GgufMetadata metadata =
       make_metadata(options, source, recipe, static_cast<std::uint32_t>(report.context_length));
-  const std::vector<PlannedTensor> plan = plan_tensors(source.config, recipe);
+  const std::vector<PlannedTensor> plan =
+      plan_tensors(source.config, recipe, options.write_tied_head ? TiedHead::kWritten : TiedHead::kLeftOut);
+  if (const std::string warning = window_warning(source.config); !warning.empty()) log::warning(warning);
   create_folders(folder_of(options.output));
   if (!options.importance.files.empty()) require_space(options.output, metadata, plan);
   const Importance importance = importance_of(options, source, report);
@@ -80,7 +87,8 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   if (importance.tokens() > 0)
     test.is_weighted = [&](const models::TensorSpec& tensor) { return !importance.of(tensor).empty(); };
   report.served_context = served_context(source.config);
-  write_merged_gguf(options.output, metadata, plan, {source.weights, importance}, [&](const fs::path& written) {
+  const GgufOrderedWeights ordered(source.weights, source.config);
+  write_merged_gguf(options.output, metadata, plan, {ordered, importance}, [&](const fs::path& written) {
     test_written(options, report, [&] { return self_test_gguf(written, plan, source.config, source.weights, test); });
     remove_outdated_report(options.output);
   });

@@ -155,6 +155,9 @@ void declare_options(OptionList& options, ExportOptions& config) {
                .unit = "tokens",
                .minimum = 0,
                .maximum = 1 << 24});
+  options.add("write-tied-head", config.write_tied_head,
+              {.help = "store output.weight of a tied model a second time, for loaders that ask for it; llama.cpp and "
+                       "what is built on it need it no more"});
   options.add("max-shard-mib", config.max_shard_mib,
               {.help = "size limit of a safetensors file, unless one tensor is larger",
                .unit = "MiB",
@@ -171,7 +174,7 @@ void declare_options(OptionList& options, ExportOptions& config) {
 
 void declare_patch_options(OptionList& options, ExportOptions& config) {
   options.add("file", config.patch,
-              {.help = "a quantized phi3 GGUF file of the adapter's base, made by any tool",
+              {.help = "a quantized GGUF file of the adapter's base, made by any tool",
                .metavar = "BASE.gguf",
                .required = true});
   options.add("adapter", config.adapter, {.help = "adapter or checkpoint folder", .metavar = "DIR", .required = true});

@@ -28,6 +28,7 @@ struct ExportOptions {
   std::string quantization = "auto";
   std::int64_t context_length = 0;  // 0: what the model was trained at before longrope
   std::int64_t max_shard_mib = 4096;
+  bool write_tied_head = false;
   std::string name;           // "": from the folder
   ImportanceData importance;  // without files: none
   SelfTestScope self_test = SelfTestScope::kFull;

@@ -1,6 +1,9 @@
 #include "layers/rope.h"
 
+#include <numbers>
+
 #include <ATen/ops/pow.h>
+#include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/error.h"
@@ -14,11 +17,29 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+// As transformers computes it, operation by operation, so that the float32 values agree.
+at::Tensor llama3_frequencies(const at::Tensor& plain, const RopeScaling& scaling) {
+  const auto length = static_cast<double>(scaling.original_length);
+  const at::Tensor wavelength = 2 * std::numbers::pi / plain;
+  const at::Tensor is_long = wavelength > length / scaling.low_frequency;
+  const at::Tensor is_short = wavelength < length / scaling.high_frequency;
+  const at::Tensor stretched = at::where(is_long, plain / scaling.factor, plain);
+  const at::Tensor smooth =
+      (length / wavelength - scaling.low_frequency) / (scaling.high_frequency - scaling.low_frequency);
+  const at::Tensor between = (1 - smooth) * stretched / scaling.factor + smooth * stretched;
+  return at::where(is_short | is_long, stretched, between);
+}
+
 at::Tensor frequencies(const RopeSettings& settings, const std::vector<double>& factor) {
   const at::Tensor exponent = at::arange(0, settings.rotary_dim, 2, at::kFloat) / settings.rotary_dim;
   at::Tensor period = at::pow(at::Scalar(settings.theta), exponent);
   if (!factor.empty()) period = at::tensor(factor, at::kDouble).to(at::kFloat) * period;
-  return period.reciprocal();
+  const at::Tensor plain = period.reciprocal();
+  switch (settings.scaling.kind) {
+    case RopeScaling::Kind::kLinear: return plain / settings.scaling.factor;
+    case RopeScaling::Kind::kLlama3: return llama3_frequencies(plain, settings.scaling);
+    default: return plain;
+  }
 }
 
 void rotate_heads_(const at::Tensor& rows, const RopeAngles& angles, HeadSpan heads, bool back) {

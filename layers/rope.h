@@ -1,9 +1,10 @@
-// Rotary position embedding (RoPE) of Phi-3, plain or with longrope factors.
+// Rotary position embedding (RoPE), plain, with longrope's factors, or with a scaling (rope_scaling.h).
 //
 //   angle(p, i) = p / (factor(i) theta^(2i/d)),  i < d/2,  d = rotary dimension
 //   channels i and i + d/2 of a head are rotated by angle(p, i); channels from d on pass through
 //
-// factor(i) is 1 without factor lists, else short_factor, or long_factor in a sequence longer than original_length.
+// factor(i) is 1 without factor lists, else short_factor, or long_factor (if given) in a sequence longer than
+// original_length.
 // cos and sin are computed in float32, multiplied by attention_factor, and rounded to the activations' type
 // (as transformers does, so that the rounding of large angles agrees).
 #pragma once
@@ -14,6 +15,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "layers/kernels/arguments.h"
+#include "layers/rope_scaling.h"
 
 namespace nkat::layers {
 
@@ -22,8 +24,9 @@ struct RopeSettings {
   double theta = 10000;
   double attention_factor = 1;
   std::int64_t original_length = 0;
-  std::vector<double> short_factor = {};  // rotary_dim / 2 entries each; both empty: plain RoPE
-  std::vector<double> long_factor = {};
+  std::vector<double> short_factor = {};  // rotary_dim / 2 entries, or empty
+  std::vector<double> long_factor = {};   // as many, or empty
+  RopeScaling scaling = {};
 };
 
 class RopeTable {

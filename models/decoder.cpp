@@ -17,7 +17,8 @@ layers::RopeSettings rope_settings(const ModelConfig& config) {
           .attention_factor = config.attention_factor,
           .original_length = config.original_max_position_embeddings,
           .short_factor = config.short_factor,
-          .long_factor = config.long_factor};
+          .long_factor = config.long_factor,
+          .scaling = config.rope_scaling};
 }
 
 }  // namespace
@@ -50,10 +51,25 @@ layers::PackedSequences Decoder::layout(const std::vector<std::int64_t>& lengths
   return layout;
 }
 
+// qkv (T, (heads + 2 kv heads) head_dim) -> the same with every query and key head normalized
+at::Tensor Decoder::with_head_norms(const at::Tensor& qkv, const LayerWeights& weights) const {
+  const layers::HeadShape shape = heads();
+  const std::int64_t keys = shape.num_key_value_heads * shape.head_dim;
+  // split, unlike slicing, has a backward that writes each gradient once.
+  const std::vector<at::Tensor> parts = qkv.split_with_sizes({shape.num_heads * shape.head_dim, keys, keys}, 1);
+  const auto normed = [&](const at::Tensor& rows, const at::Tensor& weight) {
+    const at::Tensor by_head = rows.reshape({-1, shape.head_dim});  // (T heads, head_dim)
+    return layers::rms_norm(by_head, weight, config_.rms_norm_eps).view_as(rows);
+  };
+  return at::cat({normed(parts[0], weights.query_norm), normed(parts[1], weights.key_norm), parts[2]}, 1);
+}
+
 at::Tensor Decoder::rotated_qkv(std::int64_t index, const at::Tensor& x, const layers::RopeAngles& angles) const {
   const LayerWeights& weights = layer_weights(index);
   const at::Tensor normed = layers::rms_norm(x, weights.input_norm, config_.rms_norm_eps);
-  return layers::apply_rope_(linear(normed, weights.qkv), angles, heads());
+  at::Tensor qkv = linear(normed, weights.qkv);
+  if (config_.head_norms) qkv = with_head_norms(qkv, weights);
+  return layers::apply_rope_(std::move(qkv), angles, heads());
 }
 
 at::Tensor Decoder::finish_layer(std::int64_t index, const at::Tensor& x, const at::Tensor& attended,

@@ -1,6 +1,6 @@
-// The Phi-3 decoder with an adapter, one function per layer: the trainer and generation drive the layers.
+// The decoder of every family with an adapter, one function per layer: the trainer and generation drive the layers.
 //
-//   x <- x + o_proj(attention(rope(qkv_proj(rms_norm(x)))))
+//   x <- x + o_proj(attention(rope(qkv_proj(rms_norm(x)))))     q and k normalized by head before rope in Qwen3
 //   h  = down_proj(swiglu(gate_up_proj(rms_norm(x))))
 //   x <- x + h, or with the matrix M = I + gate R of an adapter (layers/MATHEMATICS.md 2)  x + M h
 //
@@ -68,6 +68,7 @@ class Decoder {
 
  private:
   at::Tensor linear(const at::Tensor& x, const layers::Weight& weight) const;
+  at::Tensor with_head_norms(const at::Tensor& qkv, const LayerWeights& weights) const;
 
   ModelConfig config_;
   Weights weights_;

@@ -21,16 +21,21 @@ std::int64_t adapter_parameters(const ModelConfig& config, std::int64_t first) {
   return adapter_layers(config, first) * (blocks(config) * kBlock * kBlock + 1);
 }
 
-// "model.layers.0.mlp.down_proj.weight" -> "down_proj"
+// "model.layers.0.mlp.down_proj.weight" -> "down_proj"; of a stacked tensor "gate_proj + up_proj".
 std::string module_name(const TensorSpec& spec) {
-  const std::string path = spec.name.substr(0, spec.name.rfind('.'));
-  return path.substr(path.rfind('.') + 1);
+  std::string name;
+  for (const TensorSpec& part : spec.stored()) {
+    const std::string path = part.name.substr(0, part.name.rfind('.'));
+    name += (name.empty() ? "" : " + ") + path.substr(path.rfind('.') + 1);
+  }
+  return name;
 }
 
 const char* module_kind(TensorKind kind) {
   switch (kind) {
     case TensorKind::kEmbedding: return "Embedding";
     case TensorKind::kNorm: return "RMSNorm";
+    case TensorKind::kBias: return "bias";
     default: return "Linear";
   }
 }
@@ -67,36 +72,47 @@ std::string adapter_place(const ModelConfig& config, std::int64_t first) {
   return first == last ? fmt::format("layer {}", last) : fmt::format("layers {} to {}", first, last);
 }
 
-// What acts on a tensor's result and has no tensor of the base.
-std::string after(const TensorSpec& spec, const ModelConfig& c, const SummaryRequest& request) {
-  switch (spec.role) {
-    case TensorRole::kQkv:
-      return fmt::format("      attention: {} heads x {}, {} kv heads\n", c.num_heads, c.head_dim,
-                         c.num_key_value_heads);
-    case TensorRole::kGateUp:
-      return fmt::format("      SwiGLU: {} -> {}\n", 2 * c.intermediate_size, c.intermediate_size);
-    case TensorRole::kDown:
-      return fmt::format("      + sigma(alpha) R: {} blocks of {}, {}\n", blocks(c), kBlock,
-                         adapter_place(c, request.first_adapter_layer));
-    default: return {};
+// What acts on the product before a matrix's, and has no tensor of the base.
+std::string before(const TensorSpec& spec, const ModelConfig& c) {
+  if (spec.kind != TensorKind::kMatrix) return {};
+  if (spec.role == TensorRole::kAttentionOutput) {
+    return fmt::format("      attention: {} heads x {}, {} kv heads\n", c.num_heads, c.head_dim, c.num_key_value_heads);
   }
+  if (spec.role == TensorRole::kDown) {
+    return fmt::format("      SwiGLU: {} -> {}\n", 2 * c.intermediate_size, c.intermediate_size);
+  }
+  return {};
+}
+
+std::string after(const TensorSpec& spec, const ModelConfig& c, const SummaryRequest& request) {
+  const bool is_last = spec.role == TensorRole::kDown && (spec.kind == TensorKind::kBias) == c.mlp_bias;
+  if (!is_last) return {};
+  return fmt::format("      + sigma(alpha) R: {} blocks of {}, {}\n", blocks(c), kBlock,
+                     adapter_place(c, request.first_adapter_layer));
+}
+
+// "Phi3" of "Phi3ForCausalLM"
+std::string class_name(const ModelConfig& config) {
+  const std::string architecture = traits_of(config.family).architecture;
+  return architecture.substr(0, architecture.find("ForCausalLM"));
 }
 
 }  // namespace
 
 std::string describe(const ModelConfig& config, const SummaryRequest& request) {
   std::int64_t layer_bytes = 0, all_bytes = 0;
-  for (const TensorSpec& spec : model_tensors(config)) {
+  const std::vector<TensorSpec> tensors = decoder_tensors(config);
+  for (const TensorSpec& spec : tensors) {
     all_bytes += held_bytes(spec, request);
     if (spec.layer == 0) layer_bytes += held_bytes(spec, request);
   }
-  std::string text = fmt::format("Phi3 (base {})\n", name_of(request.base, kBaseFormatNames));
-  for (const TensorSpec& spec : model_tensors(config)) {
+  std::string text = fmt::format("{} (base {})\n", class_name(config), name_of(request.base, kBaseFormatNames));
+  for (const TensorSpec& spec : tensors) {
     if (spec.layer > 0) continue;
     if (spec.role == TensorRole::kInputNorm)
       text +=
           fmt::format("{:<57} {:>12} bytes each\n", fmt::format("  (layers): {} x", config.num_layers), layer_bytes);
-    text += module_line(spec, request) + after(spec, config, request);
+    text += before(spec, config) + module_line(spec, request) + after(spec, config, request);
   }
   text += fmt::format("frozen: {} parameters, {} bytes\n", parameter_count(config), all_bytes);
   return text +

@@ -199,7 +199,7 @@ ExitCode run_train(const TrainConfig& config, const OptionList& options) {
 
 Command make_train_command() {
   auto config = std::make_shared<TrainConfig>();
-  Command command{.name = "train", .summary = "trains an adapter on a frozen Phi-3 model, or resumes its run"};
+  Command command{.name = "train", .summary = "trains an adapter on a frozen model, or resumes its run"};
   command.description =
       "Trains one rotation per block of eight channels and one gate per layer. Ctrl-C saves everything; the same "
       "command continues from there.\n"

@@ -46,7 +46,9 @@ std::optional<char32_t> single_code_point(std::string_view text) {
 }  // namespace
 
 BytePairMerger::BytePairMerger(const TokenizerModel& model)
-    : byte_level_(model.kind == VocabularyKind::kByteLevel), pieces_(static_cast<std::int32_t>(model.pieces.size())) {
+    : byte_level_(model.kind == VocabularyKind::kByteLevel),
+      keeps_gaps_(model.like_llama_cpp),
+      pieces_(static_cast<std::int32_t>(model.pieces.size())) {
   bytes_.fill(kNoPiece);
   if (byte_level_) {
     read_bytes(model);
@@ -198,7 +200,8 @@ void BytePairMerger::split_into_symbols(std::string_view word, MergeMemory& memo
     std::int32_t id = kNoPiece;
     if (byte_level_) {
       id = bytes_[static_cast<unsigned char>(word[place++])];
-      if (id == kNoPiece) continue;  // as Hugging Face does: the byte is left out
+      if (id == kNoPiece && !keeps_gaps_) continue;  // as Hugging Face does: the byte is left out
+      if (id == kNoPiece) id = pieces_;
     } else {
       const DecodedCodePoint point = decode_valid_code_point(word, place);
       const char32_t c = point.value == ' ' ? kSpaceMark : point.value;
@@ -281,6 +284,9 @@ void BytePairMerger::put_tokens(std::string_view word, MergeMemory& memory) cons
     const std::uint32_t end = memory.ends[i];
     if (memory.ids[i] >= 0 && memory.ids[i] < pieces_) {
       memory.tokens.push_back({memory.ids[i], end});
+    } else if (byte_level_) {  // a byte without a piece
+      begin = end;
+      continue;
     } else if (word[begin] == ' ') {
       for (const char byte : kSpaceMarkText) memory.tokens.push_back({bytes_[static_cast<unsigned char>(byte)], end});
     } else {

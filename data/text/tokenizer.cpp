@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/utf8.h"
 #include "data/text/byte_alphabet.h"
+#include "data/text/llama_cpp/longest_first.h"
 #include "data/text/stretch_encoder.h"
 #include "data/text/tokenizer_files.h"
 
@@ -77,6 +78,7 @@ std::string with_replacements(std::string_view bytes) {
 struct Tokenizer::State {
   explicit State(TokenizerModel from) : model(std::move(from)), raw_scanner(model.added_tokens, false), encoder(model) {
     check_added_tokens(model);
+    if (model.like_llama_cpp) longest_first.emplace(model.added_tokens);
     for (std::size_t id = 0; id < model.pieces.size(); ++id) {
       if (!model.pieces[id].text.empty()) vocabulary_size = static_cast<std::int64_t>(id) + 1;
     }
@@ -87,6 +89,9 @@ struct Tokenizer::State {
     sha256 = tokenizer_identity(model);
   }
 
+  std::vector<TextPart> scan(std::string_view text, std::span<const ByteRange> literal) const {
+    return longest_first ? longest_first->scan(text, literal) : raw_scanner.scan(text, literal);
+  }
   const AddedToken* added_token(std::int32_t id) const {
     const auto found = added_by_id.find(id);
     return found == added_by_id.end() ? nullptr : found->second;
@@ -95,6 +100,7 @@ struct Tokenizer::State {
   TokenizerModel model;
   std::unordered_map<std::int32_t, const AddedToken*> added_by_id;
   AddedTokenScanner raw_scanner;
+  std::optional<LongestFirstScanner> longest_first;  // takes its place
   StretchEncoder encoder;
   std::int64_t vocabulary_size = 0;
   std::string sha256;
@@ -110,7 +116,7 @@ std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view utf8, std::span<
     throw DataError(fmt::format("the text is not UTF-8 at byte {}", bad));
   }
   std::vector<TokenSpan> spans;
-  for (const TextPart& part : state_->raw_scanner.scan(utf8, literal)) {
+  for (const TextPart& part : state_->scan(utf8, literal)) {
     if (part.token != nullptr) {
       spans.push_back({part.token->id, true, part.bytes});
     } else {

@@ -13,6 +13,8 @@
 #include "core/message.h"
 #include "core/random.h"
 #include "core/utf8.h"
+#include "data/formats/gguf_reader.h"
+#include "data/text/gguf_vocabulary.h"
 #include "data/text/tokenizer.h"
 #include "data/text/tokenizer_json.h"
 
@@ -164,25 +166,27 @@ void compare_with_sentencepiece(const fs::path& path, TokenizerModel& model) {
 
 }  // namespace
 
-TokenizerModel read_tokenizer_model(const fs::path& model_folder) {
-  const fs::path json = model_folder / "tokenizer.json";
-  const fs::path sentencepiece = model_folder / "tokenizer.model";
+TokenizerModel read_tokenizer_model(const fs::path& model_path) {
+  const fs::path json = model_path / "tokenizer.json";
+  const fs::path sentencepiece = model_path / "tokenizer.model";
   TokenizerModel model;
+  if (fs::is_regular_file(model_path))
+    return read_gguf_vocabulary(gguf::GgufFile(model_path).metadata(), model_path.string());
   if (fs::exists(json)) {
     model = parse_tokenizer_json(read_file(json, kFileLimit), json.string());
-    if (model.added_tokens.empty()) model.added_tokens = read_added_tokens(model_folder);
+    if (model.added_tokens.empty()) model.added_tokens = read_added_tokens(model_path);
     if (fs::exists(sentencepiece)) compare_with_sentencepiece(sentencepiece, model);
   } else if (fs::exists(sentencepiece)) {
-    model = read_sentencepiece(sentencepiece, read_added_tokens(model_folder));
+    model = read_sentencepiece(sentencepiece, read_added_tokens(model_path));
   } else {
-    const bool other = fs::exists(model_folder / "vocab.json") || fs::exists(model_folder / "tiktoken.model");
+    const bool other = fs::exists(model_path / "vocab.json") || fs::exists(model_path / "tiktoken.model");
     throw DataError(fmt::format(
-        "{}: {}", model_folder.string(),
+        "{}: {}", model_path.string(),
         expected(
             "tokenizer.json or a sentencepiece tokenizer.model", other ? "another tokenizer's files" : "none",
             other ? "save it by AutoTokenizer.from_pretrained(folder).save_pretrained(folder) of transformers" : "")));
   }
-  apply_config(model_folder, model);
+  apply_config(model_path, model);
   return model;
 }
 

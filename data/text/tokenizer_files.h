@@ -1,4 +1,4 @@
-// The tokenizer of a model folder, as transformers finds it.
+// The tokenizer of a model folder, as transformers finds it, or of a GGUF file (gguf_vocabulary.h).
 //
 //   tokenizer.json         counts where it is (tokenizer_json.h)
 //   tokenizer.model        counts without it (sentencepiece_model.h): U+2581 in front and for each space, as Llama's
@@ -17,8 +17,8 @@
 
 namespace nkat::data {
 
-// DataError for a folder with neither file; FormatError for one that is broken or of another kind.
-TokenizerModel read_tokenizer_model(const fs::path& model_folder);
+// A folder or a GGUF file. DataError for a folder with neither file; FormatError for one that is broken or of another kind.
+TokenizerModel read_tokenizer_model(const fs::path& model_path);
 
 // Texts that show where two tokenizers differ: words, spaces, digits, marks, code and some twenty languages.
 std::vector<std::string> tokenizer_check_texts();

@@ -25,6 +25,7 @@ std::string hash_of_fields(const TokenizerModel& model) {
     hash.update(fmt::format("{} {} {}{}{}{}{} {}\n", token.id, token.content.size(), token.special, token.strip_left,
                             token.strip_right, token.normalized, token.single_word ? "true" : "", token.content));
   }
+  if (model.like_llama_cpp) hash.update(fmt::format("llama.cpp {}\n", static_cast<int>(model.spaces.prefix)));
   if (model.merges_by_score) {
     // As sentencepiece stores it, which was the only form once: runs resume by this hash.
     hash.update(serialize_sentencepiece_model(model.pieces));

@@ -54,6 +54,9 @@ struct TokenizerModel {
   SpaceRule spaces;
   std::vector<SplitStep> split_steps;
   std::vector<AddedToken> added_tokens;  // sorted by id; may lie beyond the pieces
+  // As llama.cpp reads a text: the longest added token first wherever it stands (llama_cpp/longest_first.h), and a byte
+  // without a piece keeps its neighbors apart before it is left out.
+  bool like_llama_cpp = false;
   // Ids that the post-processor puts around a plain text, as tokenizer(text) of transformers does.
   std::vector<std::int32_t> begin_tokens;
   std::vector<std::int32_t> end_tokens;

@@ -89,9 +89,13 @@ class Reader {
   const gguf::GgufMetadata& metadata_;
 };
 
-void check_kind(const Reader& reader) {
+const models::FamilyTraits& read_family(const Reader& reader) {
   const std::string architecture = reader.metadata().string("general.architecture");
-  reader.require(architecture == "phi3", "general.architecture", "\"phi3\"", fmt::format("\"{}\"", architecture));
+  const auto families = models::known_families();
+  const auto found = std::ranges::find_if(
+      families, [&](const models::FamilyTraits& one) { return architecture == one.gguf_architecture; });
+  reader.require(found != families.end(), "general.architecture", "\"phi3\", \"llama\", \"qwen2\" or \"qwen3\"",
+                 fmt::format("\"{}\"", architecture));
   if (reader.has("general.type")) {
     const std::string type = reader.metadata().string("general.type");
     reader.require(type == "model", "general.type", "\"model\"", fmt::format("\"{}\"", type));
@@ -100,33 +104,59 @@ void check_kind(const Reader& reader) {
   reader.require(parts == nullptr || parts->preview(8) == "0" || parts->preview(8) == "1", "split.count",
                  "a file in one part (`llama-gguf-split --merge` joins them)",
                  parts == nullptr ? "" : parts->preview(8) + " parts");
+  const std::string experts = architecture + ".expert_count";
+  const auto count = reader.metadata().number_or<std::uint32_t>(experts, 0);
+  reader.require(count == 0, experts, "a dense model", fmt::format("{} experts", count));
+  return *found;
 }
 
-void read_heads(const Reader& reader, models::ModelConfig& config) {
-  const std::string heads = "phi3.attention.head_count", kv = "phi3.attention.head_count_kv";
+void read_heads(const Reader& reader, const std::string& prefix, models::ModelConfig& config) {
+  const std::string heads = prefix + "attention.head_count", kv = prefix + "attention.head_count_kv";
+  const std::string lengths[] = {prefix + "attention.key_length", prefix + "attention.value_length"};
   config.num_heads = reader.uniform_size(heads, config.num_layers);
   config.num_key_value_heads = reader.has(kv) ? reader.uniform_size(kv, config.num_layers) : config.num_heads;
-  reader.require(config.hidden_size % config.num_heads == 0, heads,
-                 fmt::format("a divisor of phi3.embedding_length ({})", config.hidden_size),
+  const bool has_head_size = prefix != "phi3." && prefix != "qwen2." && reader.has(lengths[0]);
+  reader.require(has_head_size || config.hidden_size % config.num_heads == 0, heads,
+                 fmt::format("a divisor of {}embedding_length ({})", prefix, config.hidden_size),
                  fmt::format("{}", config.num_heads));
   reader.require(config.num_heads % config.num_key_value_heads == 0, kv,
                  fmt::format("a divisor of {} ({})", heads, config.num_heads),
                  fmt::format("{}", config.num_key_value_heads));
-  config.head_dim = config.hidden_size / config.num_heads;
-  for (const char* key : {"phi3.attention.key_length", "phi3.attention.value_length"}) {
+  config.head_dim = has_head_size ? reader.size(lengths[0]) : config.hidden_size / config.num_heads;
+  config.explicit_head_dim = reader.has(lengths[0]);
+  for (const std::string& key : lengths) {
     const std::int64_t length = reader.size_or(key, config.head_dim);
-    reader.require(length == config.head_dim, key, fmt::format("{} (embedding_length / head_count)", config.head_dim),
-                   fmt::format("{}", length));
+    reader.require(
+        length == config.head_dim, key,
+        fmt::format("{} ({})", config.head_dim, has_head_size ? lengths[0] : "embedding_length / head_count"),
+        fmt::format("{}", length));
   }
 }
 
-void read_positions(const Reader& reader, models::ModelConfig& config) {
-  const std::string rotary = "phi3.rope.dimension_count";
+// Whatever is neither phi3's nor a list of factors.
+void read_scaling(const Reader& reader, const std::string& prefix, models::ModelConfig& config) {
+  const std::string type_key = prefix + "rope.scaling.type", factor_key = prefix + "rope.scaling.factor";
+  const std::string type = reader.has(type_key) ? reader.metadata().string(type_key) : "linear";
+  reader.require(type == "none" || type == "linear", type_key, "none or linear", type);
+  if (type == "none" || !reader.has(factor_key)) return;
+  config.rope_scaling = {.kind = layers::RopeScaling::Kind::kLinear, .factor = reader.positive(factor_key)};
+}
+
+void read_positions(const Reader& reader, const std::string& prefix, models::ModelConfig& config) {
+  const bool is_phi3 = config.family == models::Family::kPhi3;
+  const std::string rotary = prefix + "rope.dimension_count";
   config.rotary_dim = reader.size_or(rotary, config.head_dim);
   reader.require(config.rotary_dim % 2 == 0 && config.rotary_dim <= config.head_dim, rotary,
                  fmt::format("an even number up to {}", config.head_dim), fmt::format("{}", config.rotary_dim));
-  config.rope_theta = reader.positive_or("phi3.rope.freq_base", 10000);
-  const std::int64_t context = reader.size("phi3.context_length");
+  reader.require(is_phi3 || config.rotary_dim == config.head_dim, rotary, fmt::format("{}", config.head_dim),
+                 fmt::format("{}", config.rotary_dim));
+  config.rope_theta = reader.positive_or(prefix + "rope.freq_base", 10000);
+  const std::int64_t context = reader.size(prefix + "context_length");
+  config.max_position_embeddings = config.original_max_position_embeddings = context;
+  if (!is_phi3) {
+    config.short_factor = reader.factors(models::kGgufRopeFactors, config.rotary_dim);
+    return read_scaling(reader, prefix, config);
+  }
   config.original_max_position_embeddings = reader.size_or("phi3.rope.scaling.original_context_length", context);
   config.max_position_embeddings = std::max(context, config.original_max_position_embeddings);
   const auto window = reader.metadata().number_or<std::uint32_t>("phi3.attention.sliding_window", 0);
@@ -136,6 +166,14 @@ void read_positions(const Reader& reader, models::ModelConfig& config) {
   reader.require(config.long_factor.size() == config.short_factor.size(), "rope_factors", "both lists or none",
                  config.long_factor.empty() ? "rope_factors_short alone" : "rope_factors_long alone");
   config.attention_factor = reader.positive_or("phi3.rope.scaling.attn_factor", 1);
+}
+
+// What the tensors of the first layer tell.
+void read_biases_and_norms(const gguf::GgufFile& file, models::ModelConfig& config) {
+  config.qkv_bias = file.find("blk.0.attn_q.bias") != nullptr;
+  config.output_bias = file.find("blk.0.attn_output.bias") != nullptr;
+  config.mlp_bias = file.find("blk.0.ffn_down.bias") != nullptr;
+  config.head_norms = config.family == models::Family::kQwen3;
 }
 
 void read_tokens(const Reader& reader, models::ModelConfig& config) {
@@ -163,14 +201,17 @@ void read_tokens(const Reader& reader, models::ModelConfig& config) {
 
 models::ModelConfig model_config_from(const gguf::GgufFile& file) {
   const Reader reader(file);
-  check_kind(reader);
   models::ModelConfig config;
-  config.hidden_size = reader.size("phi3.embedding_length");
-  config.num_layers = reader.size("phi3.block_count", kMostLayers);
-  config.intermediate_size = reader.uniform_size("phi3.feed_forward_length", config.num_layers);
-  config.rms_norm_eps = reader.positive("phi3.attention.layer_norm_rms_epsilon");
-  read_heads(reader, config);
-  read_positions(reader, config);
+  const models::FamilyTraits& family = read_family(reader);
+  const std::string prefix = std::string(family.gguf_architecture) + ".";
+  config.family = family.family;
+  config.hidden_size = reader.size(prefix + "embedding_length");
+  config.num_layers = reader.size(prefix + "block_count", kMostLayers);
+  config.intermediate_size = reader.uniform_size(prefix + "feed_forward_length", config.num_layers);
+  config.rms_norm_eps = reader.positive(prefix + "attention.layer_norm_rms_epsilon");
+  read_heads(reader, prefix, config);
+  read_positions(reader, prefix, config);
+  if (config.family != models::Family::kPhi3) read_biases_and_norms(file, config);
   const std::string table = models::model_tensor(config, models::TensorRole::kEmbedding).gguf_name;
   const gguf::GgufTensor* embedding = file.find(table);
   const std::uint64_t rows = embedding == nullptr ? 0 : embedding->rows();

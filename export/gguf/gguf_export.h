@@ -22,7 +22,7 @@ namespace nkat::exporting {
 void require_space(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan);
 
 struct EncodedWeights {
-  const models::WeightSource& weights;
+  const models::WeightSource& weights;  // in the file's order of rows (gguf_order.h)
   const Importance& importance;  // Importance(): unweighted
 };
 void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan,

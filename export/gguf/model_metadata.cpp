@@ -33,36 +33,56 @@ class Keys {
   GgufMetadata& metadata_;
 };
 
+// Those of every architecture, and those of phi3.
+void add_sizes(const models::ModelConfig& config, std::uint32_t context_length, const std::string& prefix, Keys& keys) {
+  const bool is_phi3 = config.family == models::Family::kPhi3;
+  keys.u32(prefix + "context_length", context_length);
+  if (is_phi3) keys.u32(prefix + "rope.scaling.original_context_length", config.original_max_position_embeddings);
+  keys.u32(prefix + "embedding_length", config.hidden_size);
+  keys.u32(prefix + "feed_forward_length", config.intermediate_size);
+  keys.u32(prefix + "block_count", config.num_layers);
+  keys.u32(prefix + "attention.head_count", config.num_heads);
+  keys.u32(prefix + "attention.head_count_kv", config.num_key_value_heads);
+  keys.f32(prefix + "attention.layer_norm_rms_epsilon", config.rms_norm_eps);
+  if (is_phi3) keys.u32(prefix + "rope.dimension_count", config.rotary_dim);
+  keys.f32(prefix + "rope.freq_base", config.rope_theta);
+  if (!config.long_factor.empty()) keys.f32(prefix + "rope.scaling.attn_factor", config.attention_factor);
+  if (is_phi3) keys.u32(prefix + "attention.sliding_window", config.sliding_window.value_or(0));
+}
+
 void add_architecture(const models::ModelConfig& config, std::uint32_t context_length, Keys& keys) {
-  keys.u32("phi3.context_length", context_length);
-  keys.u32("phi3.rope.scaling.original_context_length", config.original_max_position_embeddings);
-  keys.u32("phi3.embedding_length", config.hidden_size);
-  keys.u32("phi3.feed_forward_length", config.intermediate_size);
-  keys.u32("phi3.block_count", config.num_layers);
-  keys.u32("phi3.attention.head_count", config.num_heads);
-  keys.u32("phi3.attention.head_count_kv", config.num_key_value_heads);
-  keys.f32("phi3.attention.layer_norm_rms_epsilon", config.rms_norm_eps);
-  keys.u32("phi3.rope.dimension_count", config.rotary_dim);
-  keys.f32("phi3.rope.freq_base", config.rope_theta);
-  if (!config.long_factor.empty()) keys.f32("phi3.rope.scaling.attn_factor", config.attention_factor);
-  keys.u32("phi3.attention.sliding_window", config.sliding_window.value_or(0));
+  const std::string architecture = models::traits_of(config.family).gguf_architecture, prefix = architecture + ".";
+  add_sizes(config, context_length, prefix, keys);
+  if (config.family == models::Family::kPhi3) return;
+  if (config.rope_scaling.kind == layers::RopeScaling::Kind::kLinear) {
+    keys.text(prefix + "rope.scaling.type", "linear");
+    keys.f32(prefix + "rope.scaling.factor", config.rope_scaling.factor);
+  }
+  if (config.explicit_head_dim || config.num_heads * config.head_dim != config.hidden_size) {
+    keys.u32(prefix + "attention.key_length", config.head_dim);
+    keys.u32(prefix + "attention.value_length", config.head_dim);
+  }
+  if (architecture != "llama") return;
+  keys.u32(prefix + "vocab_size", config.vocab_size);
+  keys.u32(prefix + "rope.dimension_count", config.rotary_dim);
 }
 
 void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_template, GgufMetadata& metadata) {
   Keys keys(metadata);
-  keys.text("tokenizer.ggml.model", "llama");
-  keys.text("tokenizer.ggml.pre", "default");
+  keys.text("tokenizer.ggml.model", vocabulary.model);
+  keys.text("tokenizer.ggml.pre", vocabulary.pre);
   metadata.add("tokenizer.ggml.tokens", GgufValue::strings(vocabulary.texts));
-  metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
+  if (vocabulary.model == "llama")
+    metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
   metadata.add("tokenizer.ggml.token_type", GgufValue::numbers<std::int32_t>(vocabulary.types));
-  keys.u32("tokenizer.ggml.bos_token_id", vocabulary.begin);
-  keys.u32("tokenizer.ggml.eos_token_id", vocabulary.end);
+  if (!vocabulary.merges.empty()) metadata.add("tokenizer.ggml.merges", GgufValue::strings(vocabulary.merges));
+  if (vocabulary.begin) keys.u32("tokenizer.ggml.bos_token_id", *vocabulary.begin);
+  if (vocabulary.end) keys.u32("tokenizer.ggml.eos_token_id", *vocabulary.end);
   if (vocabulary.unknown) keys.u32("tokenizer.ggml.unknown_token_id", *vocabulary.unknown);
   if (vocabulary.padding) keys.u32("tokenizer.ggml.padding_token_id", *vocabulary.padding);
   if (vocabulary.end_of_turn) keys.u32("tokenizer.ggml.eot_token_id", *vocabulary.end_of_turn);
-  keys.flag("tokenizer.ggml.add_bos_token", false);
-  keys.flag("tokenizer.ggml.add_eos_token", false);
-  keys.flag("tokenizer.ggml.add_space_prefix", true);
+  for (const auto& [key, id] : vocabulary.further_ids) keys.u32("tokenizer.ggml." + key, id);
+  for (const auto& [key, value] : vocabulary.flags) keys.flag("tokenizer.ggml." + key, value);
   keys.text("tokenizer.chat_template", chat_template);
 }
 
@@ -72,7 +92,7 @@ GgufMetadata model_metadata(const models::ModelConfig& config, const Vocabulary&
                             QuantizationRecipe recipe, std::uint32_t context_length) {
   GgufMetadata metadata("the file to be exported");
   Keys keys(metadata);
-  keys.text("general.architecture", "phi3");
+  keys.text("general.architecture", models::traits_of(config.family).gguf_architecture);
   keys.text("general.type", "model");
   keys.text("general.name", text.name);
   keys.u32("general.file_type", file_type(recipe));
@@ -100,11 +120,6 @@ void add_importance(const Importance& importance, gguf::GgufMetadata& metadata) 
   Keys keys(metadata);
   keys.u32("nkat.importance.tokens", importance.tokens());
   keys.text("nkat.importance.sha256", importance.sha256());
-}
-
-bool names_phi3(const std::string& name) {
-  const std::string small = lower(name);
-  return small.find("phi-3") != std::string::npos || small.find("phi3") != std::string::npos;
 }
 
 std::string default_name(const fs::path& model_folder, bool has_adapter, bool strips_after_special) {

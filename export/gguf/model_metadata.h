@@ -1,4 +1,4 @@
-// The metadata of a phi3 GGUF file, every key with the type that llama.cpp insists on (data/FORMATS.md 5.1), and ours.
+// The metadata of a GGUF file, every key with the type that llama.cpp insists on (data/FORMATS.md 5.1), and ours.
 //
 // phi3.rope.scaling.factor is never written: llama.cpp would divide all positions by it. general.name has a meaning:
 // llama.cpp strips white space after role tokens only if it contains "phi-3" or "phi3".
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/formats/gguf_metadata.h"
+#include "data/text/gguf_vocabulary.h"
 #include "export/gguf/quantization_recipe.h"
 #include "export/gguf/token_table.h"
 #include "export/imatrix/importance.h"
@@ -44,7 +45,6 @@ void add_provenance(const Provenance& provenance, gguf::GgufMetadata& metadata);
 
 // The folder's name, with "-nkat" for an adapter, changed to match or not to match "phi-3" as the tokenizer needs.
 std::string default_name(const fs::path& model_folder, bool has_adapter, bool strips_after_special);
-// Does llama.cpp treat the name as a Phi-3's?
-bool names_phi3(const std::string& name);
+using data::names_phi3;
 
 }  // namespace nkat::exporting

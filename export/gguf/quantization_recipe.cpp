@@ -65,13 +65,16 @@ bool uses_importance(QuantizationRecipe recipe) {
 std::uint32_t file_type(QuantizationRecipe recipe) { return traits(recipe).file_type; }
 
 GgmlType requested_type(QuantizationRecipe recipe, const models::TensorSpec& tensor, std::int64_t layers) {
-  if (tensor.kind == models::TensorKind::kNorm) return GgmlType::kF32;
+  if (tensor.kind == models::TensorKind::kNorm || tensor.kind == models::TensorKind::kBias) return GgmlType::kF32;
   if (tensor.role == models::TensorRole::kHead) return traits(recipe).output;
-  const bool is_qkv = tensor.role == models::TensorRole::kQkv, is_down = tensor.role == models::TensorRole::kDown;
-  if ((recipe == QuantizationRecipe::kQ4_K_M || recipe == QuantizationRecipe::kQ5_K_M) && (is_qkv || is_down) &&
+  const bool is_down = tensor.role == models::TensorRole::kDown;
+  const bool has_values = tensor.role == models::TensorRole::kQkv &&
+                          (tensor.part == models::TensorPart::kWhole || tensor.part == models::TensorPart::kValue);
+  if ((recipe == QuantizationRecipe::kQ4_K_M || recipe == QuantizationRecipe::kQ5_K_M) && (has_values || is_down) &&
       gets_more_bits(tensor.layer, layers))
     return GgmlType::kQ6_K;
-  if (recipe == QuantizationRecipe::kQ4_K_S && ((is_qkv && tensor.layer < 4) || (is_down && tensor.layer < layers / 8)))
+  if (recipe == QuantizationRecipe::kQ4_K_S &&
+      ((has_values && tensor.layer < 4) || (is_down && tensor.layer < layers / 8)))
     return GgmlType::kQ5_K;
   return traits(recipe).most;
 }

@@ -1,9 +1,9 @@
-// Which type each tensor of a phi3 file gets, as llama-quantize chooses them (data/FORMATS.md 4.4).
+// Which type each tensor of a file gets, as llama-quantize chooses them (data/FORMATS.md 4.4).
 //
-//   norms and rope factors     F32, always
+//   norms, biases, rope factors  F32, always
 //   f32, f16, bf16, q8_0, q6_k that type everywhere
-//   q4_0, q4_k_*, q5_k_*       output.weight Q6_K; q4_k_m and q5_k_m spend Q6_K on attn_qkv and ffn_down of half the
-//                              layers, q4_k_s Q5_K on a few of the first
+//   q4_0, q4_k_*, q5_k_*       output.weight Q6_K; q4_k_m and q5_k_m spend Q6_K on attn_qkv or attn_v and ffn_down of
+//                              half the layers, q4_k_s Q5_K on a few of the first
 //
 // Rows that aren't a multiple of a type's block fall back (storable_type); fallbacks() lists them.
 #pragma once

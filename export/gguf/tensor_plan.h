@@ -1,8 +1,8 @@
-// The tensors of a phi3 GGUF file in their order: type, sizes, and where each one's values come from
-// (data/FORMATS.md 5.4).
+// The tensors of a GGUF file in their order: type, sizes, and where each one's values come from (data/FORMATS.md 5.4).
 //
-// First the rope factors of a longrope model, then embedding, layers, final norm and output.weight, which is written
-// for tied models too: older loaders ask for it. llama.cpp refuses a file with any further tensor.
+// First the rope factors of a longrope or llama3 model, then embedding, layers, final norm and output.weight. Of a tied
+// model output.weight is left out, and the embedding gets its type, as llama-quantize does; older loaders ask for it.
+// llama.cpp refuses a file with any further tensor.
 #pragma once
 
 #include <optional>
@@ -23,7 +23,9 @@ struct PlannedTensor {
   std::vector<float> values = {};
 };
 
-std::vector<PlannedTensor> plan_tensors(const models::ModelConfig& config, QuantizationRecipe recipe);
+enum class TiedHead { kLeftOut, kWritten };
+std::vector<PlannedTensor> plan_tensors(const models::ModelConfig& config, QuantizationRecipe recipe,
+                                        TiedHead tied_head = TiedHead::kLeftOut);
 
 // "ffn_down.weight: q4_K as q5_0, rows of 96 (6)": one line per kind of tensor, none if nothing falls back.
 std::vector<std::string> fallbacks(const std::vector<PlannedTensor>& plan);
@@ -31,7 +33,9 @@ std::vector<gguf::GgufTensorPlan> file_plan(const std::vector<PlannedTensor>& pl
 // Is the tensor of that file the planned one, by name, type and sizes?
 bool is_planned(const gguf::GgufTensor& found, const PlannedTensor& planned);
 
-// FormatError naming what llama.cpp's phi3 can't express. where: the model folder.
+// FormatError naming what llama.cpp's architecture can't express. where: the model folder.
 void require_expressible(const models::ModelConfig& config, const std::string& where);
+// What llama.cpp will compute otherwise beyond some length, as a sentence; empty if nothing.
+std::string window_warning(const models::ModelConfig& config);
 
 }  // namespace nkat::exporting

@@ -74,13 +74,14 @@ std::string shard_index(const std::vector<Shard>& shards) {
   return Json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump(2) + "\n";
 }
 
-// The model's config.json with the new stored type.
-std::string merged_config(const HfExport& options) {
+// The model's config.json with the new stored type, and untied where another head is stored.
+std::string merged_config(const HfExport& options, const models::ModelConfig& model) {
   const fs::path path = options.model_folder / "config.json";
   Json config = parse_json(read_file(path, kConfigLimit), path.string());
   const bool new_spelling = config.contains("dtype");
   config.erase("torch_dtype");
   config[new_spelling ? "dtype" : "torch_dtype"] = torch_name(options.type);
+  if (!model.tie_word_embeddings && config.contains("tie_word_embeddings")) config["tie_word_embeddings"] = false;
   return config.dump(2) + "\n";
 }
 
@@ -117,7 +118,7 @@ void write_merged_folder(AtomicFolder& folder, const HfExport& options, const mo
     file.publish();
   }
   if (shards.size() > 1) folder.write("model.safetensors.index.json", shard_index(shards));
-  folder.write("config.json", merged_config(options));
+  folder.write("config.json", merged_config(options, config));
   for (const char* name : kCopied) {
     const fs::path path = options.model_folder / name;
     if (fs::exists(path)) folder.write(name, read_file(path, kCopiedLimit));

@@ -25,7 +25,9 @@ AdapterMatrices host_matrices(const models::Adapter& adapter, const models::Mode
   for (std::int64_t layer = adapter.first_layer; layer < config.num_layers; ++layer) {
     const at::Tensor values = layers[static_cast<std::size_t>(layer)].contiguous();
     const float* begin = values.const_data_ptr<float>();
-    matrices[models::model_tensor(config, models::TensorRole::kDown, layer).name] = {begin, begin + values.numel()};
+    const std::vector<float> blocks(begin, begin + values.numel());
+    if (const auto bias = models::down_bias(config, layer)) matrices[bias->name] = blocks;
+    matrices[models::model_tensor(config, models::TensorRole::kDown, layer).name] = blocks;
   }
   return matrices;
 }

@@ -12,7 +12,7 @@
 
 namespace nkat::exporting {
 
-// By the name of the tensor they change: M = I + σ(α) R of consecutive blocks, (rows/8, 8, 8) row-major.
+// By the name of the tensor they change, matrix or bias: M = I + σ(α) R of consecutive blocks, (rows/8, 8, 8) row-major.
 using AdapterMatrices = std::map<std::string, std::vector<float>, std::less<>>;
 
 class MergedWeights final : public models::WeightSource {
@@ -20,7 +20,8 @@ class MergedWeights final : public models::WeightSource {
   MergedWeights(std::unique_ptr<const models::WeightSource> base, AdapterMatrices matrices);
 
   models::MatrixShape shape(const std::string& tensor) const override { return base_->shape(tensor); }
-  // Of changed tensors a multiple of eight rows from a multiple of eight on.
+  // Of changed matrices a multiple of eight rows from a multiple of eight on. A changed vector is a matrix of one column
+  // here: M(W x + b) = (M W) x + M b.
   void read(const std::string& tensor, std::size_t first_row, std::span<float> out) const override;
   void release(const std::string& tensor) const override { base_->release(tensor); }
 

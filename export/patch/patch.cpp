@@ -105,7 +105,8 @@ Patch plan_patch(const gguf::GgufFile& base, const PatchSource& source, std::opt
     if (const auto found = changed.find(tensor.name); found != changed.end()) {
       require_codecs(base, tensor, source.merged_from == kMergedFromFile, !type.has_value());
       planned.source = found->second;
-      planned.requested = type.value_or(tensor.type);
+      const bool keeps_type = found->second.kind == models::TensorKind::kBias;
+      planned.requested = keeps_type ? tensor.type : type.value_or(tensor.type);
       planned.file.type = gguf::storable_type(planned.requested, tensor.ne[0]);
     }
     patch.plan.push_back(std::move(planned));

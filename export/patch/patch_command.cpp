@@ -119,7 +119,7 @@ void write_and_report(const ExportOptions& options, PatchReport& all) {
   report.output = options.output;
   report.format = "gguf-patch";
   report.quantization = quantization_of(base.metadata());
-  report.context_length = base.metadata().number<std::uint32_t>("phi3.context_length");
+  report.context_length = base.metadata().number<std::uint32_t>(base.metadata().string("general.architecture") + ".context_length");
   report.served_context = served_context(source.config);
   for (const PlannedTensor& one : patch.plan) ++report.tensors[gguf::traits(one.file.type).name];
   report.fallbacks = fallbacks(patch.plan);

@@ -65,8 +65,8 @@ void require_same_sizes(const gguf::GgufFile& file, const models::ModelConfig& f
 void require_same_norms(const gguf::GgufFile& file, const models::GgufWeights& found,
                         const models::WeightSource& wanted, const ExportOptions& options,
                         const models::ModelConfig& config) {
-  std::vector<float> theirs(static_cast<std::size_t>(config.hidden_size)), ours(theirs.size());
   for (const std::string& name : norm_names(config)) {
+    std::vector<float> theirs(found.shape(name).columns), ours(theirs.size());
     found.read(name, 0, theirs);
     wanted.read(name, 0, ours);
     for (std::size_t i = 0; i < ours.size(); ++i) {

@@ -72,7 +72,7 @@ class Tester {
     std::uint64_t done = 0;
     for (const StoredTensor& one : stored) {
       TensorRetention found = tensor(one);
-      if (one.source.role == models::TensorRole::kDown) retention.push_back(std::move(found));
+      if (one.source.role == models::TensorRole::kDown && one.source.is_layer_matrix()) retention.push_back(std::move(found));
       progress.update(++done, one.source.name);
     }
     return retention;
@@ -125,7 +125,8 @@ SelfTest test_gguf(const gguf::GgufFile& file, const std::vector<PlannedTensor>&
                    const models::ModelConfig& config, const MergedWeights& weights, const SelfTestOptions& options) {
   check_tensors(file, plan, options.output);
   models::ModelConfig written_config = config;
-  written_config.tie_word_embeddings = false;  // output.weight is always there, and read by llama.cpp
+  written_config.tie_word_embeddings = std::ranges::none_of(
+      plan, [](const PlannedTensor& one) { return one.source && one.source->role == models::TensorRole::kHead; });
   const models::GgufWeights written(file, written_config);
   std::vector<StoredTensor> stored;
   for (const PlannedTensor& planned : plan) {

@@ -115,9 +115,16 @@ Sizes sizes_of(const ModelConfig& c) {
           static_cast<double>(c.vocab_size),  static_cast<double>(c.num_heads)};
 }
 
-double layer_parameters(const Sizes& s) {
-  return s.hidden * s.qkv + s.attended * s.hidden + 2 * s.intermediate * s.hidden + s.intermediate * s.hidden +
-         2 * s.hidden;
+// Of a layer's matrices, norms and biases.
+double layer_parameters(const ModelConfig& config) {
+  double elements = 0;
+  for (const TensorSpec& tensor : layer_tensors(config, 0)) elements += static_cast<double>(tensor.matrix().elements());
+  return elements;
+}
+
+// Query and key channels of a token that pass through norms of their own.
+double normed_channels(const ModelConfig& c) {
+  return c.head_norms ? static_cast<double>((c.num_heads + c.num_key_value_heads) * c.head_dim) : 0;
 }
 
 // Peak temporary memory of one layer: two copies of its rows, and the largest of the MLP's products, SwiGLU's backward
@@ -133,7 +140,8 @@ double layer_workspace(const ModelConfig& config, const PlanRequest& request) {
                                   product(TensorRole::kGateUp, ProductDirection::kBackward));
   const double down = std::max(product(TensorRole::kDown, ProductDirection::kForward),
                                product(TensorRole::kDown, ProductDirection::kBackward));
-  const double attention = row * (s.attended + s.qkv - 2 * s.intermediate) + attention_workspace(config, request);
+  const double attention = row * (s.attended + s.qkv + normed_channels(config) - 2 * s.intermediate) +
+                           attention_workspace(config, request);
   return row * 2 * s.hidden + std::max({gate_up, row * s.intermediate + down, row * 3 * s.intermediate, attention});
 }
 
@@ -176,14 +184,17 @@ std::int64_t PlanRequest::micro_batch_rows() const {
 std::int64_t parameter_count(const ModelConfig& config) {
   const Sizes s = sizes_of(config);
   const double tables = s.vocabulary * s.hidden * (config.tie_word_embeddings ? 1 : 2);
-  return static_cast<std::int64_t>(tables + layer_parameters(s) * static_cast<double>(config.num_layers) + s.hidden);
+  return static_cast<std::int64_t>(tables + layer_parameters(config) * static_cast<double>(config.num_layers) + s.hidden);
 }
 
 double kept_bytes_per_token(const ModelConfig& config, std::int64_t element_bytes) {
   const Sizes s = sizes_of(config);
   const auto element = static_cast<double>(element_bytes);
-  // Inputs of both norms, h, rotated q k v, attention's output and log-sum-exp, gate_up, the norms' scales.
-  return element * (3 * s.hidden + s.qkv + s.attended + 2 * s.intermediate) + 4 * s.heads + 2 * 4;
+  const double normed = normed_channels(config), normed_heads = normed / static_cast<double>(config.head_dim);
+  // Inputs of both norms and of the heads' norms, h, rotated q k v, attention's output and log-sum-exp, gate_up, the
+  // norms' scales.
+  return element * (3 * s.hidden + s.qkv + normed + s.attended + 2 * s.intermediate) + 4 * s.heads +
+         (2 + normed_heads) * 4;
 }
 
 MemoryPlan plan_memory(const ModelConfig& config, const PlanRequest& request, std::int64_t recomputed_layers) {

@@ -13,15 +13,22 @@ constexpr std::int64_t kHeadRows = 4096;
 
 at::Tensor read_tensor(const StreamedModel& model, const TensorSpec& tensor) {
   at::Tensor values = at::empty(tensor.shape, at::kFloat);
-  model.weights.read(tensor.name, 0, {values.mutable_data_ptr<float>(), static_cast<std::size_t>(values.numel())});
-  model.weights.release(tensor.name);
+  std::span<float> rest(values.mutable_data_ptr<float>(), static_cast<std::size_t>(values.numel()));
+  for (const TensorSpec& part : tensor.stored()) {
+    const std::size_t count = part.matrix().elements();
+    model.weights.read(part.name, 0, rest.first(count));
+    model.weights.release(part.name);
+    rest = rest.subspan(count);
+  }
   return values;
 }
 
 LayerWeights read_layer(const StreamedModel& model, const std::vector<TensorSpec>& tensors) {
   LayerWeights layer;
   for (const TensorSpec& tensor : tensors) {
-    if (tensor.is_layer_matrix()) {
+    if (tensor.kind == TensorKind::kBias) {
+      layer.matrix(tensor.role).set_bias(read_tensor(model, tensor));
+    } else if (tensor.is_layer_matrix()) {
       layer.matrix(tensor.role) = read_tensor(model, tensor);
     } else {
       layer.norm(tensor.role) = read_tensor(model, tensor);
@@ -52,12 +59,13 @@ Decoder one_layer(const StreamedModel& model, const std::vector<TensorSpec>& ten
   return {std::move(config), std::move(weights)};
 }
 
-// Tells the observer a matrix by its name instead of its address.
+// Tells the observer a matrix by its names instead of its address.
 InputObserver by_name(const MatrixObserver& observe, const LayerWeights& layer,
                       const std::vector<TensorSpec>& tensors) {
   return [&](const layers::Weight& weight, const at::Tensor& input) {
     for (const TensorSpec& tensor : tensors) {
-      if (tensor.is_layer_matrix() && &layer.matrix(tensor.role) == &weight) return observe(tensor.name, input);
+      if (!tensor.is_layer_matrix() || &layer.matrix(tensor.role) != &weight) continue;
+      for (const TensorSpec& part : tensor.stored()) observe(part.name, input);
     }
   };
 }

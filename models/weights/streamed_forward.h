@@ -15,7 +15,8 @@
 
 namespace nkat::models {
 
-// Told a matrix by its name in the checkpoint, and its input (T, in) before they are multiplied.
+// Told a stored matrix by its name in the checkpoint, and its input (T, in) before they are multiplied. Parts of a
+// stacked matrix are told one after the other, with the same input.
 using MatrixObserver = std::function<void(const std::string& tensor, const at::Tensor& input)>;
 
 struct StreamedModel {

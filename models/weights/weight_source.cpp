@@ -53,8 +53,8 @@ void refuse_unknown_tensors(const data::SafetensorsFolder& folder, ModelConfig c
   for (const TensorSpec& tensor : model_tensors(config)) known.insert(tensor.name);
   for (const std::string& name : folder.names()) {
     if (known.contains(name) || is_computed_tensor(name)) continue;
-    throw FormatError(fmt::format("{}: unknown tensor {}: a Phi-3 with this config.json ({} layers) has no such part",
-                                  where, name, config.num_layers));
+    throw FormatError(fmt::format("{}: unknown tensor {}: a {} with this config.json ({} layers) has no such part",
+                                  where, name, traits_of(config.family).title, config.num_layers));
   }
 }
 
@@ -101,7 +101,7 @@ GgufWeights::GgufWeights(const gguf::GgufFile& file, const ModelConfig& config) 
       throw FormatError(fmt::format("{}: tensor '{}': {}", where, wanted.gguf_name,
                                     expected("sizes " + sizes_text(ne), sizes_text(found->ne))));
     }
-    by_name_.emplace(wanted.name, found);  // a tied model's two share a name: the embedding comes first and stays
+    by_name_.emplace(wanted.name, Stored{found, wanted});  // a tied model's two share a name: the embedding comes first and stays
   }
 }
 
@@ -111,17 +111,23 @@ MatrixShape GgufWeights::shape(const std::string& tensor) const {
 }
 
 void GgufWeights::read(const std::string& tensor, std::size_t first_row, std::span<float> out) const {
-  const gguf::GgufTensor& found = stored(tensor);
+  const auto& [stored, spec] = by_name_.at(tensor);
+  const gguf::GgufTensor& found = *stored;
   if (!gguf::traits(found.type).has_codec) {
     throw FormatError(fmt::format("{}: tensor '{}' is stored as {}, which has no decoder here", file_.path().string(),
                                   found.name, gguf::traits(found.type).name));
   }
   const std::size_t length = found.ne[0], rows = out.size() / length;
   const std::uint64_t row_bytes = *gguf::tensor_bytes(found.type, length);
-  const std::span<const std::byte> bytes = file_.bytes(found).subspan(first_row * row_bytes, rows * row_bytes);
-  parallel_for(rows, [&](std::size_t row) {
-    gguf::decode_rows(found.type, bytes.subspan(row * row_bytes, row_bytes), out.subspan(row * length, length));
+  const bool is_vector = spec.shape.size() == 1;
+  parallel_for(rows, [&, &order = spec](std::size_t row) {
+    const std::size_t at = is_vector ? 0 : order.gguf_row(first_row + row);
+    gguf::decode_rows(found.type, file_.bytes(found).subspan(at * row_bytes, row_bytes),
+                      out.subspan(row * length, length));
   });
+  if (!is_vector || spec.gguf_paired_heads == 0) return;
+  const std::vector<float> as_stored(out.begin(), out.end());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = as_stored[spec.gguf_row(i)];
 }
 
 void GgufWeights::release(const std::string& tensor) const { file_.release(stored(tensor)); }

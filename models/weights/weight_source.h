@@ -42,7 +42,7 @@ class SafetensorsWeights final : public WeightSource {
   data::SafetensorsFolder folder_;
 };
 
-// A phi3 GGUF file, decoded (the types of data/quantize/quantize.h).
+// A GGUF file of a known family, decoded (the types of data/quantize/quantize.h), rows in the checkpoint's order.
 class GgufWeights final : public WeightSource {
  public:
   // `file` must outlive this. FormatError naming a tensor that is missing or of another shape than the config's. The
@@ -53,11 +53,15 @@ class GgufWeights final : public WeightSource {
   // FormatError for a type without a decoder.
   void read(const std::string& tensor, std::size_t first_row, std::span<float> out) const override;
   void release(const std::string& tensor) const override;
-  const gguf::GgufTensor& stored(const std::string& tensor) const { return *by_name_.at(tensor); }
+  const gguf::GgufTensor& stored(const std::string& tensor) const { return *by_name_.at(tensor).file; }
 
  private:
+  struct Stored {
+    const gguf::GgufTensor* file;
+    TensorSpec spec;
+  };
   const gguf::GgufFile& file_;
-  std::map<std::string, const gguf::GgufTensor*> by_name_;
+  std::map<std::string, Stored> by_name_;
 };
 
 }  // namespace nkat::models

@@ -46,12 +46,17 @@ class Loader {
         options_(at::TensorOptions(options.device).dtype(options.dtype)),
         forms_(options.forms) {}
 
-  at::Tensor load(const std::string& name) {
-    at::Tensor result = at::empty(source_.folder().find(name)->info->shape, options_);
-    for_each_piece(name, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
-      result.narrow(0, first, rows.size(0)).copy_(rows);
-    });
-    require_all_finite(count_nonfinite(result), name, where_);
+  at::Tensor load(const TensorSpec& tensor) {
+    at::Tensor result = at::empty(tensor.shape, options_);
+    std::int64_t above = 0;
+    for (const TensorSpec& part : tensor.stored()) {
+      const at::Tensor rows_of_part = result.narrow(0, above, part.shape.front());
+      for_each_piece(part.name, kDensePiece, [&](std::int64_t first, const at::Tensor& rows) {
+        rows_of_part.narrow(0, first, rows.size(0)).copy_(rows);
+      });
+      require_all_finite(count_nonfinite(rows_of_part), part.name, where_);
+      above += part.shape.front();
+    }
     return result;
   }
 
@@ -59,12 +64,12 @@ class Loader {
     const WeightFormat& form = forms_.of(tensor.role);
     switch (form.storage) {
       case WeightFormat::Storage::kInt8:
-        return quantize(tensor.name,
+        return quantize(tensor,
                         layers::empty_int8_matrix(tensor.shape[0], tensor.shape[1], options_.device(),
                                                   {.input = form.input_passes, .gradient = form.gradient_passes}));
       case WeightFormat::Storage::kNf4:
-        return quantize(tensor.name, layers::empty_nf4_matrix(tensor.shape[0], tensor.shape[1], options_.device()));
-      default: return load(tensor.name);
+        return quantize(tensor, layers::empty_nf4_matrix(tensor.shape[0], tensor.shape[1], options_.device()));
+      default: return load(tensor);
     }
   }
 
@@ -72,27 +77,44 @@ class Loader {
 
  private:
   template <typename Matrix>
-  Matrix quantize(const std::string& name, Matrix matrix) {
-    matrix.channel_scales.copy_(layers::channel_scales(spread_rows(name).to(options_.device())));
-    std::int64_t wrong = 0;
-    for_each_piece(name, kQuantizedPiece, [&](std::int64_t first, const at::Tensor& rows) {
-      const at::Tensor wide = rows.to(options_.device(), at::kFloat);
-      wrong += count_nonfinite(wide);
-      if (wrong == 0) layers::set_rows(matrix, first, wide);
-    });
-    require_all_finite(wrong, name, where_);
+  Matrix quantize(const TensorSpec& tensor, Matrix matrix) {
+    matrix.channel_scales.copy_(layers::channel_scales(spread_rows(tensor).to(options_.device())));
+    std::int64_t above = 0;
+    for (const TensorSpec& part : tensor.stored()) {
+      std::int64_t wrong = 0;
+      for_each_piece(part.name, kQuantizedPiece, [&](std::int64_t first, const at::Tensor& rows) {
+        const at::Tensor wide = rows.to(options_.device(), at::kFloat);
+        wrong += count_nonfinite(wide);
+        if (wrong == 0) layers::set_rows(matrix, above + first, wide);
+      });
+      require_all_finite(wrong, part.name, where_);
+      above += part.shape.front();
+    }
     return matrix;
   }
 
-  // Evenly spaced rows of the stored tensor: the sample that the channel scales are computed from.
-  at::Tensor spread_rows(const std::string& name) {
+  // Evenly spaced rows of the tensor: the sample that the channel scales are computed from.
+  at::Tensor spread_rows(const TensorSpec& tensor) {
+    const std::int64_t rows = tensor.shape[0], step = (rows + kSampledRows - 1) / kSampledRows;
+    std::vector<at::Tensor> chosen;
+    std::int64_t above = 0;
+    for (const TensorSpec& part : tensor.stored()) {
+      const std::int64_t first = (step - above % step) % step;  // of the part's rows
+      if (first < part.shape[0]) chosen.push_back(every_row(part.name, first, step));
+      above += part.shape[0];
+    }
+    return at::cat(chosen);
+  }
+
+  // Rows first, first + step, ... of a stored tensor.
+  at::Tensor every_row(const std::string& name, std::int64_t first, std::int64_t step) {
     const auto [file, info] = *source_.folder().find(name);
     const std::span<const std::byte> bytes = file->bytes(*info);
-    const std::int64_t rows = info->shape[0], columns = info->shape[1], step = (rows + kSampledRows - 1) / kSampledRows;
-    at::Tensor chosen = at::empty({(rows + step - 1) / step, columns}, torch_type(*info));
+    const std::int64_t rows = info->shape[0];
+    at::Tensor chosen = at::empty({(rows - first + step - 1) / step, info->shape[1]}, torch_type(*info));
     const std::size_t row_bytes = bytes.size() / static_cast<std::size_t>(rows);
     auto* target = static_cast<std::byte*>(chosen.data_ptr());
-    for (std::int64_t row = 0; row < rows; row += step, target += row_bytes) {
+    for (std::int64_t row = first; row < rows; row += step, target += row_bytes) {
       std::memcpy(target, bytes.data() + static_cast<std::size_t>(row) * row_bytes, row_bytes);
     }
     return chosen;
@@ -136,21 +158,30 @@ class Loader {
   std::uint64_t bytes_read_ = 0;
 };
 
-// The tensor that isn't a layer's matrix.
+LayerWeights& layer_of(Weights& weights, const TensorSpec& tensor) {
+  return weights.layers[static_cast<std::size_t>(tensor.layer)];
+}
+
+// The tensor that is neither a layer's matrix nor a bias.
 at::Tensor& dense_tensor(Weights& weights, const TensorSpec& tensor) {
   switch (tensor.role) {
     case TensorRole::kEmbedding: return weights.embedding;
     case TensorRole::kFinalNorm: return weights.final_norm;
     case TensorRole::kHead: return weights.head;
-    default: return weights.layers[static_cast<std::size_t>(tensor.layer)].norm(tensor.role);
+    default: return layer_of(weights, tensor).norm(tensor.role);
   }
 }
 
 }  // namespace
 
 at::Tensor& LayerWeights::norm(TensorRole role) {
-  NKAT_INVARIANT(role == TensorRole::kInputNorm || role == TensorRole::kPostAttentionNorm);
-  return role == TensorRole::kInputNorm ? input_norm : post_attention_norm;
+  switch (role) {
+    case TensorRole::kInputNorm: return input_norm;
+    case TensorRole::kQueryNorm: return query_norm;
+    case TensorRole::kKeyNorm: return key_norm;
+    case TensorRole::kPostAttentionNorm: return post_attention_norm;
+    default: NKAT_INVARIANT(false);
+  }
 }
 
 const layers::Weight& LayerWeights::matrix(TensorRole role) const {
@@ -174,11 +205,14 @@ Weights load_weights(const std::filesystem::path& model_folder, const ModelConfi
   Loader loader(model_folder, config, options);
   Weights weights;
   weights.layers.resize(static_cast<std::size_t>(config.num_layers));
-  for (const TensorSpec& tensor : checkpoint_tensors(config)) {
-    if (tensor.is_layer_matrix()) {
-      weights.layers[static_cast<std::size_t>(tensor.layer)].matrix(tensor.role) = loader.load_matrix(tensor);
+  for (const TensorSpec& tensor : decoder_tensors(config)) {
+    if (tensor.is_tied) continue;
+    if (tensor.kind == TensorKind::kBias) {
+      layer_of(weights, tensor).matrix(tensor.role).set_bias(loader.load(tensor));
+    } else if (tensor.is_layer_matrix()) {
+      layer_of(weights, tensor).matrix(tensor.role) = loader.load_matrix(tensor);
     } else {
-      dense_tensor(weights, tensor) = loader.load(tensor.name);
+      dense_tensor(weights, tensor) = loader.load(tensor);
     }
   }
   if (config.tie_word_embeddings) weights.head = weights.embedding;

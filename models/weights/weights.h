@@ -1,4 +1,5 @@
-// The frozen weights of a Phi-3 model, read tensor by tensor into the type and device they compute in.
+// The frozen weights of a model, read tensor by tensor into the type and device they compute in; what a family stores
+// apart (query, key and value rows, gate and up rows) is stacked on the way.
 //
 // A tensor's source pages are released once it is converted, so the model is never in memory twice. Matrices above 512
 // MiB are read in pieces of whole rows, and those held quantized (weight_format.h) in pieces of 16 MiB. Errors: those
@@ -25,6 +26,9 @@ struct LayerWeights {
   at::Tensor post_attention_norm;   // (H)
   layers::Weight gate_up;           // (2F, H): gate rows, then up rows
   layers::Weight down;              // (H, F)
+
+  at::Tensor query_norm = {};       // (head_dim); undefined where heads have no norms
+  at::Tensor key_norm = {};         // (head_dim)
 
   at::Tensor& norm(TensorRole role);
   layers::Weight& matrix(TensorRole role);

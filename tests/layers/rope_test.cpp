@@ -63,6 +63,41 @@ TEST(Rope, LongFactorsBeginOneTokenAboveTheOriginalLength) {
   EXPECT_NEAR(rope.angles(0, 9).cos[3][0].item<double>(), 1.25 * std::cos(3 / 4.0), kAngleError);
 }
 
+TEST(Rope, ShortFactorsAloneHoldAtEveryLength) {
+  const RopeTable rope({.rotary_dim = 4, .theta = 100, .original_length = 8, .short_factor = {1.5, 4}}, at::kDouble,
+                       at::kCPU);
+  EXPECT_FALSE(rope.is_long(100));
+  EXPECT_NEAR(rope.angles(0, 100).cos[3][1].item<double>(), std::cos(3 / (4.0 * 10)), kAngleError);
+}
+
+TEST(Rope, ALinearScalingStretchesEveryWavelength) {
+  const RopeTable rope({.rotary_dim = 4, .theta = 100, .scaling = {.kind = RopeScaling::Kind::kLinear, .factor = 4}},
+                       at::kDouble, at::kCPU);
+  EXPECT_NEAR(rope.angles(0, 8).cos[3][0].item<double>(), std::cos(3 / 4.0), kAngleError);
+  EXPECT_NEAR(rope.angles(0, 8).cos[3][1].item<double>(), std::cos(3 / 40.0), kAngleError);
+}
+
+// Wavelengths 6.3, 63, 628 and 6283: one below 32 / 4, two above 32 / 0.25, one between them.
+TEST(Rope, ALlama3ScalingStretchesLongWavelengthsAndInterpolatesBetween) {
+  const RopeTable rope({.rotary_dim = 8,
+                        .theta = 10000,
+                        .scaling = {.kind = RopeScaling::Kind::kLlama3,
+                                    .factor = 8,
+                                    .low_frequency = 0.25,
+                                    .high_frequency = 4,
+                                    .original_length = 32}},
+                       at::kDouble, at::kCPU);
+  const at::Tensor sin = rope.angles(0, 2).sin[1];
+  const auto mixed = [](double frequency) {
+    const double smooth = (32 * frequency / (2 * M_PI) - 0.25) / (4 - 0.25);
+    return (1 - smooth) * frequency / 8 + smooth * frequency;
+  };
+  EXPECT_NEAR(sin[0].item<double>(), std::sin(1.0), kAngleError);
+  EXPECT_NEAR(sin[1].item<double>(), std::sin(mixed(0.1)), kAngleError);
+  EXPECT_NEAR(sin[2].item<double>(), std::sin(0.01 / 8), kAngleError);
+  EXPECT_NEAR(sin[3].item<double>(), std::sin(0.001 / 8), kAngleError);
+}
+
 TEST(Rope, AnglesOfTheLastPositionsAreThoseOfTheWholeSequence) {
   const RopeTable rope = table(at::kBFloat16);
   EXPECT_TRUE(at::equal(rope.angles(5, 7).cos, rope.angles(0, 7).cos.narrow(0, 5, 2)));

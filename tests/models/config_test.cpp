@@ -137,7 +137,39 @@ TEST(ModelConfig, JoinsTheEndTokensOfBothFiles) {
   EXPECT_THAT(read(config, R"({"bos_token_id": 1})").end_tokens, ElementsAre(7, 9));
 }
 
-TEST(ModelConfig, RefusesWhatIsNotAPhi3ByName) {
+TEST(ModelConfig, TheNewerSpellingOfTheStoredTypeWins) {
+  EXPECT_EQ(read_patched(plain_config(), R"({"dtype": "float16"})").stored_dtype, "float16");
+}
+
+Json family_config(const std::string& model_type, const std::string& architecture) {
+  Json config = plain_config();
+  config["model_type"] = model_type;
+  config["architectures"] = {architecture};
+  return config;
+}
+
+TEST(ModelConfig, ReadsWhatEachFamilyHasOfItsOwn) {
+  const Json llama = family_config("llama", "LlamaForCausalLM"), qwen2 = family_config("qwen2", "Qwen2ForCausalLM"),
+             qwen3 = family_config("qwen3", "Qwen3ForCausalLM"), mistral = family_config("mistral", "MistralForCausalLM");
+  const ModelConfig biased = read_patched(llama, R"({"attention_bias": true, "mlp_bias": true})");
+  EXPECT_EQ(biased.family, Family::kLlama);
+  EXPECT_TRUE(biased.qkv_bias && biased.output_bias && biased.mlp_bias);
+  EXPECT_FALSE(read(llama).qkv_bias || read(llama).head_norms);
+  EXPECT_TRUE(read(qwen2).qkv_bias);
+  EXPECT_FALSE(read(qwen2).output_bias);
+  EXPECT_EQ(read(qwen3).head_dim, 128);
+  EXPECT_TRUE(read(qwen3).head_norms);
+  EXPECT_FALSE(read(qwen3).qkv_bias);
+  EXPECT_EQ(read_patched(mistral, R"({"head_dim": 32})").head_dim, 32);
+  EXPECT_EQ(read_patched(mistral, R"({"num_key_value_heads": null})").num_key_value_heads, 4);
+  EXPECT_EQ(read_patched(llama, R"({"rms_norm_eps": null})").rms_norm_eps, 1e-6);
+}
+
+TEST(ModelConfig, AFamilyMayBeNamedByItsClassAlone) {
+  EXPECT_EQ(read_patched(family_config("llama", "LlamaForCausalLM"), R"({"model_type": null})").family, Family::kLlama);
+}
+
+TEST(ModelConfig, RefusesWhatIsNotKnownByName) {
   struct Case {
     std::string patch, message;
   };
@@ -149,7 +181,10 @@ TEST(ModelConfig, RefusesWhatIsNotAPhi3ByName) {
       {R"({"model_type": "llama"})", "\"llama\""},
       {R"({"architectures": ["Phi3SmallForCausalLM"]})", "Phi3SmallForCausalLM"},
       {R"({"architectures": ["Phi3ForSequenceClassification"]})", "Phi3ForSequenceClassification"},
-      {R"({"model_type": null, "architectures": null})", "key model_type: expected \"phi3\", found nothing"},
+      {R"({"model_type": "gpt_neox"})", "weblab-10b"},
+      {R"({"model_type": null, "architectures": null})",
+       "key model_type: expected \"phi3\", \"llama\", \"mistral\", \"qwen2\", \"qwen3\", found nothing"},
+      {R"({"num_local_experts": 8})", "mixture of experts"},
   };
   for (const auto& [patch, message] : cases) {
     EXPECT_THAT([&] { read_patched(plain_config(), patch); },
@@ -169,6 +204,7 @@ TEST(ModelConfig, RefusesWrongValuesNamingKeyRequirementAndFinding) {
       {R"({"hidden_size": 48.5})", "hidden_size", "48.5"},
       {R"({"hidden_size": 18446744073709551615})", "hidden_size", "18446744073709551615"},
       {R"({"hidden_size": 50})", "hidden_size", "50"},
+      {R"({"hidden_size": 52})", "hidden_size", "a multiple of 8"},
       {R"({"intermediate_size": 0})", "intermediate_size", "found 0"},
       {R"({"num_hidden_layers": 513})", "num_hidden_layers", "513"},
       {R"({"num_attention_heads": true})", "num_attention_heads", "true"},
@@ -188,7 +224,6 @@ TEST(ModelConfig, RefusesWrongValuesNamingKeyRequirementAndFinding) {
       {R"({"eos_token_id": [7, "8"]})", "eos_token_id", "\"8\""},
       {R"({"bos_token_id": -1})", "bos_token_id", "-1"},
       {R"({"torch_dtype": 16})", "dtype", "16"},
-      {R"({"dtype": "float16"})", "dtype", "must agree"},
       {R"({"rope_scaling": "longrope"})", "rope_scaling", "longrope"},
       {R"({"rope_scaling": {"type": "linear", "factor": 2}})", "rope_type", "linear"},
       {R"({"rope_scaling": {"type": "longrope", "rope_type": "default"}})", "rope_type", "default"},

@@ -2,7 +2,7 @@
 
     python llama_cpp.py MODEL   reads a JSON request from standard input, writes a JSON answer to standard output
     {"logits": [ids], "context": n, "texts": [...], "prompt": [ids], "new_tokens": n, "keys": [...],
-     "ends": [ids]}, all optional
+     "ends": [ids], "vocabulary_only": true, "around": true}, all optional
 """
 import ctypes
 import json
@@ -52,8 +52,17 @@ def context_parameters(library, tokens, threads=1):
     return Blob((ctypes.c_ubyte * BLOB)(*default))
 
 
+def model_parameters(library, vocabulary_only):
+    """Defaults. `vocab_only` is the first of the flags behind the pointers; the third one, use_extra_bufts, is the first that is set."""
+    default = bytearray(library.llama_model_default_params().bytes)
+    flags = default.index(b"\1", 40) - 2
+    assert default[40:flags] == bytes(flags - 40)
+    default[flags] = vocabulary_only
+    return Blob((ctypes.c_ubyte * BLOB)(*default))
+
+
 class Model:
-    def __init__(self, path):
+    def __init__(self, path, vocabulary_only=False):
         self.library = ctypes.CDLL(str(libggml.path()))
         for name in ("llama_model_default_params", "llama_context_default_params"):
             getattr(self.library, name).restype = Blob
@@ -64,7 +73,7 @@ class Model:
         self.library.llama_get_logits_ith.argtypes = [ctypes.c_void_p, ctypes.c_int32]
         self.library.llama_decode.argtypes = [ctypes.c_void_p, Batch]
         self.library.llama_backend_init()
-        parameters = self.library.llama_model_default_params()
+        parameters = model_parameters(self.library, vocabulary_only)
         self.model = self.library.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.model:
             raise SystemExit(f"llama.cpp refuses {path}")
@@ -90,10 +99,11 @@ class Model:
         return np.stack([np.ctypeslib.as_array(self.library.llama_get_logits_ith(context, i), (self.size,)).copy()
                          for i in range(len(tokens))])
 
-    def tokenize(self, text):
+    def tokenize(self, text, around=False):
+        """around: with the tokens that the file asks to put around a text."""
         data = text.encode()
         ids = (ctypes.c_int32 * (len(data) + 16))()
-        count = self.library.llama_tokenize(self.vocabulary, data, len(data), ids, len(ids), False, True)
+        count = self.library.llama_tokenize(self.vocabulary, data, len(data), ids, len(ids), around, True)
         return list(ids[:count])
 
     def ends(self, token):
@@ -122,8 +132,8 @@ class Model:
 
 def main():
     request = json.load(sys.stdin)
-    model = Model(sys.argv[1])
-    answer = {"tokens": [model.tokenize(text) for text in request.get("texts", [])],
+    model = Model(sys.argv[1], request.get("vocabulary_only", False))
+    answer = {"tokens": [model.tokenize(text, request.get("around", False)) for text in request.get("texts", [])],
               "keys": {name: model.key(name) for name in request.get("keys", [])},
               "eot": model.library.llama_vocab_eot(model.vocabulary),
               "ends": [token for token in request.get("ends", []) if model.ends(token)]}

@@ -74,7 +74,7 @@ class Model:
         self.size = self.pieces.get_piece_size() + len(CONTROL_TOKENS)
         torch.manual_seed(3)
         model = transformers.Phi3ForCausalLM(
-            transformers.ModelConfig(
+            transformers.Phi3Config(
                 **{
                     "vocab_size": self.size,
                     "hidden_size": 64,

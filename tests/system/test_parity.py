@@ -86,7 +86,7 @@ def respell(folder):
 def make_model(case, folder, dtype=torch.float32):
     """Writes the case's checkpoint and returns what transformers loads from it in this type."""
     torch.manual_seed(sum(map(ord, case.name)))
-    config = transformers.ModelConfig(
+    config = transformers.Phi3Config(
         **{
             "vocab_size": VOCABULARY,
             "hidden_size": 64,
@@ -114,12 +114,12 @@ def make_model(case, folder, dtype=torch.float32):
     return loaded.eval()
 
 
-def our_logits(tool, folder, tokens, dtype="fp32", way="packed"):
+def our_logits(tool, folder, tokens, dtype="fp32", way="packed", vocabulary=VOCABULARY):
     """tokens: one list a sample. All rows, end to end."""
     tokens_file, output = folder / "tokens.txt", folder / "logits.bin"
     tokens_file.write_text("".join(" ".join(map(str, sample)) + "\n" for sample in tokens))
     subprocess.run([tool, folder, dtype, way, tokens_file, output], check=True, capture_output=True)
-    return torch.from_numpy(np.fromfile(output).reshape(-1, VOCABULARY))
+    return torch.from_numpy(np.fromfile(output).reshape(-1, vocabulary))
 
 
 def their_logits(model, sample):

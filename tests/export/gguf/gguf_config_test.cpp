@@ -136,7 +136,8 @@ TEST_F(GgufConfig, WhatIsNoModelIsRefusedByKey) {
   const auto text = [](const char* value) { return GgufValue::string(value); };
   const auto f32 = [](float value) { return GgufValue::number(value); };
   const std::vector<std::pair<std::string, GgufValue>> wrong = {
-      {"general.architecture", text("llama")},
+      {"general.architecture", text("gemma")},
+      {"phi3.expert_count", u32(8)},
       {"general.type", text("adapter")},
       {"split.count", GgufValue::number<std::uint16_t>(3)},
       {"phi3.block_count", u32(0)},
@@ -159,6 +160,38 @@ TEST_F(GgufConfig, WhatIsNoModelIsRefusedByKey) {
       {"tokenizer.ggml.unknown_token_id", u32(UINT32_MAX)},
   };
   for (const auto& [key, value] : wrong) EXPECT_THAT(refusal({{key, value}}), HasSubstr(key));
+}
+
+// The required keys under another architecture's name.
+Keys keys_of(const std::string& architecture) {
+  Keys keys;
+  for (const auto& [key, value] : required_keys()) {
+    keys.emplace(key.starts_with("phi3.") ? architecture + key.substr(4) : key, value);
+  }
+  keys.insert_or_assign("general.architecture", GgufValue::string(architecture));
+  return keys;
+}
+
+TEST_F(GgufConfig, ReadsTheOtherArchitectures) {
+  using models::Family;
+  for (const auto& [name, family] :
+       {std::pair{"llama", Family::kLlama}, {"qwen2", Family::kQwen2}, {"qwen3", Family::kQwen3}}) {
+    const models::ModelConfig config = read(keys_of(name));
+    EXPECT_EQ(config.family, family);
+    EXPECT_EQ(config.head_norms, family == Family::kQwen3);
+    EXPECT_FALSE(config.qkv_bias);
+  }
+  Keys keys = keys_of("llama");
+  keys.emplace("llama.attention.key_length", u32(16));
+  keys.emplace("llama.attention.value_length", u32(16));
+  keys.emplace("llama.rope.scaling.type", GgufValue::string("linear"));
+  keys.emplace("llama.rope.scaling.factor", GgufValue::number(4.0F));
+  EXPECT_EQ(read(keys).head_dim, 16);
+  EXPECT_EQ(read(keys).rope_scaling.kind, layers::RopeScaling::Kind::kLinear);
+  EXPECT_EQ(read(keys).rope_scaling.factor, 4);
+  keys.insert_or_assign("llama.rope.scaling.type", GgufValue::string("yarn"));
+  EXPECT_THAT(nkat::testing::message_of<FormatError>([&] { read(keys); }),
+              HasSubstr("llama.rope.scaling.type: expected none or linear, found yarn"));
 }
 
 TEST_F(GgufConfig, RopeFactorsMustFitTheRotaryDimension) {

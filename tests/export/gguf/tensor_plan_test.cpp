@@ -47,14 +47,86 @@ TEST(TensorPlan, Phi35Has197) {
   EXPECT_EQ(find(plan, "rope_factors_long.weight")->values, std::vector<float>(48, 2.0f));
 }
 
-TEST(TensorPlan, ModelsWithoutLongropeHaveNoFactorsAndTiedOnesAnOutputAllTheSame) {
+TEST(TensorPlan, ModelsWithoutLongropeHaveNoFactorsAndTiedOnesAnOutputIfItIsAskedFor) {
   models::ModelConfig config = phi35();
   config.short_factor.clear();
   config.long_factor.clear();
   config.tie_word_embeddings = true;
   const auto plan = plan_of(config);
   EXPECT_EQ(find(plan, "rope_factors_short.weight"), nullptr);
-  EXPECT_EQ(find(plan, "output.weight")->source->name, "model.embed_tokens.weight");
+  EXPECT_EQ(find(plan, "output.weight"), nullptr);
+  const auto with_head = plan_tensors(config, QuantizationRecipe::kF16, TiedHead::kWritten);
+  EXPECT_EQ(find(with_head, "output.weight")->source->name, "model.embed_tokens.weight");
+}
+
+// As llama-quantize: it is the head's matrix then.
+TEST(TensorPlan, WithoutAHeadTheEmbeddingHasItsType) {
+  models::ModelConfig config = phi35();
+  EXPECT_EQ(find(plan_tensors(config, QuantizationRecipe::kQ4_K_M), "token_embd.weight")->file.type,
+            gguf::GgmlType::kQ4_K);
+  config.tie_word_embeddings = true;
+  EXPECT_EQ(find(plan_tensors(config, QuantizationRecipe::kQ4_K_M), "token_embd.weight")->file.type,
+            gguf::GgmlType::kQ6_K);
+}
+
+models::ModelConfig llama() {
+  models::ModelConfig config = phi35();
+  config.family = models::Family::kLlama;
+  config.num_key_value_heads = 8;
+  config.short_factor.clear();
+  config.long_factor.clear();
+  return config;
+}
+
+TEST(TensorPlan, FamiliesThatStorePartsApartHaveThemApart) {
+  models::ModelConfig config = llama();
+  config.qkv_bias = true;
+  const auto plan = plan_tensors(config, QuantizationRecipe::kQ4_K_M);
+  EXPECT_EQ(find(plan, "blk.0.attn_qkv.weight"), nullptr);
+  EXPECT_EQ(find(plan, "blk.0.attn_k.weight")->file.ne, (std::vector<std::uint64_t>{3072, 768}));
+  EXPECT_EQ(find(plan, "blk.0.ffn_gate.weight")->file.ne, (std::vector<std::uint64_t>{3072, 8192}));
+  EXPECT_EQ(find(plan, "blk.0.attn_k.bias")->file.type, gguf::GgmlType::kF32);
+  EXPECT_EQ(find(plan, "blk.0.attn_v.weight")->file.type, gguf::GgmlType::kQ6_K);
+  EXPECT_EQ(find(plan, "blk.0.attn_q.weight")->file.type, gguf::GgmlType::kQ4_K);
+}
+
+// 1 below a wavelength of 8192 / 4, the factor above 8192 / 1, and numbers between them on the way.
+TEST(TensorPlan, ALlama3ScalingBecomesFactors) {
+  models::ModelConfig config = llama();
+  config.rope_theta = 500000;
+  config.head_dim = config.rotary_dim = 64;
+  config.rope_scaling = {.kind = layers::RopeScaling::Kind::kLlama3,
+                         .factor = 8,
+                         .low_frequency = 1,
+                         .high_frequency = 4,
+                         .original_length = 8192};
+  const auto plan = plan_of(config);
+  const std::vector<float>& factors = find(plan, "rope_freqs.weight")->values;
+  ASSERT_EQ(factors.size(), 32u);
+  EXPECT_TRUE(std::ranges::is_sorted(factors));
+  EXPECT_EQ(factors[14], 1.0F);   // 2 pi 500000^(28/64) = 1957
+  EXPECT_GT(factors[15], 1.0F);   // 2949
+  EXPECT_LT(factors[17], 8.0F);   // 6695
+  EXPECT_EQ(factors[18], 8.0F);   // 10090
+}
+
+TEST(TensorPlan, ALlamaFileExpressesHeadsOfAnySizeAndAQwen2FileDoesNot) {
+  models::ModelConfig config = llama();
+  config.head_dim = config.rotary_dim = 128;
+  EXPECT_NO_THROW(require_expressible(config, "MODEL"));
+  config.family = models::Family::kQwen2;
+  EXPECT_THAT(nkat::testing::message_of<FormatError>([&] { require_expressible(config, "MODEL"); }),
+              HasSubstr("MODEL: a qwen2 GGUF file: expected num_attention_heads * head_dim = hidden_size"));
+}
+
+TEST(TensorPlan, SaysWhereLlamaCppHasNoWindow) {
+  models::ModelConfig config = llama();
+  EXPECT_EQ(window_warning(config), "");
+  config.family = models::Family::kMistral;
+  config.sliding_window = 4096;
+  EXPECT_THAT(window_warning(config), HasSubstr("llama has no sliding window: texts of more than 4096 tokens"));
+  config.sliding_window = config.max_position_embeddings;
+  EXPECT_EQ(window_warning(config), "");
 }
 
 TEST(TensorPlan, GroupedQueriesShortenQkv) {

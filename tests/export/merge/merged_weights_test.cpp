@@ -1,6 +1,7 @@
 #include "export/merge/merged_weights.h"
 
 #include <cmath>
+#include <memory>
 #include <random>
 #include <vector>
 
@@ -64,6 +65,25 @@ TEST(Merge, OfTheIdentityChangesNothing) {
   std::vector<float> merged = base;
   merge_rows(blocks, 33, merged);
   EXPECT_EQ(merged, base);
+}
+
+class OneVector final : public models::WeightSource {
+ public:
+  models::MatrixShape shape(const std::string&) const override { return {.rows = 1, .columns = 16}; }
+  void read(const std::string&, std::size_t, std::span<float> out) const override {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(i);
+  }
+  void release(const std::string&) const override {}
+};
+
+// h = W x + b, so M acts on b as on each column of W.
+TEST(MergedWeights, ABiasIsMergedLikeAColumn) {
+  const std::vector<float> blocks = random_values(2 * 64, 4, 1);
+  const MergedWeights merged(std::make_unique<OneVector>(), {{"bias", blocks}});
+  std::vector<float> found(16), bias(16);
+  merged.read("bias", 0, found);
+  OneVector().read("bias", 0, bias);
+  for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(found[i], static_cast<float>(expected(blocks, bias, 1, i, 0)));
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ using ::testing::HasSubstr;
 class SelfTestTest : public ::testing::Test {
  protected:
   std::vector<PlannedTensor> plan(QuantizationRecipe mix = QuantizationRecipe::kQ8_0) const {
-    return plan_tensors(config_, mix);
+    return plan_tensors(config_, mix, tied_head_);
   }
   void write(const gguf::VerifyFile& verify = {}) const {
     gguf::GgufMetadata metadata("test");
@@ -60,6 +60,7 @@ class SelfTestTest : public ::testing::Test {
   TemporaryFolder folder_;
   fs::path path_ = folder_.path() / "x.gguf";
   models::ModelConfig config_ = tiny_config();
+  TiedHead tied_head_ = TiedHead::kLeftOut;
   std::map<std::string, at::Tensor> tensors_ = tiny_tensors(config_);
   std::vector<at::Tensor> blocks_ = tiny_blocks(config_);
   MergedWeights weights_ = tiny_merged(tensors_, blocks_);
@@ -128,8 +129,18 @@ TEST_F(SelfTestTest, KeepsADamagedFileFromItsName) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);
 }
 
+TEST_F(SelfTestTest, ATiedModelsFileMayLeaveTheHeadOut) {
+  config_.tie_word_embeddings = true;
+  tensors_.erase("lm_head.weight");
+  weights_ = tiny_merged(tensors_, blocks_);
+  write();
+  EXPECT_EQ(gguf::GgufFile(path_).find("output.weight"), nullptr);
+  EXPECT_LT(test().logits->mean_kl, 0.02);
+}
+
 TEST_F(SelfTestTest, ReadsTheHeadThatATiedModelsFileHasOfItsOwn) {
   config_.tie_word_embeddings = true;
+  tied_head_ = TiedHead::kWritten;
   tensors_.erase("lm_head.weight");
   weights_ = tiny_merged(tensors_, blocks_);
   write();

@@ -19,6 +19,28 @@ TEST(Weight, GivesTheProductOfTheFormItHolds) {
   EXPECT_TRUE(at::equal(layers::linear(x, Weight(nf4)), nf4_linear(x, nf4)));
 }
 
+TEST(Weight, AddsItsBiasInEveryForm) {
+  const at::Tensor w = at::randn({16, 64}), x = at::randn({5, 64}), bias = at::randn({16});
+  Int8Matrix int8 = empty_int8_matrix(16, 64, at::kCPU, {.input = 2, .gradient = 1});
+  Nf4Matrix nf4 = empty_nf4_matrix(16, 64, at::kCPU);
+  set_rows(int8, 0, w);
+  set_rows(nf4, 0, w);
+  for (Weight matrix : {Weight(w), Weight(int8), Weight(nf4)}) {
+    const at::Tensor plain = layers::linear(x, matrix);
+    const std::size_t bytes = matrix.bytes();
+    matrix.set_bias(bias);
+    const at::Tensor input = x.clone().requires_grad_(true);
+    const at::Tensor y = layers::linear(input, matrix);
+    EXPECT_TRUE(at::equal(y, plain + bias));
+    EXPECT_EQ(matrix.bytes(), bytes + 4 * 16);
+    y.sum().backward();
+    EXPECT_TRUE(input.grad().defined());
+  }
+  Weight wrong(w);
+  wrong.set_bias(at::randn({15}));
+  EXPECT_THROW(layers::linear(x, wrong), ShapeError);
+}
+
 TEST(Weight, KnowsItsSidesAndItsBytesInEveryForm) {
   const Weight dense = at::randn({16, 64});
   const Weight int8 = empty_int8_matrix(16, 64, at::kCPU, {}), nf4 = empty_nf4_matrix(16, 64, at::kCPU);

@@ -168,6 +168,22 @@ TEST_F(GgufWeightsTest, ATiedModelReadsItsEmbeddingWhetherOrNotTheHeadIsStored) 
   EXPECT_THAT(complaint(tensors), HasSubstr("base.gguf: tensor 'output.weight' is missing"));
 }
 
+// A Llama file holds the two halves of a query head's rows alternately.
+TEST_F(GgufWeightsTest, RowsOfALlamaFileComeInTheCheckpointsOrder) {
+  ModelConfig llama = small_config(50);
+  llama.family = Family::kLlama;
+  llama.qkv_bias = true;
+  std::vector<gguf::GgufTensorPlan> tensors;
+  for (const TensorSpec& spec : model_tensors(llama)) tensors.push_back({.name = spec.gguf_name, .ne = spec.gguf_sizes()});
+  const gguf::GgufFile file(written(tensors));
+  const GgufWeights weights(file, llama);
+  const std::vector<float> rows = rows_of(weights, "model.layers.0.self_attn.q_proj.weight", 8, 8);
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(rows[32 * i], 20000 + 32 * (8 + 2 * (i % 4) + i / 4)) << i;
+  const std::vector<float> bias = rows_of(weights, "model.layers.0.self_attn.k_proj.bias", 0, 1);
+  EXPECT_EQ(bias[9] - bias[8], 2);
+  EXPECT_EQ(bias[12] - bias[8], 1);
+}
+
 TEST_F(GgufWeightsTest, NamesATensorOfOtherSizes) {
   std::vector<gguf::GgufTensorPlan> tensors = plan();
   std::swap(tensors[2].ne[0], tensors[2].ne[1]);

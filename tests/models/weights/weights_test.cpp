@@ -62,6 +62,63 @@ TEST(Weights, TiedEmbeddingsShareOneTensor) {
   EXPECT_TRUE(load(config, tensors).head.defined());
 }
 
+// The same rows, stored as Llama stores them.
+Tensors stored_apart(const ModelConfig& config, const Tensors& tensors) {
+  Tensors apart;
+  for (const TensorSpec& tensor : checkpoint_tensors(config)) {
+    std::string stacked = tensor.name;
+    std::int64_t above = 0;
+    const std::int64_t query_rows = config.num_heads * config.head_dim,
+                       key_rows = config.num_key_value_heads * config.head_dim;
+    const auto take = [&](const std::string& part, const std::string& whole, std::int64_t first) {
+      if (const auto at = stacked.find(part); at != std::string::npos) {
+        stacked.replace(at, part.size(), whole);
+        above = first;
+      }
+    };
+    take("q_proj", "qkv_proj", 0);
+    take("k_proj", "qkv_proj", query_rows);
+    take("v_proj", "qkv_proj", query_rows + key_rows);
+    take("gate_proj", "gate_up_proj", 0);
+    take("up_proj", "gate_up_proj", config.intermediate_size);
+    apart[tensor.name] = tensors.at(stacked).narrow(0, above, tensor.shape[0]).contiguous();
+  }
+  return apart;
+}
+
+TEST(Weights, PartsThatAreStoredApartBecomeTheSameMatrices) {
+  ModelConfig config = tiny_config();
+  const Tensors tensors = tiny_tensors(config);
+  TemporaryFolder whole, apart;
+  whole.write("model.safetensors", serialized(tensors));
+  ModelConfig llama = config;
+  llama.family = Family::kLlama;
+  apart.write("model.safetensors", serialized(stored_apart(llama, tensors)));
+  const at::Tensor x = at::randn({3, config.hidden_size});
+  for (const BaseFormat kind : {BaseFormat::kSafe, BaseFormat::kBalanced, BaseFormat::kAggressive}) {
+    const Weights left = load_weights(whole.path(), config, {.forms = formats_of(kind)});
+    const Weights right = load_weights(apart.path(), llama, {.forms = formats_of(kind)});
+    for (const TensorRole role : {TensorRole::kQkv, TensorRole::kGateUp}) {
+      EXPECT_TRUE(at::equal(layers::linear(x, left.layers[1].matrix(role)), layers::linear(x, right.layers[1].matrix(role))))
+          << static_cast<int>(kind);
+    }
+  }
+}
+
+TEST(Weights, BiasesAndNormsOfHeadsAreLoadedWithTheirMatrices) {
+  ModelConfig config = tiny_config();
+  config.family = Family::kQwen3;
+  config.qkv_bias = config.output_bias = config.head_norms = true;
+  const Tensors tensors = tiny_tensors(config);
+  const Weights weights = load(config, tensors, at::kBFloat16);
+  const std::string attention = "model.layers.1.self_attn.";
+  const at::Tensor stacked = at::cat({tensors.at(attention + "q_proj.bias"), tensors.at(attention + "k_proj.bias"),
+                                      tensors.at(attention + "v_proj.bias")});
+  EXPECT_TRUE(at::equal(weights.layers[1].qkv.bias(), stacked.to(at::kBFloat16)));
+  EXPECT_FALSE(weights.layers[1].down.bias().defined());
+  EXPECT_TRUE(at::equal(weights.layers[1].key_norm, tensors.at(attention + "k_norm.weight").to(at::kBFloat16)));
+}
+
 TEST(Weights, IgnoresStoredRotaryFrequencies) {
   const ModelConfig config = tiny_config();
   Tensors tensors = tiny_tensors(config);
