@@ -1,5 +1,6 @@
 #include "data/text/split_expression_reader.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -61,7 +62,7 @@ TEST(SplitExpressionReader, RefusesByNameWhatItDoesNotKnow) {
   EXPECT_THAT(complaint(std::string(100, '(')), HasSubstr("deeper than 64"));
   EXPECT_THAT(complaint(std::string(100, '[')), HasSubstr("deeper than 64"));
   std::string sets;
-  for (int i = 0; i < 65; ++i) sets += "\\x" + std::string(1, "0123456789"[i / 16]) + "0123456789abcdef"[i % 16];
+  for (int i = 0; i < 65; ++i) sets += fmt::format("\\u30{:02x}", i);
   EXPECT_THAT(complaint(sets), HasSubstr("more than 64 classes"));
 }
 
