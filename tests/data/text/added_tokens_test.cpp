@@ -124,7 +124,8 @@ TEST(AddedTokenScanner, StripsOnTheSidesThatATokenNames) {
 
 TEST(AddedTokenScanner, FindsSingleWordsWhereNoWordTouchesThem) {
   const std::vector<AddedToken> tokens = {{.content = "word", .id = 1, .single_word = true}};
-  for (const char* touched : {"words", "aword", "word_", "word9", "\u3042word", "word\u0301", "\u24d0word", "word\u200d"})
+  for (const char* touched :
+       {"words", "aword", "word_", "word9", "\u3042word", "word\u0301", "\u24d0word", "word\u200d"})
     EXPECT_THAT(scan(tokens, touched), ElementsAre(touched)) << touched;
   EXPECT_THAT(scan(tokens, "word word-wordword"), ElementsAre("[word]", " ", "[word]", "-wordword"));
 }
