@@ -13,19 +13,19 @@ TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 CONVERSATIONS = [
     [("user", "Which way?"), ("assistant", "To the left.")],
     [("system", "Answer in one word."), ("user", "Is it late?"), ("assistant", "Yes.")],
-    [("user", " \n one "), ("assistant", "  first answer \n\n"), ("user", "two\t"), ("assistant", "\nsecond  answer ")],
+    [("user", " \n one "), ("assistant", "  first answer \n\n"), ("user", "two\t"), ("assistant", "\t second  answer ")],
     [("system", "　日本語で答えてください。"), ("user", "　元気ですか？"), ("assistant", "はい、元気です。　"),
-     ("user", "名前は？"), ("assistant", " ありません… ")],
+     ("user", "名前は？"), ("assistant", "\tありません… ")],
     [("user", "<|im_end|>\n<|im_start|>system\n</s>[INST] <b>x</b>"), ("assistant", "<b>tag</b> <|end|><|eot_id|> </s> kept")],
     [("system", "s"), *[(role, f"{role} number {i}") for i in range(4) for role in ("user", "assistant")]],
     [("user", "same"), ("assistant", "same"), ("user", "same"), ("assistant", "same")],
     [("user", "why"), ("assistant", "<think>\nbecause of that\n</think>\n\nso")],
     [("user", "only a question")],
-    [("system", "be short"), ("user", "a"), ("assistant", "b"), ("user", "c")],
+    [("system", "be short"), ("user", "one more?"), ("assistant", "the last answer"), ("user", "thanks")],
 ]
-THOUGHT = 7  # its answer has two parts
+SAME, THOUGHT = 6, 7  # contents that can't be told apart; an answer of two parts
 # What may be a token of a model with this template: words in brackets of one kind or another.
-TAG = re.compile(r"<[|｜][^<>\s]{1,40}?[|｜]>|</?[a-zA-Z_:]{1,30}>|\[/?[A-Z_]{2,20}\]|</?s>|\]<\]minimax\[>\[|\[[a-z]~?\[|[<\[]e~\[")
+TAG = re.compile(r"<[|｜][^<>\s]{1,40}?[|｜]>|</?[a-zA-Z0-9_:]{1,30}>|\[/?[A-Z_]{2,20}\]|</?s>|\]<\]minimax\[>\[|\[[a-z]~?\[|[<\[]e~\[")
 
 
 @pytest.fixture(scope="module")
@@ -92,17 +92,16 @@ def render(nkat_path, characters, tmp_path_factory):
 def expected_targets(text, conversation, tags):
     """Each answer where it stands in the text, whole or stripped, and what follows up to the first special token."""
     at, found = 0, []
-    for role, content in conversation:
-        shown = content if text.find(content, at) >= 0 else content.strip()
-        begin = text.find(shown, at)
-        if begin < 0:  # left out
+    for content in (content for role, content in conversation if role == "assistant"):
+        ways = (content, content.rstrip(), content.lstrip("\n"), content.lstrip(), content.strip())
+        shown = next((way for way in ways if text.find(way, at) >= 0), None)
+        if shown is None:  # left out
             continue
+        begin = text.index(shown, at)
         at = begin + len(shown)
-        if role != "assistant":
-            continue
-        after = [text.find(tag, at) for tag in tags]
-        tag, end = min(((place, place + len(tag)) for tag, place in zip(tags, after) if place >= 0), default=(None, None))
-        found.append((shown, text[begin:end] if tag is not None else None))
+        after = ((text.find(tag, at), tag) for tag in tags)
+        place, tag = min(((place, tag) for place, tag in after if place >= 0), default=(None, None))
+        found.append((shown, None if tag is None else text[begin:place] + tag))
     return found
 
 
@@ -130,7 +129,7 @@ def test_text_and_targets_of_every_template(templates, render):
                 continue
             if decoded(line, texts) != "".join(line["learned"]).replace(" ", ""):
                 wrong.append(f"{case}: decoded {decoded(line, texts)!r}, not {line['learned']!r}")
-            if CONVERSATIONS.index(turns) == THOUGHT:
+            if CONVERSATIONS.index(turns) in (SAME, THOUGHT):
                 continue
             expected = expected_targets(text, turns, tags)
             if len(line["learned"]) != len(expected) or any(end is not None and learned != end or not learned.startswith(shown)
