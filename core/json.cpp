@@ -56,14 +56,17 @@ void check_token_lengths(std::string_view text, const std::string& source) {
 template <class Json>
 class CheckedBuilder {
  public:
-  using EntryHandler = std::function<void(const std::string&, const Json&)>;
+  using PartHandler = std::function<void(const std::string&, const std::string&, const Json&)>;
 
   CheckedBuilder(Json& result, const std::string& source, int max_depth)
       : result_(result), build_(std::in_place, result), source_(source), max_depth_(max_depth) {}
   // Of the top-level object only these keys are kept; none: all.
   void keep_only(const std::vector<std::string>& wanted_keys) { wanted_keys_ = &wanted_keys; }
-  // `result` holds one entry of the top-level object at a time.
-  void hand_over_entries(const EntryHandler& handle) { handle_entry_ = &handle; }
+  // `result` holds one entry of the top-level object, or of what lies under these paths, at a time.
+  void hand_over_entries(const std::vector<std::string>& opened_paths, const PartHandler& handle) {
+    opened_paths_ = &opened_paths;
+    handle_entry_ = &handle;
+  }
 
   bool null() { return scalar(0) || (build_->null() && finished()); }
   bool boolean(bool value) { return scalar(0) || (build_->boolean(value) && finished()); }
@@ -80,17 +83,13 @@ class CheckedBuilder {
   bool binary(typename Json::binary_t& value) { return scalar(value.size()) || (build_->binary(value) && finished()); }
 
   bool start_object(std::size_t size) {
-    enter();
     keys_.emplace_back();
-    return skipping_ || is_outermost() || build_->start_object(size);
+    return enter(/*is_list=*/false) || skipping_ || build_->start_object(size);
   }
   bool key(std::string& name) {
     add_cost(kKeyCost + 2 * name.size());
-    if (is_outermost()) {
-      entry_ = name;
-      result_ = Json();
-      build_.emplace(result_);
-      cost_ = 0;
+    if (is_handed_over()) {
+      begin_entry(name);
       return true;
     }
     if (!keys_.back().insert(name).second) {
@@ -105,14 +104,9 @@ class CheckedBuilder {
   }
   bool end_object() {
     keys_.pop_back();
-    const bool outermost = is_outermost();
-    return leave() || outermost || (build_->end_object() && finished());
+    return leave() || (build_->end_object() && finished());
   }
-  bool start_array(std::size_t size) {
-    enter();
-    if (is_outermost()) refuse_no_object();
-    return skipping_ || build_->start_array(size);
-  }
+  bool start_array(std::size_t size) { return enter(/*is_list=*/true) || skipping_ || build_->start_array(size); }
   bool end_array() { return leave() || (build_->end_array() && finished()); }
 
   [[noreturn]] bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
@@ -125,28 +119,65 @@ class CheckedBuilder {
   }
 
  private:
+  // An object or a list whose entries are handed over one at a time.
+  struct Opened {
+    std::string path;
+    bool is_list = false;
+  };
+
   // Accounts for a scalar; true if it is being skipped.
   bool scalar(std::size_t text_size) {
     if (skipping_) return true;
     if (handle_entry_ != nullptr && depth_ == 0) refuse_no_object();
+    begin_list_entry();
     add_cost(kValueCost + text_size);
     return false;
   }
-  void enter() {
+  // Begins an object or a list; true if its entries are handed over, so that it is not built.
+  bool enter(bool is_list) {
+    const bool opens = opens_here(is_list);
+    if (!opens) begin_list_entry();
     if (++depth_ > max_depth_) {
       throw FormatError(fmt::format("{}: JSON nested deeper than {} levels", source_, max_depth_));
     }
     if (!skipping_) add_cost(kValueCost + kContainerCost);
+    return opens;
   }
-  // Ends a value; true if it is being skipped. The top-level object never is.
+  bool opens_here(bool is_list) {
+    if (handle_entry_ == nullptr || static_cast<std::size_t>(depth_) != opened_.size()) return false;
+    if (depth_ == 0) {
+      if (is_list) refuse_no_object();
+      opened_.push_back({});
+      return true;
+    }
+    // A key with a dot would spell another path.
+    const std::string path = opened_.back().path.empty() ? entry_ : opened_.back().path + "." + entry_;
+    if (opened_.back().is_list || entry_.find('.') != std::string::npos ||
+        std::ranges::find(*opened_paths_, path) == opened_paths_->end())
+      return false;
+    opened_.push_back({path, is_list});
+    return true;
+  }
+  // Ends a value; true if it is being skipped or its entries were handed over.
   bool leave() {
+    const bool was_opened = is_handed_over();
+    if (was_opened) opened_.pop_back();
     if (--depth_ == 0) skipping_ = false;
-    return skipping_;
+    return skipping_ || was_opened;
   }
-  // In the top-level object whose entries are handed over; it is not built.
-  bool is_outermost() const { return handle_entry_ != nullptr && depth_ == 1; }
+  // Directly in an object or a list whose entries are handed over; it is not built.
+  bool is_handed_over() const { return !opened_.empty() && static_cast<std::size_t>(depth_) == opened_.size(); }
+  void begin_entry(const std::string& name) {
+    entry_ = name;
+    result_ = Json();
+    build_.emplace(result_);
+    cost_ = 0;
+  }
+  void begin_list_entry() {
+    if (is_handed_over() && opened_.back().is_list) begin_entry("");
+  }
   bool finished() {
-    if (is_outermost()) (*handle_entry_)(entry_, result_);
+    if (is_handed_over()) (*handle_entry_)(opened_.back().path, entry_, result_);
     return true;
   }
   void add_cost(std::size_t bytes) {
@@ -167,8 +198,10 @@ class CheckedBuilder {
   const std::string& source_;
   int max_depth_;
   const std::vector<std::string>* wanted_keys_ = nullptr;
-  const EntryHandler* handle_entry_ = nullptr;
-  std::string entry_;  // the entry's key
+  const PartHandler* handle_entry_ = nullptr;
+  const std::vector<std::string>* opened_paths_ = nullptr;
+  std::vector<Opened> opened_;  // from the top-level object inward
+  std::string entry_;           // the entry's key
   std::size_t cost_ = 0;
   int depth_ = 0;
   bool skipping_ = false;  // inside a skipped top-level value
@@ -204,9 +237,16 @@ nlohmann::json parse_large_json(std::string_view text, const std::string& source
 
 void for_each_json_entry(std::string_view text, const std::string& source, const JsonEntryHandler& handle,
                          int max_depth) {
+  for_each_json_part(
+      text, source, {},
+      [&](const std::string&, const std::string& key, const nlohmann::json& value) { handle(key, value); }, max_depth);
+}
+
+void for_each_json_part(std::string_view text, const std::string& source, const std::vector<std::string>& opened,
+                        const JsonPartHandler& handle, int max_depth) {
   nlohmann::json result;
   CheckedBuilder<nlohmann::json> builder(result, source, max_depth);
-  builder.hand_over_entries(handle);
+  builder.hand_over_entries(opened, handle);
   run(builder, text, source);
 }
 

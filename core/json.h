@@ -28,6 +28,14 @@ using JsonEntryHandler = std::function<void(const std::string& key, const nlohma
 void for_each_json_entry(std::string_view text, const std::string& source, const JsonEntryHandler& handle,
                          int max_depth = kJsonMaxDepth);
 
+// The same for files whose entries are large themselves: the objects and lists under the paths `opened` ("model",
+// "model.vocab") are not handed over but their own entries are. `inside` is the path of what holds the entry, empty for
+// the top-level object; the entries of a list have an empty key.
+using JsonPartHandler =
+    std::function<void(const std::string& inside, const std::string& key, const nlohmann::json& value)>;
+void for_each_json_part(std::string_view text, const std::string& source, const std::vector<std::string>& opened,
+                        const JsonPartHandler& handle, int max_depth = kJsonMaxDepth);
+
 // On one line, or with `indent` spaces per level; bytes that are not UTF-8 become U+FFFD.
 std::string dump_json(const nlohmann::ordered_json& json, int indent = -1);
 // JSON has no NaN and no infinity: they are written as null.

@@ -33,6 +33,10 @@ DecodedCodePoint decode_code_point(std::string_view text, std::size_t position) 
 
 std::size_t find_invalid_utf8(std::string_view text) {
   for (std::size_t position = 0; position < text.size();) {
+    if (static_cast<unsigned char>(text[position]) < 0x80) {
+      ++position;
+      continue;
+    }
     const auto [value, length] = decode_code_point(text, position);
     if (value == kInvalidCodePoint) return position;
     position += length;

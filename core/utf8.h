@@ -18,6 +18,16 @@ struct DecodedCodePoint {
 };
 DecodedCodePoint decode_code_point(std::string_view text, std::size_t position);
 
+// The same of text that is known to be valid.
+inline DecodedCodePoint decode_valid_code_point(std::string_view text, std::size_t position) {
+  const auto byte = [&](std::size_t i) { return char32_t{static_cast<unsigned char>(text[position + i])}; };
+  const char32_t lead = byte(0);
+  if (lead < 0x80) return {lead, 1};
+  if (lead < 0xE0) return {(lead & 0x1F) << 6 | (byte(1) & 0x3F), 2};
+  if (lead < 0xF0) return {(lead & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F), 3};
+  return {(lead & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F), 4};
+}
+
 // The byte offset of the first invalid sequence, or npos.
 std::size_t find_invalid_utf8(std::string_view text);
 

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <iterator>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -18,13 +19,16 @@ struct Config {
   std::string text;
   AddedTokens special_tokens = AddedTokens::kControl;
   bool lines = false;
+  bool whole = false;
   bool decode = false;
 };
 
 // One line of output for one text, or, with --decode, for one list of ids.
 std::string convert(const Tokenizer& tokenizer, const Config& config, const std::string& input) {
   if (!config.decode) {
-    return nlohmann::json(tokenizer.encode(input, config.special_tokens)).dump();
+    const std::vector<std::int32_t> ids = config.whole ? tokenizer.encode_whole(input, config.special_tokens)
+                                                       : tokenizer.encode(input, config.special_tokens);
+    return fmt::format("[{}]", fmt::join(ids, ","));
   }
   const auto ids = nlohmann::json::parse(input, nullptr, /*allow_exceptions=*/false);
   const auto is_id = [](const nlohmann::json& id) {
@@ -61,13 +65,16 @@ Command make_data_tokenize_command() {
       .name = "tokenize",
       .summary = "prints the token ids of a string as a JSON list",
       .description = "Reads the text from --text or stdin; ids are those of the model's own fast tokenizer."};
-  command.options->add("model-path", config->model_path,
-                       {.help = "model folder with tokenizer.model", .metavar = "DIR", .required = true});
+  command.options->add(
+      "model-path", config->model_path,
+      {.help = "model folder with tokenizer.json or tokenizer.model", .metavar = "DIR", .required = true});
   command.options->add("text", config->text, {.help = "text to tokenize; without it stdin is read", .metavar = "TEXT"});
   command.options->add("special-tokens", config->special_tokens, kAddedTokensNames,
                        {.help = "<|end|> and the like: plain text or control tokens"});
   command.options->add("lines", config->lines,
                        {.help = "read one JSON string (\"...\") per line of stdin, print one list per line"});
+  command.options->add("whole", config->whole,
+                       {.help = "add the tokens that the tokenizer puts around a plain text, such as <s>"});
   command.options->add("decode", config->decode, {.help = "convert JSON lists of token ids to JSON strings"});
   command.run = [config, options = command.options] { return run(*config, options->given("text")); };
   return command;

@@ -46,7 +46,7 @@ class ChatSession {
         sequence_(decoder_, load_adapter_matrices(options, model_config_, decoder_.device())) {}
 
   std::vector<std::int32_t> encode_raw(const std::string& text) const {
-    return tokenizer_.encode(text, data::AddedTokens::kControl);
+    return tokenizer_.encode_whole(text, data::AddedTokens::kControl);
   }
   std::vector<std::int32_t> encode_chat(const std::vector<data::Turn>& turns) const {
     return template_->encode(tokenizer_, turns, data::AddedTokens::kText, /*generation_prompt=*/true).tokens;

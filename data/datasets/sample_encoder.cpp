@@ -14,7 +14,7 @@ Sample SampleEncoder::encode(const Record& record, ChangedTexts changed_texts) c
   Sample sample;
   std::vector<std::uint32_t>& tokens = sample.tokens;
   if (record.turns.empty()) {
-    for (const std::int32_t id : tokenizer_.encode(record.text, options_.special_tokens)) {
+    for (const std::int32_t id : tokenizer_.encode_whole(record.text, options_.special_tokens)) {
       tokens.push_back(static_cast<std::uint32_t>(id) | kTargetBit);
     }
   } else {

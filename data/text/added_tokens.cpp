@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/message.h"
 #include "core/utf8.h"
+#include "data/text/unicode/categories.h"
 
 namespace nkat::data {
 namespace {
@@ -22,7 +23,6 @@ constexpr std::uint64_t kFileLimit = 64 << 20;
 constexpr std::size_t kTokenLimit = 65'536;
 constexpr std::size_t kContentLimit = 64 * 1024;
 constexpr std::int64_t kIdLimit = 1 << 24;
-constexpr std::string_view kSpaceMark = "\u2581";
 
 // What was found in place of a token's object with content.
 std::string shown_type(const Json& token) { return token.is_object() ? "an object without it" : token.type_name(); }
@@ -44,16 +44,13 @@ AddedToken parse_token(const Json& token, std::int64_t id, const std::string& so
     throw FormatError(fmt::format("{}: added token '{}': {}", source, content,
                                   expected(fmt::format("an id from 0 to {}", kIdLimit - 1), std::to_string(id))));
   }
-  if (flag(token, "single_word")) {
-    throw FormatError(
-        fmt::format("{}: added token '{}' asks for single_word, which is not known here", source, content));
-  }
   return {.content = content,
           .id = static_cast<std::int32_t>(id),
           .special = flag(token, "special"),
           .strip_left = flag(token, "lstrip"),
           .strip_right = flag(token, "rstrip"),
-          .normalized = flag(token, "normalized")};
+          .normalized = flag(token, "normalized"),
+          .single_word = flag(token, "single_word")};
 }
 
 std::vector<AddedToken> from_tokenizer_json(const Json& tokens, const std::string& source) {
@@ -99,7 +96,8 @@ std::vector<AddedToken> from_id_map(const Json& ids, const std::string& source) 
   return all;
 }
 
-void check_unique(const std::vector<AddedToken>& tokens, const std::string& source) {
+// Sorted by id, without duplicates.
+std::vector<AddedToken> checked(std::vector<AddedToken> tokens, const std::string& source) {
   std::set<std::string_view> contents;
   std::set<std::int32_t> ids;
   for (const AddedToken& token : tokens) {
@@ -113,6 +111,8 @@ void check_unique(const std::vector<AddedToken>& tokens, const std::string& sour
         fmt::format("{}: {}", source,
                     expected(fmt::format("at most {} added tokens", kTokenLimit), std::to_string(tokens.size()))));
   }
+  std::ranges::sort(tokens, {}, &AddedToken::id);
+  return tokens;
 }
 
 // How many bytes of white space begin the text.
@@ -137,11 +137,24 @@ std::size_t trailing_white_space(std::string_view text, std::size_t floor, std::
   return end;
 }
 
+// Does a character of a word stand beside the range?
+bool touches_word(std::string_view text, ByteRange range) {
+  std::size_t before = range.begin;
+  while (before > 0 && before + 4 > range.begin && (static_cast<unsigned char>(text[--before]) & 0xC0) == 0x80) {
+  }
+  return (before < range.begin && is_word_character(decode_code_point(text, before).value)) ||
+         (range.end < text.size() && is_word_character(decode_code_point(text, range.end).value));
+}
+
 }  // namespace
 
 bool touches(ByteRange range, std::span<const ByteRange> sorted) {
   const auto first = std::ranges::partition_point(sorted, [&](const ByteRange& one) { return one.end <= range.begin; });
   return first != sorted.end() && first->begin < range.end;
+}
+
+std::vector<AddedToken> parse_added_tokens(const Json& tokens, const std::string& source) {
+  return checked(from_tokenizer_json(tokens, source), source);
 }
 
 std::vector<AddedToken> read_added_tokens(const fs::path& model_folder) {
@@ -164,18 +177,15 @@ std::vector<AddedToken> read_added_tokens(const fs::path& model_folder) {
       log::warning(path.string() +
                    " says nothing about white space after added tokens; it is kept. tokenizer_config.json would say");
     }
-    std::vector<AddedToken> tokens = source.parse(source.key == nullptr ? file : file[source.key], path.string());
-    check_unique(tokens, path.string());
-    std::ranges::sort(tokens, {}, &AddedToken::id);
-    return tokens;
+    return checked(source.parse(source.key == nullptr ? file : file[source.key], path.string()), path.string());
   }
   return {};
 }
 
-AddedTokenScanner::AddedTokenScanner(std::span<const AddedToken> tokens, bool normalized) {
+AddedTokenScanner::AddedTokenScanner(std::span<const AddedToken> tokens, bool normalized, const Normalize& normalize) {
   for (const AddedToken& token : tokens) {
     if (token.normalized != normalized) continue;
-    Candidate candidate{normalized ? escape_spaces(token.content) : token.content, &token};
+    Candidate candidate{normalize ? normalize(token.content) : token.content, &token};
     by_first_byte_[static_cast<unsigned char>(candidate.text[0])].push_back(std::move(candidate));
     empty_ = false;
   }
@@ -200,30 +210,18 @@ std::vector<TextPart> AddedTokenScanner::scan(std::string_view text, std::span<c
       ++position;
       continue;
     }
-    const std::size_t begin = found->strip_left ? trailing_white_space(text, done, position) : position;
-    std::size_t end = position + length;
+    std::size_t begin = position;
+    position += length;
+    if (found->single_word && touches_word(text, {begin, position})) continue;
+    std::size_t end = position;
+    if (found->strip_left) begin = trailing_white_space(text, std::min(done, begin), begin);
     if (found->strip_right) end += leading_white_space(text.substr(end));
     if (begin > done) parts.push_back({nullptr, {done, begin}});
     parts.push_back({found, {begin, end}});
-    position = done = end;
+    done = end;
   }
   if (done < text.size()) parts.push_back({nullptr, {done, text.size()}});
   return parts;
-}
-
-std::string escape_spaces(std::string_view text) {
-  std::string escaped;
-  if (text.empty()) return escaped;
-  escaped.reserve(text.size() + text.size() / 4 + kSpaceMark.size());
-  escaped += kSpaceMark;
-  for (const char c : text) {
-    if (c == ' ') {
-      escaped += kSpaceMark;
-    } else {
-      escaped.push_back(c);
-    }
-  }
-  return escaped;
 }
 
 }  // namespace nkat::data

@@ -4,11 +4,14 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "core/files/file.h"
 
@@ -20,12 +23,16 @@ struct AddedToken {
   bool special = false;     // left out by decode(skip_special)
   bool strip_left = false;  // swallows white space before it
   bool strip_right = false;
-  bool normalized = false;  // matched after spaces have become U+2581
+  bool normalized = false;   // matched in the normalized text
+  bool single_word = false;  // only where no letter, digit or underscore touches it
 };
 
 // Sorted by id. From tokenizer.json; without it tokenizer_config.json (added_tokens_decoder); without that
-// added_tokens.json. `single_word` tokens, ids above 2^24, duplicate contents and ids are a FormatError.
+// added_tokens.json. Ids above 2^24, duplicate contents and ids are a FormatError.
 std::vector<AddedToken> read_added_tokens(const fs::path& model_folder);
+
+// The value of `added_tokens` in tokenizer.json; source: the file's name, for messages.
+std::vector<AddedToken> parse_added_tokens(const nlohmann::json& tokens, const std::string& source);
 
 struct ByteRange {
   std::size_t begin = 0;
@@ -43,11 +50,14 @@ struct TextPart {
 
 class AddedTokenScanner {
  public:
-  // Looks for the tokens whose `normalized` is as given; they must outlive the scanner.
-  AddedTokenScanner(std::span<const AddedToken> tokens, bool normalized);
+  using Normalize = std::function<std::string(std::string_view)>;
+  // Looks for the tokens whose `normalized` is as given; they must outlive the scanner. Their contents are brought to the
+  // form of the texts that will be scanned.
+  AddedTokenScanner(std::span<const AddedToken> tokens, bool normalized, const Normalize& normalize = {});
 
   // The parts of the text in order, none of them empty. Leftmost match first, the longest of those at one place; no
-  // match touches a literal range. Literal ranges are sorted.
+  // match touches a literal range. Literal ranges are sorted. White space that a token swallowed may itself be a token;
+  // then its bytes are in two parts, as in `tokenizers`.
   std::vector<TextPart> scan(std::string_view text, std::span<const ByteRange> literal) const;
   bool empty() const { return empty_; }
 
@@ -59,8 +69,5 @@ class AddedTokenScanner {
   std::array<std::vector<Candidate>, 256> by_first_byte_;  // longest first
   bool empty_ = true;
 };
-
-// A text as byte-pair encoding sees it: U+2581 in front, U+2581 for every space. Empty stays empty.
-std::string escape_spaces(std::string_view text);
 
 }  // namespace nkat::data

@@ -5,17 +5,28 @@
 namespace nkat::data {
 namespace {
 
-std::uint64_t pair_of(char32_t left, char32_t right) { return std::uint64_t{left} << 32 | right; }
+constexpr char32_t kSpaceMark = 0x2581;
 
 }  // namespace
+
+std::size_t SplitPoints::place_of(char32_t left, char32_t right) {
+  return static_cast<std::size_t>((std::uint64_t{left} << 32 | right) * 0x9E3779B97F4A7C15 >> 44);
+}
 
 SplitPoints::SplitPoints(const std::vector<Piece>& pieces) {
   for (const Piece& piece : pieces) {
     char32_t left = 0;
     for (std::size_t position = 0; position < piece.text.size();) {
       const DecodedCodePoint point = decode_code_point(piece.text, position);
-      if (position > 0) neighbors_.insert(pair_of(left, point.value));
-      left = point.value;
+      const char32_t right = point.value == kSpaceMark ? ' ' : point.value;
+      if (position > 0) {
+        if (left < kAscii && right < kAscii) {
+          ascii_[left * kAscii + right] = true;
+        } else {
+          others_[place_of(left, right)] = true;
+        }
+      }
+      left = right;
       position += point.length;
     }
   }
@@ -24,12 +35,16 @@ SplitPoints::SplitPoints(const std::vector<Piece>& pieces) {
 std::size_t SplitPoints::next(std::string_view text, std::size_t from) const {
   if (from >= text.size()) return text.size();
   while (from > 0 && (static_cast<unsigned char>(text[from]) & 0xC0) == 0x80) --from;
-  DecodedCodePoint left = decode_code_point(text, from);
-  for (std::size_t position = from + left.length; position < text.size();) {
-    const DecodedCodePoint right = decode_code_point(text, position);
-    if (!neighbors_.contains(pair_of(left.value, right.value))) return position;
+  const DecodedCodePoint first = decode_valid_code_point(text, from);
+  char32_t left = first.value == kSpaceMark ? ' ' : first.value;
+  for (std::size_t position = from + first.length; position < text.size();) {
+    const DecodedCodePoint point = decode_valid_code_point(text, position);
+    const char32_t right = point.value == kSpaceMark ? ' ' : point.value;
+    const bool joined =
+        left < kAscii && right < kAscii ? ascii_[left * kAscii + right] : others_[place_of(left, right)];
+    if (!joined) return position;
     left = right;
-    position += right.length;
+    position += point.length;
   }
   return text.size();
 }

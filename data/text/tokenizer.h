@@ -1,14 +1,15 @@
-// Text to token ids and back, with the ids of Hugging Face's fast tokenizer for Llama- and Phi-3-like folders:
-// tokenizer.model (sentencepiece BPE) plus added tokens.
+// Text to token ids and back, with the ids of Hugging Face's fast tokenizers: byte-pair models with byte fallback (Llama,
+// Phi-3) and byte-level ones (GPT-2, Llama 3, Qwen2, Phi-4), however they are stored (tokenizer_model.h).
 //
 //   encode  1. the text is scanned for added tokens (leftmost, longest); those that strip swallow white space
-//           2. every non-empty stretch between them gets U+2581 in front and for each space, then byte-pair merging
-//           No begin or end token is added.
-//   decode  pieces joined, U+2581 as space, byte pieces as bytes (a run that is not UTF-8: one U+FFFD a byte), and one
-//           leading space dropped.
+//           2. every non-empty stretch between them is normalized, scanned for added tokens that are `normalized`, and
+//              cut into words; each word is merged pair by pair (byte_pair.h)
+//           No begin or end token is added but by encode_whole().
+//   decode  byte fallback: pieces joined, U+2581 as space, byte pieces as bytes (a run that is not UTF-8: one U+FFFD a byte),
+//           and one leading space dropped where the tokenizer puts one; byte-level: the bytes of all pieces joined, what is
+//           not UTF-8 as U+FFFD
 //
-// A folder without tokenizer.model, or whose tokenizer.json describes another algorithm, is refused. encode() refuses
-// bytes that are not UTF-8 (DataError). Const members may be called from several threads.
+// encode() refuses bytes that are not UTF-8 (DataError). Const members may be called from several threads.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,8 @@
 #include "core/enum_names.h"
 #include "core/files/file.h"
 #include "data/text/added_tokens.h"
+#include "data/text/token_span.h"
+#include "data/text/tokenizer_model.h"
 
 namespace nkat::data {
 
@@ -29,21 +32,20 @@ enum class AddedTokens { kText, kControl };  // are added-token strings inside t
 inline constexpr EnumNames<AddedTokens, 2> kAddedTokensNames = {
     {{AddedTokens::kText, "text"}, {AddedTokens::kControl, "control"}}};
 
-struct TokenSpan {
-  std::int32_t id = 0;
-  bool added = false;
-  ByteRange bytes;  // of the added token with the white space it swallowed, or of the whole stretch between two
-};
-
 class Tokenizer {
  public:
-  explicit Tokenizer(const fs::path& model_folder);
+  explicit Tokenizer(const fs::path& model_folder);  // tokenizer_files.h
+  explicit Tokenizer(TokenizerModel model);
   Tokenizer(Tokenizer&&) noexcept;
   ~Tokenizer();
 
   std::vector<std::int32_t> encode(std::string_view utf8, AddedTokens added_tokens) const;
   // Added tokens are recognized outside the literal ranges (sorted) only.
   std::vector<TokenSpan> encode_spans(std::string_view utf8, std::span<const ByteRange> literal) const;
+  // The same with the tokens that the tokenizer puts around a plain text (<s>), as tokenizer(text) of transformers does.
+  // A text that begins or ends with them already gets no second ones. Never for a rendered conversation, whose template
+  // writes its own.
+  std::vector<std::int32_t> encode_whole(std::string_view utf8, AddedTokens added_tokens) const;
 
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = false) const;
   std::optional<std::int32_t> added_token(std::string_view text) const;
@@ -52,6 +54,7 @@ class Tokenizer {
   std::int64_t vocabulary_size() const;
   // Hash of everything that decides ids.
   const std::string& sha256() const;
+  const TokenizerModel& model() const;
 
  private:
   friend class StreamingDecoder;
@@ -69,11 +72,12 @@ class StreamingDecoder {
 
  private:
   std::string release(std::string text);
+  std::string push_byte_level(std::string_view bytes);
 
   const Tokenizer& tokenizer_;
   bool skip_special_;
   bool at_start_ = true;
-  std::string bytes_;  // of a run of byte pieces that has not ended
+  std::string bytes_;  // of a run of byte pieces, or of a character, that has not ended
 };
 
 }  // namespace nkat::data

@@ -44,6 +44,8 @@ COVERED = {
     r"core/precompiled\.cpp|layers/precompiled/.*": "CMakeLists.txt",
     r"data/datasets/dataset_options\.cpp": "tests/train/train_config_test.cpp",
     r"data/formats/gguf_format\.cpp": "tests/data/formats/gguf_reader_test.cpp",
+    r"data/text/unicode/category_table\.cpp": "tests/data/text/unicode/categories_test.cpp",
+    r"data/text/unicode/canonical_table\.cpp": "tests/data/text/unicode/nfc_test.cpp",
     r"data/quantize/kernels_\w+\.cpp": "tests/data/quantize/quantize_test.cpp",
     r"data/synthetic/.*": "tests/data/synthetic/generators_test.cpp",
     r"export/merge/export_source\.cpp": "tests/system/test_export_merge.py",

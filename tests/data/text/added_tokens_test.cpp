@@ -66,7 +66,6 @@ TEST_F(AddedTokensTest, RefusesEachCorruptionByName) {
       {"EmptyContent", "tokenizer.json", json(R"({"id":5,"content":""})"), "expected 1 to 65536 bytes, found 0"},
       {"LongContent", "tokenizer.json", json(R"({"id":5,"content":")" + std::string(65'537, 'a') + "\"}"),
        "expected 1 to 65536 bytes, found 65537"},
-      {"SingleWord", "tokenizer.json", json(R"({"id":5,"content":"a","single_word":true})"), "single_word"},
       {"SameId", "tokenizer.json", json(R"({"id":5,"content":"a"},{"id":5,"content":"b"})"), "duplicate text or id"},
       {"SameContent", "tokenizer.json", json(R"({"id":5,"content":"a"},{"id":6,"content":"a"})"),
        "duplicate text or id"},
@@ -121,6 +120,19 @@ TEST(AddedTokenScanner, StripsOnTheSidesThatATokenNames) {
   EXPECT_THAT(scan(tokens, "a \u3000<l> b"), ElementsAre("a", "[ \u3000<l>]", " b"));
   EXPECT_THAT(scan(tokens, "a <r>\u2028\n b"), ElementsAre("a ", "[<r>\u2028\n ]", "b"));
   EXPECT_THAT(scan(tokens, "<r> <l>"), ElementsAre("[<r> ]", "[<l>]"));
+}
+
+TEST(AddedTokenScanner, FindsSingleWordsWhereNoWordTouchesThem) {
+  const std::vector<AddedToken> tokens = {{.content = "word", .id = 1, .single_word = true}};
+  for (const char* touched :
+       {"words", "aword", "word_", "word9", "\u3042word", "word\u0301", "\u24d0word", "word\u200d"})
+    EXPECT_THAT(scan(tokens, touched), ElementsAre(touched)) << touched;
+  EXPECT_THAT(scan(tokens, "word word-wordword"), ElementsAre("[word]", " ", "[word]", "-wordword"));
+}
+
+TEST(AddedTokenScanner, FindsATokenInTheWhiteSpaceThatAnotherSwallowed) {
+  const std::vector<AddedToken> tokens = {{.content = "<r>", .id = 1, .strip_right = true}, {.content = "\n", .id = 2}};
+  EXPECT_THAT(scan(tokens, "<r>\n\na"), ElementsAre("[<r>\n\n]", "[\n]", "[\n]", "a"));
 }
 
 TEST(AddedTokenScanner, FallsBackToAShorterTokenWhereALiteralRangeForbidsTheLonger) {

@@ -117,7 +117,7 @@ TEST_F(TokenizerTest, RefusesFoldersWithAnotherTokenizer) {
   fs::remove(folder_.path() / "tokenizer.model");
   EXPECT_THAT(complaint(), HasSubstr("found none"));
   folder_.write("tokenizer.json", "{}");
-  EXPECT_THAT(complaint(), HasSubstr("Phi-4 and GPT-2 kinds are not supported"));
+  EXPECT_THAT(complaint(), HasSubstr("expected an object 'model'"));
 }
 
 TEST_F(TokenizerTest, RefusesATokenizerJsonThatMeansSomethingElse) {
@@ -129,8 +129,10 @@ TEST_F(TokenizerTest, RefusesATokenizerJsonThatMeansSomethingElse) {
       {"Empty", "", "not valid JSON"},
       {"List", "[]", "'model'"},
       {"NoModel", "{}", "'model'"},
-      {"OtherNormalizer", R"({"model":{},"normalizer":{"type":"NFKC"}})", "Prepend"},
-      {"NoNormalizer", R"({"model":{}})", "Prepend"},
+      {"OtherNormalizer", R"({"model":{"byte_fallback":true,"vocab":{"a":0}},"normalizer":{"type":"NFKC"}})",
+       "Prepend"},
+      {"NoVocabulary", R"({"model":{}})", "'vocab'"},
+      {"NoNormalizer", R"({"model":{"byte_fallback":true,"vocab":{"a":0}}})", "Metaspace or a normalizer"},
   };
   for (const auto& file : files) {
     folder_.write("tokenizer.json", file.json);

@@ -1,0 +1,26 @@
+// The tokenizer of a model folder, as transformers finds it.
+//
+//   tokenizer.json         counts where it is (tokenizer_json.h)
+//   tokenizer.model        counts without it (sentencepiece_model.h): U+2581 in front and for each space, as Llama's
+//   tokenizer_config.json  added tokens where neither says them; and with the class LlamaTokenizer, whose post-processor is
+//                          not that of tokenizer.json, add_bos_token (true where absent) and add_eos_token
+//
+// Where both files are there, tokenizer.model only gives a warning: if it can't be read, or if it cuts one of 200 texts
+// otherwise.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/files/file.h"
+#include "data/text/tokenizer_model.h"
+
+namespace nkat::data {
+
+// DataError for a folder with neither file; FormatError for one that is broken or of another kind.
+TokenizerModel read_tokenizer_model(const fs::path& model_folder);
+
+// Texts that show where two tokenizers differ: words, spaces, digits, marks, code and some twenty languages.
+std::vector<std::string> tokenizer_check_texts();
+
+}  // namespace nkat::data
