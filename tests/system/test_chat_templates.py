@@ -2,11 +2,10 @@
 its end, seen by decoding the targets."""
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
-import sentencepiece
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers.utils.chat_template_utils import render_jinja_template
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -36,26 +35,13 @@ def templates(root):
     return {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja"))}
 
 
-@pytest.fixture(scope="module")
-def characters(tmp_path_factory):
-    """tokenizer.model of single characters and bytes: no token of a text spans two."""
-    folder = tmp_path_factory.mktemp("characters")
-    (folder / "corpus.txt").write_text("a b\n" * 100)
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "corpus.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=262, model_type="bpe", byte_fallback=True,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2)
-    return folder / "tokenizer.model"
-
-
-def tokenizer_config(model, tags):
-    """tokenizer_config.json with the tags as special tokens behind the model's, and the text of each id."""
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    texts = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())]
-    tags = sorted(set(tags) - set(texts))
-    flags = {"special": True, "lstrip": False, "rstrip": False, "single_word": False, "normalized": False}
-    known = {str(texts.index(token)): {"content": token, **flags} for token in ("<unk>", "<s>", "</s>")}
-    more = {str(len(texts) + i): {"content": tag, **flags} for i, tag in enumerate(tags)}
-    return {**TOKENS, "added_tokens_decoder": {**known, **more}}, [*texts, *tags]
+def byte_tokenizer(tags):
+    """Each byte a token, so that targets are exact, and the tags as special ones."""
+    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(tag, normalized=False) for tag in sorted(tags)])
+    return tokenizer
 
 
 def messages(conversation):
@@ -70,21 +56,21 @@ def theirs(source, conversation, prompt):
 
 
 @pytest.fixture(scope="module")
-def render(nkat_path, characters, tmp_path_factory):
-    """The lines of nkat_render_chats for a template, and the text of each token id."""
+def render(nkat_path, tmp_path_factory):
+    """The lines of nkat_render_chats for a template, and its tokenizer."""
     program = nkat_path.parent / "tests" / "support" / "nkat_render_chats"
     assert program.exists(), f"{program} is missing; run scripts/build"
 
     def run(source, cases):
         folder = tmp_path_factory.mktemp("model")
-        shutil.copy(characters, folder)
-        config, texts = tokenizer_config(characters, TAG.findall(source))
-        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+        tokenizer = byte_tokenizer({*TAG.findall(source), *TOKENS.values()})
+        tokenizer.save(str(folder / "tokenizer.json"))
+        (folder / "tokenizer_config.json").write_text(json.dumps(TOKENS))
         (folder / "chat_template.jinja").write_text(source)
         lines = "".join(json.dumps({"messages": messages(turns), "prompt": prompt}) + "\n" for turns, prompt in cases)
         done = subprocess.run([program, folder], input=lines, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()], texts
+        return [json.loads(line) for line in done.stdout.splitlines()], tokenizer
 
     return run
 
@@ -105,11 +91,8 @@ def expected_targets(text, conversation, tags):
     return found
 
 
-def decoded(line, texts):
-    """The targets as text, without spaces: a tokenizer of this kind puts one in front of each stretch."""
-    pieces = (texts[line["tokens"][i]] for i in line["targets"])
-    joined = b"".join(bytes([int(piece[3:5], 16)]) if re.fullmatch("<0x..>", piece) else piece.encode() for piece in pieces)
-    return joined.decode().replace("▁", "").replace(" ", "")
+def decoded(line, tokenizer):
+    return tokenizer.decode([line["tokens"][i] for i in line["targets"]], skip_special_tokens=False)
 
 
 def test_text_and_targets_of_every_template(templates, render):
@@ -117,7 +100,7 @@ def test_text_and_targets_of_every_template(templates, render):
     for name, source in templates.items():
         cases = [(turns, prompt) for turns in CONVERSATIONS for prompt in (False, True)]
         oracle = [theirs(source, *case) for case in cases]
-        lines, texts = render(source, cases)
+        lines, tokenizer = render(source, cases)
         tags = {"<s>", "</s>", *TAG.findall(source)}
         rendered += any(text is not None for text in oracle)
         for (turns, prompt), text, line in zip(cases, oracle, lines, strict=True):
@@ -127,8 +110,8 @@ def test_text_and_targets_of_every_template(templates, render):
             if line.get("text") != text:
                 wrong.append(f"{case}: {line.get('error') or line['text']!r}, not {text!r}")
                 continue
-            if decoded(line, texts) != "".join(line["learned"]).replace(" ", ""):
-                wrong.append(f"{case}: decoded {decoded(line, texts)!r}, not {line['learned']!r}")
+            if decoded(line, tokenizer) != "".join(line["learned"]):
+                wrong.append(f"{case}: decoded {decoded(line, tokenizer)!r}, not {line['learned']!r}")
             if CONVERSATIONS.index(turns) in (SAME, THOUGHT):
                 continue
             expected = expected_targets(text, turns, tags)
