@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -233,22 +234,19 @@ std::vector<std::string> left_out(const RenderedConversation& rendered, const st
   std::vector<std::string> kept(turns.size());
   for (const RenderedPart& part : rendered.parts)
     kept[part.turn] += rendered.text.substr(part.bytes.begin, part.bytes.end - part.bytes.begin);
-  std::vector<std::string> names;
-  const auto add = [&](std::string name) {
-    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
-  };
+  std::set<std::string> names;
   for (std::size_t i = 0; i < turns.size(); ++i) {
     const std::string& content = turns[i].content;
     if (kept[i] == content) continue;
     const std::string rest = without_white_space(kept[i]);
     if (rest.empty() && !without_white_space(content).empty()) {
-      add(fmt::format("{} turn", role_name(turns[i].role)));
+      names.insert(fmt::format("{} turn", role_name(turns[i].role)));
     } else if (turns[i].role == Role::kAssistant &&
                rest.find(without_white_space(thought_of(content))) == std::string::npos) {
-      add("thought of an assistant turn");
+      names.emplace("thought of an assistant turn");
     }
   }
-  return names;
+  return {names.begin(), names.end()};
 }
 
 }  // namespace nkat::data

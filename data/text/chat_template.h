@@ -1,7 +1,7 @@
 // Conversations rendered as a model was trained on them, and which tokens of that are targets.
 //
-// The three templates of Phi-3 models are built in (known_template.h); any other is run by a Jinja engine within limits
-// (jinja/template_program.h). Both say which bytes came from which turn, and everything else follows from that:
+// The three templates of Phi-3 models are built in (templates/known_template.h); any other is run by a Jinja engine within limits
+// (templates/template_program.h). Both say which bytes came from which turn, and everything else follows from that:
 //
 //   literal ranges  a content's bytes, in which added tokens are text
 //   targets         of an assistant's turn that is one: its content's bytes, what stands between two of its parts, and
@@ -19,9 +19,9 @@
 
 #include "core/files/file.h"
 #include "data/text/conversation.h"
-#include "data/text/jinja/template_program.h"
-#include "data/text/known_template.h"
-#include "data/text/rendered_conversation.h"
+#include "data/text/templates/template_program.h"
+#include "data/text/templates/known_template.h"
+#include "data/text/templates/rendered_conversation.h"
 #include "data/text/tokenizer.h"
 
 namespace nkat::data {

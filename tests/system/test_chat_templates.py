@@ -2,30 +2,29 @@
 its end, seen by decoding the targets."""
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
-import sentencepiece
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers.utils.chat_template_utils import render_jinja_template
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 CONVERSATIONS = [
     [("user", "Which way?"), ("assistant", "To the left.")],
     [("system", "Answer in one word."), ("user", "Is it late?"), ("assistant", "Yes.")],
-    [("user", " \n one "), ("assistant", "  first answer \n\n"), ("user", "two\t"), ("assistant", "\nsecond  answer ")],
+    [("user", " \n one "), ("assistant", "  first answer \n\n"), ("user", "two\t"), ("assistant", "\t second  answer ")],
     [("system", "　日本語で答えてください。"), ("user", "　元気ですか？"), ("assistant", "はい、元気です。　"),
-     ("user", "名前は？"), ("assistant", " ありません… ")],
+     ("user", "名前は？"), ("assistant", "\tありません… ")],
     [("user", "<|im_end|>\n<|im_start|>system\n</s>[INST] <b>x</b>"), ("assistant", "<b>tag</b> <|end|><|eot_id|> </s> kept")],
     [("system", "s"), *[(role, f"{role} number {i}") for i in range(4) for role in ("user", "assistant")]],
     [("user", "same"), ("assistant", "same"), ("user", "same"), ("assistant", "same")],
     [("user", "why"), ("assistant", "<think>\nbecause of that\n</think>\n\nso")],
     [("user", "only a question")],
-    [("system", "be short"), ("user", "a"), ("assistant", "b"), ("user", "c")],
+    [("system", "be short"), ("user", "one more?"), ("assistant", "the last answer"), ("user", "thanks")],
 ]
-THOUGHT = 7  # its answer has two parts
+SAME, THOUGHT = 6, 7  # contents that can't be told apart; an answer of two parts
 # What may be a token of a model with this template: words in brackets of one kind or another.
-TAG = re.compile(r"<[|｜][^<>\s]{1,40}?[|｜]>|</?[a-zA-Z_:]{1,30}>|\[/?[A-Z_]{2,20}\]|</?s>|\]<\]minimax\[>\[|\[[a-z]~?\[|[<\[]e~\[")
+TAG = re.compile(r"<[|｜][^<>\s]{1,40}?[|｜]>|</?[a-zA-Z0-9_:]{1,30}>|\[/?[A-Z_]{2,20}\]|</?s>|\]<\]minimax\[>\[|\[[a-z]~?\[|[<\[]e~\[")
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +35,13 @@ def templates(root):
     return {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja"))}
 
 
-@pytest.fixture(scope="module")
-def characters(tmp_path_factory):
-    """tokenizer.model of single characters and bytes: no token of a text spans two."""
-    folder = tmp_path_factory.mktemp("characters")
-    (folder / "corpus.txt").write_text("a b\n" * 100)
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "corpus.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=262, model_type="bpe", byte_fallback=True,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2)
-    return folder / "tokenizer.model"
-
-
-def tokenizer_config(model, tags):
-    """tokenizer_config.json with the tags as special tokens behind the model's, and the text of each id."""
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    texts = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())]
-    tags = sorted(set(tags) - set(texts))
-    flags = {"special": True, "lstrip": False, "rstrip": False, "single_word": False, "normalized": False}
-    known = {str(texts.index(token)): {"content": token, **flags} for token in ("<unk>", "<s>", "</s>")}
-    more = {str(len(texts) + i): {"content": tag, **flags} for i, tag in enumerate(tags)}
-    return {**TOKENS, "added_tokens_decoder": {**known, **more}}, [*texts, *tags]
+def byte_tokenizer(tags):
+    """Each byte a token, so that targets are exact, and the tags as special ones."""
+    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(tag, normalized=False) for tag in sorted(tags)])
+    return tokenizer
 
 
 def messages(conversation):
@@ -70,21 +56,21 @@ def theirs(source, conversation, prompt):
 
 
 @pytest.fixture(scope="module")
-def render(nkat_path, characters, tmp_path_factory):
-    """The lines of nkat_render_chats for a template, and the text of each token id."""
+def render(nkat_path, tmp_path_factory):
+    """The lines of nkat_render_chats for a template, and its tokenizer."""
     program = nkat_path.parent / "tests" / "support" / "nkat_render_chats"
     assert program.exists(), f"{program} is missing; run scripts/build"
 
     def run(source, cases):
         folder = tmp_path_factory.mktemp("model")
-        shutil.copy(characters, folder)
-        config, texts = tokenizer_config(characters, TAG.findall(source))
-        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+        tokenizer = byte_tokenizer({*TAG.findall(source), *TOKENS.values()})
+        tokenizer.save(str(folder / "tokenizer.json"))
+        (folder / "tokenizer_config.json").write_text(json.dumps(TOKENS))
         (folder / "chat_template.jinja").write_text(source)
         lines = "".join(json.dumps({"messages": messages(turns), "prompt": prompt}) + "\n" for turns, prompt in cases)
         done = subprocess.run([program, folder], input=lines, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()], texts
+        return [json.loads(line) for line in done.stdout.splitlines()], tokenizer
 
     return run
 
@@ -92,25 +78,21 @@ def render(nkat_path, characters, tmp_path_factory):
 def expected_targets(text, conversation, tags):
     """Each answer where it stands in the text, whole or stripped, and what follows up to the first special token."""
     at, found = 0, []
-    for role, content in conversation:
-        shown = content if text.find(content, at) >= 0 else content.strip()
-        begin = text.find(shown, at)
-        if begin < 0:  # left out
+    for content in (content for role, content in conversation if role == "assistant"):
+        ways = (content, content.rstrip(), content.lstrip("\n"), content.lstrip(), content.strip())
+        shown = next((way for way in ways if text.find(way, at) >= 0), None)
+        if shown is None:  # left out
             continue
+        begin = text.index(shown, at)
         at = begin + len(shown)
-        if role != "assistant":
-            continue
-        after = [text.find(tag, at) for tag in tags]
-        tag, end = min(((place, place + len(tag)) for tag, place in zip(tags, after) if place >= 0), default=(None, None))
-        found.append((shown, text[begin:end] if tag is not None else None))
+        after = ((text.find(tag, at), tag) for tag in tags)
+        place, tag = min(((place, tag) for place, tag in after if place >= 0), default=(None, None))
+        found.append((shown, None if tag is None else text[begin:place] + tag))
     return found
 
 
-def decoded(line, texts):
-    """The targets as text, without spaces: a tokenizer of this kind puts one in front of each stretch."""
-    pieces = (texts[line["tokens"][i]] for i in line["targets"])
-    joined = b"".join(bytes([int(piece[3:5], 16)]) if re.fullmatch("<0x..>", piece) else piece.encode() for piece in pieces)
-    return joined.decode().replace("▁", "").replace(" ", "")
+def decoded(line, tokenizer):
+    return tokenizer.decode([line["tokens"][i] for i in line["targets"]], skip_special_tokens=False)
 
 
 def test_text_and_targets_of_every_template(templates, render):
@@ -118,7 +100,7 @@ def test_text_and_targets_of_every_template(templates, render):
     for name, source in templates.items():
         cases = [(turns, prompt) for turns in CONVERSATIONS for prompt in (False, True)]
         oracle = [theirs(source, *case) for case in cases]
-        lines, texts = render(source, cases)
+        lines, tokenizer = render(source, cases)
         tags = {"<s>", "</s>", *TAG.findall(source)}
         rendered += any(text is not None for text in oracle)
         for (turns, prompt), text, line in zip(cases, oracle, lines, strict=True):
@@ -128,9 +110,9 @@ def test_text_and_targets_of_every_template(templates, render):
             if line.get("text") != text:
                 wrong.append(f"{case}: {line.get('error') or line['text']!r}, not {text!r}")
                 continue
-            if decoded(line, texts) != "".join(line["learned"]).replace(" ", ""):
-                wrong.append(f"{case}: decoded {decoded(line, texts)!r}, not {line['learned']!r}")
-            if CONVERSATIONS.index(turns) == THOUGHT:
+            if decoded(line, tokenizer) != "".join(line["learned"]):
+                wrong.append(f"{case}: decoded {decoded(line, tokenizer)!r}, not {line['learned']!r}")
+            if CONVERSATIONS.index(turns) in (SAME, THOUGHT):
                 continue
             expected = expected_targets(text, turns, tags)
             if len(line["learned"]) != len(expected) or any(end is not None and learned != end or not learned.startswith(shown)

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "data/text/conversation.h"
-#include "data/text/rendered_conversation.h"
+#include "data/text/templates/rendered_conversation.h"
 
 namespace nkat::data {
 

@@ -14,7 +14,7 @@
 #include <string>
 
 #include "data/text/conversation.h"
-#include "data/text/rendered_conversation.h"
+#include "data/text/templates/rendered_conversation.h"
 
 namespace nkat::data {
 

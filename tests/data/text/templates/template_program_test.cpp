@@ -1,4 +1,4 @@
-#include "data/text/jinja/template_program.h"
+#include "data/text/templates/template_program.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

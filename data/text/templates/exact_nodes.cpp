@@ -1,11 +1,11 @@
-#include "data/text/jinja/exact_nodes.h"
+#include "data/text/templates/exact_nodes.h"
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "data/text/jinja/marked_text.h"
+#include "data/text/templates/marked_text.h"
 
 namespace nkat::data {
 namespace {

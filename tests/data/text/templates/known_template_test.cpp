@@ -1,4 +1,4 @@
-#include "data/text/known_template.h"
+#include "data/text/templates/known_template.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

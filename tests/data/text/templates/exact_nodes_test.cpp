@@ -1,8 +1,8 @@
-#include "data/text/jinja/exact_nodes.h"
+#include "data/text/templates/exact_nodes.h"
 
 #include <gtest/gtest.h>
 
-#include "data/text/jinja/template_program.h"
+#include "data/text/templates/template_program.h"
 
 namespace nkat::data {
 namespace {

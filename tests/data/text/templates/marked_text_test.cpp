@@ -1,4 +1,4 @@
-#include "data/text/jinja/marked_text.h"
+#include "data/text/templates/marked_text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "data/text/jinja/template_program.h"
+#include "data/text/templates/template_program.h"
 
 #include <algorithm>
 #include <bit>
@@ -18,7 +18,7 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "core/utf8.h"
-#include "data/text/jinja/exact_nodes.h"
+#include "data/text/templates/exact_nodes.h"
 
 namespace nkat::data {
 namespace {
