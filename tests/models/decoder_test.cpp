@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "models/generation/batch_decoder.h"
+#include "models/planning/memory_plan.h"
 #include "tests/support/gradients.h"
 #include "tests/support/held_bytes.h"
 #include "tests/support/tiny_model.h"
@@ -98,6 +99,44 @@ TEST(Decoder, ALayerKeepsNoMoreThanItsBudget) {
   const std::int64_t channels = 2 * config.hidden_size + config.qkv_rows() + config.num_heads * config.head_dim +
                                 2 * config.intermediate_size + config.hidden_size;
   EXPECT_LE(kept, kTokens * (2 * channels + 2 * 4 + 4 * config.num_heads));
+}
+
+// With norms of the heads, and a bias of every matrix.
+Decoder adorned_decoder(ModelConfig config, at::ScalarType type) {
+  config.head_norms = true;
+  Weights weights = tiny_weights(config, type);
+  for (LayerWeights& layer : weights.layers) {
+    layer.query_norm = (1 + 0.2 * at::randn({config.head_dim})).to(type);
+    layer.key_norm = (1 + 0.2 * at::randn({config.head_dim})).to(type);
+    for (const TensorSpec& matrix : layer_matrices(config))
+      layer.matrix(matrix.role).set_bias((0.2 * at::randn({matrix.shape[0]})).to(type));
+  }
+  return {std::move(config), std::move(weights)};
+}
+
+TEST(Decoder, TheGradientPassesBiasesAndNormsOfHeads) {
+  const ModelConfig config = tiny_config();
+  const Decoder decoder = adorned_decoder(config, at::kDouble);
+  const PackedBatch batch = packed({random_tokens(config, 4), random_tokens(config, 17)});
+  const std::vector<at::Tensor> blocks = random_blocks(config, at::kDouble);
+  const at::Tensor direction = at::randn({21, config.hidden_size}, at::kDouble);
+  const TensorFunction f = [&](const at::Tensor& first) { return decoder.hidden(batch, {first, blocks[1]}); };
+  const at::Tensor first = at::eye(8, at::kDouble) + 0.1 * at::randn({4, 8, 8}, at::kDouble);
+  EXPECT_LT(relative_error(gradient(f, first, direction), numerical_gradient(f, first, direction)), 1e-7);
+}
+
+// The inputs and roots of the heads' norms come on top.
+TEST(Decoder, ALayerWithNormsOfHeadsKeepsWhatThePlanCounts) {
+  const ModelConfig config = tiny_config();
+  const Decoder decoder = adorned_decoder(config, at::kBFloat16);
+  constexpr std::int64_t kTokens = 48;
+  const layers::PackedSequences layout = decoder.layout({kTokens});
+  const at::Tensor blocks = (at::eye(8) + 0.1 * at::randn({4, 8, 8})).requires_grad_(true);
+  const at::Tensor leaf = at::randn({kTokens, config.hidden_size}).to(at::kBFloat16).requires_grad_(true);
+  const std::int64_t before = HeldBytes::now();
+  const at::Tensor y = decoder.layer(0, leaf * 1, layout, blocks);
+  const std::int64_t kept = HeldBytes::now() - before - static_cast<std::int64_t>(y.nbytes());
+  EXPECT_LE(kept, kTokens * static_cast<std::int64_t>(kept_bytes_per_token(decoder.config(), 2)));
 }
 
 TEST(Decoder, NoWeightHasAGradientAfterBackward) {

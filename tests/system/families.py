@@ -35,7 +35,7 @@ def heads(queries, keys, **config):
     return {"num_attention_heads": queries, "num_key_value_heads": keys, **config}
 
 
-def window(size, layers=3):
+def window(size):
     """Of Qwen: in all layers."""
     return {"use_sliding_window": True, "sliding_window": size, "max_window_layers": 0}
 
@@ -72,7 +72,7 @@ VARIANTS = [
     Variant("Mistral, window of 4096", "mistral", heads(4, 2)),
     Variant("Mistral, window of 7", "mistral", heads(4, 2, sliding_window=7), length=40),
     Variant("Mistral, no window, head_dim 80", "mistral", heads(4, 1, head_dim=80, sliding_window=None)),
-    Variant("Mistral, linear, window of 9", "mistral", {**linear(), "sliding_window": 9}, length=40),
+    Variant("Mistral, linear, window of 9", "mistral", heads(4, 2, sliding_window=9, **linear()), length=40),
     Variant("Qwen2", "qwen2", heads(4, 2)),
     Variant("Qwen2, tied, 8 query heads a group", "qwen2", heads(8, 1, tie_word_embeddings=True)),
     Variant("Qwen2, window of 7", "qwen2", heads(4, 2, **window(7)), length=40),
