@@ -53,6 +53,9 @@ class ExpressionReader {
   }
 
  private:
+  static constexpr std::size_t kNoSet = SIZE_MAX;
+  static constexpr std::size_t kNoAtom = SIZE_MAX;
+
   struct Part {
     std::string text;
     std::size_t set = kNoSet;  // stands in place of the text
@@ -62,8 +65,6 @@ class ExpressionReader {
     bool ignores_case = false;
     bool is_atom = true;
   };
-  static constexpr std::size_t kNoSet = SIZE_MAX;
-  static constexpr std::size_t kNoAtom = SIZE_MAX;
 
   [[noreturn]] void fail(const std::string& what) const {
     throw FormatError(fmt::format("{}: the expression '{}' can't be used: {}", source_, ellipsize(text_), what));
@@ -92,13 +93,16 @@ class ExpressionReader {
     atom_ = kNoAtom;
   }
   void put_set(const CodePointSet& set) {
-    const auto known = std::ranges::find(sets_, set.ranges(), &CodePointSet::ranges);
+    atom_ = parts_.size();
+    literal_before_ = 0;
+    const std::vector<CodePointSet::Range>& ranges = set.ranges();
+    if (ranges.size() == 1 && ranges[0].first == ranges[0].second && ranges[0].second < kFirstClassed)
+      return put(fmt::format("\\x{:02X}", static_cast<std::uint32_t>(ranges[0].first)));
+    const auto known = std::ranges::find(sets_, ranges, &CodePointSet::ranges);
     const auto index = static_cast<std::size_t>(known - sets_.begin());
     if (known == sets_.end()) sets_.push_back(set);
     if (sets_.size() > kMostSets) fail(fmt::format("it has more than {} classes", kMostSets));
-    atom_ = parts_.size();
     parts_.push_back({"", index});
-    literal_before_ = 0;
   }
 
   void put_literal(char32_t c) {

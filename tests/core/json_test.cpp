@@ -123,6 +123,32 @@ TEST(Json, HandsOverOneEntryAfterTheOther) {
   EXPECT_EQ(seen, R"(b=[1,{"x":{}}];a={"y":[]};c=null;b=-2.5;d="t";)");
 }
 
+TEST(Json, HandsOverTheEntriesOfWhatLiesUnderAPathToo) {
+  std::string seen;
+  const auto collect = [&](const std::string& inside, const std::string& key, const nlohmann::json& value) {
+    seen += inside + "|" + key + "=" + value.dump() + ";";
+  };
+  for_each_json_part(R"({"a":{"b":{"x":1,"y":{"b":2}},"c":[3,[4],{"x":5}],"d":[6]},"b":{"x":7},"a.b":{"x":8},"a":9})",
+                     "x", {"a", "a.b", "a.c"}, collect);
+  EXPECT_EQ(seen, R"(a.b|x=1;a.b|y={"b":2};a.c|=3;a.c|=[4];a.c|={"x":5};a|d=[6];|b={"x":7};|a.b={"x":8};|a=9;)");
+  const auto ignore = [](const std::string&, const std::string&, const nlohmann::json&) {};
+  EXPECT_THAT(testing::message_of([&] { for_each_json_part("[]", "x", {"a"}, ignore); }),
+              HasSubstr("expected a JSON object"));
+  EXPECT_THAT(testing::message_of([&] {
+                for_each_json_part(R"({"a":{"b":[[[]]]}})", "x", {"a", "a.b"}, ignore, 4);
+              }),
+              HasSubstr("nested deeper than 4 levels"));
+}
+
+TEST(Json, HandsOverALongListInTheMemoryOfOneEntry) {
+  std::string text = R"({"a":[)";
+  for (int i = 0; i < 1'000'000; ++i) text += i == 0 ? "[1,2]" : ",[1,2]";
+  int count = 0;
+  for_each_json_part(text + "]}", "x", {"a"},
+                     [&](const std::string&, const std::string&, const nlohmann::json&) { ++count; });
+  EXPECT_EQ(count, 1'000'000);
+}
+
 TEST(Json, HandsOverNothingButTheEntriesOfAnObject) {
   const auto complaint_about_entries = [](const std::string& text) {
     const testing::Reader read = [](const std::string& bytes) {

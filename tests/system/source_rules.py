@@ -44,6 +44,8 @@ COVERED = {
     r"core/precompiled\.cpp|layers/precompiled/.*": "CMakeLists.txt",
     r"data/datasets/dataset_options\.cpp": "tests/train/train_config_test.cpp",
     r"data/formats/gguf_format\.cpp": "tests/data/formats/gguf_reader_test.cpp",
+    r"data/text/unicode/category_table\.cpp": "tests/data/text/unicode/categories_test.cpp",
+    r"data/text/unicode/canonical_table\.cpp": "tests/data/text/unicode/nfc_test.cpp",
     r"data/quantize/kernels_\w+\.cpp": "tests/data/quantize/quantize_test.cpp",
     r"data/synthetic/.*": "tests/data/synthetic/generators_test.cpp",
     r"export/merge/export_source\.cpp": "tests/system/test_export_merge.py",
@@ -252,7 +254,7 @@ def headless_scripts(root):
 
 # The target that a system library's headers, and LibTorch's, need.
 TARGET_OF = {"openssl": "OpenSSL::Crypto", "spdlog": "spdlog::spdlog", "CLI": "CLI11::CLI11", "boost": "Boost::headers"}
-TARGET_OF |= {"sentencepiece_processor.h": "sentencepiece", "jinja": "jinja", "ggml.h": "ggml_base", "pcre2.h": "pcre2"}
+TARGET_OF |= {"jinja": "jinja", "ggml.h": "ggml_base", "pcre2.h": "pcre2"}
 TARGET_OF |= {"ATen": "libtorch", "torch": "libtorch", "c10": "libtorch"}
 
 

@@ -10,7 +10,6 @@ def installed(root):
     setup = (root / "scripts" / "setup").read_text()
     packages = re.search(r"debian_packages=\((.*?)\)", setup, re.DOTALL)[1].split()
     found = {("Debian", name): None for name in packages}
-    found["source", "sentencepiece"] = re.search(r"sentencepiece_version=(\S+)", setup)[1]
     found["source", "llama-cpp-python"] = re.search(r"llama_cpp_version=(\S+)", setup)[1]
     for line in (root / "scripts" / "requirements.txt").read_text().splitlines():
         if line and not line.startswith("#"):

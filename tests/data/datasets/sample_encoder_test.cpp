@@ -59,6 +59,21 @@ TEST_F(SampleEncoderTest, AllOfAPlainTextButItsFirstTokenIsATarget) {
   EXPECT_THAT(encoder().encode(text_record("")), IsEmpty());
 }
 
+TEST_F(SampleEncoderTest, WhatStandsAroundATextStandsThereOnceAndNeverInAConversation) {
+  TokenizerModel model = tokenizer_.model();
+  model.begin_tokens = {1};
+  model.end_tokens = {2};
+  const Tokenizer around{std::move(model)};
+  const SampleEncoder text(around, chat_, {});
+  const SampleEncoder control(around, chat_, {.files = {}, .special_tokens = AddedTokens::kControl});
+  EXPECT_THAT(text.encode(text_record("hello")), ElementsAre(1, target(kSpace + "hello"), 2 | kTargetBit));
+  EXPECT_THAT(control.encode(text_record("<s>hello</s>")), ElementsAre(1, target(kSpace + "hello"), 2 | kTargetBit));
+  EXPECT_THAT(text.encode(text_record("")), ElementsAre(1, 2 | kTargetBit));
+  const Record asked = conversation({{Role::kUser, "h"}, {Role::kAssistant, "hello"}});
+  EXPECT_EQ(text.encode(asked), encoder().encode(asked));
+  EXPECT_NE(text.identity(), encoder().identity());
+}
+
 TEST_F(SampleEncoderTest, TheAnswerAndItsEndAreTheTargetsOfAConversation) {
   EXPECT_THAT(encoder().encode(conversation({{Role::kUser, "h"}, {Role::kAssistant, "hello"}})),
               ElementsAre(310, plain(kSpace), plain("h"), kEnd, 301, target(kSpace + "hello"), kEnd | kTargetBit, 300));

@@ -129,7 +129,8 @@ TEST_F(TokenizerTest, RefusesATokenizerJsonThatMeansSomethingElse) {
       {"Empty", "", "not valid JSON"},
       {"List", "[]", "'model'"},
       {"NoModel", "{}", "'model'"},
-      {"OtherNormalizer", R"({"model":{"byte_fallback":true,"vocab":{"a":0}},"normalizer":{"type":"NFKC"}})", "Prepend"},
+      {"OtherNormalizer", R"({"model":{"byte_fallback":true,"vocab":{"a":0}},"normalizer":{"type":"NFKC"}})",
+       "Prepend"},
       {"NoVocabulary", R"({"model":{}})", "'vocab'"},
       {"NoNormalizer", R"({"model":{"byte_fallback":true,"vocab":{"a":0}}})", "Metaspace or a normalizer"},
   };
