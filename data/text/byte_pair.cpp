@@ -287,12 +287,9 @@ void BytePairMerger::put_tokens(std::string_view word, MergeMemory& memory) cons
     const std::uint32_t end = memory.ends[i];
     if (memory.ids[i] >= 0 && memory.ids[i] < pieces_) {
       memory.tokens.push_back({memory.ids[i], end});
-    } else if (byte_level_) {  // a byte without a piece
-      begin = end;
-      continue;
-    } else if (word[begin] == ' ') {
+    } else if (!byte_level_ && word[begin] == ' ') {
       for (const char byte : kSpaceMarkText) memory.tokens.push_back({bytes_[static_cast<unsigned char>(byte)], end});
-    } else {
+    } else if (!byte_level_) {
       for (std::uint32_t place = begin; place < end; ++place)
         memory.tokens.push_back({bytes_[static_cast<unsigned char>(word[place])], place + 1});
     }

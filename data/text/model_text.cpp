@@ -7,7 +7,7 @@
 #include "core/cli/log.h"
 #include "data/formats/gguf_reader.h"
 #include "data/text/gguf_vocabulary.h"
-#include "data/text/known_template.h"
+#include "data/text/templates/known_template.h"
 
 namespace nkat::data {
 namespace {

@@ -220,6 +220,16 @@ void name_official_ids(const SpecialTokens& special, Vocabulary& table) {
   }
 }
 
+// Of a Phi-3 tokenizer.model and the added tokens are all that the table needs.
+TokenizerModel read_tokenizer(const fs::path& folder, const Rules& rules) {
+  if (!rules.phi3 || fs::exists(folder / "tokenizer.json") || !fs::exists(folder / "tokenizer.model"))
+    return data::read_tokenizer_model(folder);
+  TokenizerModel model;
+  model.merges_by_score = true;
+  model.added_tokens = data::read_added_tokens(folder);
+  return model;
+}
+
 void require_looked_up(const fs::path& folder, const Ids& ids) {
   for (const char* text : kLookedUp) {
     if (!ids.contains(text)) {
@@ -232,9 +242,9 @@ void require_looked_up(const fs::path& folder, const Ids& ids) {
 }  // namespace
 
 Vocabulary read_vocabulary(const fs::path& model_folder, const models::ModelConfig& config) {
-  const TokenizerModel model = data::read_tokenizer_model(model_folder);
   const Rules rules{.phi3 = config.family == models::Family::kPhi3,
                     .llama = config.family == models::Family::kLlama || config.family == models::Family::kMistral};
+  const TokenizerModel model = read_tokenizer(model_folder, rules);
   const bool is_byte_level = model.kind == data::VocabularyKind::kByteLevel;
   Table table(model_folder, config.vocab_size);
   Vocabulary& vocabulary = table.vocabulary();

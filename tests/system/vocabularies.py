@@ -65,6 +65,13 @@ def keys_of(path):
     return {name: field.contents() for name, field in gguf.GGUFReader(path).fields.items() if name.startswith("tokenizer")}
 
 
+def byte_spellings():
+    """GPT-2's alphabet: the character of each byte."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [byte for byte in range(256) if byte not in printable]
+    return {**{byte: chr(byte) for byte in printable}, **{byte: chr(0x100 + i) for i, byte in enumerate(rest)}}
+
+
 def write_with_pre(path, out, pre):
     """The same vocabulary under another pre-tokenizer's name; None: under none."""
     keys = keys_of(path)
@@ -118,12 +125,25 @@ def write_folder(path, folder, pre=None):
     return len(tokens)
 
 
-LANGUAGES = ["the quick brown fox doesn't jump, I'LL say", "Größe, Straße und Übermut", "déjà-vu à l'Élysée", "¿Qué tal, señor Núñez?", "ÇOK güzel İSTANBUL",
-             "żółć gęślą jaźń", "Привет, МИР! Ёлка", "Ελληνικά ΚΑΙ ένα", "שלום עולם", "مرحبا بالعالم ١٢٣", "नमस्ते दुनिया १२३", "বাংলা ভাষা", "தமிழ் மொழி",
-             "สวัสดีชาวโลก", "Tiếng Việt rất ĐẸP", "こんにちは、世界。カタカナ", "東京都１２３号", "你好，世界！", "안녕하세요 세계", "ქართული ᲥᲐᲠᲗᲣᲚᲘ", "Հայերեն ԵՒ"]
-SPACES = [" ", "  ", "   ", "\n", "\n\n", "\r\n", "\t", " \n ", "\v", "\f", "\x85", "\xa0", "\u1680", "\u2003", "\u2028", "\u202f", "\u3000", "\u200b", "\u180e"]
-SHORT = ["a", "B", "1", "23", "456", "7890", "½", "٣", "Ⅷ", "!", "...", "'s", "'LL", "'t", "'", "_", "/", "//", "\\", "`", "~", "$", "€", "ﬁ", "ſ", "'ſ", "ß", "İ", "ǅ",
-         "e\u0301", "E\u0301", "\u0301", "\u200d", "👩‍👩‍👧", "🦙", "한", "漢", "ー", "㍿", "\u0600", "\ufeff", "x=1;", "</p>", "http://a.b/c?d=e", "<0x41>", "▁", "\U00010d4a", "a\U00010d4b"]
+LANGUAGES = [
+    "the quick brown fox doesn't jump, I'LL say", "Größe, Straße und Übermut", "déjà-vu à l'Élysée",
+    "¿Qué tal, señor Núñez?", "ÇOK güzel İSTANBUL", "żółć gęślą jaźń", "Привет, МИР! Ёлка",
+    "Ελληνικά ΚΑΙ ένα", "שלום עולם", "مرحبا بالعالم ١٢٣",
+    "नमस्ते दुनिया १२३", "বাংলা ভাষা", "தமிழ் மொழி",
+    "สวัสดีชาวโลก", "Tiếng Việt rất ĐẸP", "こんにちは、世界。カタカナ",
+    "東京都１２３号", "你好，世界！", "안녕하세요 세계", "ქართული ᲥᲐᲠᲗᲣᲚᲘ",
+    "Հայերեն ԵՒ",
+]
+SPACES = [
+    " ", "  ", "   ", "\n", "\n\n", "\r\n", "\t", " \n ", "\v", "\f", "\x85", "\xa0", "\u1680", "\u2003", "\u2028",
+    "\u202f", "\u3000", "\u200b", "\u180e",
+]
+SHORT = [
+    "a", "B", "1", "23", "456", "7890", "½", "٣", "Ⅷ", "!", "...", "'s", "'LL", "'t", "'", "_", "/", "//", "\\", "`",
+    "~", "$", "€", "ﬁ", "ſ", "'ſ", "ß", "İ", "ǅ", "e\u0301", "E\u0301", "\u0301", "\u200d", "👩‍👩‍👧",
+    "🦙", "한", "漢", "ー", "㍿", "\u0600", "\ufeff", "x=1;", "</p>", "http://a.b/c?d=e", "<0x41>", "▁",
+    "\U00010d4a", "a\U00010d4b",
+]
 
 
 def assigned_characters():
