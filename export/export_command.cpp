@@ -65,7 +65,8 @@ void warn_of_other_cut(const data::Tokenizer& tokenizer, const gguf::GgufMetadat
   const data::Tokenizer by_file(data::read_gguf_vocabulary(metadata, "the file to be exported"));
   if (const auto cut = data::find_other_cut(tokenizer, by_file)) {
     log::warning(fmt::format("llama.cpp cuts {} into [{}], the folder's tokenizer into [{}]",
-                             nlohmann::json(cut->text).dump(), fmt::join(cut->right, ", "), fmt::join(cut->left, ", ")));
+                             nlohmann::json(cut->text).dump(), fmt::join(cut->right, ", "),
+                             fmt::join(cut->left, ", ")));
   }
 }
 

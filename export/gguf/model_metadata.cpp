@@ -72,8 +72,7 @@ void add_tokenizer(const Vocabulary& vocabulary, const std::string& chat_templat
   keys.text("tokenizer.ggml.model", vocabulary.model);
   keys.text("tokenizer.ggml.pre", vocabulary.pre);
   metadata.add("tokenizer.ggml.tokens", GgufValue::strings(vocabulary.texts));
-  if (vocabulary.model == "llama")
-    metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
+  if (vocabulary.model == "llama") metadata.add("tokenizer.ggml.scores", GgufValue::numbers<float>(vocabulary.scores));
   metadata.add("tokenizer.ggml.token_type", GgufValue::numbers<std::int32_t>(vocabulary.types));
   if (!vocabulary.merges.empty()) metadata.add("tokenizer.ggml.merges", GgufValue::strings(vocabulary.merges));
   if (vocabulary.begin) keys.u32("tokenizer.ggml.bos_token_id", *vocabulary.begin);

@@ -21,7 +21,9 @@ Json read_json(const fs::path& path, const std::vector<std::string>& keys) {
   return file.is_object() ? file : nullptr;
 }
 
-Json at(const Json& object, const char* key) { return object.is_object() && object.contains(key) ? object[key] : Json(); }
+Json at(const Json& object, const char* key) {
+  return object.is_object() && object.contains(key) ? object[key] : Json();
+}
 
 // Of an entry of a template: the token, or the text (A or B), that stands there; empty if it is another one.
 std::string entry(const Json& list, std::size_t place, const char* kind) {
@@ -99,7 +101,8 @@ class Reader {
   void read_pair(const Json& pair, const std::string& first, const std::string& last) {
     if (!pair.is_array() || pair.empty()) return;
     const std::size_t begin = !first.empty() && entry(pair, 0, "SpecialToken") == first ? 1 : 0;
-    const std::size_t end = pair.size() - (!last.empty() && entry(pair, pair.size() - 1, "SpecialToken") == last ? 1 : 0);
+    const std::size_t end =
+        pair.size() - (!last.empty() && entry(pair, pair.size() - 1, "SpecialToken") == last ? 1 : 0);
     if (begin + 2 >= end || entry(pair, begin, "Sequence") != "A" || entry(pair, end - 1, "Sequence") != "B") return;
     const auto separates = [&](std::size_t place) {
       const std::string middle = entry(pair, place, "SpecialToken");

@@ -127,8 +127,8 @@ void note_stripping(const std::vector<AddedToken>& added, const Rules& rules, Vo
   };
   const bool can_strip = rules.phi3 && table.model == "llama";
   table.strips_after_special = can_strip && std::ranges::any_of(added, [&](const AddedToken& token) {
-    return token.special && token.strip_right && !is_exempt(token.content);
-  });
+                                 return token.special && token.strip_right && !is_exempt(token.content);
+                               });
   for (const AddedToken& token : added) {
     const bool stripped =
         table.strips_after_special && !is_exempt(token.content) && (token.special || token.content == kLookedUp[0]);
@@ -204,8 +204,8 @@ void set_byte_level(const TokenizerModel& model, Table& table) {
 }
 
 // Flags that the converter writes, with what the tokenizer does, and those without which llama.cpp would do something else.
-void set_flags(const fs::path& folder, const models::ModelConfig& config, const TokenizerModel& model, const Rules& rules,
-               const SpecialTokens& special, Vocabulary& table) {
+void set_flags(const fs::path& folder, const models::ModelConfig& config, const TokenizerModel& model,
+               const Rules& rules, const SpecialTokens& special, Vocabulary& table) {
   const bool is_llama = table.model == "llama";
   const data::PreTokenizer* pre = is_llama ? nullptr : data::find_pre_tokenizer(table.pre);
   const bool adds_begin = !model.begin_tokens.empty(), adds_end = !model.end_tokens.empty();
@@ -219,7 +219,8 @@ void set_flags(const fs::path& folder, const models::ModelConfig& config, const 
   const fs::path path = folder / "tokenizer_config.json";
   nlohmann::json prefix;
   if (rules.llama && fs::exists(path))
-    prefix = parse_large_json(read_file(path, kFileLimit), path.string(), {"add_prefix_space"}).value("add_prefix_space", prefix);
+    prefix = parse_large_json(read_file(path, kFileLimit), path.string(), {"add_prefix_space"})
+                 .value("add_prefix_space", prefix);
   const bool has_prefix = is_llama && model.spaces.prefix != data::SpaceRule::Prefix::kNever;
   if (is_llama ? (prefix.is_boolean() || !has_prefix) : prefix.is_boolean())
     table.flags.emplace_back("add_space_prefix", is_llama ? has_prefix : prefix.get<bool>());
@@ -234,7 +235,8 @@ void name_official_ids(const SpecialTokens& special, Vocabulary& table) {
     if (purpose == "eot") table.end_of_turn = id;
     // The key of "sep" is spelled like that.
     if (purpose == "sep") table.further_ids.emplace_back("seperator_token_id", id);
-    if (purpose == "cls" || purpose == "mask" || purpose == "eom") table.further_ids.emplace_back(purpose + "_token_id", id);
+    if (purpose == "cls" || purpose == "mask" || purpose == "eom")
+      table.further_ids.emplace_back(purpose + "_token_id", id);
   }
 }
 
