@@ -23,7 +23,7 @@ void require_space(const fs::path& path, const gguf::GgufMetadata& metadata, con
 
 struct EncodedWeights {
   const models::WeightSource& weights;  // in the file's order of rows (gguf_order.h)
-  const Importance& importance;         // Importance(): unweighted
+  const Importance& importance;  // Importance(): unweighted
 };
 void write_merged_gguf(const fs::path& path, const gguf::GgufMetadata& metadata, const std::vector<PlannedTensor>& plan,
                        const EncodedWeights& from, const gguf::VerifyFile& verify = {});

@@ -18,7 +18,7 @@ constexpr std::uint64_t kFileLimit = 64 << 20;
 Json read_json(const fs::path& path, const std::vector<std::string>& keys) {
   if (!fs::exists(path)) return nullptr;
   const Json file = parse_large_json(read_file(path, kFileLimit), path.string(), keys);
-  return file.is_object() ? file : nullptr;
+  return file.is_object() ? file : Json();
 }
 
 Json at(const Json& object, const char* key) {
@@ -43,6 +43,8 @@ class Reader {
   SpecialTokens read() {
     has_config_ = config_.is_object() && !config_.empty();
     if (tokenizer_.is_object()) read_post_processor();
+    if (const Json prefix = at(config_, "add_prefix_space"); prefix.is_boolean())
+      found_.prefix_space = prefix.get<bool>();
     if (has_config_) {
       for (const std::string& purpose : purposes_) read_purpose(purpose);
     }
@@ -85,9 +87,9 @@ class Reader {
   // A text that ends in another token than the config's end token: that one then ends a turn.
   void read_last(const std::string& last) {
     if (has_config_ && Json(last) != end_) {
-      const bool has_turn = std::ranges::find(purposes_, "eot") != purposes_.end();
+      const bool has_turn = std::ranges::find(purposes_, std::string("eot")) != purposes_.end();
       const char* purpose = has_turn ? "eom" : "eot";
-      if (std::ranges::find(purposes_, purpose) == purposes_.end()) {
+      if (std::ranges::find(purposes_, std::string(purpose)) == purposes_.end()) {
         purposes_.emplace_back(purpose);
         config_[std::string(purpose) + "_token"] = end_;
       }

@@ -69,6 +69,14 @@ TEST_F(SpecialTokensTest, TheConfigsFlagsComeLast) {
   EXPECT_THAT(read().added, UnorderedElementsAre(Pair("bos", false), Pair("eos", true)));
 }
 
+TEST_F(SpecialTokensTest, ASpaceInFrontIsTheConfigs) {
+  EXPECT_EQ(read().prefix_space, std::nullopt);
+  config["add_prefix_space"] = nullptr;
+  EXPECT_EQ(read().prefix_space, std::nullopt);
+  config["add_prefix_space"] = false;
+  EXPECT_EQ(read().prefix_space, false);
+}
+
 TEST_F(SpecialTokensTest, AnotherTokenBehindATextIsTheEndAndTheNamedOneEndsATurn) {
   config["eos_token"] = "</s>";
   tokenizer["post_processor"] = around({text("A"), token("<end>")}, Json::array());
