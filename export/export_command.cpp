@@ -14,7 +14,10 @@
 #include "core/signals.h"
 #include "data/formats/gguf_reader.h"
 #include "data/text/chat_template.h"
+#include "data/text/gguf_vocabulary.h"
+#include "data/text/llama_cpp/pre_tokenizers.h"
 #include "data/text/tokenizer.h"
+#include "data/text/tokenizer_files.h"
 #include "export/commands.h"
 #include "export/export_report.h"
 #include "export/gguf/gguf_export.h"
@@ -67,6 +70,17 @@ gguf::GgufMetadata make_metadata(const ExportOptions& options, const ExportSourc
   return metadata;
 }
 
+// The file's own vocabulary beside the folder's tokenizer; of names that are not read from files nothing is known.
+void warn_of_other_cut(const data::Tokenizer& tokenizer, const gguf::GgufMetadata& metadata) {
+  if (data::find_pre_tokenizer(metadata.string("tokenizer.ggml.pre")) == nullptr) return;
+  const data::Tokenizer by_file(data::read_gguf_vocabulary(metadata, "the file to be exported"));
+  if (const auto cut = data::find_other_cut(tokenizer, by_file)) {
+    log::warning(fmt::format("llama.cpp cuts {} into [{}], the folder's tokenizer into [{}]",
+                             nlohmann::json(cut->text).dump(), fmt::join(cut->right, ", "),
+                             fmt::join(cut->left, ", ")));
+  }
+}
+
 Importance importance_of(const ExportOptions& options, const ExportSource& source, ExportReport& report) {
   if (options.importance.files.empty()) return {};
   Importance importance = measure_importance(options.importance, options.model_path, source.config, source.weights);
@@ -95,6 +109,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
       options.context_length > 0 ? options.context_length : source.config.original_max_position_embeddings;
   gguf::GgufMetadata metadata =
       make_metadata(options, source, recipe, static_cast<std::uint32_t>(report.context_length));
+  warn_of_other_cut(tokenizer, metadata);
   const std::vector<PlannedTensor> plan =
       plan_tensors(source.config, recipe, options.write_tied_head ? TiedHead::kWritten : TiedHead::kLeftOut);
   if (const std::string warning = window_warning(source.config); !warning.empty()) log::warning(warning);

@@ -68,7 +68,7 @@ class BytePairMerger {
   void put_tokens(std::string_view word, MergeMemory& memory) const;
 
   bool byte_level_ = false;
-  bool keeps_gaps_ = false;  // where a byte has no piece
+  bool keeps_gaps_ = false;                // where a byte has no piece
   std::int32_t pieces_ = 0;                // ids from here on are symbols without a piece
   std::array<std::int32_t, 256> bytes_{};  // their pieces' ids; -1: none
   std::vector<std::int32_t> characters_;   // symbols by code point; -1: no piece holds it

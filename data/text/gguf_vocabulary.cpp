@@ -125,7 +125,8 @@ class Reader {
       if (find_invalid_utf8(text) != std::string::npos || text.find('\0') != std::string::npos)
         fail("tokens", fmt::format("token {} is not UTF-8 text", id));
       const auto [place, is_new] = ids_.emplace(text, static_cast<std::int32_t>(id));
-      if (!is_new) fail_at(id, fmt::format("token {} has the same text; llama.cpp needs different ones", place->second));
+      if (!is_new)
+        fail_at(id, fmt::format("token {} has the same text; llama.cpp needs different ones", place->second));
     }
   }
   template <class T>
@@ -174,7 +175,8 @@ class Reader {
     model_.ignore_merges = pre_tokenizer->ignore_merges;
     adds_begin_ = pre_tokenizer->add_begin_token;
     model_.strip_leading_space = false;
-    const std::vector<std::string> merges = metadata_.strings(key_of("merges"), kMostMerges, 2 * gguf::kLongestTokenText);
+    const std::vector<std::string> merges =
+        metadata_.strings(key_of("merges"), kMostMerges, 2 * gguf::kLongestTokenText);
     for (std::size_t rank = 0; rank < merges.size(); ++rank) add_merge(rank, merges[rank]);
   }
   // "left right", where the left part may begin with a space.
@@ -213,10 +215,11 @@ class Reader {
       const Piece& piece = model_.pieces[id];
       const bool is_special = piece.type == PieceType::kControl || piece.type == PieceType::kUnknown;
       if (!is_special && piece.type != PieceType::kUserDefined) continue;
-      model_.added_tokens.push_back({.content = piece.text,
-                                     .id = static_cast<std::int32_t>(id),
-                                     .special = is_special,
-                                     .strip_right = is_phi3 && std::ranges::find(kKeptBehind, piece.text) == kKeptBehind.end()});
+      model_.added_tokens.push_back(
+          {.content = piece.text,
+           .id = static_cast<std::int32_t>(id),
+           .special = is_special,
+           .strip_right = is_phi3 && std::ranges::find(kKeptBehind, piece.text) == kKeptBehind.end()});
     }
   }
 

@@ -153,13 +153,10 @@ void compare_with_sentencepiece(const fs::path& path, TokenizerModel& model) {
   const std::string sha256 = tokenizer_identity(other);
   const Tokenizer by_json{TokenizerModel(model)};
   const Tokenizer by_model{std::move(other)};
-  for (const std::string& text : tokenizer_check_texts()) {
-    const std::vector<std::int32_t> ours = by_json.encode(text, AddedTokens::kText);
-    const std::vector<std::int32_t> theirs = by_model.encode(text, AddedTokens::kText);
-    if (ours == theirs) continue;
-    log::warning(
-        fmt::format("{}: it cuts {} into [{}], tokenizer.json into [{}]; tokenizer.json counts, as in transformers",
-                    path.string(), Json(text).dump(), fmt::join(theirs, ", "), fmt::join(ours, ", ")));
+  if (const auto other_cut = find_other_cut(by_json, by_model)) {
+    log::warning(fmt::format(
+        "{}: it cuts {} into [{}], tokenizer.json into [{}]; tokenizer.json counts, as in transformers", path.string(),
+        Json(other_cut->text).dump(), fmt::join(other_cut->right, ", "), fmt::join(other_cut->left, ", ")));
     return;
   }
   model.sha256 = sha256;
@@ -203,6 +200,14 @@ std::vector<std::string> tokenizer_check_texts() {
     texts.push_back(std::move(text));
   }
   return texts;
+}
+
+std::optional<OtherCut> find_other_cut(const Tokenizer& left, const Tokenizer& right) {
+  for (const std::string& text : tokenizer_check_texts()) {
+    OtherCut cut{text, left.encode(text, AddedTokens::kText), right.encode(text, AddedTokens::kText)};
+    if (cut.left != cut.right) return cut;
+  }
+  return std::nullopt;
 }
 
 }  // namespace nkat::data

@@ -9,6 +9,8 @@
 // otherwise.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +19,19 @@
 
 namespace nkat::data {
 
+class Tokenizer;
+
 // A folder or a GGUF file. DataError for a folder with neither file; FormatError for one that is broken or of another kind.
 TokenizerModel read_tokenizer_model(const fs::path& model_path);
 
 // Texts that show where two tokenizers differ: words, spaces, digits, marks, code and some twenty languages.
 std::vector<std::string> tokenizer_check_texts();
+
+// The first of them that two tokenizers cut otherwise, with added tokens as plain text.
+struct OtherCut {
+  std::string text;
+  std::vector<std::int32_t> left, right;
+};
+std::optional<OtherCut> find_other_cut(const Tokenizer& left, const Tokenizer& right);
 
 }  // namespace nkat::data

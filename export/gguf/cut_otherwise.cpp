@@ -17,9 +17,8 @@ using data::SpaceRule;
 using data::TokenizerModel;
 
 bool holds(const TokenizerModel& model, std::string_view part) {
-  return std::ranges::any_of(model.split_steps, [&](const data::SplitStep& step) {
-    return step.expression.find(part) != std::string::npos;
-  });
+  return std::ranges::any_of(
+      model.split_steps, [&](const data::SplitStep& step) { return step.expression.find(part) != std::string::npos; });
 }
 
 bool lacks_bytes(const TokenizerModel& model) {
@@ -65,7 +64,8 @@ void name_byte_level(const TokenizerModel& model, std::string_view pre, std::vec
 void name_byte_fallback(const TokenizerModel& model, std::vector<std::string>& kinds) {
   const SpaceRule& spaces = model.spaces;
   if (spaces.prefix == SpaceRule::Prefix::kFirst) kinds.emplace_back("text behind an added token");
-  if (spaces.metaspace && spaces.prefix != SpaceRule::Prefix::kNever) kinds.emplace_back("text that begins with a space");
+  if (spaces.metaspace && spaces.prefix != SpaceRule::Prefix::kNever)
+    kinds.emplace_back("text that begins with a space");
   if (spaces.metaspace && spaces.split) kinds.emplace_back("several spaces in a row");
   if (!merges_have_scores(model)) kinds.emplace_back("words whose merges no score puts into this order");
 }

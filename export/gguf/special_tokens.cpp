@@ -18,10 +18,12 @@ constexpr std::uint64_t kFileLimit = 64 << 20;
 Json read_json(const fs::path& path, const std::vector<std::string>& keys) {
   if (!fs::exists(path)) return nullptr;
   const Json file = parse_large_json(read_file(path, kFileLimit), path.string(), keys);
-  return file.is_object() ? file : nullptr;
+  return file.is_object() ? file : Json();
 }
 
-Json at(const Json& object, const char* key) { return object.is_object() && object.contains(key) ? object[key] : Json(); }
+Json at(const Json& object, const char* key) {
+  return object.is_object() && object.contains(key) ? object[key] : Json();
+}
 
 // Of an entry of a template: the token, or the text (A or B), that stands there; empty if it is another one.
 std::string entry(const Json& list, std::size_t place, const char* kind) {
@@ -41,6 +43,8 @@ class Reader {
   SpecialTokens read() {
     has_config_ = config_.is_object() && !config_.empty();
     if (tokenizer_.is_object()) read_post_processor();
+    if (const Json prefix = at(config_, "add_prefix_space"); prefix.is_boolean())
+      found_.prefix_space = prefix.get<bool>();
     if (has_config_) {
       for (const std::string& purpose : purposes_) read_purpose(purpose);
     }
@@ -83,9 +87,9 @@ class Reader {
   // A text that ends in another token than the config's end token: that one then ends a turn.
   void read_last(const std::string& last) {
     if (has_config_ && Json(last) != end_) {
-      const bool has_turn = std::ranges::find(purposes_, "eot") != purposes_.end();
+      const bool has_turn = std::ranges::find(purposes_, std::string("eot")) != purposes_.end();
       const char* purpose = has_turn ? "eom" : "eot";
-      if (std::ranges::find(purposes_, purpose) == purposes_.end()) {
+      if (std::ranges::find(purposes_, std::string(purpose)) == purposes_.end()) {
         purposes_.emplace_back(purpose);
         config_[std::string(purpose) + "_token"] = end_;
       }
@@ -99,7 +103,8 @@ class Reader {
   void read_pair(const Json& pair, const std::string& first, const std::string& last) {
     if (!pair.is_array() || pair.empty()) return;
     const std::size_t begin = !first.empty() && entry(pair, 0, "SpecialToken") == first ? 1 : 0;
-    const std::size_t end = pair.size() - (!last.empty() && entry(pair, pair.size() - 1, "SpecialToken") == last ? 1 : 0);
+    const std::size_t end =
+        pair.size() - (!last.empty() && entry(pair, pair.size() - 1, "SpecialToken") == last ? 1 : 0);
     if (begin + 2 >= end || entry(pair, begin, "Sequence") != "A" || entry(pair, end - 1, "Sequence") != "B") return;
     const auto separates = [&](std::size_t place) {
       const std::string middle = entry(pair, place, "SpecialToken");

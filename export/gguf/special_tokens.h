@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "core/files/file.h"
@@ -15,6 +16,7 @@ struct SpecialTokens {
   // By purpose as tokenizer_config.json spells it: bos, eos, unk, sep, pad, cls, mask, eot, eom.
   std::map<std::string, std::uint32_t> ids;
   std::map<std::string, bool> added;  // bos, eos, sep: does it stand around a text?
+  std::optional<bool> prefix_space;   // add_prefix_space of tokenizer_config.json
 };
 
 // vocab_size: ids from there on are left out.

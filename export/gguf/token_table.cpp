@@ -184,8 +184,8 @@ void set_byte_level(const TokenizerModel& model, Table& table) {
 }
 
 // Flags that the converter writes, with what the tokenizer does, and those without which llama.cpp would do something else.
-void set_flags(const fs::path& folder, const models::ModelConfig& config, const TokenizerModel& model,
-               const Rules& rules, const SpecialTokens& special, Vocabulary& table) {
+void set_flags(const models::ModelConfig& config, const TokenizerModel& model, const Rules& rules,
+               const SpecialTokens& special, Vocabulary& table) {
   const bool is_llama = table.model == "llama";
   const data::PreTokenizer* pre = is_llama ? nullptr : data::find_pre_tokenizer(table.pre);
   const bool adds_begin = !model.begin_tokens.empty(), adds_end = !model.end_tokens.empty();
@@ -196,14 +196,10 @@ void set_flags(const fs::path& folder, const models::ModelConfig& config, const 
   if (special.added.contains("eos") || adds_end) table.added_keys.emplace_back("add_eos_token", adds_end);
   if (const auto sep = special.added.find("sep"); sep != special.added.end())
     table.added_keys.emplace_back("add_sep_token", sep->second);
-  const fs::path path = folder / "tokenizer_config.json";
-  nlohmann::json prefix;
-  if (rules.llama && fs::exists(path))
-    prefix = parse_large_json(read_file(path, kFileLimit), path.string(), {"add_prefix_space"})
-                 .value("add_prefix_space", prefix);
   const bool has_prefix = is_llama && model.spaces.prefix != data::SpaceRule::Prefix::kNever;
-  if (is_llama ? (prefix.is_boolean() || !has_prefix) : prefix.is_boolean())
-    table.added_keys.emplace_back("add_space_prefix", is_llama ? has_prefix : prefix.get<bool>());
+  const std::optional<bool> prefix = rules.llama ? special.prefix_space : std::nullopt;
+  if (prefix || (is_llama && !has_prefix))
+    table.added_keys.emplace_back("add_space_prefix", is_llama ? has_prefix : *prefix);
 }
 
 void name_official_ids(const SpecialTokens& special, Vocabulary& table) {
@@ -265,7 +261,7 @@ Vocabulary read_vocabulary(const fs::path& model_folder, const models::ModelConf
   } else {
     const SpecialTokens special = read_special_tokens(model_folder, config.vocab_size);
     name_official_ids(special, vocabulary);
-    set_flags(model_folder, config, model, rules, special, vocabulary);
+    set_flags(config, model, rules, special, vocabulary);
   }
   vocabulary.flags = compare_flags(model.added_tokens, has_normalizer(model_folder), rules.phi3 && !is_byte_level);
   vocabulary.cut_otherwise = cut_otherwise(model, vocabulary.pre);

@@ -2,10 +2,9 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fmt/format.h>
 
 #include "core/error.h"
 #include "data/text/tokenizer.h"
@@ -143,8 +142,9 @@ TEST(GgufVocabulary, ScoresMayBeWholeNumbers) {
 
 TEST(GgufVocabulary, WhatIsNotKnownIsRefusedByName) {
   Keys keys = byte_level("mpt");
-  EXPECT_THAT(keys.refusal(), AllOf(HasSubstr("test.gguf: metadata key 'tokenizer.ggml.pre': expected default, llama-bpe"),
-                                    HasSubstr("'mpt'")));
+  EXPECT_THAT(keys.refusal(),
+              AllOf(HasSubstr("test.gguf: metadata key 'tokenizer.ggml.pre': expected default, llama-bpe"),
+                    HasSubstr("'mpt'")));
   keys.set("tokenizer.ggml.model", GgufValue::string("bert"));
   EXPECT_THAT(keys.refusal(), HasSubstr("'tokenizer.ggml.model': expected llama or gpt2, found 'bert'"));
 }

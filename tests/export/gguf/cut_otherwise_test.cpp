@@ -61,8 +61,8 @@ TEST(CutOtherwise, NamesAddedTokensThatLlamaCppFindsOtherwise) {
   EXPECT_THAT(cut_otherwise(model, "gpt-2"), ElementsAre("characters that Unicode 16 added"));
   model.added_tokens.push_back({.content = "><", .id = 302, .single_word = true});
   EXPECT_THAT(cut_otherwise(model, "gpt-2"),
-              ElementsAre("characters that Unicode 16 added", "added tokens that count as whole words only (single_word)",
-                          "added tokens that overlap"));
+              ElementsAre("characters that Unicode 16 added",
+                          "added tokens that count as whole words only (single_word)", "added tokens that overlap"));
 }
 
 TEST(CutOtherwise, OfALlamaVocabularyNothingIsIfItsMergesAreScores) {

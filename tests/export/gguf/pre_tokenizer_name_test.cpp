@@ -37,7 +37,8 @@ Json split(const char* expression, const char* behavior = "Isolated", bool inver
 
 TEST(PreTokenizerName, IsThatOfEqualExpressions) {
   EXPECT_EQ(name_by_expressions(model_of(Json::array({byte_level(true)}))), "gpt-2");
-  EXPECT_EQ(name_by_expressions(model_of({{{"type", "Digits"}, {"individual_digits", true}}, byte_level(true)})), "smollm");
+  EXPECT_EQ(name_by_expressions(model_of({{{"type", "Digits"}, {"individual_digits", true}}, byte_level(true)})),
+            "smollm");
   EXPECT_EQ(name_by_expressions(model_of({split(kLlama3), byte_level(false)}, /*ignore_merges=*/true)), "llama-bpe");
   EXPECT_EQ(name_by_expressions(model_of({split(kLlama3), byte_level(false)})), "smaug-bpe");
   EXPECT_EQ(name_by_expressions(model_of({split(kLlama3, "Removed", true), byte_level(false)})), "smaug-bpe")

@@ -30,8 +30,9 @@ class SpecialTokensTest : public ::testing::Test {
     if (!model.is_null()) folder.write("config.json", model.dump());
     return read_special_tokens(folder.path(), vocab_size);
   }
-  Json tokenizer = {{"added_tokens",
-                     {{{"id", 1}, {"content", "<s>"}}, {{"id", 2}, {"content", "</s>"}}, {{"id", 9}, {"content", "<end>"}}}}};
+  Json tokenizer = {
+      {"added_tokens",
+       {{{"id", 1}, {"content", "<s>"}}, {{"id", 2}, {"content", "</s>"}}, {{"id", 9}, {"content", "<end>"}}}}};
   Json config = {{"bos_token", "<s>"}, {"eos_token", {{"content", "</s>"}, {"lstrip", false}}}, {"unk_token", nullptr}};
   Json model = {{"bos_token_id", 7}, {"eos_token_id", {5, 6}}, {"pad_token_id", 3}, {"unk_token_id", 4}};
 };
@@ -52,11 +53,11 @@ TEST_F(SpecialTokensTest, AFolderWithoutTokenizerFilesHasTheModelsIds) {
 }
 
 TEST_F(SpecialTokensTest, APostProcessorSaysWhatStandsAroundAText) {
-  tokenizer["post_processor"] =
-      around({token("<s>"), text("A")}, {token("<s>"), text("A"), token("<s>"), text("B")});
+  tokenizer["post_processor"] = around({token("<s>"), text("A")}, {token("<s>"), text("A"), token("<s>"), text("B")});
   EXPECT_THAT(read().added, UnorderedElementsAre(Pair("bos", true), Pair("sep", false)));
-  tokenizer["post_processor"] = {{"type", "Sequence"},
-                                 {"processors", {{{"type", "ByteLevel"}}, around({token("<x>"), text("A")}, Json::array())}}};
+  tokenizer["post_processor"] = {
+      {"type", "Sequence"},
+      {"processors", {{{"type", "ByteLevel"}}, around({token("<x>"), text("A")}, Json::array())}}};
   EXPECT_THAT(read().added, UnorderedElementsAre(Pair("bos", false)));
   tokenizer["post_processor"] = around({text("A")}, {text("A"), text("B")});
   EXPECT_THAT(read().added, IsEmpty());
@@ -66,6 +67,14 @@ TEST_F(SpecialTokensTest, TheConfigsFlagsComeLast) {
   tokenizer["post_processor"] = around({token("<s>"), text("A")}, Json::array());
   config.update({{"add_bos_token", false}, {"add_eos_token", true}});
   EXPECT_THAT(read().added, UnorderedElementsAre(Pair("bos", false), Pair("eos", true)));
+}
+
+TEST_F(SpecialTokensTest, ASpaceInFrontIsTheConfigs) {
+  EXPECT_EQ(read().prefix_space, std::nullopt);
+  config["add_prefix_space"] = nullptr;
+  EXPECT_EQ(read().prefix_space, std::nullopt);
+  config["add_prefix_space"] = false;
+  EXPECT_EQ(read().prefix_space, false);
 }
 
 TEST_F(SpecialTokensTest, AnotherTokenBehindATextIsTheEndAndTheNamedOneEndsATurn) {

@@ -29,7 +29,8 @@ TEST(KnownHashes, HaveTheConvertersNames) {
 
 // The hash is that of Python's string chktxt.
 TEST(KnownHashes, TheCheckTextIsTheConverters) {
-  EXPECT_EQ(sha256_hex(std::string(pre_tokenizer_check_text())), "a36179c1e2b1cfcfbfad1dc779addad2ffc778201e4cf0d538bddeafa2c526da");
+  EXPECT_EQ(sha256_hex(std::string(pre_tokenizer_check_text())),
+            "a36179c1e2b1cfcfbfad1dc779addad2ffc778201e4cf0d538bddeafa2c526da");
 }
 
 }  // namespace

@@ -9,12 +9,9 @@ namespace {
 using ::testing::ElementsAre;
 
 const std::vector<AddedToken>& tokens() {
-  static const std::vector<AddedToken> all = {{.content = "ab", .id = 1},
-                                              {.content = "bcd", .id = 2},
-                                              {.content = "<s>", .id = 3, .strip_right = true},
-                                              {.content = "  ", .id = 4},
-                                              {.content = "xy", .id = 5},
-                                              {.content = "yx", .id = 6}};
+  static const std::vector<AddedToken> all = {
+      {.content = "ab", .id = 1}, {.content = "bcd", .id = 2}, {.content = "<s>", .id = 3, .strip_right = true},
+      {.content = "  ", .id = 4}, {.content = "xy", .id = 5},  {.content = "yx", .id = 6}};
   return all;
 }
 

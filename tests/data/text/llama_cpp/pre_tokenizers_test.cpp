@@ -22,7 +22,8 @@ std::vector<std::string> words(std::string_view name, const std::string& text) {
         if (i == word.size() || (static_cast<unsigned char>(word[i]) & 0xC0) != 0x80) ends.push_back(i);
       }
       const auto put = [&](std::size_t from, std::size_t to) {
-        if (from < to) cut.push_back(word.substr(from == 0 ? 0 : ends[from - 1], ends[to - 1] - (from == 0 ? 0 : ends[from - 1])));
+        if (from < to)
+          cut.push_back(word.substr(from == 0 ? 0 : ends[from - 1], ends[to - 1] - (from == 0 ? 0 : ends[from - 1])));
       };
       std::string bytes;
       expression.to_bytes(word, bytes);

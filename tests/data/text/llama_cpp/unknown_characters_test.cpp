@@ -23,8 +23,8 @@ TEST(CharactersUnknownToLlamaCpp, AreThoseOfUnicode16) {
   const auto holds = [&](char32_t c) {
     return std::ranges::any_of(ranges, [&](const auto& range) { return range.first <= c && c <= range.second; });
   };
-  EXPECT_TRUE(holds(0x10D4A));   // GARAY VOWEL SIGN A
-  EXPECT_FALSE(holds(0x2FFC));   // of Unicode 15.1
+  EXPECT_TRUE(holds(0x10D4A));  // GARAY VOWEL SIGN A
+  EXPECT_FALSE(holds(0x2FFC));  // of Unicode 15.1
   EXPECT_FALSE(holds(U'\u00E9'));
 }
 
