@@ -23,7 +23,7 @@ TEST(ExactNodes, EveryPlaceOfAnExpressionIsReached) {
       {"{% macro m(t, n='\u3000d'.strip()) %}{{ t.strip() }}{{ n }}{% endmacro %}{{ m(messages[0].content) }}", "a,bd"},
       {"{% macro m() %}[{{ caller() }}]{% endmacro %}{% call m() %}{{ '\u3000c'.strip() }}{% endcall %}", "[c]"},
       {"{{ ('\u3000x' if messages else '').strip() }}", "x"},
-      {"{{ {'k': '\u3000v'.strip()}['k'] }}{{ ['\u3000l'.strip()][0] }}{{ ('\u3000t'.strip(),)[0] }}", "vlt"},
+      {"{{ {'k': '\u3000v'.strip()}['k'] }}{{ ['\u3000l'.strip()][0] }}{{ ('\u3000t'.strip(), 'u')[0] }}", "vlt"},
       {"{{ not '\u3000'.strip() }}", "True"},
       {"{{ '\u3000'.strip() is defined and '\u3042\u3044'[1:] == '\u3044' }}", "True"},
       {"{{ '\u3042\u3044'[-1] }}{{ 'abc'[::-1] }}{{ 'abc'[:-1] }}", "\u3044cbaab"},

@@ -34,7 +34,8 @@ std::string result(const char* name, const std::vector<jinja::value>& arguments)
 
 Words pieces(const char* name, const std::vector<jinja::value>& arguments) {
   Words words;
-  for (const jinja::value& one : call(name, arguments)->as_array()) words.push_back(one->as_string().str());
+  const jinja::value list = call(name, arguments);
+  for (const jinja::value& one : list->as_array()) words.push_back(one->as_string().str());
   return words;
 }
 
