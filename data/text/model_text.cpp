@@ -1,7 +1,5 @@
 #include "data/text/model_text.h"
 
-#include <optional>
-
 #include <fmt/format.h>
 
 #include "core/cli/log.h"

@@ -1,6 +1,7 @@
 #include "export/hf/hf_tokenizer.h"
 
 #include <algorithm>
+#include <functional>
 #include <tuple>
 #include <unordered_map>
 #include <vector>

@@ -16,7 +16,7 @@ std::string tokenizer_json(const data::TokenizerModel& model);
 
 // Texts of tokens, as tokenizer_config.json names them.
 struct NamedTokens {
-  std::optional<std::string> begin, end, unknown, padding;
+  std::optional<std::string> begin = {}, end = {}, unknown = {}, padding = {};
 };
 std::string tokenizer_config_json(const data::TokenizerModel& model, const NamedTokens& tokens,
                                   const std::string& chat_template);

@@ -60,8 +60,9 @@ MatrixShape GgufWeights::shape(const std::string& tensor) const {
 }
 
 void GgufWeights::read(const std::string& tensor, std::size_t first_row, std::span<float> out) const {
-  const auto& [spec, stored] = by_name_.at(tensor);
-  const gguf::GgufTensor& found = *stored;
+  const Named& named = by_name_.at(tensor);
+  const TensorSpec& spec = named.spec;
+  const gguf::GgufTensor& found = *named.stored;
   if (!gguf::traits(found.type).has_decoder) {
     throw FormatError(fmt::format("{}: tensor '{}' is stored as {}, which has no decoder here", file_->path().string(),
                                   found.name, gguf::traits(found.type).name));

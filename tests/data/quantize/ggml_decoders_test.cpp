@@ -1,6 +1,7 @@
 #include "data/quantize/ggml_decoders.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <ggml.h>
 #include <vector>

@@ -11,7 +11,8 @@ using data::TokenizerModel;
 using Json = nlohmann::json;
 
 TokenizerModel byte_level() {
-  TokenizerModel model{.kind = data::VocabularyKind::kByteLevel};
+  TokenizerModel model;
+  model.kind = data::VocabularyKind::kByteLevel;
   model.pieces = {{"<|end|>", 0, PieceType::kControl},
                   {"a", 0, PieceType::kNormal},
                   {"b", 0, PieceType::kNormal},
@@ -41,7 +42,8 @@ TEST(HfTokenizer, AByteLevelModelKeepsItsMergesAndExpressions) {
 
 // As transformers does it for tokenizer.model: by score, then by the lengths of the parts, all descending.
 TEST(HfTokenizer, ScoresBecomeMergesFromTheHighestOn) {
-  TokenizerModel model{.merges_by_score = true};
+  TokenizerModel model;
+  model.merges_by_score = true;
   model.pieces = {{"<unk>", 0, PieceType::kUnknown}, {"a", -5, PieceType::kNormal},   {"b", -6, PieceType::kNormal},
                   {"ab", -2, PieceType::kNormal},    {"aba", -1, PieceType::kNormal}, {"ba", -3, PieceType::kNormal}};
   const Json json = Json::parse(tokenizer_json(model));
