@@ -55,7 +55,10 @@ BytePairMerger::BytePairMerger(const TokenizerModel& model)
   } else {
     read_characters(model);
   }
-  if (model.merges_by_score) return read_scores(model);
+  if (model.merges_by_score) {
+    read_scores(model);
+    return;
+  }
   Ids ids;
   for (std::int32_t id = 0; id < pieces_; ++id) ids.emplace(model.pieces[static_cast<std::size_t>(id)].text, id);
   read_merges(model, ids);
