@@ -171,8 +171,9 @@ void BytePairMerger::add_pair(std::int32_t left, std::int32_t right, Pair pair) 
 MergeMemory::Pair BytePairMerger::find_pair(std::int32_t left, std::int32_t right) const {
   const std::uint64_t key = key_of(left, right);
   for (std::size_t place = place_of(key, pairs_.size());; place = (place + 1) & (pairs_.size() - 1)) {
-    if (pairs_[place].symbols == key) return pairs_[place].pair;
+    // Two characters without a piece look like a free place.
     if (pairs_[place].symbols == kFree) return kNoPair;
+    if (pairs_[place].symbols == key) return pairs_[place].pair;
   }
 }
 

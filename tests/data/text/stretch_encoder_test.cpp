@@ -71,7 +71,7 @@ TEST(StretchEncoder, CutsWordsByItsStepsBeforeItMerges) {
 
 TEST(StretchEncoder, PutsASpaceInFrontOfEachWordThatTheStepsBeforeLeft) {
   TokenizerModel model = byte_level();
-  model.split_steps = {{.expression = "x"}, {.prefix_space = true}};
+  model.split_steps = {{.expression = "x"}, {.expression = "", .prefix_space = true}};
   EXPECT_THAT(ids(model, "axa"), ElementsAre(' ', 'a', ' ', 'x', ' ', 'a'));
   EXPECT_THAT(originals(model, "axa"), ElementsAre("a", "a", "x", "x", "a", "a"));
   EXPECT_THAT(ids(model, " a"), ElementsAre(' ', 'a'));

@@ -33,7 +33,9 @@ TEST(WordCache, AnswersRightlyHoweverManyWordsComeAndGo) {
     cache.insert(word, std::vector<WordToken>{{i, 1}});
     ASSERT_EQ(cache.find(word)->front().id, i);
     const auto older = cache.find("word number " + std::to_string(i / 2));
-    if (older) ASSERT_EQ(older->front().id, i / 2);
+    if (older) {
+      ASSERT_EQ(older->front().id, i / 2);
+    }
   }
 }
 
