@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "tests/support/message_of.h"
+#include "tests/support/mutations.h"
 
 namespace nkat::data {
 namespace {
@@ -114,6 +115,18 @@ TEST(TemplateProcess, NamesWhatATemplateRaises) {
   EXPECT_THAT(error_of("{% for m in messages %}"), StartsWith("the chat template can't be parsed: "));
   EXPECT_THAT(error_of("{{ 'a"), StartsWith("the chat template can't be parsed: "));
   EXPECT_THAT(error_of("x", {{Role::kUser, "\xFF"}}), HasSubstr("not UTF-8 at byte 0"));
+}
+
+TEST(TemplateProcess, ADamagedTemplateRendersOrIsRefused) {
+  const nkat::testing::Reader render_with = [](const std::string& source) {
+    TemplateProcess(source, {}).render(kTurns, false);
+  };
+  const std::string source =
+      "{%- macro m(t) %}{{ t | trim }}{% endmacro -%}{# c #}{% for x in messages %}{{ m(x['content'][1:]) ~ {'a': 1}.a "
+      "}}"
+      "{% endfor %}";
+  EXPECT_GT(nkat::testing::refused_truncations(render_with, source), 90);
+  EXPECT_GT(nkat::testing::refused_bit_flips(render_with, source, 0, 40), 100);
 }
 
 TEST(TemplateProcess, EndsATemplateThatTakesTooMuch) {
