@@ -19,9 +19,9 @@
 
 #include "core/files/file.h"
 #include "data/text/conversation.h"
-#include "data/text/templates/template_program.h"
 #include "data/text/templates/known_template.h"
 #include "data/text/templates/rendered_conversation.h"
+#include "data/text/templates/template_program.h"
 #include "data/text/tokenizer.h"
 
 namespace nkat::data {

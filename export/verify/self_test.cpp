@@ -45,6 +45,17 @@ models::TextProcessor open_text_processor(const fs::path& model_folder, const mo
   }
 }
 
+std::vector<std::int32_t> conversation_tokens(const models::TextProcessor& text, const char* question,
+                                              const char* answer) {
+  const std::vector<data::Turn> turns = {{data::Role::kUser, question}, {data::Role::kAssistant, answer}};
+  try {
+    return text.chat_template.encode(text.tokenizer, turns, data::AddedTokens::kText, false).tokens;
+  } catch (const DataError&) {
+    // A template that wants more than messages, tools perhaps: the text alone compares two models as well.
+    return text.tokenizer.encode(fmt::format("{}\n{}", question, answer), data::AddedTokens::kText);
+  }
+}
+
 // Short conversations in English, Japanese, digits and code, truncated where the model's short rope factors end. Fixed,
 // so that two exports can be compared.
 Prompts self_test_prompts(const fs::path& model_folder, const models::ModelConfig& config) {
@@ -53,8 +64,7 @@ Prompts self_test_prompts(const fs::path& model_folder, const models::ModelConfi
   const auto longest = static_cast<std::size_t>(std::min(kLongest, config.original_max_position_embeddings));
   Prompts prompts;
   for (const auto& [question, answer] : kConversations) {
-    const std::vector<data::Turn> turns = {{data::Role::kUser, question}, {data::Role::kAssistant, answer}};
-    auto tokens = text.chat_template.encode(text.tokenizer, turns, data::AddedTokens::kText, false).tokens;
+    std::vector<std::int32_t> tokens = conversation_tokens(text, question, answer);
     if (tokens.size() > longest) tokens.resize(longest);
     prompts.push_back(std::move(tokens));
   }

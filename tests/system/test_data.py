@@ -112,3 +112,17 @@ def test_a_template_that_cant_be_run_makes_bad_lines(nkat, model_folder, tmp_pat
     done = nkat("data", "check", tmp_path / "data.jsonl", "--model-path", tmp_path)
     assert done.returncode == 3
     assert "data.jsonl:2: the chat template raises: only for tools" in done.stdout
+
+
+def test_a_system_turn_that_the_template_drops_is_said(nkat, model_folder, tmp_path):
+    for file in model_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for m in messages if m.role != 'system' %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}")
+    record = {"messages": CONVERSATION}
+    (tmp_path / "data.jsonl").write_text(json.dumps(record) + "\n" + json.dumps({"prompt": "12", "completion": "19"}) + "\n")
+    done = nkat("data", "check", tmp_path / "data.jsonl", "--model-path", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "the chat template leaves the system turn out of 1 records" in done.stdout
+    [file] = json.loads(nkat("data", "check", tmp_path / "data.jsonl", "--model-path", tmp_path, "--json").stdout)["files"]
+    assert file["left_out"] == {"system turn": 1}

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "tests/support/message_of.h"
+#include "tests/support/mutations.h"
 
 namespace nkat::data {
 namespace {
@@ -14,6 +15,13 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
+
+constexpr const char* kCrashed = "the chat template crashed: it nests or calls itself too deep";
+#if defined(__SANITIZE_ADDRESS__)
+constexpr const char* kNoMemory = kCrashed;  // the sanitizer's allocator ends a process that is out of memory
+#else
+constexpr const char* kNoMemory = "the chat template took more than 512 MiB of memory";
+#endif
 
 constexpr const char* kChatml =
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
@@ -116,17 +124,27 @@ TEST(TemplateProcess, NamesWhatATemplateRaises) {
   EXPECT_THAT(error_of("x", {{Role::kUser, "\xFF"}}), HasSubstr("not UTF-8 at byte 0"));
 }
 
+TEST(TemplateProcess, ADamagedTemplateRendersOrIsRefused) {
+  const nkat::testing::Reader render_with = [](const std::string& source) {
+    TemplateProcess(source, {}).render(kTurns, false);
+  };
+  const std::string source =
+      "{%- macro m(t) %}{{ t | trim }}{% endmacro -%}{# c #}{% for x in messages %}{{ m(x['content'][1:]) ~ {'a': 1}.a "
+      "}}"
+      "{% endfor %}";
+  EXPECT_GT(nkat::testing::refused_truncations(render_with, source), 90);
+  EXPECT_GT(nkat::testing::refused_bit_flips(render_with, source, 0, 40), 100);
+}
+
 TEST(TemplateProcess, EndsATemplateThatTakesTooMuch) {
-  EXPECT_EQ(error_of("{{ range(1000000000000) | length }}"), "the chat template took more than 512 MiB of memory");
+  EXPECT_EQ(error_of("{{ range(1000000000000) | length }}"), kNoMemory);
   EXPECT_EQ(
       error_of(
           "{% set ns = namespace(s='x') %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}"),
-      "the chat template took more than 512 MiB of memory");
+      kNoMemory);
   EXPECT_EQ(error_of("{{ 'xxxxxxxx' * 4000000 }}"), "the chat template makes more than 16 MiB of text");
-  EXPECT_EQ(error_of("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"),
-            "the chat template crashed: it nests or calls itself too deep");
-  EXPECT_EQ(error_of("{{ " + std::string(2'000'000, '(')),
-            "the chat template crashed: it nests or calls itself too deep");
+  EXPECT_EQ(error_of("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), kCrashed);
+  EXPECT_EQ(error_of("{{ " + std::string(2'000'000, '(')), kCrashed);
 }
 
 TEST(TemplateProcess, EndsATemplateThatGoesOnForever) {
