@@ -117,7 +117,8 @@ std::string base_of(const fs::path& adapter) {
     default: break;
   }
   const std::vector<fs::path> below = models_below(given);
-  refuse(given, wanted, entries_of(given), below.empty() ? "" : fmt::format("{} is one", below.back().string()));
+  refuse(given, wanted, entries_of(given),
+         below.empty() ? gguf_advice(given) : fmt::format("{} is one", below.back().string()));
 }
 
 fs::path chosen(const fs::path& given, const fs::path& adapter, const char* what) {
@@ -145,6 +146,16 @@ std::string hub_advice(const fs::path& absent) {
   const std::string folder = name.substr(slash + 1);
   return fmt::format("a name on the Hub? download it first (hf download {} --local-dir {}) and give that folder", name,
                      folder);
+}
+
+std::string gguf_advice(const fs::path& folder) {
+  std::string first;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".gguf") && (first.empty() || name < first)) first = name;
+  }
+  return first.empty() ? "" : fmt::format("name the GGUF file itself: {}", (folder / first).string());
 }
 
 void require_model_folder(const fs::path& given, std::string_view needed) {

@@ -19,6 +19,9 @@ void require_model_folder(const fs::path& given, std::string_view needed = "");
 // Logs what was chosen where `given` isn't the adapter's folder itself. DataError if there is none.
 fs::path find_adapter_folder(const fs::path& given);
 
+// What to do about a folder without a model's files where GGUF files lie: name the first; else "".
+std::string gguf_advice(const fs::path& folder);
+
 // What to do about a folder that isn't there, where the name may be one on the Hub; else "".
 std::string hub_advice(const fs::path& absent);
 

@@ -181,9 +181,9 @@ TokenizerModel read_tokenizer_model(const fs::path& model_path) {
     const bool other = fs::exists(model_path / "vocab.json") || fs::exists(model_path / "tiktoken.model");
     throw DataError(fmt::format(
         "{}: {}", model_path.string(),
-        expected(
-            "tokenizer.json or a sentencepiece tokenizer.model", other ? "another tokenizer's files" : "none",
-            other ? "save it by AutoTokenizer.from_pretrained(folder).save_pretrained(folder) of transformers" : "")));
+        expected("tokenizer.json or a sentencepiece tokenizer.model", other ? "another tokenizer's files" : "none",
+                 other ? "save it by AutoTokenizer.from_pretrained(folder).save_pretrained(folder) of transformers"
+                       : gguf_advice(model_path))));
   }
   apply_config(model_path, model);
   return model;

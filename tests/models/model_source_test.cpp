@@ -16,7 +16,6 @@ namespace nkat::models {
 namespace {
 
 using namespace nkat::testing;
-using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class ModelSourceTest : public ::testing::Test {
@@ -96,7 +95,7 @@ TEST_F(ModelSourceTest, AFolderOfGgufFilesNamesTheFirst) {
   folder_.write("some/b.gguf", "");
   folder_.write("some/a.gguf", "");
   EXPECT_THAT(message_of<DataError>([&] { open_model_config(folder_.path() / "some"); }),
-              AllOf(HasSubstr("no config.json, but a.gguf"), HasSubstr("name the file itself")));
+              HasSubstr("name the GGUF file itself: " + (folder_.path() / "some" / "a.gguf").string()));
 }
 
 }  // namespace

@@ -68,6 +68,13 @@ TEST_F(GivenFolderTest, AModelBesideAnAdapterOrACheckpointFolderIsAModel) {
   EXPECT_EQ(as_model("both"), "");
 }
 
+TEST_F(GivenFolderTest, OfAFolderOfGgufFilesOneIsToBeNamed) {
+  put("files/b.gguf");
+  put("files/a.gguf");
+  EXPECT_THAT(as_model("files"),
+              EndsWith("found a.gguf, b.gguf; name the GGUF file itself: " + at("files/a.gguf").string()));
+}
+
 TEST_F(GivenFolderTest, AModelFurtherBelowIsFound) {
   put("cache/snapshots/3145e03/config.json");
   EXPECT_THAT(as_model("cache"), EndsWith("cache/snapshots/3145e03 is one"));
