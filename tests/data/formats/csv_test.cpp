@@ -35,7 +35,8 @@ class CsvTest : public ::testing::Test {
 
 TEST_F(CsvTest, MakesAnObjectOfEachRow) {
   EXPECT_THAT(rows("a,b\n1,2\n3,4"), ElementsAre(R"(1@2={"a":"1","b":"2"})", R"(2@3={"a":"3","b":"4"})"));
-  EXPECT_THAT(rows("\xEF\xBB\xBFa,b\r\n1,2\r\n\r\n3,4\r\n"),
+  EXPECT_THAT(rows("\xEF\xBB\xBF"
+                   "a,b\r\n1,2\r\n\r\n3,4\r\n"),
               ElementsAre(R"(1@2={"a":"1","b":"2"})", R"(2@4={"a":"3","b":"4"})"));
   EXPECT_THAT(rows("a,b\n"), SizeIs(0));
   EXPECT_THAT(rows("a"), SizeIs(0));
@@ -95,7 +96,9 @@ TEST_F(CsvTest, ReadsAHeaderOnlyWhereThereIsOne) {
 }
 
 TEST_F(CsvTest, SurvivesEveryDamage) {
-  const std::string bytes = "\xEF\xBB\xBFa,b,\r\n\"1,\"\"\n\u3053\",2,\r\n\nx,y,z";
+  const std::string bytes =
+      "\xEF\xBB\xBF"
+      "a,b,\r\n\"1,\"\"\n\u3053\",2,\r\n\nx,y,z";
   const nkat::testing::Reader read = [this](const std::string& text) { rows(text); };
   nkat::testing::refused_truncations(read, bytes);
   nkat::testing::refused_bit_flips(read, bytes);
