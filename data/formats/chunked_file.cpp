@@ -1,5 +1,6 @@
 #include "data/formats/chunked_file.h"
 
+#include <algorithm>
 #include <span>
 
 #include "core/signals.h"
@@ -7,7 +8,8 @@
 namespace nkat::data {
 namespace {
 
-constexpr std::size_t kChunk = std::size_t{1} << 20;
+constexpr std::uint64_t kChunk = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSmallest = 4096;  // of a file that says it is empty, or grows
 
 }  // namespace
 
@@ -18,7 +20,8 @@ bool ChunkedFile::read_more() {
   buffer_.erase(0, position_);
   position_ = 0;
   const std::size_t before = buffer_.size();
-  buffer_.resize(before + kChunk);
+  const std::uint64_t left = size_ - std::min(size_, bytes_read_);
+  buffer_.resize(before + std::clamp(left + 1, kSmallest, kChunk));
   buffer_.resize(before + read_bytes(file_, std::span(buffer_).subspan(before), path_));
   bytes_read_ += buffer_.size() - before;
   hash_.update(std::string_view(buffer_).substr(before));

@@ -7,10 +7,10 @@
 
 #include "core/error.h"
 #include "core/utf8.h"
-#include "data/text/byte_alphabet.h"
 #include "data/text/llama_cpp/longest_first.h"
-#include "data/text/stretch_encoder.h"
 #include "data/text/tokenizer_files.h"
+#include "data/text/words/byte_alphabet.h"
+#include "data/text/words/stretch_encoder.h"
 
 namespace nkat::data {
 namespace {

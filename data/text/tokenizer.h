@@ -3,7 +3,7 @@
 //
 //   encode  1. the text is scanned for added tokens (leftmost, longest); those that strip swallow white space
 //           2. every non-empty stretch between them is normalized, scanned for added tokens that are `normalized`, and
-//              cut into words; each word is merged pair by pair (byte_pair.h)
+//              cut into words; each word is merged pair by pair (words/byte_pair.h)
 //           No begin or end token is added but by encode_whole().
 //   decode  byte fallback: pieces joined, U+2581 as space, byte pieces as bytes (a run that is not UTF-8: one U+FFFD a byte),
 //           and one leading space dropped where the tokenizer puts one; byte-level: the bytes of all pieces joined, what is

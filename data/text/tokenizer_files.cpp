@@ -143,17 +143,18 @@ TokenizerModel read_sentencepiece(const fs::path& path, std::vector<AddedToken> 
 
 // Does tokenizer.model mean the same? If so its hash is taken, by which older runs resume.
 void compare_with_sentencepiece(const fs::path& path, TokenizerModel& model) {
-  TokenizerModel other;
+  std::string sha256;
+  std::optional<Tokenizer> by_model;
   try {
-    other = read_sentencepiece(path, model.added_tokens);
+    TokenizerModel other = read_sentencepiece(path, model.added_tokens);
+    sha256 = tokenizer_identity(other);
+    by_model.emplace(std::move(other));
   } catch (const FormatError& error) {
     log::warning(fmt::format("{}; tokenizer.json counts", error.what()));
     return;
   }
-  const std::string sha256 = tokenizer_identity(other);
   const Tokenizer by_json{TokenizerModel(model)};
-  const Tokenizer by_model{std::move(other)};
-  if (const auto other_cut = find_other_cut(by_json, by_model)) {
+  if (const auto other_cut = find_other_cut(by_json, *by_model)) {
     log::warning(fmt::format(
         "{}: it cuts {} into [{}], tokenizer.json into [{}]; tokenizer.json counts, as in transformers", path.string(),
         Json(other_cut->text).dump(), fmt::join(other_cut->right, ", "), fmt::join(other_cut->left, ", ")));

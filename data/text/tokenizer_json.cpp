@@ -12,8 +12,8 @@
 #include "core/message.h"
 #include "core/utf8.h"
 #include "data/text/added_tokens.h"
-#include "data/text/byte_alphabet.h"
 #include "data/text/tokenizer_steps.h"
+#include "data/text/words/byte_alphabet.h"
 
 namespace nkat::data {
 namespace {
@@ -98,7 +98,8 @@ class FileReader {
   }
 
   void check_settings() {
-    if (settings_.is_null()) fail("{}", expected("an object 'model'", "none"));
+    if (settings_.empty() && pieces_.empty() && !is_list_)
+      fail("{}", expected("an object 'model' with an object 'vocab'", "none"));
     const Json type = settings_.value("type", Json("BPE"));
     if (type != Json("BPE")) {
       fail("model: {}",
@@ -165,7 +166,7 @@ class FileReader {
 
   std::string_view text_;
   TokenizerModel model_;
-  Json settings_;  // of the model, without its vocab and merges
+  Json settings_ = Json::object();  // of the model, without its vocab and merges
   Json steps_ = Json::object();
   bool is_list_ = false;  // the vocab
   std::vector<std::pair<std::string, std::int64_t>> pieces_;

@@ -34,7 +34,7 @@ struct SpaceRule {
 
 // kByteLevel: one step of cutting a text into words. It cuts each word that the step before it left.
 struct SplitStep {
-  std::string expression;     // data/text/split_expression.h; empty: the word stays whole
+  std::string expression;     // data/text/words/split_expression.h; empty: the word stays whole
   bool keep_matches = true;   // false: what the expression matches is left out (behavior Removed)
   bool keep_gaps = true;      // false: what lies between matches is left out (Removed, inverted)
   bool prefix_space = false;  // before that, a word that begins with another character gets a space in front

@@ -8,8 +8,8 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "core/utf8.h"
-#include "data/text/split_expression.h"
-#include "data/text/split_expression_reader.h"
+#include "data/text/words/split_expression.h"
+#include "data/text/words/split_expression_reader.h"
 
 namespace nkat::data {
 namespace {

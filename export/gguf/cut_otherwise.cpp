@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "data/text/byte_alphabet.h"
 #include "data/text/llama_cpp/pre_tokenizers.h"
+#include "data/text/words/byte_alphabet.h"
 
 namespace nkat::exporting {
 namespace {

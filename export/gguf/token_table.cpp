@@ -130,7 +130,7 @@ void set_added(const std::vector<AddedToken>& added, const Rules& rules, Table& 
     const bool is_control = token.special || (!rules.phi3 && looks_special(token.content));
     std::string text = token.content;
     for (std::size_t at; !rules.phi3 && !is_control && (at = text.find("\u2581")) != std::string::npos;)
-      text.replace(at, std::string_view("\u2581").size(), " ");
+      text.replace(at, std::string_view("\u2581").size(), 1, ' ');
     table.set(static_cast<std::size_t>(token.id), text, kAddedScore,
               is_control ? PieceType::kControl : PieceType::kUserDefined);
   }

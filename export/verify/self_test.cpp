@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "models/model_folder.h"
-#include "models/weights/weight_source.h"
+#include "models/weights/gguf_weights.h"
 
 namespace nkat::exporting {
 

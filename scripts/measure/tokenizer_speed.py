@@ -20,6 +20,7 @@ import time
 os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+NKAT = os.environ.get("NKAT", ROOT / "build" / "nkat")
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 import tokenizer_kinds  # noqa: E402
@@ -49,7 +50,7 @@ def made_records(language, limit):
     lines, size, seed = [], 0, 0
     while size < limit:
         seed += 1
-        done = subprocess.run([ROOT / "build" / "nkat", "data", "make", "--task", "both", "--language", language, "--count", "5000",
+        done = subprocess.run([NKAT, "data", "make", "--task", "both", "--language", language, "--count", "5000",
                                "--seed", str(seed)], capture_output=True, text=True, check=True)
         lines += done.stdout.splitlines()
         size += len(done.stdout.encode())
@@ -85,7 +86,7 @@ def measure(kind, pieces, texts, rounds):
     tokenizer = tokenizer_kinds.train(kind, pieces, texts["lines"][::50])
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save(f"{folder}/tokenizer.json")
-        command = [ROOT / "build" / "nkat", "data", "tokenize", "--model-path", folder, "--lines"]
+        command = [NKAT, "data", "tokenize", "--model-path", folder, "--lines"]
         for name, batch in texts.items():
             given = "".join(json.dumps(text) + "\n" for text in batch)
             ours, done = median_seconds(lambda given=given: subprocess.run(command, input=given, capture_output=True, text=True, check=True), rounds)

@@ -5,8 +5,10 @@ import gzip
 import io
 import json
 import os
+import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 import training
@@ -30,23 +32,32 @@ def check(nkat, tmp_path):
     return run
 
 
-def answers(sample):
-    """What of a sample's text is a target."""
-    return re.findall("⟦(.*?)⟧", sample["text"], re.DOTALL)
+@pytest.fixture
+def samples(nkat, tmp_path):
+    """samples(records) gives what training makes of each: its tokens and the places of its targets."""
+
+    def run(records):
+        path = tmp_path / "data.jsonl"
+        path.write_text("".join(json.dumps(one) + "\n" for one in records))
+        done = nkat("data", "samples", path, "--model-path", MODEL)
+        assert done.returncode == 0, done.stderr
+        all_samples = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [one["at"] for one in all_samples] == [f"{path}:{i + 1}" for i in range(len(records))]
+        return [(one["tokens"], one["targets"]) for one in all_samples]
+
+    return run
 
 
-@pytest.mark.parametrize("key", ["system", "system_prompt", "system_message"])
-@pytest.mark.parametrize("turns", [{"conversations": PAIR}, {"messages": CHAT}, {"prompt": "hello", "completion": "yes"},
-                                   {"instruction": "hello", "output": "yes"}])
-def test_a_system_beside_the_turns_is_their_first(check, key, turns):
-    _, beside = check([{key: "Answer in one word.", **turns}])
-    _, before = check([{"messages": [{"role": "system", "content": "Answer in one word."}, *CHAT]}])
-    assert beside["sample"]["text"] == before["sample"]["text"]
-    assert "Answer in one word." in beside["sample"]["text"] and beside["unused"] == {}
-    for empty in ("", None):
-        _, without = check([{**turns, key: empty}])
-        _, alone = check([turns])
-        assert without["sample"]["text"] == alone["sample"]["text"]
+def test_a_system_beside_the_turns_is_their_first(samples):
+    text = "Answer in one word."
+    kinds = [{"conversations": PAIR}, {"messages": CHAT}, {"prompt": "hello", "completion": "yes"}, {"instruction": "hello", "output": "yes"}]
+    before = {"messages": [{"role": "system", "content": text}, *CHAT]}
+    keys = ["system", "system_prompt", "system_message"]
+    beside = [{key: text, **kind} for key in keys for kind in kinds] + [{**kind, key: text} for key in keys for kind in kinds]
+    found = samples([before, *beside, {**before, "system": text}])
+    assert all(one == found[0] for one in found)
+    alone, *empty = samples([{"messages": CHAT}, *({**kind, key: value} for key in keys for kind in kinds for value in ("", None))])
+    assert all(one == alone for one in empty) and len(found[0][0]) > len(alone[0])
 
 
 def test_what_a_record_carries_besides_is_counted_by_name(check):
@@ -58,35 +69,33 @@ def test_what_a_record_carries_besides_is_counted_by_name(check):
     assert found["unused"] == {"chosen": 1, "messages[].reasoning_content": 1, "rejected": 1, "system": 1, "tools": 1}
 
 
-@pytest.mark.parametrize("mark", [{"weight": 0}, {"weight": 0.0}, {"weight": False}, {"train": False}, {"training": False}, {"loss": False},
-                                  {"loss_weight": 0}, {"learn": False}, {"train_on_turn": False}, {"masked": True}])
-def test_a_turn_that_is_not_to_be_learned_stays_as_context(check, mark):
-    marked = [CHAT[0], {**CHAT[1], **mark}, {"role": "user", "content": "more"}, {"role": "assistant", "content": "no"}]
-    _, found = check([{"messages": marked}])
-    _, all_learned = check([{"messages": [*CHAT, *marked[2:]]}])
-    assert [one.strip() for one in answers(found["sample"])] == ["no<|end|>"]
-    assert found["sample"]["text"].replace("⟦", "").replace("⟧", "") == all_learned["sample"]["text"].replace("⟦", "").replace("⟧", "")
-    assert found["context_turns"] == 1 and found["unused"] == {}
-    done, none = check([{"messages": marked[:2]}, {"text": "a b"}])
-    assert done.returncode == 0 and none["dropped_without_target"] == 1 and none["samples"] == 1
+MARKS = [{"weight": 0}, {"weight": 0.0}, {"weight": False}, {"train": False}, {"training": False}, {"loss": False}, {"loss_weight": 0},
+         {"learn": False}, {"train_on_turn": False}, {"masked": True}]
 
 
-@pytest.mark.parametrize("value", [0.5, 2, "sometimes", []])
-def test_a_mark_that_is_neither_is_a_bad_record(check, value):
-    done, found = check([{"messages": [CHAT[0], {**CHAT[1], "weight": value}]}, {"text": "a b"}])
-    assert done.returncode == 3
-    assert "key 'weight': expected 0, 1, true or false" in found["bad_messages"][0]
+def test_a_turn_that_is_not_to_be_learned_stays_as_context(samples, check):
+    more = [{"role": "user", "content": "more"}, {"role": "assistant", "content": "no"}]
+    learned, *marked = samples([{"messages": [*CHAT, *more]}, *({"messages": [CHAT[0], {**CHAT[1], **mark}, *more]} for mark in MARKS)])
+    (first,) = samples([{"messages": CHAT}])
+    assert all(tokens == learned[0] and targets == learned[1][len(first[1]):] for tokens, targets in marked)
+    done, found = check([*({"messages": [CHAT[0], {**CHAT[1], **mark}]} for mark in MARKS), {"text": "a b"}])
+    assert done.returncode == 0
+    assert found["context_turns"] == found["dropped_without_target"] == len(MARKS) and found["samples"] == 1 and found["unused"] == {}
 
 
-@pytest.mark.parametrize("content, found", [
-    (None, "found null"),
-    (5, "found 5"),
-    ([{"type": "image_url", "image_url": {"url": "x"}}], "found a part of type 'image_url'"),
-    ({"a": 1}, 'found {"a":1}'),
-])
-def test_a_content_that_is_no_text_says_what_was_found(check, content, found):
-    done, report = check([{"messages": [CHAT[0], {"role": "assistant", "content": content}]}, {"text": "a b"}])
-    assert done.returncode == 3 and found in report["bad_messages"][0]
+def test_what_cannot_be_learned_says_what_was_found(check):
+    wrong = {
+        "key 'weight': expected 0, 1, true or false": [{"weight": 0.5}, {"weight": 2}, {"weight": "sometimes"}, {"weight": []}],
+        "found null": [{"content": None}],
+        "found 5": [{"content": 5}],
+        "found a part of type 'image_url'": [{"content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
+        'found {"a":1}': [{"content": {"a": 1}}],
+        "tool calls aren't trained on here": [{"tool_calls": [{"id": "c"}]}, {"role": "tool"}],
+    }
+    words = [word for word, changes in wrong.items() for _ in changes]
+    done, report = check([{"messages": [CHAT[0], {**CHAT[1], **change}]} for changes in wrong.values() for change in changes])
+    assert done.returncode == 3 and report["bad_records"] == len(words)
+    assert all(word in message for word, message in zip(words, report["bad_messages"], strict=True))
 
 
 def test_text_parts_and_the_usual_pairs_are_taken(check):
@@ -108,7 +117,7 @@ def utf16(text, mark):
 
 @pytest.mark.parametrize("content, name, words", [
     (gzip.compress(b'{"text":"a b"}\n'), "a.jsonl.gz", ["a gzip file", "gzip -dc"]),
-    (b"PAR1\x15\x04\x15\x10" + bytes(50) + b"PAR1", "a.parquet", ["a parquet file", "read_parquet", "a.jsonl"]),
+    pytest.param(b"PAR1\x15\x04\x15\x10" + bytes(50) + b"PAR1", "a.parquet", ["a parquet file", "read_parquet", "a.jsonl"], id="parquet"),
     (utf16('{"text":"a b"}\n', b"\xff\xfe"), "a.jsonl", ["UTF-16", "iconv -f UTF-16 "]),
     (utf16('{"text":"a b"}\n', b"\xfe\xff"), "a.jsonl", ["UTF-16", "iconv -f UTF-16 "]),
     ('{"text":"a b"}\n'.encode("utf-16-le"), "a.jsonl", ["UTF-16", "iconv -f UTF-16LE "]),
@@ -117,12 +126,9 @@ def utf16(text, mark):
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a.jsonl", ["a git-lfs pointer", "git lfs pull"]),
     (b"id,reply\n1,a\n", "a.csv", ["the names id, reply", "prompt+completion"]),
 ])
-@pytest.mark.parametrize("command", ["check", "train"])
-def test_a_file_of_another_format_is_named(check, nkat, tmp_path, content, name, words, command):
-    if command == "check":
-        done, _ = check(content, name=name)
-    else:
-        (tmp_path / name).write_bytes(content)
+def test_a_file_of_another_format_is_named(check, nkat, tmp_path, content, name, words):
+    done, _ = check(content, name=name)
+    if name == "a.parquet":
         done = nkat("train", *training.options(tmp_path / "run", train_data=tmp_path / name, max_steps=1))
     assert done.returncode == 3
     assert all(word in done.stderr for word in words), done.stderr
@@ -134,7 +140,7 @@ def test_the_command_that_is_named_makes_a_file_that_is_read(check, nkat, tmp_pa
     text = '{"text":"a b"}\n'
     content = {"gzip": gzip.compress(text.encode()), "iconv": utf16(text, b"\xff\xfe"), "jq": b'{"data": [\n' + text.encode() + b"]}"}[pack]
     done, _ = check(content, name="my data.jsonl.gz" if pack == "gzip" else "my data.jsonl")
-    command = re.search(f"({pack} .*)", done.stderr)[1]
+    command = re.search(r"; (?:unpack it|convert it|make JSON Lines of it): (.*)", done.stderr)[1]
     if subprocess.run(["sh", "-c", f"command -v {pack}"], capture_output=True).returncode != 0:
         pytest.skip(f"{pack} is not installed")
     subprocess.run(["sh", "-c", command], check=True, cwd=tmp_path)
@@ -175,7 +181,7 @@ def trained(nkat, tmp_path_factory):
         path = folder / f"{name}.data"
         path.write_bytes(content)
         cache = folder / f"{name} cache"
-        words = training.options(folder / name, train_data=path, max_steps=2, validate_every=0, checkpoint_every=0, annealing_warmup=1)
+        words = training.options(folder / name, train_data=path, max_steps=2, annealing_warmup=1)
         done = nkat("train", *words, env={**os.environ, "NKAT_CACHE_DIR": str(cache)})
         assert done.returncode == 0, done.stderr
         (tokens,) = cache.glob("tokens-*.safetensors")
@@ -235,24 +241,31 @@ def test_a_run_says_what_it_will_train_on(nkat, tmp_path):
 
 
 def peak_memory(nkat_path, path):
-    """Of `nkat data check`, in bytes."""
-    process = subprocess.Popen([nkat_path, "data", "check", path, "--model-path", MODEL], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    """Of `nkat data check`, in bytes: the highest VmHWM seen while it ran. wait4's figure would hold this process's own."""
+    words = [nkat_path, "data", "check", path, "--model-path", MODEL]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        peak = max(peak, int((re.search(r"VmHWM:\s+(\d+) kB", status) or [0, 0])[1]) * 1024)
+        time.sleep(0.01)
     assert process.returncode == 0
-    return used.ru_maxrss * 1024
+    return peak
 
 
 def test_a_long_list_and_csv_cost_the_memory_of_jsonl(nkat_path, tmp_path):
-    """200 MB each. Kept in memory, one of them would cost ten times what all the rest of the program does."""
+    """A list of 200 MB and CSV of 100 MB against JSONL of 40 MB: what held a file would show at once."""
     record = {"text": "so it is. " * 20, "note": "x" * 400_000}
-    count = 500
     line = json.dumps(record)
-    paths = [tmp_path / "a.jsonl", tmp_path / "a.json", tmp_path / "a.csv"]
-    paths[0].write_text(f"{line}\n" * count)
-    paths[1].write_text("[" + ",\n".join([line] * count) + "]")
-    paths[2].write_text("text,note\n" + f"{record['text']},{record['note']}\n" * count)
-    jsonl, listed, table = (peak_memory(nkat_path, path) for path in paths)
-    assert min(path.stat().st_size for path in paths) > 200e6
-    print(f"\npeak memory in MB: JSONL {jsonl / 1e6:.0f}, list {listed / 1e6:.0f}, CSV {table / 1e6:.0f}")
-    assert listed < jsonl + 8e6 and table < jsonl + 8e6
+    contents = {
+        "jsonl": f"{line}\n" * 100,
+        "json": "[" + ",\n".join([line] * 500) + "]",
+        "csv": "text,note\n" + f"{record['text']},{record['note']}\n" * 250,
+    }
+    peaks = {}
+    for ending, content in contents.items():
+        path = tmp_path / f"a.{ending}"
+        path.write_text(content)
+        peaks[ending] = peak_memory(nkat_path, path)
+    print("\npeak memory in MB:", {ending: round(peak / 1e6) for ending, peak in peaks.items()})
+    assert max(peaks["json"], peaks["csv"]) < peaks["jsonl"] + 8e6

@@ -52,10 +52,11 @@ def config_file(folder, content):
     return path
 
 
-def without(name):
+def without(*names):
     def make(folder):
         model = copied_model(folder)
-        (model / name).unlink()
+        for name in names:
+            (model / name).unlink()
         return model
 
     return make
@@ -97,7 +98,7 @@ CASES = {
     "more layers than there are": (lambda f: train(f, checkpointing=7), 2, "at most 6 layers"),
     "a model folder that is missing": (lambda f: train(f, model_path=f / "nowhere"), 3, "nowhere"),
     "a model without weights": (lambda f: train(f, model_path=without("model.safetensors")(f)), 3, "model.safetensors"),
-    "a model without tokenizer": (lambda f: train(f, model_path=without("tokenizer.model")(f)), 3, "tokenizer.model"),
+    "a model without tokenizer": (lambda f: train(f, model_path=without("tokenizer.json", "tokenizer.model")(f)), 3, "tokenizer.model"),
     "a model of another kind": (lambda f: train(f, model_path=copied_model(f, model_type="llama", architectures=["LlamaForCausalLM"])), 3, "llama"),
     "Phi-3-small": (lambda f: train(f, model_path=copied_model(f, model_type="phi3small", architectures=["Phi3SmallForCausalLM"])), 3, "hi3"),
     "weights cut off": (lambda f: train(f, model_path=cut_weights(f)), 3, "safetensors"),

@@ -113,7 +113,8 @@ def test_a_file_no_nearer_than_the_base_is_called_so(nkat, export, trained, tmp_
 
 def test_a_model_without_its_tokenizer_needs_the_smaller_test(nkat, tmp_path):
     model = random_model(tmp_path / "model", MODEL, 1600)
-    (model / "tokenizer.model").unlink()
+    for name in ("tokenizer.json", "tokenizer.model"):
+        (model / name).unlink()
     words = ["export", "--model-path", model, "--output", tmp_path / "hf", "--format", "hf"]
     refused = nkat(*words)
     assert refused.returncode == 3 and "--self-test tensors" in refused.stderr

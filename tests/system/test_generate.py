@@ -133,6 +133,20 @@ def test_greedy_tokens_equal_transformers(config, tmp_path, nkat):
         assert ours["tokens"] == model.greedy(tokens, 48)
 
 
+def test_a_raw_prompt_gets_its_tokenizers_begin_token_once_and_a_chat_never(tmp_path, nkat):
+    """Llama's class puts <s> in front of a text; a rendered conversation has what its template writes."""
+    model = Model(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "LlamaTokenizer", "bos_token": "<s>"}))
+    begin = model.pieces.bos_id()
+    tokens = model.pieces.encode("The quick brown fox")
+    wanted = model.greedy([begin, *tokens], 8)
+    assert wanted != model.greedy(tokens, 8), "the begin token must make a difference"
+    assert answer(nkat, model, "--prompt", "The quick brown fox", "--raw", "--max-new-tokens", 8)["tokens"] == wanted
+    ours = answer(nkat, model, "--prompt", "The quick brown fox", "--max-new-tokens", 8)
+    assert ours["tokens"] == model.greedy(model.chat_prompt("The quick brown fox"), 8)
+
+
 def base_sha256(folder):
     """As models/weights/base_fingerprint.h writes it down, for a float32 folder of one file."""
     digest = hashlib.sha256()

@@ -8,7 +8,6 @@ import llama_cpp
 import numpy as np
 import pytest
 import rank_processes
-import torch
 import training
 import transformers
 from exports import ACCEPTING, ALPHAS, load, logits_of, needs_llama_cpp
@@ -93,8 +92,10 @@ def test_commands_that_read_no_weights_take_a_file(files, held_out, nkat):
     for words in (["data", "samples", held_out], ["data", "tokenize", "--text", "a <|user|> b"], ["data", "check", held_out, "--json"]):
         ours, folders = outputs(*words)
         assert ours == folders
-    plans = [json.loads(text) for text in outputs("plan", "--output-dir", "x", "--train-data", held_out, "--json")]
-    assert plans[0] == plans[1]
+    words = ["plan", "--output-dir", "x", "--train-data", held_out, "--max-sequence-length", 96, "--json"]
+    plans = [json.loads(text) for text in outputs(*words)]
+    # The file declares the context up to which the short rope factors hold.
+    assert plans[0].pop("longest_sequence") <= plans[1].pop("longest_sequence") and plans[0] == plans[1]
 
 
 def test_a_run_on_a_file_is_the_run_on_its_folder(files, nkat, tmp_path):
@@ -270,6 +271,8 @@ def test_a_real_file_becomes_a_folder_for_transformers(smollm2, nkat, tmp_path):
     done = nkat("export", "--model-path", smollm2, "--output", tmp_path / "hf", "--format", "hf", "--quantization", "f32")
     assert done.returncode == 0, done.stderr
     same_in_transformers(nkat, smollm2, tmp_path / "hf", ["The capital of France is", "def f(x):\n    return 12345 + x  # naïve 日本"])
-    with torch.no_grad():
-        layer = load(tmp_path / "hf").model.layers[0].self_attn.v_proj.weight
-    assert np.array_equal(layer.numpy(), weights(smollm2, "blk.0.attn_v.weight"))
+    attention = load(tmp_path / "hf").model.layers[0].self_attn
+    assert np.array_equal(attention.v_proj.weight.detach(), weights(smollm2, "blk.0.attn_v.weight"))
+    # Of each head, the two halves of the checkpoint's rows alternate in the file.
+    stored = weights(smollm2, "blk.0.attn_k.weight").reshape(3, 32, 2, 576).swapaxes(1, 2).reshape(192, 576)
+    assert np.array_equal(attention.k_proj.weight.detach(), stored)

@@ -22,20 +22,25 @@ class Tables {
     for (const CombiningClassRun& run : combining_class_runs()) {
       for (char32_t c = run.first; c <= run.last; ++c) {
         classes_[c] = run.combining_class;
-        unstable_[c] = true;
+        joins_[c] = true;
       }
     }
-    for (const auto& pairs : {canonical_singletons(), composing_pairs(), excluded_pairs()}) {
-      for (const CanonicalPair& pair : pairs) decompositions_[pair.composed] = pair;
-    }
     for (const CanonicalPair& pair : composing_pairs()) {
+      decompositions_[pair.composed] = pair;
       compositions_[key(pair.first, pair.second)] = pair.composed;
-      unstable_[pair.second] = true;
+      joins_[pair.second] = true;
     }
-    for (char32_t c = kVowel; c < kVowel + kVowels; ++c) unstable_[c] = true;
-    for (char32_t c = kTrail + 1; c < kTrail + kTrails; ++c) unstable_[c] = true;
+    for (char32_t c = kVowel; c < kVowel + kVowels; ++c) joins_[c] = true;
+    for (char32_t c = kTrail + 1; c < kTrail + kTrails; ++c) joins_[c] = true;
+    unstable_ = joins_;
     for (const auto& pairs : {canonical_singletons(), excluded_pairs()}) {
-      for (const CanonicalPair& pair : pairs) unstable_[pair.composed] = true;
+      for (const CanonicalPair& pair : pairs) {
+        decompositions_[pair.composed] = pair;
+        unstable_[pair.composed] = true;
+        std::u32string parts;
+        decompose(pair.first, parts);
+        joins_[pair.composed] = joins_[parts[0]];
+      }
     }
   }
 
@@ -43,7 +48,9 @@ class Tables {
     const auto found = classes_.find(c);
     return found == classes_.end() ? std::uint8_t{0} : found->second;
   }
-  // May it change, or join what stands before it? If not, a sequence begins that nothing before it touches.
+  // May it join what stands before it? If not, a sequence begins that nothing before it touches.
+  bool joins(char32_t c) const { return joins_[c]; }
+  // May it join or change?
   bool is_unstable(char32_t c) const { return unstable_[c]; }
 
   void decompose(char32_t c, std::u32string& out) const {
@@ -80,7 +87,8 @@ class Tables {
   std::unordered_map<char32_t, std::uint8_t> classes_;
   std::unordered_map<char32_t, CanonicalPair> decompositions_;
   std::unordered_map<std::uint64_t, char32_t> compositions_;
-  std::vector<bool> unstable_ = std::vector<bool>(kLastCodePoint + 1);
+  std::vector<bool> joins_ = std::vector<bool>(kLastCodePoint + 1);
+  std::vector<bool> unstable_;
 };
 
 const Tables& tables() {
@@ -105,7 +113,7 @@ void append_utf8(char32_t c, std::string& out) {
   put(0x80 | (c & 0x3F));
 }
 
-// A sequence from one stable code point to the next: decomposed, marks in the order of their classes, composed.
+// A code point with those that join it: decomposed, marks in the order of their classes, composed.
 std::string normalize_sequence(std::string_view sequence) {
   const Tables& known = tables();
   std::u32string parts;
@@ -152,11 +160,12 @@ std::size_t find_unstable(std::string_view text, std::size_t place) {
   return place;
 }
 
-// The end of the sequence that begins at `place`: where the next stable code point stands.
+bool joins_at(std::string_view text, std::size_t place) { return tables().joins(decode_code_point(text, place).value); }
+
 std::size_t sequence_end(std::string_view text, std::size_t place) {
   do {
     place += decode_code_point(text, place).length;
-  } while (place < text.size() && is_unstable_at(text, place));
+  } while (place < text.size() && joins_at(text, place));
   return place;
 }
 
@@ -179,7 +188,7 @@ std::optional<NormalizedText> to_nfc(std::string_view text) {
     }
   };
   for (std::size_t place = find_unstable(text, 0); place < text.size(); place = find_unstable(text, place)) {
-    const std::size_t begin = place > copied ? code_point_before(text, place) : place;
+    const std::size_t begin = place > copied && joins_at(text, place) ? code_point_before(text, place) : place;
     const std::size_t end = sequence_end(text, begin);
     const std::string changed = normalize_sequence(text.substr(begin, end - begin));
     place = end;

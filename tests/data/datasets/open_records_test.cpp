@@ -105,7 +105,7 @@ TEST_F(OpenRecordsTest, SurvivesEveryDamage) {
     };
     nkat::testing::refused_truncations(read, bytes);
     nkat::testing::refused_bit_flips(read, bytes);
-    nkat::testing::survive_mutations(read, bytes, 1000);
+    nkat::testing::survive_mutations(read, bytes, 300);
   }
 }
 

@@ -102,7 +102,7 @@ TEST_F(CsvTest, SurvivesEveryDamage) {
   const nkat::testing::Reader read = [this](const std::string& text) { rows(text); };
   nkat::testing::refused_truncations(read, bytes);
   nkat::testing::refused_bit_flips(read, bytes);
-  nkat::testing::survive_mutations(read, bytes, 2000);
+  nkat::testing::survive_mutations(read, bytes, 500);
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ TEST_F(JsonListTest, SurvivesEveryDamage) {
   };
   nkat::testing::refused_truncations(read, bytes);
   nkat::testing::refused_bit_flips(read, bytes);
-  nkat::testing::survive_mutations(read, bytes, 2000);
+  nkat::testing::survive_mutations(read, bytes, 500);
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ TEST_F(JsonlTest, RefusesWhatIsNoFile) {
 
 TEST_F(JsonlTest, AFileThatCannotBeOpenedOrReadIsRefusedWithTheSystemsReason) {
   const auto complaint = [](const fs::path& path) {
-    return nkat::testing::complaint_about([](const std::string& file) { JsonlReader{file}; }, path.string());
+    return nkat::testing::complaint_about([](const std::string& file) { JsonlReader{file}.next(); }, path.string());
   };
   EXPECT_THAT(complaint(folder_.path() / "nowhere"), HasSubstr("nowhere: can't be opened: No such file"));
   // A regular file that opens, and whose first page no process has.

@@ -16,7 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const std::string kJson =
-    R"({"model":{"type":"BPE","vocab":{"<s>":0,"</s>":1,"a":2},"merges":[]},
+    R"({"added_tokens":[{"id":0,"content":"<s>"}],"model":{"type":"BPE","vocab":{"<s>":0,"</s>":1,"a":2},"merges":[]},
         "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},
         "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],
                           "special_tokens":{"<s>":{"ids":[0]}}}})";

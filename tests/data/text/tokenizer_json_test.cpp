@@ -63,7 +63,7 @@ TEST(TokenizerJson, RefusesByNameWhatWouldGiveOtherIds) {
     std::string text;
     const char* message;
   } cases[] = {
-      {"NoModel", "{}", "expected an object 'model', found none"},
+      {"NoModel", "{}", "expected an object 'model' with an object 'vocab', found none"},
       {"ModelIsText", R"({"model":"x"})", "key 'model': expected an object"},
       {"Unigram", file(R"({"type":"Unigram","vocab":[["a",-1.5]]})"), "found Unigram"},
       {"WordPiece", file(R"({"type":"WordPiece","vocab":{"a":0}})"), "found WordPiece"},

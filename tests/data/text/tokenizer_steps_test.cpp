@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "data/text/split_expression.h"
+#include "data/text/words/split_expression.h"
 #include "tests/support/message_of.h"
 
 namespace nkat::data {

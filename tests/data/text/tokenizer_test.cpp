@@ -65,14 +65,18 @@ TEST_F(TokenizerTest, RecognizesAddedTokensOutsideLiteralRangesOnly) {
   const std::string text = "<s><s><s>";
   const ByteRange literal{3, 6};
   std::vector<std::int32_t> added;
+  std::vector<ByteRange> plain;  // the space in front has the place of the first character
   for (const TokenSpan& span : tokenizer_.encode_spans(text, std::span(&literal, 1))) {
     if (span.added) {
       added.push_back(static_cast<std::int32_t>(span.bytes.begin));
     } else {
-      EXPECT_EQ(span.bytes.begin, 3u);
+      EXPECT_EQ(span.bytes.begin, plain.size() < 2 ? 3u : plain.back().end);
+      plain.push_back(span.bytes);
     }
   }
   EXPECT_THAT(added, ElementsAre(0, 6));
+  ASSERT_FALSE(plain.empty());
+  EXPECT_EQ(plain.back().end, 6u);
 }
 
 TEST_F(TokenizerTest, RefusesTextThatIsNotUtf8) { EXPECT_THROW(plain("a\xFF"), DataError); }
@@ -127,7 +131,7 @@ TEST_F(TokenizerTest, RefusesATokenizerJsonThatMeansSomethingElse) {
     const char* message;
   } files[] = {
       {"Empty", "", "not valid JSON"},
-      {"List", "[]", "'model'"},
+      {"List", "[]", "expected a JSON object"},
       {"NoModel", "{}", "'model'"},
       {"OtherNormalizer", R"({"model":{"byte_fallback":true,"vocab":{"a":0}},"normalizer":{"type":"NFKC"}})",
        "Prepend"},

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/text/byte_alphabet.h"
-#include "data/text/split_expression.h"
+#include "data/text/words/byte_alphabet.h"
+#include "data/text/words/split_expression.h"
 
 namespace nkat::exporting {
 namespace {

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "data/formats/gguf_reader.h"
 #include "data/quantize/quantize.h"
 #include "export/gguf/gguf_export.h"
 #include "tests/support/message_of.h"

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/text/split_expression.h"
+#include "data/text/words/split_expression.h"
 
 namespace nkat::data {
 namespace {

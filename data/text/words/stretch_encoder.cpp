@@ -1,4 +1,4 @@
-#include "data/text/stretch_encoder.h"
+#include "data/text/words/stretch_encoder.h"
 
 #include <algorithm>
 

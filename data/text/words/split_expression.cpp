@@ -1,4 +1,4 @@
-#include "data/text/split_expression.h"
+#include "data/text/words/split_expression.h"
 
 #include <pcre2.h>
 
@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/utf8.h"
-#include "data/text/split_expression_reader.h"
+#include "data/text/words/split_expression_reader.h"
 
 namespace nkat::data {
 namespace {

@@ -1,4 +1,4 @@
-#include "data/text/split_expression.h"
+#include "data/text/words/split_expression.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -71,7 +71,7 @@ TEST(SplitExpression, CutsWhereItMatchesNothing) {
 }
 
 TEST(SplitExpression, GivesUpOnATextThatTakesForever) {
-  EXPECT_THROW(matches("(a|a|aa)+b", std::string(100, 'a')), DataError);
+  EXPECT_THROW(matches("(a|a|aa)+[bc]", std::string(100, 'a')), DataError);
   EXPECT_THROW(matches("(?<=a+)b", "ab"), FormatError);  // PCRE2 refuses what Oniguruma does too
 }
 

@@ -1,4 +1,4 @@
-#include "data/text/split_points.h"
+#include "data/text/words/split_points.h"
 
 #include "core/utf8.h"
 
@@ -15,6 +15,7 @@ std::size_t SplitPoints::place_of(char32_t left, char32_t right) {
 
 SplitPoints::SplitPoints(const std::vector<Piece>& pieces) {
   for (const Piece& piece : pieces) {
+    if (piece.type == PieceType::kByte) continue;  // its text is the byte's name
     char32_t left = 0;
     for (std::size_t position = 0; position < piece.text.size();) {
       const DecodedCodePoint point = decode_code_point(piece.text, position);

@@ -1,4 +1,4 @@
-#include "data/text/split_expression_reader.h"
+#include "data/text/words/split_expression_reader.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ TEST(SplitExpressionReader, RefusesByNameWhatItDoesNotKnow) {
       {"[]a]", "']a]' at byte 1"},
       {"[[:alpha:]]", "':alpha:]]' at byte 2"},
       {"[z-a]", "'z-a]' at byte 1"},
-      {R"([a-\d])", R"('a-\d]' at byte 1)"},
+      {R"([a-\d])", R"('\d]' at byte 3)"},
       {R"(\x{110000})", R"('\x{110000}' at byte 0)"},
       {R"(\)", "it ends too early"},
       {"(?i:é)", "(?i) around a character beyond ASCII"},

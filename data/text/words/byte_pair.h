@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "data/text/tokenizer_model.h"
-#include "data/text/word_cache.h"
+#include "data/text/words/word_cache.h"
 
 namespace nkat::data {
 
@@ -47,11 +47,7 @@ class BytePairMerger {
     std::uint64_t symbols = kFree;
     Pair pair;
   };
-  struct TextHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-  using Ids = std::unordered_map<std::string, std::int32_t, TextHash, std::equal_to<>>;
+  using Ids = std::unordered_map<std::string, std::int32_t>;
   static constexpr Pair kNoPair{UINT32_MAX, -1};
 
   void read_bytes(const TokenizerModel& model);

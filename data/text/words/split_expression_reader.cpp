@@ -1,4 +1,4 @@
-#include "data/text/split_expression_reader.h"
+#include "data/text/words/split_expression_reader.h"
 
 #include <algorithm>
 #include <bitset>
@@ -306,9 +306,6 @@ class ExpressionReader {
     char32_t last = first;
     if (next_is("-") && !next_is("-]") && !next_is("-[")) {
       ++place_;
-      if (next_is("\\") && place_ + 1 < text_.size() &&
-          std::string_view("sSdDpP").find(text_[place_ + 1]) != std::string_view::npos)
-        fail_unknown(begin);
       last = read_set_character();
     }
     if (first > last) fail_unknown(begin);

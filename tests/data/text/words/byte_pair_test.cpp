@@ -1,4 +1,4 @@
-#include "data/text/byte_pair.h"
+#include "data/text/words/byte_pair.h"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "data/text/byte_alphabet.h"
+#include "data/text/words/byte_alphabet.h"
 #include "tests/support/message_of.h"
 
 namespace nkat::data {

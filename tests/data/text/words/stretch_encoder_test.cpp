@@ -1,11 +1,12 @@
-#include "data/text/stretch_encoder.h"
+#include "data/text/words/stretch_encoder.h"
 
 #include <thread>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/text/byte_alphabet.h"
+#include "data/text/words/byte_alphabet.h"
 
 namespace nkat::data {
 namespace {

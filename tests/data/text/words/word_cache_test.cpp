@@ -1,4 +1,4 @@
-#include "data/text/word_cache.h"
+#include "data/text/words/word_cache.h"
 
 #include <gtest/gtest.h>
 

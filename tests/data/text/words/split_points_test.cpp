@@ -1,4 +1,4 @@
-#include "data/text/split_points.h"
+#include "data/text/words/split_points.h"
 
 #include <gtest/gtest.h>
 

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "data/text/added_tokens.h"
-#include "data/text/byte_pair.h"
-#include "data/text/split_expression.h"
-#include "data/text/split_points.h"
 #include "data/text/token_span.h"
 #include "data/text/tokenizer_model.h"
+#include "data/text/words/byte_pair.h"
+#include "data/text/words/split_expression.h"
+#include "data/text/words/split_points.h"
 
 namespace nkat::data {
 

@@ -1,4 +1,4 @@
-#include "data/text/byte_pair.h"
+#include "data/text/words/byte_pair.h"
 
 #include <algorithm>
 #include <bit>
@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "core/utf8.h"
-#include "data/text/byte_alphabet.h"
+#include "data/text/words/byte_alphabet.h"
 
 namespace nkat::data {
 namespace {
@@ -180,7 +180,7 @@ MergeMemory::Pair BytePairMerger::find_pair(std::int32_t left, std::int32_t righ
 std::span<const WordToken> BytePairMerger::merge(std::string_view word, MergeMemory& memory) const {
   if (const auto known = memory.cache.find(word)) return *known;
   memory.tokens.clear();
-  const auto whole = whole_words_.find(word);
+  const auto whole = whole_words_.empty() ? whole_words_.end() : whole_words_.find(std::string(word));
   if (whole != whole_words_.end()) {
     memory.tokens.push_back({whole->second, static_cast<std::uint32_t>(word.size())});
   } else {

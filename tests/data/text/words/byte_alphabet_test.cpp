@@ -1,4 +1,4 @@
-#include "data/text/byte_alphabet.h"
+#include "data/text/words/byte_alphabet.h"
 
 #include <set>
 
