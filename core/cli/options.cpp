@@ -44,6 +44,12 @@ std::string folded(std::string_view name) {
   return text;
 }
 
+std::string without_dashes(std::string_view name) {
+  std::string text = folded(name);
+  std::erase(text, '-');
+  return text;
+}
+
 std::size_t edit_distance(std::string_view from, std::string_view to) {
   std::vector<std::size_t> row(to.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -345,12 +351,12 @@ std::string describe_range(const OptionInfo& info) {
 }
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
-  constexpr std::size_t kShortestBeginning = 4;
-  const std::string wanted = folded(name);
+  constexpr std::size_t kShortestBeginning = 3;
+  const std::string wanted = without_dashes(name);
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, wanted.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
-    const std::string known = folded(candidate);
+    const std::string known = without_dashes(candidate);
     if (wanted.size() >= kShortestBeginning && known.starts_with(wanted)) return candidate;
     const std::size_t distance = edit_distance(wanted, known);
     if (distance < best_distance) {
