@@ -86,7 +86,7 @@ def expected_scalars(lines):
         found[f"gate/layer_{layer}"] = [(step, gate[layer]) for step, gate in gates]
         forces = [(line["step"], line["gate_force"][layer]) for line in lines]
         found[f"force/layer_{layer}"] = [(step, force) for step, force in forces if force is not None]
-    return found
+    return {tag: values for tag, values in found.items() if values}
 
 
 def assert_events_are_the_metrics(run):
