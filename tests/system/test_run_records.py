@@ -136,6 +136,18 @@ def test_samples_are_what_generate_answers_with_the_adapter_of_that_step(nkat, r
         assert json.loads(done.stdout)["text"] == line["answer"], line
 
 
+def test_answers_end_with_the_turn_where_the_model_folder_does_not_say_so(nkat, tmp_path, words):
+    model = shutil.copytree(training.DEMO / "model", tmp_path / "model")
+    (model / "generation_config.json").unlink()
+    run = tmp_path / "run"
+    train(nkat, words(run, model_path=model, max_steps=1, validation_data=None))
+    for line in samples(run):
+        done = nkat("generate", "--json", "--model-path", model, "--adapter", run / "adapter", "--prompt", line["prompt"],
+                    "--max-new-tokens", 128, "--precision", "fp32", "--device", "cpu")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["text"] == line["answer"], line
+
+
 def test_samples_are_logged_and_outside_the_steps_time(nkat, tmp_path, words):
     many = tmp_path / "many.txt"
     many.write_text("".join(f"How many is {i} + 3?\n" for i in range(40)))
