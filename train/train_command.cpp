@@ -191,8 +191,10 @@ ExitCode prepare_and_train(TrainConfig config, const OptionList& options) {
     folder->save_config(config, start.state.settings);
   }
 
+  models::ModelConfig answering = model;  // sample answers end as those of `nkat generate` do
+  models::end_answers_with_turns(answering, data.text->chat_template, data.text->tokenizer);
   const models::Decoder decoder = models::open_decoder(
-      config.model_path, model, {.dtype = precision, .device = device, .forms = models::formats_of(config.base)});
+      config.model_path, answering, {.dtype = precision, .device = device, .forms = models::formats_of(config.base)});
   log::info(fmt::format("{} on {}, {} of {} layers recompute, {} tokens per micro-batch, budget {:.2f} GiB",
                         models::precision_name(precision), config.device, start.state.settings.memory.recomputed_layers,
                         model.num_layers - config.first_adapter_layer, config.tokens_per_micro_batch,

@@ -1,7 +1,6 @@
 """What a run writes where asked for: TensorBoard's event files, answers to sample prompts, and an early end. None of it changes what is trained."""
 import json
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -87,7 +86,7 @@ def expected_scalars(lines):
         found[f"gate/layer_{layer}"] = [(step, gate[layer]) for step, gate in gates]
         forces = [(line["step"], line["gate_force"][layer]) for line in lines]
         found[f"force/layer_{layer}"] = [(step, force) for step, force in forces if force is not None]
-    return found
+    return {tag: values for tag, values in found.items() if values}
 
 
 def assert_events_are_the_metrics(run):
@@ -132,6 +131,18 @@ def test_samples_are_what_generate_answers_with_the_adapter_of_that_step(nkat, r
     for line in found:
         adapter = recorded / "checkpoints" / f"step-{line['step']:06}"
         done = nkat("generate", "--json", "--model-path", training.DEMO / "model", "--adapter", adapter, "--prompt", line["prompt"],
+                    "--max-new-tokens", 128, "--precision", "fp32", "--device", "cpu")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["text"] == line["answer"], line
+
+
+def test_answers_end_with_the_turn_where_the_model_folder_does_not_say_so(nkat, tmp_path, words):
+    model = shutil.copytree(training.DEMO / "model", tmp_path / "model")
+    (model / "generation_config.json").unlink()
+    run = tmp_path / "run"
+    train(nkat, words(run, model_path=model, max_steps=1, validation_data=None))
+    for line in samples(run):
+        done = nkat("generate", "--json", "--model-path", model, "--adapter", run / "adapter", "--prompt", line["prompt"],
                     "--max-new-tokens", 128, "--precision", "fp32", "--device", "cpu")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["text"] == line["answer"], line
@@ -204,18 +215,18 @@ def test_the_options_may_change_on_resume_and_what_was_written_stays(nkat, tmp_p
     assert [(line["step"], line["prompt"]) for line in samples(run)] == [*((4, prompt) for prompt in PROMPTS), (12, "Another?")]
 
 
-def small_files_only():
-    # Stands in for a full disk; of all files of the run, the event file is the first to reach this size.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
-
-
-def test_a_disk_that_refuses_the_events_loses_nothing(nkat, tmp_path, words):
-    given = dict(sample_prompts=None, validation_data=None, batch_size=1, gradient_accumulation=1, max_sequence_length=32, checkpoint_every=1000)
+def test_a_disk_that_refuses_the_events_loses_nothing(nkat, small_disk, tmp_path, words):
+    given = dict(sample_prompts=None, validation_data=None, batch_size=1, gradient_accumulation=1, checkpoint_every=1000)
     run = tmp_path / "run"
-    full = train(nkat, words(run, **given, max_steps=400), code=4, preexec_fn=small_files_only)
+    run.mkdir()
+    (run / "tensorboard").symlink_to(small_disk)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(2**20 - 16 * 1024))
+    full = train(nkat, words(run, **given, max_steps=400), code=4)
     assert "events.out.tfevents" in full.stderr and "writing failed" in full.stderr and "internal" not in full.stderr
     steps = len(training.lines(run))
-    assert 10 < steps < 400 and (run / "checkpoints" / f"step-{steps:06}" / "manifest.json").exists()
+    assert 5 < steps < 100 and (run / "checkpoints" / f"step-{steps:06}" / "manifest.json").exists()
+    filler.unlink()
     train(nkat, words(run, **given, max_steps=steps + 2))
     assert_events_are_the_metrics(run)
     assert len(training.lines(run)) == steps + 2

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -179,7 +180,7 @@ TEST(Trainer, AnswersTheSamplesAtValidationsAndAtTheLastStepWithEqualResults) {
   }
   run.config.sample_prompts = "prompts.txt";
   run.answer_samples = [](const models::Adapter& adapter) {
-    return std::vector<SampleAnswer>{{"alpha?", std::to_string(adapter.alpha[0].item<double>())}};
+    return std::vector<SampleAnswer>{{"alpha?", std::to_string(*adapter.alpha.const_data_ptr<float>())}};
   };
   calm.train();
   run.train();

@@ -69,7 +69,7 @@ TEST_F(SamplesLogTest, SurvivesMutations) {
     write(bytes);
     SamplesLog(path_, 4);
   };
-  const auto counts = testing::survive_mutations(read, line(2, "a") + line(2, "b") + line(4, "c"), 1000);
+  const auto counts = testing::survive_mutations(read, line(2, "a") + line(2, "b") + line(4, "c"), 300);
   EXPECT_GT(counts.refused, counts.tried / 4);
 }
 
