@@ -123,6 +123,7 @@ void export_gguf(const ExportOptions& options, const ExportSource& source, Expor
   if (importance.tokens() > 0)
     test.is_weighted = [&](const models::TensorSpec& tensor) { return !importance.of(tensor).empty(); };
   report.served_context = served_context(source.config);
+  report.has_long_factors = !source.config.long_factor.empty();
   const GgufOrderedWeights ordered(source.weights, source.config);
   write_merged_gguf(options.output, metadata, plan, {ordered, importance}, [&](const fs::path& written) {
     test_written(options, report, [&] { return self_test_gguf(written, plan, source.config, source.weights, test); });

@@ -124,9 +124,10 @@ std::string serving_lines(const ExportReport& report) {
   const std::int64_t context = report.served_context;
   const std::string file = shell_quoted(report.output);
   std::string text = fmt::format(
-      "\nserve it (up to {0} tokens, so that the short rope factors apply):\n  llama-server -m {1} -c {0}\n"
+      "\nserve it (up to {0} tokens{3}):\n  llama-server -m {1} -c {0}\n"
       "  ollama create NAME -f {2}\n",
-      context, file, shell_quoted(report.modelfile));
+      context, file, shell_quoted(report.modelfile),
+      report.has_long_factors ? ", so that the short rope factors apply" : "");
   if (context > 2 * kKoboldStep) {
     text += fmt::format("  koboldcpp --model {} --contextsize {}    (it adds up to {} of its own)\n", file,
                         context - kKoboldStep, kKoboldReserve);

@@ -28,6 +28,7 @@ struct ExportReport {
   std::vector<std::string> files;      // of a folder
   std::int64_t context_length = 0;     // of a GGUF file; 0: a folder
   std::int64_t served_context = 0;     // how much of it to serve with (modelfile.h)
+  bool has_long_factors = false;       // rope factors that llama.cpp takes beyond served_context
   std::map<std::string, int> tensors;  // by stored type
   std::vector<std::string> fallbacks;
   Provenance provenance;

@@ -69,6 +69,7 @@ PatchReport report_of(const Patch& patch) {
   all.report.context_length =
       metadata.number<std::uint32_t>(metadata.string("general.architecture") + ".context_length");
   all.report.served_context = served_context(patch.source.config);
+  all.report.has_long_factors = !patch.source.config.long_factor.empty();
   for (const PlannedTensor& one : patch.plan) ++all.report.tensors[gguf::traits(one.file.type).name];
   all.report.fallbacks = fallbacks(patch.plan);
   all.report.provenance = patch.source.provenance;
@@ -97,8 +98,11 @@ std::string report_text(const PatchReport& report) {
     text += "nothing proves that the adapter belongs to this file\n";
   if (report.importance)
     text += "the file was made with an importance matrix; it applies to the copied tensors, not to the replaced ones\n";
-  return text + fmt::format("\nserve it as you served {} (-c {} keeps llama.cpp at the short rope factors)\n",
-                            shell_quoted(report.base), report.report.served_context);
+  const std::string limit =
+      report.report.has_long_factors
+          ? fmt::format(" (-c {} keeps llama.cpp at the short rope factors)", report.report.served_context)
+          : "";
+  return text + fmt::format("\nserve it as you served {}{}\n", shell_quoted(report.base), limit);
 }
 
 }  // namespace nkat::exporting

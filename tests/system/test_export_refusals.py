@@ -126,7 +126,7 @@ def test_phi_4_minis_kind_of_tokenizer_is_exported(nkat, tmp_path):
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|endoftext|>"}))
     done = nkat("export", "--model-path", folder, "--output", tmp_path / "model.gguf")
     assert done.returncode == 0, done.stderr
-    assert fields(tmp_path / "model.gguf")["tokenizer.ggml.model"] == (["STRING"], "gpt2")
+    assert fields(tmp_path / "model.gguf")["tokenizer.ggml.model"][1] == "gpt2"
 
 
 def test_a_token_that_stands_twice_is_refused_by_name(nkat, tmp_path):

@@ -32,10 +32,14 @@ void require_usable(const Prompt& tokens, const EvalInputs& inputs, const Questi
 }
 
 Prompt encode_prompt(const EvalInputs& inputs, const Question& question) {
-  Prompt tokens =
-      inputs.text.chat_template
-          .encode(inputs.text.tokenizer, question.turns, data::AddedTokens::kText, /*generation_prompt=*/true)
-          .tokens;
+  Prompt tokens;
+  try {
+    tokens = inputs.text.chat_template
+                 .encode(inputs.text.tokenizer, question.turns, data::AddedTokens::kText, /*generation_prompt=*/true)
+                 .tokens;
+  } catch (const DataError& error) {  // what a template raises
+    throw DataError(fmt::format("{}: {}", question.where, error.what()));
+  }
   require_usable(tokens, inputs, question);
   return tokens;
 }
