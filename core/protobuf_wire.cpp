@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "core/number_bytes.h"
+
 namespace nkat::protobuf {
 namespace {
 
@@ -12,11 +14,6 @@ void append_varint(std::string& out, std::uint64_t value) {
 
 void append_key(std::string& out, std::uint64_t number, WireType wire) {
   append_varint(out, number << 3 | static_cast<std::uint64_t>(wire));
-}
-
-template <class Number>
-void append_fixed(std::string& out, Number value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
 }  // namespace
@@ -42,12 +39,12 @@ void put_varint(std::string& message, std::uint64_t number, std::uint64_t value)
 
 void put_float(std::string& message, std::uint64_t number, float value) {
   append_key(message, number, WireType::kFixed32);
-  append_fixed(message, value);
+  append_number(message, value);
 }
 
 void put_double(std::string& message, std::uint64_t number, double value) {
   append_key(message, number, WireType::kFixed64);
-  append_fixed(message, value);
+  append_number(message, value);
 }
 
 void put_bytes(std::string& message, std::uint64_t number, std::string_view bytes) {

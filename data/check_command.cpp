@@ -17,14 +17,14 @@
 namespace nkat::data {
 namespace {
 
-struct Config {
+struct CheckConfig {
   std::vector<std::string> data;
   std::string model_path;
   DatasetOptions dataset;
   bool json = false;
 };
 
-ExitCode run(const Config& config) {
+ExitCode run(const CheckConfig& config) {
   install_stop_signals();
   const Tokenizer tokenizer(config.model_path);
   const ChatTemplate chat_template = open_chat_template(config.model_path);
@@ -57,7 +57,7 @@ ExitCode run(const Config& config) {
 }  // namespace
 
 Command make_data_check_command() {
-  auto config = std::make_shared<Config>();
+  auto config = std::make_shared<CheckConfig>();
   Command command{
       .name = "check",
       .summary = "tokens, targets, lengths, duplicates and bad lines of data files, and one sample with its mask",

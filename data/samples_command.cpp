@@ -15,7 +15,7 @@
 namespace nkat::data {
 namespace {
 
-struct Config {
+struct SamplesConfig {
   std::vector<std::string> data;
   std::string model_path;
   DatasetOptions dataset;
@@ -32,7 +32,7 @@ nlohmann::ordered_json to_json(const SampleView& sample, const std::string& wher
   return {{"at", where}, {"tokens", tokens}, {"targets", targets}};
 }
 
-ExitCode run(const Config& config) {
+ExitCode run(const SamplesConfig& config) {
   install_stop_signals();
   const Tokenizer tokenizer(config.model_path);
   const ChatTemplate chat_template = open_chat_template(config.model_path);
@@ -51,7 +51,7 @@ ExitCode run(const Config& config) {
 }  // namespace
 
 Command make_data_samples_command() {
-  auto config = std::make_shared<Config>();
+  auto config = std::make_shared<SamplesConfig>();
   Command command{.name = "samples",
                   .summary = "prints the token ids of each record of data files and which of them are targets",
                   .description =

@@ -14,7 +14,7 @@
 namespace nkat::data {
 namespace {
 
-struct Config {
+struct TokenizeConfig {
   std::string model_path;
   std::string text;
   AddedTokens special_tokens = AddedTokens::kControl;
@@ -24,7 +24,7 @@ struct Config {
 };
 
 // One line of output for one text, or, with --decode, for one list of ids.
-std::string convert(const Tokenizer& tokenizer, const Config& config, const std::string& input) {
+std::string convert(const Tokenizer& tokenizer, const TokenizeConfig& config, const std::string& input) {
   if (!config.decode) {
     const std::vector<std::int32_t> ids = config.whole ? tokenizer.encode_whole(input, config.special_tokens)
                                                        : tokenizer.encode(input, config.special_tokens);
@@ -39,7 +39,7 @@ std::string convert(const Tokenizer& tokenizer, const Config& config, const std:
   return nlohmann::json(tokenizer.decode(ids.get<std::vector<std::int32_t>>())).dump(-1, ' ', true);
 }
 
-ExitCode run(const Config& config, bool text_given) {
+ExitCode run(const TokenizeConfig& config, bool text_given) {
   const Tokenizer tokenizer(config.model_path);
   if (!config.lines) {
     const std::string input = text_given ? config.text : std::string(std::istreambuf_iterator<char>(std::cin), {});
@@ -60,7 +60,7 @@ ExitCode run(const Config& config, bool text_given) {
 }  // namespace
 
 Command make_data_tokenize_command() {
-  auto config = std::make_shared<Config>();
+  auto config = std::make_shared<TokenizeConfig>();
   Command command{
       .name = "tokenize",
       .summary = "prints the token ids of a string as a JSON list",

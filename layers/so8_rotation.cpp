@@ -12,8 +12,8 @@
 namespace nkat::layers {
 namespace {
 
-constexpr int kDegree = 18;          // 1/19! = 8e-18 at norm 1
-constexpr std::int64_t kGrain = 64;  // blocks per task
+constexpr int kDegree = 18;  // 1/19! = 8e-18 at norm 1
+constexpr std::int64_t kBlocksATask = 64;
 
 // Squarings that undo a scaling to 1-norm <= 1; 0 for NaN and infinity, which then spread as NaN.
 NKAT_INLINED int squarings(const Mat8& a) {
@@ -94,7 +94,7 @@ at::Tensor so8_rotation(const at::Tensor& weight) {
   if (weight.is_cuda()) return kernels::so8_rotation(weight.detach().contiguous());
   const at::Tensor source = weight.detach().to(at::kDouble).contiguous();  // (..., 8, 8)
   const at::Tensor rotation = at::empty_like(source);
-  at::parallel_for(0, source.numel() / 64, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, source.numel() / 64, kBlocksATask, [&](std::int64_t begin, std::int64_t end) {
     rotate(source.const_data_ptr<double>(), rotation.mutable_data_ptr<double>(), begin, end);
   });
   return rotation.to(weight.scalar_type());
@@ -111,7 +111,7 @@ at::Tensor so8_rotation_backward(const at::Tensor& weight, const at::Tensor& rot
   const at::Tensor source = weight.detach().to(at::kDouble).contiguous();               // (..., 8, 8)
   const at::Tensor gradient = rotation_gradient.detach().to(at::kDouble).contiguous();  // (..., 8, 8)
   const at::Tensor weight_gradient = at::empty_like(source);
-  at::parallel_for(0, source.numel() / 64, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, source.numel() / 64, kBlocksATask, [&](std::int64_t begin, std::int64_t end) {
     rotate_backward(source.const_data_ptr<double>(), gradient.const_data_ptr<double>(),
                     weight_gradient.mutable_data_ptr<double>(), begin, end);
   });

@@ -10,7 +10,7 @@
 namespace nkat::layers {
 namespace {
 
-constexpr std::int64_t kGrain = 16;  // triples per task
+constexpr std::int64_t kTriplesATask = 16;
 
 struct Triple {
   Mat8 v, s, c;
@@ -88,7 +88,7 @@ at::Tensor triality_loss(const at::Tensor& rotation) {
   const at::Tensor source = source_of("triality_loss", rotation);  // (N, 8, 8)
   const std::int64_t triples = source.size(0) / 3;
   std::vector<double> each(static_cast<std::size_t>(triples));
-  at::parallel_for(0, triples, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, triples, kTriplesATask, [&](std::int64_t begin, std::int64_t end) {
     losses(source.const_data_ptr<double>(), each.data(), begin, end);
   });
   double sum = 0;
@@ -100,7 +100,7 @@ at::Tensor triality_loss_backward(const at::Tensor& rotation) {
   const at::Tensor source = source_of("triality_loss_backward", rotation);  // (N, 8, 8)
   const std::int64_t triples = source.size(0) / 3;
   const at::Tensor gradient = at::zeros_like(source);
-  at::parallel_for(0, triples, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, triples, kTriplesATask, [&](std::int64_t begin, std::int64_t end) {
     gradients(source.const_data_ptr<double>(), 2.0 / (64.0 * static_cast<double>(triples)),
               gradient.mutable_data_ptr<double>(), begin, end);
   });

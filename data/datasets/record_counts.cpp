@@ -6,8 +6,8 @@
 namespace nkat::data {
 namespace {
 
-constexpr const char *kKinds = "kinds", *kLabels = "labels", *kUnused = "unused", *kBadMessages = "bad_messages",
-                     *kLeftOut = "left_out", *kChangedText = "changed_text";
+constexpr const char *kKindsKey = "kinds", *kLabelsKey = "labels", *kUnusedKey = "unused", *kBadMessagesKey = "bad_messages",
+                     *kLeftOutKey = "left_out", *kChangedTextKey = "changed_text";
 
 void add_to(std::map<std::string, std::int64_t>& sum, const std::map<std::string, std::int64_t>& counts) {
   for (const auto& [name, count] : counts) sum[name] += count;
@@ -52,25 +52,25 @@ std::vector<std::string> rendering_warnings(const RecordCounts& counts) {
 nlohmann::ordered_json to_json(const RecordCounts& counts) {
   nlohmann::ordered_json json;
   for (const RecordCounter& counter : kRecordCounters) json[counter.key] = counts.*counter.field;
-  json[kKinds] = counts.kinds;
-  json[kLabels] = counts.labels;
-  json[kUnused] = counts.unused;
-  if (!counts.left_out.empty()) json[kLeftOut] = counts.left_out;
-  if (!counts.changed_text.empty()) json[kChangedText] = counts.changed_text;
-  json[kBadMessages] = counts.bad_messages;
+  json[kKindsKey] = counts.kinds;
+  json[kLabelsKey] = counts.labels;
+  json[kUnusedKey] = counts.unused;
+  if (!counts.left_out.empty()) json[kLeftOutKey] = counts.left_out;
+  if (!counts.changed_text.empty()) json[kChangedTextKey] = counts.changed_text;
+  json[kBadMessagesKey] = counts.bad_messages;
   return json;
 }
 
 RecordCounts record_counts_from(const JsonObject& object) {
   RecordCounts counts;
   for (const RecordCounter& counter : kRecordCounters) counts.*counter.field = object.integer(counter.key);
-  counts.kinds = named_counts(object, kKinds);
-  counts.labels = named_counts(object, kLabels);
-  counts.unused = named_counts(object, kUnused);
-  if (object.has(kLeftOut)) counts.left_out = named_counts(object, kLeftOut);
-  if (object.has(kChangedText)) counts.changed_text = object.string(kChangedText);
-  for (const auto& message : object.list(kBadMessages)) {
-    if (!message.is_string()) object.fail(kBadMessages, "a list of strings");
+  counts.kinds = named_counts(object, kKindsKey);
+  counts.labels = named_counts(object, kLabelsKey);
+  counts.unused = named_counts(object, kUnusedKey);
+  if (object.has(kLeftOutKey)) counts.left_out = named_counts(object, kLeftOutKey);
+  if (object.has(kChangedTextKey)) counts.changed_text = object.string(kChangedTextKey);
+  for (const auto& message : object.list(kBadMessagesKey)) {
+    if (!message.is_string()) object.fail(kBadMessagesKey, "a list of strings");
     counts.bad_messages.push_back(message.get<std::string>());
   }
   return counts;

@@ -7,15 +7,11 @@
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
 #include "core/message.h"
+#include "core/number_bytes.h"
 #include "core/utf8.h"
 
 namespace nkat::gguf {
 namespace {
-
-template <class T>
-void append_number(std::string& out, T value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
 
 // Element i of an array of numbers, or the number itself, as text.
 std::string number_text(const GgufValue& value, ValueType type, std::size_t i) {

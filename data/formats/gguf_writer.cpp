@@ -4,14 +4,10 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
+#include "core/number_bytes.h"
 
 namespace nkat::gguf {
 namespace {
-
-template <class T>
-void append_number(std::string& out, T value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
 
 void append_string(std::string& out, std::string_view text) {
   append_number(out, std::uint64_t{text.size()});

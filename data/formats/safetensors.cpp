@@ -12,14 +12,13 @@
 #include "core/files/byte_cursor.h"
 #include "core/json.h"
 #include "core/message.h"
+#include "core/number_bytes.h"
 #include "core/utf8.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors are read in place: little-endian only");
 
 namespace nkat::data {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::uint64_t kHeaderLimit = 100'000'000;
 constexpr std::size_t kTensorLimit = 131'072;
@@ -53,7 +52,7 @@ class HeaderReader {
  public:
   explicit HeaderReader(std::string who) : who_(std::move(who)) {}
 
-  TensorInfo tensor(const std::string& name, const Json& value) const {
+  TensorInfo tensor(const std::string& name, const nlohmann::json& value) const {
     check_name(name);
     require(value.is_object(), name, expected("an object with dtype, shape and data_offsets", value.type_name()));
     for (const auto& entry : value.items()) {
@@ -72,7 +71,7 @@ class HeaderReader {
     return info;
   }
 
-  std::map<std::string, std::string> metadata(const Json& value) const {
+  std::map<std::string, std::string> metadata(const nlohmann::json& value) const {
     if (!value.is_object())
       throw FormatError(
           fmt::format("{}: {}: {}", who_, kMetadataKey, expected("an object of strings", value.type_name())));
@@ -102,7 +101,7 @@ class HeaderReader {
     if (control) throw FormatError(fmt::format("{}: a tensor name holds control characters", who_));
   }
 
-  DType dtype(const std::string& name, const Json& value) const {
+  DType dtype(const std::string& name, const nlohmann::json& value) const {
     require(value.is_string(), name, "dtype: " + expected("a string", value.type_name()));
     const auto row = std::ranges::find(kDTypes, value.get<std::string>(), &DTypeRow::name);
     if (row != kDTypes.end()) return row->dtype;
@@ -117,13 +116,14 @@ class HeaderReader {
     return DType::kF32;
   }
 
-  std::vector<std::uint64_t> numbers(const std::string& name, const char* field, const Json& value) const {
-    require(value.is_array() && std::ranges::all_of(value, [](const Json& one) { return one.is_number_unsigned(); }),
+  std::vector<std::uint64_t> numbers(const std::string& name, const char* field, const nlohmann::json& value) const {
+    require(value.is_array() &&
+                std::ranges::all_of(value, [](const nlohmann::json& one) { return one.is_number_unsigned(); }),
             name, fmt::format("{}: {}", field, expected("a list of integers >= 0", "others")));
     return value.get<std::vector<std::uint64_t>>();
   }
 
-  std::vector<std::int64_t> shape(const std::string& name, const Json& value) const {
+  std::vector<std::int64_t> shape(const std::string& name, const nlohmann::json& value) const {
     require(!value.is_array() || value.size() <= kRankLimit, name,
             expected(fmt::format("at most {} dimensions", kRankLimit), std::to_string(value.size())));
     std::vector<std::int64_t> dims;
@@ -155,7 +155,7 @@ SafetensorsHeader read_entries(const std::string& text, const std::string& who) 
   const HeaderReader reader(who);
   for_each_json_entry(
       text, who + " (header)",
-      [&](const std::string& name, const Json& value) {
+      [&](const std::string& name, const nlohmann::json& value) {
         if (name == kMetadataKey) {
           if (has_metadata) throw FormatError(fmt::format("{}: duplicate {}", who, kMetadataKey));
           has_metadata = true;
@@ -261,7 +261,7 @@ std::string serialize_safetensors_header(const std::vector<TensorInfo>& tensors,
     length = size - sizeof length;
   }
   text.resize(length, ' ');
-  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
+  return std::string(bytes_of(length)) + text;
 }
 
 std::string serialize_safetensors(const std::vector<TensorToWrite>& tensors,

@@ -8,13 +8,13 @@
 namespace nkat::data {
 namespace {
 
-struct Config {
+struct InspectConfig {
   std::string path;
   bool check_values = false;
   bool json = false;
 };
 
-ExitCode run(const Config& config) {
+ExitCode run(const InspectConfig& config) {
   install_stop_signals();
   const Inspection inspection = inspect(config.path, config.check_values ? Values::kFinite : Values::kAsTheyAre);
   std::cout << (config.json ? dump_json(to_json(inspection), 2) + "\n" : to_text(inspection));
@@ -24,7 +24,7 @@ ExitCode run(const Config& config) {
 }  // namespace
 
 Command make_inspect_command() {
-  auto config = std::make_shared<Config>();
+  auto config = std::make_shared<InspectConfig>();
   Command command{.name = "inspect",
                   .summary = "prints what a GGUF, safetensors file, adapter or checkpoint holds, and checks it",
                   .description =

@@ -12,10 +12,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char *kTypeKey = "peft_type", *kVersionKey = "version", *kNameKey = "base_model_name_or_path",
+constexpr const char *kTypeKey = "peft_type", *kAdapterVersionKey = "version", *kNameKey = "base_model_name_or_path",
                      *kHiddenKey = "hidden_size", *kLayersKey = "num_hidden_layers", *kFirstKey = "first_adapter_layer",
                      *kBaseKey = "base_sha256", *kNormsKey = "base_norms_sha256";
-constexpr std::uint64_t kFileLimit = 1 << 20;
+constexpr std::uint64_t kAdapterConfigLimit = 1 << 20;
 constexpr std::int64_t kHiddenLimit = 1 << 20;
 constexpr std::int64_t kLayerLimit = 512;
 
@@ -23,7 +23,7 @@ constexpr std::int64_t kLayerLimit = 512;
 
 AdapterConfig read_adapter_config(const fs::path& folder) {
   const fs::path path = folder / kAdapterConfigFile;
-  const Json json = parse_json(read_file(path, kFileLimit), path.string());
+  const Json json = parse_json(read_file(path, kAdapterConfigLimit), path.string());
   const JsonObject object(json, path.string());
   if (object.optional_string(kTypeKey) != kPeftType) {
     object.fail(
@@ -31,7 +31,7 @@ AdapterConfig read_adapter_config(const fs::path& folder) {
         "this is no NKAT-SO8T adapter; one of peft is merged into its base with merge_and_unload(), and the result "
         "given as --model-path");
   }
-  object.require_version(kVersionKey, kAdapterFormatVersion);
+  object.require_version(kAdapterVersionKey, kAdapterFormatVersion);
   AdapterConfig config;
   config.hidden_size = object.integer(kHiddenKey, 8, kHiddenLimit);
   if (config.hidden_size % 8 != 0) object.fail(kHiddenKey, "a multiple of 8");
@@ -45,7 +45,7 @@ AdapterConfig read_adapter_config(const fs::path& folder) {
 
 std::string adapter_config_text(const AdapterConfig& config) {
   Json json = {{kTypeKey, kPeftType},
-               {kVersionKey, kAdapterFormatVersion},
+               {kAdapterVersionKey, kAdapterFormatVersion},
                {kNameKey, config.base.base_model_name_or_path},
                {kHiddenKey, config.hidden_size},
                {kLayersKey, config.num_hidden_layers},

@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint64_t kFileLimit = 16 << 20;
+constexpr std::uint64_t kConfigFileLimit = 16 << 20;
 constexpr const char *kMemory = "memory", *kRequested = "requested_checkpointing", *kRecomputed = "recomputed_layers",
                      *kMicroBatch = "micro_batch_samples", *kHeadRows = "head_rows", *kEvents = "events",
                      *kRanks = "ranks", *kValidation = "validation", *kHash = "sha256", *kSince = "since_step";
@@ -73,7 +73,7 @@ RunFacts run_facts(const Json& config) {
 }
 
 RunSettings read_run_settings(const fs::path& path) {
-  const Json json = parse_json(read_file(path, kFileLimit), path.string());
+  const Json json = parse_json(read_file(path, kConfigFileLimit), path.string());
   if (!run_version(json)) {
     log::warning(fmt::format("{}: not written by a run (no key '{}'); ignored", path.string(), kRunKey));
     return {};

@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/message.h"
 #include "core/utf8.h"
+#include "data/text/tokenizer_files.h"
 #include "data/text/unicode/categories.h"
 
 namespace nkat::data {
@@ -19,7 +20,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::uint64_t kFileLimit = 64 << 20;
 constexpr std::size_t kTokenLimit = 65'536;
 constexpr std::size_t kContentLimit = 64 * 1024;
 constexpr std::int64_t kIdLimit = 1 << 24;
@@ -171,7 +171,7 @@ std::vector<AddedToken> read_added_tokens(const fs::path& model_folder) {
     if (!fs::exists(path)) continue;
     const std::vector<std::string> wanted =
         source.key == nullptr ? std::vector<std::string>() : std::vector<std::string>{source.key};
-    const Json file = parse_large_json(read_file(path, kFileLimit), path.string(), wanted);
+    const Json file = parse_large_json(read_file(path, kTokenizerFileLimit), path.string(), wanted);
     if (source.key != nullptr && (!file.is_object() || !file.contains(source.key))) continue;
     if (source.key == nullptr) {
       log::warning(path.string() +

@@ -16,7 +16,7 @@
 namespace nkat::data {
 namespace {
 
-constexpr std::uint64_t kFileLimit = 16 << 20;
+constexpr std::uint64_t kTemplateFileLimit = 16 << 20;
 constexpr const char *kTemplateKey = "chat_template", *kBeginToken = "bos_token", *kEndToken = "eos_token";
 constexpr std::array kTokens = {kBeginToken, kEndToken,   "unk_token", "pad_token",
                                 "sep_token", "cls_token", "mask_token"};
@@ -60,12 +60,13 @@ FolderTemplate read_folder(const fs::path& model_folder) {
   const fs::path config_file = model_folder / "tokenizer_config.json";
   FolderTemplate found;
   // Beside the file the config's template counts for nothing, and may be anything.
-  if (fs::exists(file)) found.source = read_file(file, kFileLimit);
+  if (fs::exists(file)) found.source = read_file(file, kTemplateFileLimit);
   if (!fs::exists(config_file)) return found;
   std::vector<std::string> keys;
   if (!found.source) keys.emplace_back(kTemplateKey);
   for (const char* key : kTokens) keys.emplace_back(key);
-  const nlohmann::json config = parse_large_json(read_file(config_file, kFileLimit), config_file.string(), keys);
+  const nlohmann::json config =
+      parse_large_json(read_file(config_file, kTemplateFileLimit), config_file.string(), keys);
   if (!found.source) found.source = template_of_config(config);
   found.tokens = read_tokens(config);
   return found;

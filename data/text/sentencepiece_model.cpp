@@ -18,7 +18,7 @@ namespace nkat::data {
 namespace {
 
 constexpr std::size_t kPieceLimit = std::size_t{1} << 19;
-constexpr std::size_t kTextLimit = 64 * 1024;
+constexpr std::size_t kPieceBytes = 64 * 1024;
 constexpr std::uint64_t kBpe = 2;
 
 using protobuf::Field, protobuf::MessageReader, protobuf::WireType;
@@ -31,10 +31,10 @@ Piece parse_piece(ByteCursor message, std::size_t id) {
     Field& field = *next;
     if (field.number == 1 && field.wire == WireType::kBytes) {
       const std::uint64_t length = field.bytes->remaining();
-      if (length == 0 || length > kTextLimit)
+      if (length == 0 || length > kPieceBytes)
         reader.fail(fmt::format("piece {}: {}", id,
-                                expected(fmt::format("1 to {} bytes", kTextLimit), std::to_string(length))));
-      piece.text = field.bytes->text(length, kTextLimit, "a piece");
+                                expected(fmt::format("1 to {} bytes", kPieceBytes), std::to_string(length))));
+      piece.text = field.bytes->text(length, kPieceBytes, "a piece");
     }
     if (field.number == 2 && field.wire == WireType::kFixed32) {
       piece.score = std::bit_cast<float>(static_cast<std::uint32_t>(field.value));
@@ -45,7 +45,7 @@ Piece parse_piece(ByteCursor message, std::size_t id) {
     }
   }
   if (piece.text.empty())
-    reader.fail(fmt::format("piece {}: {}", id, expected(fmt::format("1 to {} bytes", kTextLimit), "0")));
+    reader.fail(fmt::format("piece {}: {}", id, expected(fmt::format("1 to {} bytes", kPieceBytes), "0")));
   if (find_invalid_utf8(piece.text) != std::string::npos || piece.text.find('\0') != std::string::npos) {
     reader.fail(fmt::format("piece {} is not UTF-8 text", id));
   }

@@ -10,20 +10,20 @@
 #include "data/text/llama_cpp/longest_first.h"
 #include "data/text/tokenizer_files.h"
 #include "data/text/words/byte_alphabet.h"
+#include "data/text/words/space_mark.h"
 #include "data/text/words/stretch_encoder.h"
 
 namespace nkat::data {
 namespace {
 
-constexpr std::string_view kSpaceMark = "\u2581";
 constexpr std::string_view kReplacement = "\uFFFD";
 
 std::string unescape_spaces(std::string_view piece) {
   std::string text;
   for (std::size_t position = 0; position < piece.size();) {
-    if (piece.substr(position).starts_with(kSpaceMark)) {
+    if (piece.substr(position).starts_with(kSpaceMarkText)) {
       text.push_back(' ');
-      position += kSpaceMark.size();
+      position += kSpaceMarkText.size();
     } else {
       text.push_back(piece[position++]);
     }

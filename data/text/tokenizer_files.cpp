@@ -24,7 +24,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::uint64_t kFileLimit = 64 << 20;
 constexpr std::size_t kCheckTexts = 200;
 
 constexpr std::string_view kFragments[] = {"Hello, world!",
@@ -83,7 +82,7 @@ constexpr std::string_view kFragments[] = {"Hello, world!",
 Json tokenizer_config(const fs::path& model_folder) {
   const fs::path path = model_folder / "tokenizer_config.json";
   if (!fs::exists(path)) return Json::object();
-  Json config = parse_large_json(read_file(path, kFileLimit), path.string(),
+  Json config = parse_large_json(read_file(path, kTokenizerFileLimit), path.string(),
                                  {"tokenizer_class", "add_bos_token", "add_eos_token", "bos_token", "eos_token"});
   return config.is_object() ? config : Json::object();
 }
@@ -127,7 +126,7 @@ TokenizerModel read_sentencepiece(const fs::path& path, std::vector<AddedToken> 
   TokenizerModel model;
   model.source = path.string();
   model.merges_by_score = true;
-  model.pieces = parse_sentencepiece_model(read_file(path, kFileLimit), path.string());
+  model.pieces = parse_sentencepiece_model(read_file(path, kTokenizerFileLimit), path.string());
   model.added_tokens = std::move(added_tokens);
   // Symbols that sentencepiece would find by itself are left to the scan, which knows when they are plain text.
   for (std::size_t id = 0; id < model.pieces.size(); ++id) {
@@ -173,7 +172,7 @@ TokenizerModel read_tokenizer_model(const fs::path& model_path) {
     return read_gguf_vocabulary(gguf::GgufFile::with_all_parts(model_path).metadata(), model_path.string());
   require_model_folder(model_path);
   if (fs::exists(json)) {
-    model = parse_tokenizer_json(read_file(json, kFileLimit), json.string());
+    model = parse_tokenizer_json(read_file(json, kTokenizerFileLimit), json.string());
     if (model.added_tokens.empty()) model.added_tokens = read_added_tokens(model_path);
     if (fs::exists(sentencepiece)) compare_with_sentencepiece(sentencepiece, model);
   } else if (fs::exists(sentencepiece)) {

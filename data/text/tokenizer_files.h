@@ -19,6 +19,9 @@
 
 namespace nkat::data {
 
+// Bytes of the largest tokenizer file that is read; those of today have 2 to 20 MB.
+inline constexpr std::uint64_t kTokenizerFileLimit = 64 << 20;
+
 class Tokenizer;
 
 // A folder or a GGUF file. DataError for a folder with neither file; FormatError for one that is broken or of another kind.

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/message.h"
 #include "core/utf8.h"
+#include "data/text/words/space_mark.h"
 #include "data/text/words/split_expression.h"
 #include "data/text/words/split_expression_reader.h"
 
@@ -16,7 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kSpaceMark = "\u2581";
 // What Digits takes for one: category N of a newer Unicode than the expressions'.
 constexpr const char* kDigit = R"([\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}])";
 
@@ -74,10 +74,10 @@ class NormalizerReader : StepReader {
       const std::string type = type_of(step);
       if (type == "NFC") {
         model_.nfc = true;
-      } else if (type == "Prepend" && step.value("prepend", Json()) == Json(kSpaceMark) && !prepends) {
+      } else if (type == "Prepend" && step.value("prepend", Json()) == Json(kSpaceMarkText) && !prepends) {
         prepends = true;
       } else if (type == "Replace" && step.value("pattern", Json()) == Json({{"String", " "}}) &&
-                 step.value("content", Json()) == Json(kSpaceMark)) {
+                 step.value("content", Json()) == Json(kSpaceMarkText)) {
         replaces = true;
       } else {
         refuse_value("NFC, Prepend \u2581, Replace \" \" by \u2581 or a Sequence of them", step);
@@ -129,7 +129,7 @@ class PreTokenizerReader : StepReader {
                    value_);
     }
     const Json& step = steps[0];
-    if (step.value("replacement", Json()) != Json(kSpaceMark))
+    if (step.value("replacement", Json()) != Json(kSpaceMarkText))
       refuse_value("Metaspace with the replacement \u2581", step);
     static const std::pair<const char*, SpaceRule::Prefix> kSchemes[] = {{"always", SpaceRule::Prefix::kAlways},
                                                                          {"first", SpaceRule::Prefix::kFirst},

@@ -7,17 +7,16 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
+#include "data/text/tokenizer_files.h"
 
 namespace nkat::exporting {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::uint64_t kFileLimit = 64 << 20;
-
 Json read_json(const fs::path& path, const std::vector<std::string>& keys) {
   if (!fs::exists(path)) return nullptr;
-  const Json file = parse_large_json(read_file(path, kFileLimit), path.string(), keys);
+  const Json file = parse_large_json(read_file(path, data::kTokenizerFileLimit), path.string(), keys);
   return file.is_object() ? file : Json();
 }
 

@@ -6,11 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
+#include "data/text/tokenizer_files.h"
 
 namespace nkat::exporting {
 namespace {
-
-constexpr std::uint64_t kFileLimit = 64 << 20;
 
 // After which llama.cpp never strips.
 bool is_exempt(const std::string& text) {
@@ -35,7 +34,8 @@ TokenFlags compare_flags(const std::vector<data::AddedToken>& added, bool normal
 bool has_normalizer(const fs::path& model_folder) {
   const fs::path path = model_folder / "tokenizer.json";
   if (!fs::exists(path)) return true;
-  const nlohmann::json json = parse_large_json(read_file(path, kFileLimit), path.string(), {"normalizer"});
+  const nlohmann::json json =
+      parse_large_json(read_file(path, data::kTokenizerFileLimit), path.string(), {"normalizer"});
   return json.is_object() && json.contains("normalizer") && !json["normalizer"].is_null();
 }
 

@@ -24,7 +24,6 @@ using data::AddedToken;
 using data::PieceType;
 using data::TokenizerModel;
 
-constexpr std::uint64_t kFileLimit = 64 << 20;
 constexpr float kPadScore = -10000;
 constexpr float kAddedScore = -1000;
 // The converter writes add_bos_token for llama's architecture with this vocabulary, whatever the tokenizer says.
@@ -77,12 +76,12 @@ class Table {
 };
 
 // The id of tokenizer_config.json's "eos_token" and the like; nothing if it names none.
-class NamedTokens {
+class TokenNames {
  public:
-  NamedTokens(const fs::path& folder, const Ids& ids) : ids_(ids) {
+  TokenNames(const fs::path& folder, const Ids& ids) : ids_(ids) {
     const fs::path path = folder / "tokenizer_config.json";
     if (fs::exists(path)) {
-      config_ = parse_large_json(read_file(path, kFileLimit), path.string(),
+      config_ = parse_large_json(read_file(path, data::kTokenizerFileLimit), path.string(),
                                  {"bos_token", "eos_token", "unk_token", "pad_token"});
     }
   }
@@ -103,7 +102,7 @@ class NamedTokens {
 };
 
 void name_phi3_ids(const fs::path& folder, const models::ModelConfig& config, const Ids& ids, Vocabulary& table) {
-  const NamedTokens named(folder, ids);
+  const TokenNames named(folder, ids);
   const auto from_config = [](std::int64_t id) { return static_cast<std::uint32_t>(id); };
   table.begin = named.find("bos_token").value_or(from_config(config.bos_token.value_or(ids.at("<s>"))));
   table.end =
@@ -155,7 +154,8 @@ void set_byte_fallback(const fs::path& folder, const TokenizerModel& model, Tabl
   const fs::path file = folder / "tokenizer.model";
   const bool has_file = fs::exists(file);
   std::vector<data::Piece> pieces =
-      has_file ? data::parse_sentencepiece_model(read_file(file, kFileLimit), file.string()) : model.pieces;
+      has_file ? data::parse_sentencepiece_model(read_file(file, data::kTokenizerFileLimit), file.string())
+               : model.pieces;
   if (!has_file) score_by_merges(model, pieces);
   for (std::size_t id = 0; id < pieces.size(); ++id) {
     if (!pieces[id].text.empty()) table.set(id, pieces[id].text, pieces[id].score, type_of(pieces[id].type));

@@ -26,7 +26,7 @@ namespace {
 
 using data::SafetensorsFolder;
 
-constexpr std::size_t kPiece = std::size_t{64} << 20;
+constexpr std::size_t kHashedPiece = std::size_t{64} << 20;
 constexpr std::uint64_t kWorthShowing = std::uint64_t{256} << 20;  // about 0.2 s
 constexpr std::size_t kDigits = 64;
 
@@ -88,8 +88,8 @@ std::string hash_of_folder(const SafetensorsFolder& folder) {
   for (const auto& [file, info] : tensors) {
     hash.begin(info->name, data::dtype_name(info->dtype), info->shape);
     const std::span<const std::byte> bytes = file->bytes(*info);
-    for (std::size_t at = 0; at < bytes.size(); at += kPiece)
-      hash.add(bytes.subspan(at, std::min(kPiece, bytes.size() - at)));
+    for (std::size_t at = 0; at < bytes.size(); at += kHashedPiece)
+      hash.add(bytes.subspan(at, std::min(kHashedPiece, bytes.size() - at)));
     file->release(*info);
   }
   return hash.hex();
@@ -104,7 +104,7 @@ std::string hash_of_weights(const WeightSource& weights, std::vector<TensorSpec>
   for (const TensorSpec& tensor : tensors) {
     hash.begin(tensor.name, data::dtype_name(data::DType::kF32), tensor.shape);
     const auto [rows, columns] = tensor.matrix();
-    const std::size_t step = std::max<std::size_t>(1, kPiece / sizeof(float) / columns);
+    const std::size_t step = std::max<std::size_t>(1, kHashedPiece / sizeof(float) / columns);
     for (std::size_t row = 0; row < rows; row += step) {
       values.resize(std::min(step, rows - row) * columns);
       weights.read(tensor.name, row, values);

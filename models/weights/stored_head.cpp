@@ -9,14 +9,14 @@
 namespace nkat::models {
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{16} << 20;
+constexpr std::size_t kComparedPiece = std::size_t{16} << 20;
 
 bool same_bytes(const data::SafetensorsFolder::Located& one, const data::SafetensorsFolder::Located& other) {
   const auto left = one.file->bytes(*one.info), right = other.file->bytes(*other.info);
   bool same = left.size() == right.size();
-  for (std::size_t at = 0; same && at < left.size(); at += kPiece) {
+  for (std::size_t at = 0; same && at < left.size(); at += kComparedPiece) {
     throw_if_stop_requested();
-    const std::size_t count = std::min(kPiece, left.size() - at);
+    const std::size_t count = std::min(kComparedPiece, left.size() - at);
     same = std::ranges::equal(left.subspan(at, count), right.subspan(at, count));
   }
   one.file->release(*one.info);

@@ -20,7 +20,7 @@ using namespace nkat::testing;
 constexpr double kEpsilon = 1e-5;
 
 // transformers' Phi3RMSNorm, with ATen's own backward.
-at::Tensor plain(const at::Tensor& x, const at::Tensor& weight) {
+at::Tensor plain_rms_norm(const at::Tensor& x, const at::Tensor& weight) {
   const at::Tensor wide = x.to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   return weight * (wide * at::rsqrt(wide.pow(2).mean(-1, true) + kEpsilon)).to(x.scalar_type());
 }
@@ -30,8 +30,8 @@ TEST(RmsNorm, IsAsAccurateAsTransformers) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
     for (const std::int64_t rows : {0, 1, 31, 32, 33}) {
       const at::Tensor x = (3 * at::randn({rows, 33})).to(type), weight = at::randn({33}).to(type);
-      EXPECT_TRUE(is_as_good_as(rms_norm(x, weight, kEpsilon), plain(x, weight),
-                                plain(x.to(at::kDouble), weight.to(at::kDouble)), kValueFactor))
+      EXPECT_TRUE(is_as_good_as(rms_norm(x, weight, kEpsilon), plain_rms_norm(x, weight),
+                                plain_rms_norm(x.to(at::kDouble), weight.to(at::kDouble)), kValueFactor))
           << type << ", " << rows << " rows";
     }
   }
@@ -58,11 +58,12 @@ TEST(RmsNorm, GradientIsAsAccurateAsPlainATen) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     const at::Tensor w = weight.to(type);
     const at::Tensor x_rounded = x.to(type), d_rounded = direction.to(type);
-    const at::Tensor exact = gradient([&](const at::Tensor& input) { return plain(input, w.to(at::kDouble)); },
+    const at::Tensor exact = gradient([&](const at::Tensor& input) { return plain_rms_norm(input, w.to(at::kDouble)); },
                                       x_rounded.to(at::kDouble), d_rounded.to(at::kDouble));
     const at::Tensor ours =
         gradient([&](const at::Tensor& input) { return rms_norm(input, w, kEpsilon); }, x_rounded, d_rounded);
-    const at::Tensor theirs = gradient([&](const at::Tensor& input) { return plain(input, w); }, x_rounded, d_rounded);
+    const at::Tensor theirs =
+        gradient([&](const at::Tensor& input) { return plain_rms_norm(input, w); }, x_rounded, d_rounded);
     EXPECT_LE(relative_error(ours, exact), 2 * relative_error(theirs, exact)) << type;
   }
 }
@@ -96,7 +97,7 @@ TEST(RmsNormGpu, IsAsGoodAsPlainATen) {
     const at::Tensor weight = at::randn({channels}).to(at::kBFloat16);  // the same numbers in every type
     for (const std::int64_t rows : {0, 1, 31, 32, 33})
       expect_good_on_gpu([&](const at::Tensor& x) { return rms_norm(x, weight.to(x.options()), kEpsilon); },
-                         [&](const at::Tensor& x) { return plain(x, weight.to(x.options())); },
+                         [&](const at::Tensor& x) { return plain_rms_norm(x, weight.to(x.options())); },
                          3 * at::randn({rows, channels}, at::kDouble), at::randn({rows, channels}, at::kDouble));
   }
 }

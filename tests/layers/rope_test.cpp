@@ -43,7 +43,7 @@ at::Tensor plain_head(const at::Tensor& x, const RopeAngles& angles) {
   return at::cat({turned * cos + half_turned * sin, x.narrow(1, d, x.size(1) - d)}, -1);
 }
 
-at::Tensor plain(const at::Tensor& qkv, const RopeAngles& angles) {
+at::Tensor plain_rope(const at::Tensor& qkv, const RopeAngles& angles) {
   std::vector<at::Tensor> heads = at::split(qkv, kHeads.head_dim, 1);
   for (std::size_t i = 0; i < 6; ++i) heads[i] = plain_head(heads[i], angles);
   return at::cat(heads, 1);
@@ -112,7 +112,8 @@ TEST(Rope, TurnsQueriesAndKeysLikeTransformersAndLeavesTheRest) {
   for (const std::int64_t rotary_dim : {2, 4, 6}) {
     const RopeAngles angles = table(at::kDouble, rotary_dim).angles(0, 5);
     const at::Tensor qkv = at::randn({5, kWidth}, at::kDouble);
-    EXPECT_LT(relative_error(apply_rope_(qkv.clone(), angles, kHeads), plain(qkv, angles)), turning_error(at::kDouble));
+    EXPECT_LT(relative_error(apply_rope_(qkv.clone(), angles, kHeads), plain_rope(qkv, angles)),
+              turning_error(at::kDouble));
   }
 }
 
@@ -130,8 +131,9 @@ TEST(Rope, IsAsAccurateAsPlainATen) {
   const RopeAngles angles = table(at::kBFloat16).angles(0, 7);
   const RopeAngles exact_angles{.cos = angles.cos.to(at::kDouble), .sin = angles.sin.to(at::kDouble)};
   const at::Tensor x = at::randn({7, kWidth}).to(at::kBFloat16);
-  const at::Tensor exact = plain(x.to(at::kDouble), exact_angles);
-  EXPECT_LE(relative_error(apply_rope_(x.clone(), angles, kHeads), exact), 2 * relative_error(plain(x, angles), exact));
+  const at::Tensor exact = plain_rope(x.to(at::kDouble), exact_angles);
+  EXPECT_LE(relative_error(apply_rope_(x.clone(), angles, kHeads), exact),
+            2 * relative_error(plain_rope(x, angles), exact));
 }
 
 TEST(Rope, IsAsGoodAsPlainATenForAnyNumberOfRows) {
@@ -141,8 +143,8 @@ TEST(Rope, IsAsGoodAsPlainATenForAnyNumberOfRows) {
       const RopeAngles angles = table(type).angles(0, rows);
       const RopeAngles exact_angles{.cos = angles.cos.to(at::kDouble), .sin = angles.sin.to(at::kDouble)};
       const TensorFunction ours = [&](const at::Tensor& x) { return apply_rope_(x * 1, angles, kHeads); };
-      const TensorFunction theirs = [&](const at::Tensor& x) { return plain(x, angles); };
-      const TensorFunction exact = [&](const at::Tensor& x) { return plain(x, exact_angles); };
+      const TensorFunction theirs = [&](const at::Tensor& x) { return plain_rope(x, angles); };
+      const TensorFunction exact = [&](const at::Tensor& x) { return plain_rope(x, exact_angles); };
       const at::Tensor x = at::randn({rows, kWidth}).to(type), direction = at::randn({rows, kWidth}).to(type);
       const at::Tensor wide = x.to(at::kDouble), wide_direction = direction.to(at::kDouble);
       EXPECT_TRUE(is_as_good_as(ours(x), theirs(x), exact(wide), kValueFactor)) << type << ", " << rows << " rows";
@@ -186,8 +188,8 @@ TEST(RopeGpu, IsAsGoodAsPlainATen) {
       return RopeAngles{.cos = rounded.cos.to(x.options()), .sin = rounded.sin.to(x.options())};
     };
     expect_good_on_gpu([&](const at::Tensor& x) { return apply_rope_(x.contiguous() * 1, angles(x), kHeads); },
-                       [&](const at::Tensor& x) { return plain(x, angles(x)); }, at::randn({rows, kWidth}, at::kDouble),
-                       at::randn({rows, kWidth}, at::kDouble));
+                       [&](const at::Tensor& x) { return plain_rope(x, angles(x)); },
+                       at::randn({rows, kWidth}, at::kDouble), at::randn({rows, kWidth}, at::kDouble));
   }
 }
 

@@ -11,6 +11,7 @@
 #include "core/cli/progress.h"
 #include "core/error.h"
 #include "core/files/crc32c.h"
+#include "core/number_bytes.h"
 #include "core/protobuf_wire.h"
 #include "layers/sigmoid.h"
 
@@ -26,11 +27,6 @@ enum ValueField : std::uint64_t { kTag = 1, kSimpleValue = 2 };
 
 double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-template <class Number>
-std::string_view bytes_of(const Number& number) {
-  return {reinterpret_cast<const char*>(&number), sizeof number};
 }
 
 std::uint32_t check(std::string_view bytes) { return std::rotr(crc32c(bytes), 15) + 0xA282EAD8U; }

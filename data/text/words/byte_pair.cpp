@@ -13,13 +13,12 @@
 #include "core/message.h"
 #include "core/utf8.h"
 #include "data/text/words/byte_alphabet.h"
+#include "data/text/words/space_mark.h"
 
 namespace nkat::data {
 namespace {
 
 constexpr std::int32_t kNoPiece = -1;
-constexpr char32_t kSpaceMark = 0x2581;
-constexpr std::string_view kSpaceMarkText = "\u2581";
 // Up to so many symbols looking at every pair each time is faster than keeping them sorted.
 constexpr std::size_t kFew = 48;
 // Longer pieces, which no training makes, are never put together by score: trying every cut would take minutes.

@@ -1,11 +1,10 @@
 #include "data/text/words/split_points.h"
 
 #include "core/utf8.h"
+#include "data/text/words/space_mark.h"
 
 namespace nkat::data {
 namespace {
-
-constexpr char32_t kSpaceMark = 0x2581;
 
 }  // namespace
 

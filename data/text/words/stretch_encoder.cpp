@@ -4,13 +4,12 @@
 
 #include "core/utf8.h"
 #include "data/text/unicode/nfc.h"
+#include "data/text/words/space_mark.h"
 
 namespace nkat::data {
 namespace {
 
-constexpr std::string_view kSpaceMark = "\u2581";
-
-bool begins_with_space(std::string_view text) { return text.starts_with(' ') || text.starts_with(kSpaceMark); }
+bool begins_with_space(std::string_view text) { return text.starts_with(' ') || text.starts_with(kSpaceMarkText); }
 
 // As the normalizers Prepend and Replace write it.
 NormalizedText with_space_marks(std::string_view text, const NormalizedText* before, bool prefix) {
@@ -19,10 +18,10 @@ NormalizedText with_space_marks(std::string_view text, const NormalizedText* bef
     marked.text += bytes;
     marked.origins.resize(marked.text.size(), origin);
   };
-  if (prefix) put(kSpaceMark, {0, 0});
+  if (prefix) put(kSpaceMarkText, {0, 0});
   for (std::size_t i = 0; i < text.size(); ++i) {
     const ByteRange origin = before == nullptr ? ByteRange{i, i + 1} : before->origins[i];
-    put(text[i] == ' ' ? kSpaceMark : text.substr(i, 1), origin);
+    put(text[i] == ' ' ? kSpaceMarkText : text.substr(i, 1), origin);
   }
   return marked;
 }
@@ -108,7 +107,7 @@ class StretchEncoder::Run {
   // Behind the character at `from`.
   static std::size_t next_space(std::string_view text, std::size_t from) {
     const std::size_t behind = from + decode_valid_code_point(text, from).length;
-    return std::min({text.find(' ', behind), text.find(kSpaceMark, behind), text.size()});
+    return std::min({text.find(' ', behind), text.find(kSpaceMarkText, behind), text.size()});
   }
 
   // One step for one word; `inserted` bytes at its beginning are not in the text, whose place `begin` is.

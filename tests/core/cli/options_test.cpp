@@ -18,7 +18,7 @@ enum class Precision { kAuto, kBf16, kFp32 };
 constexpr EnumNames<Precision, 3> kNames = {
     {{Precision::kAuto, "auto"}, {Precision::kBf16, "bf16"}, {Precision::kFp32, "fp32"}}};
 
-struct Config {
+struct ExampleConfig {
   std::int64_t max_steps = 5000;
   double learning_rate = 1e-3;
   Precision precision = Precision::kAuto;
@@ -55,7 +55,7 @@ class OptionListTest : public ::testing::Test {
                         const Json& file = Json::object()) {
     return nkat::testing::message_of<ConfigError>([&] { options_.apply(flags, file, "config.json"); });
   }
-  Config config_;
+  ExampleConfig config_;
   OptionList options_;
 };
 
@@ -86,7 +86,7 @@ TEST_F(OptionListTest, RefusesAKeyInBothSpellings) {
 TEST_F(OptionListTest, SavesWhatItReads) {
   options_.apply({{"train-data", {"a", "b:3"}}, {"verbose", {}}}, Json::object(), "");
   const Json saved = options_.to_json();
-  Config copy;
+  ExampleConfig copy;
   config_ = copy;
   options_.apply({}, saved, "config.json");
   EXPECT_EQ(options_.to_json(), saved);

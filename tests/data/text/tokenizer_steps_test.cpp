@@ -25,7 +25,7 @@ TokenizerModel read(const std::string& keys, VocabularyKind kind = VocabularyKin
 }
 TokenizerModel read_fallback(const std::string& keys) { return read(keys, VocabularyKind::kByteFallback); }
 
-std::string complaint(const std::string& keys, VocabularyKind kind = VocabularyKind::kByteLevel) {
+std::string steps_complaint(const std::string& keys, VocabularyKind kind = VocabularyKind::kByteLevel) {
   return nkat::testing::message_of<FormatError>([&] { read(keys, kind); });
 }
 
@@ -111,11 +111,11 @@ TEST(TokenizerSteps, RefuseOthersByName) {
        "the ids of each"},
       {kByteLevel + R"(,"decoder":{"type":"WordPiece"})", "decoder: expected ByteLevel"},
   };
-  for (const auto& one : cases) EXPECT_THAT(complaint(one.keys), HasSubstr(one.message)) << one.keys;
+  for (const auto& one : cases) EXPECT_THAT(steps_complaint(one.keys), HasSubstr(one.message)) << one.keys;
   for (const char* keys : {"", R"("pre_tokenizer":{"type":"Metaspace","replacement":"_"})",
                            R"("pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"last"})",
                            R"("normalizer":{"type":"Prepend","prepend":"▁"})", R"("pre_tokenizer":{"type":"Digits"})"})
-    EXPECT_NE(complaint(keys, VocabularyKind::kByteFallback), "") << keys;
+    EXPECT_NE(steps_complaint(keys, VocabularyKind::kByteFallback), "") << keys;
 }
 
 }  // namespace

@@ -88,7 +88,8 @@ class HfExportTest : public ::testing::Test {
       EXPECT_EQ(found, wanted) << tensor.name;
     }
     std::vector<std::uint64_t> sizes;
-    for (const fs::path& path : written.folder().files())
+    const data::SafetensorsFolder folder(out_);
+    for (const fs::path& path : folder.files())
       sizes.push_back(data::SafetensorsFile(path).tensors().back().end);
     return sizes;
   }

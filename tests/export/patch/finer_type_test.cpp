@@ -33,7 +33,7 @@ TEST(FinerType, WeightsThatAreNoBlocksStayAsTheyAre) {
 class TypeThatKeeps : public ::testing::Test {
  protected:
   gguf::GgmlType type_of(double gate, const RetentionLimits& limits = {}) const {
-    const at::Tensor down = at::round(at::randn({32, 256}) * 16) / 16;
+    const at::Tensor down = (at::randn({32, 256}) * 16).round() / 16;
     const std::vector<at::Tensor> blocks = {(1 + gate) * at::eye(8).repeat({4, 1, 1})};
     return type_that_keeps(tiny_merged({{down_projection(0), down}}, blocks), down_projection(0), kQ4_1, limits);
   }

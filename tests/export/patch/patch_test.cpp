@@ -102,14 +102,17 @@ TEST_F(PatchTest, ReplacesWhatTheAdapterChangesAndCopiesTheRest) {
 
 TEST_F(PatchTest, PutsAnotherNameInThePlaceOfTheFiles) {
   const GgufFile base(path("base"));
-  const PatchSource source = source_of(base, config_);
+  PatchSource source = source_of(base, config_);
   EXPECT_EQ(plan_patch(base, source, std::nullopt).metadata.find("general.name"), nullptr);
-  const Patch named = plan_patch(base, source, std::nullopt, "phi-3 mine");
+  source.general_name = "phi-3 mine";
+  const Patch named = plan_patch(base, source, std::nullopt);
   EXPECT_EQ(named.metadata.string("general.name"), "phi-3 mine");
   write_patch(path("named"), named);
   const GgufFile written(path("named"));
-  const PatchSource again = source_of(written, config_);
-  const Patch renamed = plan_patch(written, again, std::nullopt, "phi-3 other"), kept = plan_patch(written, again, {});
+  PatchSource again = source_of(written, config_);
+  const Patch kept = plan_patch(written, again, std::nullopt);
+  again.general_name = "phi-3 other";
+  const Patch renamed = plan_patch(written, again, std::nullopt);
   EXPECT_EQ(renamed.metadata.string("general.name"), "phi-3 other");
   EXPECT_EQ(kept.metadata.string("general.name"), "phi-3 mine");
   for (std::size_t i = 0; i < kept.metadata.pairs().size(); ++i)

@@ -14,12 +14,12 @@ namespace {
 
 using namespace nkat::testing;
 
-PackedSequences layout(const std::vector<std::int64_t>& lengths) {
+PackedSequences packed_by(const std::vector<std::int64_t>& lengths) {
   return {.lengths = lengths, .angles = {}, .masks = std::vector<at::Tensor>(lengths.size())};
 }
 
 // ATen's own attention, a sample at a time, in the type of qkv.
-at::Tensor plain(const at::Tensor& qkv, const std::vector<std::int64_t>& lengths, const HeadShape& heads) {
+at::Tensor plain_attention(const at::Tensor& qkv, const std::vector<std::int64_t>& lengths, const HeadShape& heads) {
   const std::int64_t d = heads.head_dim;
   std::vector<at::Tensor> attended;
   for (const at::Tensor& sample : qkv.split_with_sizes(lengths, 0)) {
@@ -53,8 +53,8 @@ TEST_P(AttentionLoops, AreAsGoodAsATenForwardAndBackward) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     const at::Tensor qkv = (2 * at::randn({tokens, width})).to(type);
     const at::Tensor direction = at::randn({tokens, heads.num_heads * heads.head_dim}).to(type);
-    const TensorFunction ours = [&](const at::Tensor& x) { return causal_attention(x, layout(lengths), heads); };
-    const TensorFunction theirs = [&](const at::Tensor& x) { return plain(x, lengths, heads); };
+    const TensorFunction ours = [&](const at::Tensor& x) { return causal_attention(x, packed_by(lengths), heads); };
+    const TensorFunction theirs = [&](const at::Tensor& x) { return plain_attention(x, lengths, heads); };
     const at::Tensor wide = qkv.to(at::kDouble);
     EXPECT_TRUE(is_as_good_as(ours(qkv), theirs(qkv), theirs(wide), kValueFactor)) << type;
     EXPECT_TRUE(is_as_good_as(gradient(ours, qkv, direction), gradient(theirs, qkv, direction),

@@ -11,7 +11,7 @@ namespace {
 
 using namespace nkat::testing;
 
-constexpr std::int64_t kColumns = 96;
+constexpr std::int64_t kRowLength = 96;
 
 // The integers that rows stand for, in steps of their last pass.
 at::Tensor steps_of(const Int8Rows& rows) {
@@ -22,7 +22,7 @@ at::Tensor steps_of(const Int8Rows& rows) {
 class Int8RowsOf : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(Int8RowsOf, TheLoopsAgreeWithPlainOperations) {
-  const at::Tensor x = at::randn({33, kColumns}).to(GetParam()), factors = at::rand({kColumns}) + 0.5;
+  const at::Tensor x = at::randn({33, kRowLength}).to(GetParam()), factors = at::rand({kRowLength}) + 0.5;
   for (const std::int64_t passes : {1, 2}) {
     const Int8Rows fast = quantize_rows(x, factors, passes);
     Int8Rows slow{at::empty_like(fast.values), at::empty_like(fast.scales), passes};
@@ -39,7 +39,7 @@ TEST_P(Int8RowsOf, TheLoopsAgreeWithPlainOperations) {
 }
 
 TEST_P(Int8RowsOf, FillsUpWithRowsOfZeros) {
-  const at::Tensor x = at::randn({13, kColumns}).to(GetParam()), ones = at::ones({kColumns});
+  const at::Tensor x = at::randn({13, kRowLength}).to(GetParam()), ones = at::ones({kRowLength});
   const Int8Rows exact = quantize_rows(x, ones, 2), padded = quantize_rows(x, ones, 2, /*least_rows=*/24);
   EXPECT_EQ(exact.values.size(0), 26);
   ASSERT_EQ(padded.values.size(0), 32);

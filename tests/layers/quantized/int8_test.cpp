@@ -22,7 +22,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-constexpr std::int64_t kColumns = 96, kRows = 1040;  // more rows than one tile of the result holds
+constexpr std::int64_t kInt8Columns = 96, kInt8Rows = 1040;  // more rows than one tile of the result holds
 const std::vector<std::int64_t> kTokenCounts = {0, 1, 31, 33};
 
 Int8Matrix quantized(const at::Tensor& w, Int8Passes passes) {
@@ -60,7 +60,7 @@ class Int8MatrixOf : public ::testing::TestWithParam<at::ScalarType> {
 };
 
 TEST_P(Int8MatrixOf, AWeightIsHalfAStepOffAtMost) {
-  const at::Tensor w = random({kRows, kColumns});
+  const at::Tensor w = random({kInt8Rows, kInt8Columns});
   const Int8Matrix matrix = quantized(w, {});
   const at::Tensor scaled = w.to(at::kDouble) / matrix.channel_scales;
   const at::Tensor step = std::get<0>(scaled.abs().max(1, true)) / 127;
@@ -69,14 +69,14 @@ TEST_P(Int8MatrixOf, AWeightIsHalfAStepOffAtMost) {
 }
 
 TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
-  const at::Tensor w = random({kRows, kColumns});
+  const at::Tensor w = random({kInt8Rows, kInt8Columns});
   for (const std::int64_t passes : {1, 2}) {
     const Int8Matrix matrix = quantized(w, {passes, passes});
     for (const std::int64_t tokens : kTokenCounts) {
-      const at::Tensor x = random({tokens, kColumns}), dy = random({tokens, kRows});
+      const at::Tensor x = random({tokens, kInt8Columns}), dy = random({tokens, kInt8Rows});
       const at::Tensor y = int8_linear(x, matrix), dx = int8_linear_backward(dy, matrix);
-      ASSERT_EQ(y.sizes(), at::IntArrayRef({tokens, kRows}));
-      ASSERT_EQ(dx.sizes(), at::IntArrayRef({tokens, kColumns}));
+      ASSERT_EQ(y.sizes(), at::IntArrayRef({tokens, kInt8Rows}));
+      ASSERT_EQ(dx.sizes(), at::IntArrayRef({tokens, kInt8Columns}));
       EXPECT_EQ(y.scalar_type(), GetParam());
       if (tokens == 0) continue;
       // x meets the channel scales before it is rounded, the gradient the row scales.
@@ -88,8 +88,8 @@ TEST_P(Int8MatrixOf, BothDirectionsAreWithinTheRoundingOfTheirInput) {
 }
 
 TEST_P(Int8MatrixOf, AutogradGivesTheTransposedProduct) {
-  const Int8Matrix matrix = quantized(random({kRows, kColumns}), {1, 2});
-  const at::Tensor x = random({33, kColumns}), dy = random({33, kRows});
+  const Int8Matrix matrix = quantized(random({kInt8Rows, kInt8Columns}), {1, 2});
+  const at::Tensor x = random({33, kInt8Columns}), dy = random({33, kInt8Rows});
   const at::Tensor dx = gradient([&](const at::Tensor& at) { return int8_linear(at, matrix); }, x, dy);
   EXPECT_TRUE(at::equal(dx, int8_linear_backward(dy, matrix)));
 }
@@ -105,14 +105,14 @@ TEST_P(Int8MatrixOf, KeepsNothingButTheMatrixForBackward) {
 }
 
 TEST_P(Int8MatrixOf, ATokenDoesNotDependOnItsNeighbors) {
-  const Int8Matrix matrix = quantized(random({kRows, kColumns}), {2, 2});
-  const at::Tensor x = random({33, kColumns});
+  const Int8Matrix matrix = quantized(random({kInt8Rows, kInt8Columns}), {2, 2});
+  const at::Tensor x = random({33, kInt8Columns});
   EXPECT_TRUE(at::equal(int8_linear(x, matrix).narrow(0, 5, 3), int8_linear(x.narrow(0, 5, 3), matrix)));
 }
 
 TEST_P(Int8MatrixOf, BitsDependOnNoNumberOfThreads) {
-  const Int8Matrix matrix = quantized(random({kRows, kColumns}), {2, 1});
-  const at::Tensor x = random({257, kColumns}), dy = random({257, kRows});
+  const Int8Matrix matrix = quantized(random({kInt8Rows, kInt8Columns}), {2, 1});
+  const at::Tensor x = random({257, kInt8Columns}), dy = random({257, kInt8Rows});
   const int threads = at::get_num_threads();
   const at::Tensor y = int8_linear(x, matrix), dx = int8_linear_backward(dy, matrix);
   at::set_num_threads(1);
@@ -122,8 +122,8 @@ TEST_P(Int8MatrixOf, BitsDependOnNoNumberOfThreads) {
 }
 
 TEST_P(Int8MatrixOf, NonContiguousInputsGiveTheSame) {
-  const Int8Matrix matrix = quantized(random({kRows, kColumns}), {});
-  const at::Tensor x = random({kColumns, 31}).t();
+  const Int8Matrix matrix = quantized(random({kInt8Rows, kInt8Columns}), {});
+  const at::Tensor x = random({kInt8Columns, 31}).t();
   EXPECT_TRUE(at::equal(int8_linear(x, matrix), int8_linear(x.contiguous(), matrix)));
 }
 

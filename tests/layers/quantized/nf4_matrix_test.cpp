@@ -16,7 +16,7 @@ using namespace nkat::testing;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-constexpr std::int64_t kRows = 72, kColumns = 200;  // the last block of a row holds eight
+constexpr std::int64_t kMatrixRows = 72, kMatrixColumns = 200;  // the last block of a row holds eight
 
 at::Tensor scales_of(std::int64_t columns) { return at::linspace(0.1, 3, columns); }
 
@@ -46,11 +46,11 @@ at::Tensor nearest_levels(const at::Tensor& w) {
 }
 
 TEST(Nf4Matrix, EveryWeightBecomesTheNearestLevelOfItsBlock) {
-  const at::Tensor w = at::randn({kRows, kColumns});
+  const at::Tensor w = at::randn({kMatrixRows, kMatrixColumns});
   const at::Tensor held = widened(quantized(w)), nearest = nearest_levels(w);
   EXPECT_LE(max_error(held, nearest), 0x1p-22 * max_abs(nearest));
   // Half the widest gap, between -1 and -0.696, and the rounding of a scale, 2^-8 of it.
-  const at::Tensor scaled = w / scales_of(kColumns), off = held / scales_of(kColumns) - scaled;
+  const at::Tensor scaled = w / scales_of(kMatrixColumns), off = held / scales_of(kMatrixColumns) - scaled;
   EXPECT_LE((off.abs() / std::get<0>(scaled.abs().max(1, true))).max().item<double>(), 0.152 * (1 + 0x1p-8));
 }
 
@@ -62,16 +62,16 @@ TEST(Nf4Matrix, TheEvenColumnTakesTheUpperHalfOfAByte) {
 }
 
 TEST(Nf4Matrix, TheLoopsAgreeWithPlainOperations) {
-  const at::Tensor w = at::randn({kRows, kColumns});
+  const at::Tensor w = at::randn({kMatrixRows, kMatrixColumns});
   const Nf4Matrix fast = quantized(w);
-  Nf4Matrix slow = empty_nf4_matrix(kRows, kColumns, at::kCPU);
+  Nf4Matrix slow = empty_nf4_matrix(kMatrixRows, kMatrixColumns, at::kCPU);
   slow.channel_scales.copy_(fast.channel_scales);
   plain::set_rows(slow, 0, w);
   EXPECT_TRUE(at::equal(fast.codes, slow.codes));
   EXPECT_TRUE(at::equal(fast.scales, slow.scales));
-  const Nf4Tile tile{.row = 3, .count = 40, .column = 64, .width = kColumns - 64};
+  const Nf4Tile tile{.row = 3, .count = 40, .column = 64, .width = kMatrixColumns - 64};
   EXPECT_TRUE(at::equal(cpu::widen(fast, tile), plain::widen(fast, tile, at::kFloat)));
-  EXPECT_TRUE(at::equal(cpu::widen(fast, tile), widened(fast).narrow(0, 3, 40).narrow(1, 64, kColumns - 64)));
+  EXPECT_TRUE(at::equal(cpu::widen(fast, tile), widened(fast).narrow(0, 3, 40).narrow(1, 64, kMatrixColumns - 64)));
   EXPECT_TRUE(at::equal(widened(fast, at::kBFloat16), widened(fast).to(at::kBFloat16)));
 }
 

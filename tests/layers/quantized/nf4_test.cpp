@@ -17,17 +17,17 @@ using namespace nkat::testing;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-constexpr std::int64_t kRows = 72, kColumns = 200;             // the last block of a row holds eight
+constexpr std::int64_t kNf4Rows = 72, kNf4Columns = 200;       // the last block of a row holds eight
 constexpr std::int64_t kManyRows = 4096, kManyColumns = 2048;  // two tiles in either direction
 
-Nf4Matrix quantized(const at::Tensor& w) {
+Nf4Matrix as_nf4(const at::Tensor& w) {
   Nf4Matrix matrix = empty_nf4_matrix(w.size(0), w.size(1), w.device());
   matrix.channel_scales.copy_(at::linspace(0.1, 3, w.size(1)));
   set_rows(matrix, 0, w);
   return matrix;
 }
 
-at::Tensor widened(const Nf4Matrix& matrix) {
+at::Tensor as_wide(const Nf4Matrix& matrix) {
   return widen(matrix, {.row = 0, .count = matrix.codes.size(0), .column = 0, .width = matrix.columns()}, at::kFloat);
 }
 
@@ -38,10 +38,10 @@ class Nf4Product : public ::testing::TestWithParam<at::ScalarType> {
 
 // Against the weights that are held: no more error than plain ATen makes in the same type.
 TEST_P(Nf4Product, BothDirectionsAreTheProductsWithTheWeightsHeld) {
-  const Nf4Matrix matrix = quantized(at::randn({kRows, kColumns}));
-  const at::Tensor w = widened(matrix), exact = w.to(at::kDouble), typed = w.to(GetParam());
+  const Nf4Matrix matrix = as_nf4(at::randn({kNf4Rows, kNf4Columns}));
+  const at::Tensor w = as_wide(matrix), exact = w.to(at::kDouble), typed = w.to(GetParam());
   for (const std::int64_t tokens : {0, 1, 31, 33}) {
-    const at::Tensor x = random({tokens, kColumns}), dy = random({tokens, kRows});
+    const at::Tensor x = random({tokens, kNf4Columns}), dy = random({tokens, kNf4Rows});
     EXPECT_TRUE(
         is_as_good_as(nf4_linear(x, matrix), at::linear(x, typed), x.to(at::kDouble).mm(exact.t()), kValueFactor));
     EXPECT_TRUE(
@@ -50,8 +50,8 @@ TEST_P(Nf4Product, BothDirectionsAreTheProductsWithTheWeightsHeld) {
 }
 
 TEST_P(Nf4Product, TilesMeetWithoutASeam) {
-  const Nf4Matrix matrix = quantized(at::randn({kManyRows, kManyColumns}) / 32);
-  const at::Tensor w = widened(matrix), typed = w.to(GetParam());
+  const Nf4Matrix matrix = as_nf4(at::randn({kManyRows, kManyColumns}) / 32);
+  const at::Tensor w = as_wide(matrix), typed = w.to(GetParam());
   const at::Tensor x = random({3, kManyColumns}), dy = random({3, kManyRows});
   EXPECT_TRUE(is_as_good_as(nf4_linear(x, matrix), at::linear(x, typed), x.to(at::kDouble).mm(w.to(at::kDouble).t()),
                             kValueFactor));
@@ -60,12 +60,12 @@ TEST_P(Nf4Product, TilesMeetWithoutASeam) {
 }
 
 TEST_P(Nf4Product, AutogradGivesTheTransposedProductAndKeepsNothingElse) {
-  const Nf4Matrix matrix = quantized(at::randn({kRows, kColumns}));
-  const at::Tensor x = random({33, kColumns}), dy = random({33, kRows});
+  const Nf4Matrix matrix = as_nf4(at::randn({kNf4Rows, kNf4Columns}));
+  const at::Tensor x = random({33, kNf4Columns}), dy = random({33, kNf4Rows});
   const at::Tensor dx = gradient([&](const at::Tensor& at) { return nf4_linear(at, matrix); }, x, dy);
   EXPECT_TRUE(at::equal(dx, nf4_linear_backward(dy, matrix)));
   const std::int64_t before = HeldBytes::now();
-  const at::Tensor leaf = random({17, kColumns}).requires_grad_(true);
+  const at::Tensor leaf = random({17, kNf4Columns}).requires_grad_(true);
   at::Tensor input = leaf * 2;
   const at::Tensor y = nf4_linear(input, matrix);
   input.reset();
@@ -75,7 +75,7 @@ TEST_P(Nf4Product, AutogradGivesTheTransposedProductAndKeepsNothingElse) {
 // More threads than one divide a product of this size, and BLAS adds in another order with another number of them.
 TEST_P(Nf4Product, BitsAreTheSameOnEveryRunWithTheSameNumberOfThreads) {
   const int threads = at::get_num_threads();
-  const Nf4Matrix matrix = quantized(at::randn({kManyRows, kManyColumns}));
+  const Nf4Matrix matrix = as_nf4(at::randn({kManyRows, kManyColumns}));
   const at::Tensor x = random({33, kManyColumns}), dy = random({33, kManyRows});
   for (const int count : {1, 2, 3}) {
     at::set_num_threads(count);
@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(Types, Nf4Product, ::testing::Values(at::kFloat, at::kB
                          [](const auto& test) { return std::string(c10::toString(test.param)); });
 
 TEST(Nf4Linear, NamesAWrongInput) {
-  const Nf4Matrix matrix = quantized(at::randn({8, 64}));
+  const Nf4Matrix matrix = as_nf4(at::randn({8, 64}));
   EXPECT_THAT([&] { nf4_linear(at::randn({3, 31}), matrix); }, ThrowsMessage<ShapeError>(HasSubstr("(T, K=64)")));
 }
 

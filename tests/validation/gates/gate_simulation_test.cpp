@@ -42,7 +42,7 @@ void expect_at_least(std::int64_t count, std::int64_t of, double share) {
 }
 
 // Letters and digits of the row's name, a sign spelt out.
-std::string case_name(const testing::TestParamInfo<PlantedForce>& row) {
+std::string case_name(const ::testing::TestParamInfo<PlantedForce>& row) {
   std::string name;
   for (const char letter : row.param.name) {
     if (letter == '-') name += "Minus";
@@ -52,8 +52,8 @@ std::string case_name(const testing::TestParamInfo<PlantedForce>& row) {
   return name;
 }
 
-class NullForce : public testing::TestWithParam<PlantedForce> {};
-INSTANTIATE_TEST_SUITE_P(GateSimulation, NullForce, testing::ValuesIn(null_rows()), case_name);
+class NullForce : public ::testing::TestWithParam<PlantedForce> {};
+INSTANTIATE_TEST_SUITE_P(GateSimulation, NullForce, ::testing::ValuesIn(null_rows()), case_name);
 
 TEST_P(NullForce, IsNoRiseInOneLayer) {
   const SimulatedRates rates = measure(GetParam(), {.runs = kRunsOfOneLayer});
@@ -72,8 +72,8 @@ TEST_P(NullForce, IsNoRiseInOneLayerOf300Steps) {
   expect_at_most(rates.called(), rates.runs, 0.02);
 }
 
-class Step : public testing::TestWithParam<PlantedForce> {};
-INSTANTIATE_TEST_SUITE_P(GateSimulation, Step, testing::ValuesIn(step_rows()), case_name);
+class Step : public ::testing::TestWithParam<PlantedForce> {};
+INSTANTIATE_TEST_SUITE_P(GateSimulation, Step, ::testing::ValuesIn(step_rows()), case_name);
 
 TEST_P(Step, IsFoundInOneLayer) {
   const SimulatedRates rates = measure(GetParam(), {.runs = kRunsOfOneLayer});
@@ -95,8 +95,8 @@ TEST_P(Step, LiesInTheIntervalOfTau) {
   expect_at_least(rates.covering, rates.intervals, 0.85);
 }
 
-class Ramp : public testing::TestWithParam<PlantedForce> {};
-INSTANTIATE_TEST_SUITE_P(GateSimulation, Ramp, testing::ValuesIn(ramp_rows()), case_name);
+class Ramp : public ::testing::TestWithParam<PlantedForce> {};
+INSTANTIATE_TEST_SUITE_P(GateSimulation, Ramp, ::testing::ValuesIn(ramp_rows()), case_name);
 
 TEST_P(Ramp, IsFoundInOneLayer) {
   const SimulatedRates rates = measure(GetParam(), {.runs = kRunsOfOneLayer});

@@ -22,7 +22,7 @@ TEST(GateResults, CountsLayersByVerdict) {
   EXPECT_EQ(report.count(Verdict::kClosed), 0);
 }
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
 
 // Pieces of ten values with these levels.
 std::vector<ForceSegment> segments(const std::vector<double>& levels, double half_width = 0.05) {
@@ -47,11 +47,11 @@ TEST(GateCourse, IsReclosedIfItEndsLessThanATenthAboveItsFirstValue) {
 }
 
 TEST(GateCourse, PassesOverWhatIsNotFinite) {
-  const GateCourse course = follow_gate(std::vector<double>{kNan, 0.1, kNan, 0.3, kNan});
+  const GateCourse course = follow_gate(std::vector<double>{kNoNumber, 0.1, kNoNumber, 0.3, kNoNumber});
   EXPECT_EQ(course.first, 0.1);
   EXPECT_EQ(course.opened, 3u);
   EXPECT_EQ(course.last, 0.3);
-  EXPECT_FALSE(follow_gate(std::vector<double>{kNan}).opened.has_value());
+  EXPECT_FALSE(follow_gate(std::vector<double>{kNoNumber}).opened.has_value());
   EXPECT_FALSE(follow_gate({}).opened.has_value());
 }
 

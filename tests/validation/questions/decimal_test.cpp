@@ -8,13 +8,13 @@
 namespace nkat::validation {
 namespace {
 
-struct Case {
+struct DecimalCase {
   std::string line;
   std::string number;  // "" for none
 };
 
-void expect_numbers(const std::vector<Case>& cases) {
-  for (const Case& one : cases) {
+void expect_decimals(const std::vector<DecimalCase>& cases) {
+  for (const DecimalCase& one : cases) {
     const std::optional<Decimal> read = number_in_line(one.line);
     EXPECT_EQ(read ? read->text() : "", one.number) << "'" << one.line << "'";
   }
@@ -50,7 +50,7 @@ TEST(Decimal, RefusesWhatIsNotWhollyANumber) {
 }
 
 TEST(NumberInLine, IsReadThroughUnitsAndWords) {
-  expect_numbers({{"42", "42"},
+  expect_decimals({{"42", "42"},
                   {" 42 ", "42"},
                   {"42.", "42"},
                   {"The answer is 42.", "42"},
@@ -84,7 +84,7 @@ TEST(NumberInLine, IsReadThroughUnitsAndWords) {
 }
 
 TEST(NumberInLine, KeepsSignsApartFromDashesAndBullets) {
-  expect_numbers({{"-5", "-5"},
+  expect_decimals({{"-5", "-5"},
                   {"−5", "-5"},
                   {"－５", "-5"},
                   {"-$5", "-5"},

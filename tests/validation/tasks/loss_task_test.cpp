@@ -21,7 +21,7 @@ using ::testing::internal::GetCapturedStderr;
 using namespace nkat::testing;
 
 // Losses are float32 sums of 311 exponentials: some hundred roundings of 6e-8 of 5.7 nats at most.
-constexpr double kTolerance = 1e-5;
+constexpr double kLossTolerance = 1e-5;
 // Targets: a, a; and hello, a space, a. Three of five are "a".
 constexpr const char* kHeldOut = "{\"text\":\"aa\"}\n{\"text\":\"hello hello a\"}\n";
 
@@ -52,8 +52,8 @@ TEST_F(LossTaskTest, ABareModelWithoutPreferencesLosesTheLogarithmOfItsVocabular
   EXPECT_EQ(found.file, file);
   EXPECT_EQ(found.samples, 2);
   EXPECT_EQ(found.tokens, 5);
-  EXPECT_NEAR(found.loss.value, std::log(311), kTolerance);
-  EXPECT_NEAR(found.perplexity.value, 311, 311 * kTolerance);
+  EXPECT_NEAR(found.loss.value, std::log(311), kLossTolerance);
+  EXPECT_NEAR(found.perplexity.value, 311, 311 * kLossTolerance);
   EXPECT_FALSE(found.base_loss || found.base_perplexity || found.change || found.divergence);
   EXPECT_FALSE(results.general.has_value());
   EXPECT_TRUE(results.ablation.empty());
@@ -67,14 +67,14 @@ TEST_F(LossTaskTest, AnAdapterIsMeasuredAgainstItsBaseOnTheSameTargets) {
   const EvalResults results = measure({.dataset = {.files = {write("held-out.jsonl", kHeldOut)}}}, model);
   const LossFinding& found = results.held_out.value();
   const double base = std::log(base_sum) - 0.6 * z, adapted = std::log(adapted_sum) + 0.6 * z;
-  EXPECT_NEAR(found.base_loss.value().value, base, kTolerance);
-  EXPECT_NEAR(found.base_perplexity.value().value, std::exp(base), std::exp(base) * kTolerance);
-  EXPECT_NEAR(found.loss.value, adapted, kTolerance);
-  EXPECT_NEAR(found.change.value().value, adapted - base, 2 * kTolerance);
+  EXPECT_NEAR(found.base_loss.value().value, base, kLossTolerance);
+  EXPECT_NEAR(found.base_perplexity.value().value, std::exp(base), std::exp(base) * kLossTolerance);
+  EXPECT_NEAR(found.loss.value, adapted, kLossTolerance);
+  EXPECT_NEAR(found.change.value().value, adapted - base, 2 * kLossTolerance);
   EXPECT_TRUE(found.change.value().interval.has_value());
   // KL(p || q) = p("a") 2 z + log(sum of q / sum of p), the same at each target.
   EXPECT_NEAR(found.divergence.value().value, std::exp(z) / base_sum * 2 * z + std::log(adapted_sum / base_sum),
-              kTolerance);
+              kLossTolerance);
 }
 
 // Layer 0 alone does something: without its M the model is the bare one.
@@ -87,7 +87,7 @@ TEST_F(LossTaskTest, AblationClosesOneGateAtATime) {
   ASSERT_EQ(results.ablation.size(), 2U);
   EXPECT_EQ(results.ablation[0].layer, 0);
   EXPECT_EQ(results.ablation[0].gate, 0.5);
-  EXPECT_NEAR(results.ablation[0].loss_change.value, -results.held_out.value().change.value().value, 2 * kTolerance);
+  EXPECT_NEAR(results.ablation[0].loss_change.value, -results.held_out.value().change.value().value, 2 * kLossTolerance);
   EXPECT_EQ(results.ablation[1].layer, 1);
   EXPECT_NEAR(results.ablation[1].gate, 0.75, 1e-7);  // alpha is float32
   EXPECT_EQ(results.ablation[1].loss_change.value, 0.0);

@@ -27,7 +27,7 @@ constexpr const char* kChatml =
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-const std::vector<Turn> kTurns = {{Role::kSystem, "yes"}, {Role::kUser, "yes"}, {Role::kAssistant, "yes"}};
+const std::vector<Turn> kConversation = {{Role::kSystem, "yes"}, {Role::kUser, "yes"}, {Role::kAssistant, "yes"}};
 
 RenderedConversation render(const std::string& source, const std::vector<Turn>& turns, bool prompt = false) {
   return TemplateProgram(source, {{"bos_token", "<s>"}, {"eos_token", "</s>"}}).render(turns, prompt);
@@ -42,19 +42,19 @@ std::vector<std::string> parts(const RenderedConversation& rendered) {
   return texts;
 }
 
-std::string error_of(const std::string& source, const std::vector<Turn>& turns = kTurns) {
+std::string error_of(const std::string& source, const std::vector<Turn>& turns = kConversation) {
   const TemplateProcess process(source, {});
   return message_of<DataError>([&] { process.render(turns, false); });
 }
 
 TEST(TemplateProgram, TellsEqualContentsOfTurnsApart) {
-  const RenderedConversation rendered = render(kChatml, kTurns, true);
+  const RenderedConversation rendered = render(kChatml, kConversation, true);
   EXPECT_EQ(rendered.text,
             "<|im_start|>system\nyes<|im_end|>\n<|im_start|>user\nyes<|im_end|>\n<|im_start|>assistant\nyes<|im_end|>\n"
             "<|im_start|>assistant\n");
   EXPECT_THAT(parts(rendered), ElementsAre("0:yes", "1:yes", "2:yes"));
   // The user's content is dropped, and the answer's isn't taken for it.
-  EXPECT_THAT(parts(render("{% for m in messages if m.role != 'user' %}{{ m.content }}{% endfor %}", kTurns)),
+  EXPECT_THAT(parts(render("{% for m in messages if m.role != 'user' %}{{ m.content }}{% endfor %}", kConversation)),
               ElementsAre("0:yes", "2:yes"));
 }
 
@@ -97,18 +97,18 @@ TEST(TemplateProgram, AnEmptyContentIsWhereItWasPut) {
 TEST(TemplateProgram, GivesTheVariablesOfTransformers) {
   EXPECT_EQ(render("{{ bos_token }}{{ eos_token }}{{ tools is none }}{{ documents is none }}{{ pad_token is defined }}"
                    "{{ add_generation_prompt }}",
-                   kTurns)
+                   kConversation)
                 .text,
             "<s></s>TrueTrueFalseFalse");
-  EXPECT_THAT(render("{{ strftime_now('%Y') }}", kTurns).text, StartsWith("20"));
-  EXPECT_THAT(parts(render("{{ messages[0].role }}", kTurns)), IsEmpty());
+  EXPECT_THAT(render("{{ strftime_now('%Y') }}", kConversation).text, StartsWith("20"));
+  EXPECT_THAT(parts(render("{{ messages[0].role }}", kConversation)), IsEmpty());
 }
 
 TEST(TemplateProcess, RendersAsTheProgramDoes) {
   const TemplateProcess process(kChatml, {{"bos_token", "<s>"}});
   for (const bool prompt : {false, true}) {
-    const RenderedConversation here = render(kChatml, kTurns, prompt);
-    const RenderedConversation there = process.render(kTurns, prompt);
+    const RenderedConversation here = render(kChatml, kConversation, prompt);
+    const RenderedConversation there = process.render(kConversation, prompt);
     EXPECT_EQ(there.text, here.text);
     EXPECT_EQ(parts(there), parts(here));
   }
@@ -126,7 +126,7 @@ TEST(TemplateProcess, NamesWhatATemplateRaises) {
 
 TEST(TemplateProcess, ADamagedTemplateRendersOrIsRefused) {
   const nkat::testing::Reader render_with = [](const std::string& source) {
-    TemplateProcess(source, {}).render(kTurns, false);
+    TemplateProcess(source, {}).render(kConversation, false);
   };
   const std::string source =
       "{%- macro m(t) %}{{ t | trim }}{% endmacro -%}{# c #}{% for x in messages %}{{ m(x['content'][1:]) ~ {'a': 1}.a "
