@@ -68,7 +68,7 @@ TEST_F(FileTest, RefusesAPointerInTheFilesPlaceHoweverItIsRead) {
   for (const std::string& said : {complaint([&] { read_file(path, 1 << 20); }), complaint([&] { MappedFile{path}; }),
                                   complaint([&] { open_for_reading(path); })}) {
     EXPECT_THAT(
-        said, HasSubstr("model.safetensors: this is a git-lfs pointer of 126 bytes, not the file; run `git lfs pull`"));
+        said, HasSubstr("model.safetensors: this is a git-lfs pointer of 130 bytes, not the file; run `git lfs pull`"));
   }
   EXPECT_THAT(
       complaint([&] { read_file(folder_.write("crlf", "version https://git-lfs.github.com/spec/v1\r\noid"), 99); }),

@@ -36,6 +36,8 @@ void write_base(const fs::path& path, const models::ModelConfig& config) {
   metadata.add("nkat.version", GgufValue::string("of another release"));
   metadata.add("general.file_type", GgufValue::number<std::uint32_t>(0));
   metadata.add("some.flag", GgufValue::number(true));
+  metadata.add("general.architecture", GgufValue::string("phi3"));
+  metadata.add("phi3.context_length", GgufValue::number<std::uint32_t>(64));
   std::vector<gguf::GgufTensorPlan> plan;
   for (const PlannedTensor& planned : plan_tensors(config, QuantizationRecipe::kF32)) {
     if (!planned.source || !planned.source->is_tied) plan.push_back(planned.file);
