@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "core/number_bytes.h"
+#include "core/files/number_bytes.h"
 
 namespace nkat::protobuf {
 namespace {

@@ -1,6 +1,7 @@
 #include "layers/attention.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -66,6 +67,13 @@ at::Tensor causal_mask(std::int64_t rows, std::int64_t length, std::optional<std
   return windowed ? mask.triu(length - rows + 1 - *window) : mask;
 }
 
+// What is added to scores. ATen would make it anew of bools for each layer, and keep each for backward.
+at::Tensor additive(const at::Tensor& mask, at::ScalarType type) {
+  if (!mask.defined()) return {};
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  return at::zeros(mask.sizes(), mask.options().dtype(type)).masked_fill_(mask.logical_not(), -kInfinity);
+}
+
 }  // namespace
 
 at::Tensor sliding_window_mask(std::int64_t length, std::optional<std::int64_t> window, at::Device device) {
@@ -81,7 +89,8 @@ void prepare_attention(PackedSequences& layout, std::optional<std::int64_t> wind
     return;
   }
   for (const std::int64_t length : layout.lengths)
-    layout.masks.push_back(sliding_window_mask(length, window, activations.device()));
+    layout.masks.push_back(additive(sliding_window_mask(length, window, activations.device()),
+                                    c10::typeMetaToScalarType(activations.dtype())));
 }
 
 at::Tensor causal_attention(const at::Tensor& qkv, const PackedSequences& layout, const HeadShape& heads) {

@@ -20,8 +20,8 @@ namespace nkat::layers {
 struct PackedSequences {
   std::vector<std::int64_t> lengths;  // they sum to T
   RopeAngles angles;                  // (T, rotary_dim / 2)
-  std::vector<at::Tensor> masks;      // (t, t) bool per sequence; undefined: causal, no window
-  FlashSequences flash = {};          // if cu_seqlens is defined: all sequences in one call, without masks
+  std::vector<at::Tensor> masks;  // (t, t) per sequence: bool, or what is added to scores; undefined: causal, no window
+  FlashSequences flash = {};      // if cu_seqlens is defined: all sequences in one call, without masks
 };
 
 // (length, length) bool: query i sees keys j with i - window < j <= i. Undefined if that is plain causal.

@@ -6,8 +6,8 @@
 
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
+#include "core/files/number_bytes.h"
 #include "core/message.h"
-#include "core/number_bytes.h"
 #include "core/utf8.h"
 
 namespace nkat::gguf {

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/files/atomic_file.h"
-#include "core/number_bytes.h"
+#include "core/files/number_bytes.h"
 
 namespace nkat::gguf {
 namespace {

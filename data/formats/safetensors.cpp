@@ -10,9 +10,9 @@
 
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
+#include "core/files/number_bytes.h"
 #include "core/json.h"
 #include "core/message.h"
-#include "core/number_bytes.h"
 #include "core/utf8.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors are read in place: little-endian only");

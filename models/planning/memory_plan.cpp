@@ -127,6 +127,14 @@ double normed_channels(const ModelConfig& c) {
   return c.head_norms ? static_cast<double>((c.num_heads + c.num_key_value_heads) * c.head_dim) : 0;
 }
 
+// Scores of a sample are masked where it is longer than the window and no flash attention computes it: one mask a sample
+// of the micro-batch, for all layers.
+double mask_bytes(const ModelConfig& config, const PlanRequest& request) {
+  const bool flash = request.on_gpu && request.element_bytes == 2;
+  if (flash || !config.sliding_window || *config.sliding_window >= request.sequence_length) return 0;
+  return static_cast<double>(request.element_bytes * request.sequence_length * request.micro_batch_tokens());
+}
+
 // Peak temporary memory of one layer: two copies of its rows, and the largest of the MLP's products, SwiGLU's backward
 // and attention's backward. In gate_up's backward its gradient has replaced what was kept; in attention's, gate_up is
 // free.
@@ -211,7 +219,8 @@ MemoryPlan plan_memory(const ModelConfig& config, const PlanRequest& request, st
   const double again = std::min(recomputed, trained - 1);
   const double input = element * s.hidden;
   plan.activations = rows * ((trained - 1 - again) * kept_bytes_per_token(config, request.element_bytes) +
-                             (again + 2) * input + (recomputed < trained ? input : 0));
+                             (again + 2) * input + (recomputed < trained ? input : 0)) +
+                     mask_bytes(config, request);
   const std::int64_t head_rows = std::min(request.head_rows, request.micro_batch_tokens());
   plan.head = static_cast<double>(head_rows) * s.vocabulary * bytes_per_logit(request) + rows * s.hidden * 3 * element +
               head_product_workspace(config, request, head_rows);

@@ -118,7 +118,7 @@ def test_a_merged_folder_computes_what_backbone_and_adapter_do(export, folder, r
 
 def test_two_ranks_have_the_losses_of_one(nkat, nkat_path, folder, tmp_path):
     one = trained(nkat, folder, tmp_path / "one", max_steps=2)
-    ranks = Ranks(nkat_path, tmp_path, 2, options(folder, tmp_path / "two", max_steps=2, gradient_accumulation=1))
+    ranks = Ranks(nkat_path, tmp_path, 2, options(folder, tmp_path / "two", max_steps=2))
     assert ranks.wait(120) == [0, 0], [log.read_text()[-2000:] for log in ranks.logs]
     assert losses_of(tmp_path / "two") == pytest.approx(losses_of(one), rel=1e-5)
 

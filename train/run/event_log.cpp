@@ -11,7 +11,7 @@
 #include "core/cli/progress.h"
 #include "core/error.h"
 #include "core/files/crc32c.h"
-#include "core/number_bytes.h"
+#include "core/files/number_bytes.h"
 #include "core/protobuf_wire.h"
 #include "layers/sigmoid.h"
 
