@@ -94,6 +94,21 @@ def logits_of(model, tokens):
         return model(torch.tensor([tokens])).logits[0].double().numpy()
 
 
+def with_ggml_angles(model, count, factors=1.0, scale=1.0):
+    """The model with the angles of ggml_rope_cache_init for `count` positions: float32 products along the channels, divided
+    by the channels' factors, times linear scaling's 1 / factor."""
+    rope, config = model.model.rotary_emb, model.config
+    channels = 2 * len(rope.inv_freq)
+    step = np.float32(np.float32(config.rope_theta) ** np.float32(-2 / channels))
+    products = [np.arange(count, dtype=np.float32)]
+    for _ in range(channels // 2 - 1):
+        products.append(products[-1] * step)
+    angles = torch.from_numpy(np.float32(scale) * np.stack(products, 1) / np.float32(factors)).double().repeat(1, 2)[None]
+    rotated = [(turned * rope.attention_scaling).to(model.dtype) for turned in (angles.cos(), angles.sin())]
+    rope.forward = lambda *_, **__: rotated
+    return model
+
+
 def largest_difference(left, right):
     return float(np.abs(np.asarray(left) - np.asarray(right)).max())
 

@@ -1,6 +1,7 @@
 """Small random checkpoints of every decoder family, written by transformers' own classes."""
 import dataclasses
 import json
+import math
 import shutil
 
 import torch
@@ -113,7 +114,8 @@ def random_model(variant):
             "num_hidden_layers": 3,
             "num_attention_heads": 4,
             "max_position_embeddings": 128,
-            "initializer_range": 0.2,  # logits of a few units, attention that is far from uniform
+            # At every width logits of a few units and attention that is far from uniform.
+            "initializer_range": 1.6 / math.sqrt(variant.config.get("hidden_size", 64)),
             "bos_token_id": 1,
             "eos_token_id": 2,
             "pad_token_id": 0,

@@ -21,6 +21,7 @@ from exports import (
     mean_divergence,
     needs_llama_cpp,
     tokens_of,
+    with_ggml_angles,
 )
 from gguf_files import checkpoint_name
 from test_eval import LAYERS
@@ -53,17 +54,6 @@ def test_long_texts_and_wide_open_gates_keep_the_relative_bound(kind, count, con
     assert error <= FLOAT32_BOUND * np.abs(exact).max()
 
 
-def ggml_angles(config, count):
-    """As ggml_rope_cache_init: a float32 product along the channels, then divided by the channel's factor. (T, n / 2)"""
-    channels, original = config.hidden_size // config.num_attention_heads, config.original_max_position_embeddings
-    factors = np.float32(config.rope_scaling["long_factor" if count > original else "short_factor"])
-    step = np.float32(np.float32(config.rope_theta) ** np.float32(-2 / channels))
-    products = [np.arange(count, dtype=np.float32)]
-    for _ in factors[1:]:
-        products.append(products[-1] * step)
-    return torch.from_numpy(np.stack(products, 1) / factors).double()
-
-
 @needs_llama_cpp
 @pytest.mark.parametrize("count, context", [(256, 256), (300, 512)])
 @pytest.mark.parametrize("kind", ["trained", "wide open"])
@@ -72,8 +62,8 @@ def test_beyond_the_angles_of_rope_the_absolute_bound_holds_at_any_length(kind, 
     tokens as at 40. So what passes the bound above is the angles, and no batch size or number of threads changes it."""
     path, folder, tokens = (*trained_pair, demo_tokens(count)) if kind == "trained" else (merged_file, merged_folder, tokens_of(count))
     model = load(folder)
-    angles, scale = ggml_angles(model.config, count).repeat(1, 2)[None], model.model.rotary_emb.attention_scaling
-    model.model.rotary_emb.forward = lambda *_, **__: ((angles.cos() * scale).float(), (angles.sin() * scale).float())
+    which = "long_factor" if count > model.config.original_max_position_embeddings else "short_factor"
+    model = with_ggml_angles(model, count, model.config.rope_scaling[which])
     error = largest_difference(llama_cpp.ask(path, logits=tokens, context=context)["logits"], logits_of(model, tokens))
     print(f"{kind}, {count} tokens: {error:.1e} with the same angles")
     assert error <= LLAMA_BOUND

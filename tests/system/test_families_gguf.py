@@ -7,7 +7,7 @@ import llama_cpp
 import numpy as np
 import pytest
 import torch
-from exports import LLAMA_BOUND, MODEL, fields, largest_difference, load, logits_of, needs_llama_cpp, tokens_of
+from exports import LLAMA_BOUND, MODEL, fields, largest_difference, load, logits_of, needs_llama_cpp, tokens_of, with_ggml_angles
 from families import heads, linear, llama3
 
 CONVERTER = pathlib.Path(__file__).resolve().parents[2] / ".deps" / "llama_cpp"
@@ -40,15 +40,29 @@ def exported(request, export, tmp_path_factory):
 
 
 @needs_llama_cpp
-@pytest.mark.parametrize("count", [20, 100])
-def test_logits_in_llama_cpp_are_those_of_transformers(exported, count):
+def test_logits_in_llama_cpp_are_those_of_transformers(exported):
     """In float64: on some random weights transformers' float32 is further from it than llama.cpp."""
     name, folder, path = exported
-    tokens = tokens_of(count)
+    tokens = tokens_of(20)
     theirs = logits_of(load(folder, torch.float64), tokens)
     error = largest_difference(llama_cpp.ask(path, logits=tokens, context=256)["logits"], theirs)
-    print(f"{name}, {count} tokens: {error:.1e} on logits of up to {np.abs(theirs).max():.1f}")
+    print(f"{name}, 20 tokens: {error:.1e} on logits of up to {np.abs(theirs).max():.1f}")
     assert error <= LLAMA_BOUND
+
+
+@needs_llama_cpp
+def test_logits_of_100_tokens_are_those_of_transformers_with_the_same_angles(exported):
+    """llama.cpp's angles are float32 products along the channels, so that its error grows with the position."""
+    name, folder, path = exported
+    tokens, model = tokens_of(100), load(folder, torch.float64)
+    found = llama_cpp.ask(path, logits=tokens, context=256)["logits"]
+    error = largest_difference(found, logits_of(model, tokens))
+    stored = {tensor.name: tensor.data for tensor in gguf.GGUFReader(path).tensors}
+    factors = stored.get("rope_freqs.weight", stored.get("rope_factors_short.weight", 1.0))
+    scale = 1 / (fields(path).get(f"{fields(path)['general.architecture'][1]}.rope.scaling.factor") or (None, 1.0))[1]
+    same = largest_difference(found, logits_of(with_ggml_angles(model, 100, factors, scale), tokens))
+    print(f"{name}, 100 tokens: {error:.1e}, with the same angles {same:.1e}")
+    assert same <= LLAMA_BOUND
 
 
 class Newer:
