@@ -38,3 +38,10 @@ def rows(found, count=10):
     """(kind, percent) of the largest, and what the others come to, so that the column adds up to the whole."""
     largest = found.most_common(count)
     return largest + [("the other kinds", sum(found.values()) - sum(share for _, share in largest))]
+
+
+def beside(profiles, count=10):
+    """(kind, what each profile has of it) of the kinds that are largest in all together, and what the others come to in each."""
+    names = [name for name, _ in sum(profiles, collections.Counter()).most_common(count)]
+    others = [sum(found.values()) - sum(found[name] for name in names) for found in profiles]
+    return [(name, [found[name] for found in profiles]) for name in names] + [("the other kinds", others)]
