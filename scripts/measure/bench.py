@@ -70,7 +70,8 @@ def main():
     settings = Settings(options.rounds, options.steps, options.small, options.full_model, options.model)
     record = {"date": datetime.date.today().isoformat(), "threads": measure.THREADS, "small": options.small, "torch": torch.__version__,
               "transformers": transformers.__version__, "parts": {}}
-    tables, panels = [], []
+    tables, panels = [measure.origin()], []
+    print(tables[0])
     for part in options.parts:
         record["parts"][part], table, drawn = PARTS[part](work, settings)
         tables.append(table)

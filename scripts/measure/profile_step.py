@@ -111,7 +111,7 @@ def main():
     record = {"date": datetime.date.today().isoformat(), "threads": THREADS, "model": base.ours.name, "precision": options.precision,
               "batch": options.batch, "steps": options.steps, "profiles": found}
     (options.work / "profile.json").write_text(json.dumps(record, indent=2) + "\n")
-    print(shown(found))
+    print(measure.origin() + "\n" + shown(found))
 
 
 try:

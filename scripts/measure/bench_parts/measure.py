@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pathlib
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -86,6 +87,14 @@ def plan(model, options):
 def planned_bytes(planned):
     """What tensors hold by the plan: a GPU's context is in its total and its budget, but not in what an allocator reports."""
     return planned["total_bytes"] - planned["context_bytes"]
+
+
+def origin():
+    """Date, commit, machine and command, which every table of figures stands below."""
+    script = f'. {shlex.quote(str(ROOT / "scripts" / "common.sh"))}; origin "$@"'
+    # nproc, which counts the machine's cores there, obeys OMP_NUM_THREADS.
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    return subprocess.run(["bash", "-c", script, *sys.argv], capture_output=True, text=True, check=True, env=environment).stdout
 
 
 def bf16_units():

@@ -5,10 +5,10 @@ import re
 KINDS = [  # the first pattern that fits a line of perf's report names it
     ("matrix products in generated code (oneDNN)", r"\[JIT\]|dnnl::"),
     ("float32 matrix products (MKL)", r"sgemm_kernel"),
-    ("packing of matrices for products (MKL)", r"gemm\w*_s?copy|gemm_\w*copy"),
+    ("packing of matrices for products (MKL)", r"gemm\w*_s?copy|gemm_\w*copy|gemm_mscale"),
     ("BF16 products inside attention (MKL)", r"gemm_bf16bf16f32_kernel"),
-    ("rows and panels widened to float32", r"widen_each"),
-    ("results rounded to BF16", r"round_each"),
+    ("rows and panels widened to float32", r"widen_(each|rows)"),
+    ("results rounded to BF16", r"round_(each|rows)"),
     ("attention", r"flash_attention|softmax_row|probabilities_row|score_gradient_row|inner_product"),
     ("cross-entropy", r"cpu::.*::loss\b"),
     ("RMSNorm, SwiGLU, RoPE and block rotation", r"nkat::layers::cpu"),
