@@ -17,6 +17,7 @@ KINDS = [  # the first pattern that fits a line of perf's report names it
     ("heap", r"libc\.so.*(malloc|free|memalign|unlink_chunk)"),
     ("LibTorch's element-wise loops and copies", r"at::native|at::internal|Sleef|vml"),
     ("copies and fills by the C library", r"libc\.so.*(mem(cpy|move|set)|clear)"),
+    ("Python's interpreter", r"libpython|python3"),
     ("hashing of the base", r"libcrypto"),
     ("loading of libraries", r"ld-linux|libcu|libnv"),
     ("LibTorch's calls, tensors and autograd", r"libtorch|libc10"),
