@@ -6,7 +6,7 @@ Japanese (`nkat data make`), a quarter each: once as lines, once as one text of 
 it with the normalizers and pre-tokenizers of real models. The program's time holds its start, reading its tokenizer and
 its lines, and printing the ids; the library's holds encode_batch alone. They take turns; a ratio is the median of the turns'
 ratios, with its range. The ids are compared. Prints the table of data/MEASURED.md below its origin.
-  cost     about 15 minutes and 5 GB of memory for 50 MB
+  cost     about 15 minutes and 3 GB of memory for 50 MB
   command  scripts/measure/tokenizer_speed.py [--megabytes 50] [--pieces 16000] [--kinds gpt2 llama3 ...] [--rounds 3]
 """
 import argparse
