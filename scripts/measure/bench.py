@@ -1,17 +1,19 @@
 #!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../../.venv/bin/python" "$0" "$@"'
 """Training speed and memory: beside transformers and PEFT, beside bare matrix products, and as the problem grows.
 
-  cost     about 40 minutes on 2 cores, 9 GiB of memory, 9 GB of disk; one part: `peers` 15 minutes, the others less
-  command  scripts/measure/bench.py WORK-FOLDER [--parts peers limit growth startup plan] [--rounds 3] [--steps 1] [--full-model FOLDER] [--small]
+  cost     about 75 minutes on 2 cores, 9 GiB of memory, 10 GB of disk; `pretrained` 35 minutes, `peers` 15, the others less
+  command  scripts/measure/bench.py WORK-FOLDER [--parts peers pretrained limit growth startup plan] [--rounds 3] [--steps 1]
+           [--model FILE.gguf] [--full-model FOLDER] [--small]
 
-  peers    one random model, data, tokens and threads for nkat, transformers with the adapter as hooks, PEFT LoRA and OFT
-  limit    speed relative to bare products of the same shapes; what the adapter adds to the same pass without M
-  growth   time and memory against tokens, layers and samples a step, with fitted exponents
-  startup  program start to first step, full-size random model (7.7 GB, kept in WORK-FOLDER; or --full-model)
-  plan     what `auto` chose under a budget, beside neighboring choices
+  peers       one random model, data, tokens and threads for nkat, transformers with the adapter as hooks, PEFT LoRA and OFT
+  pretrained  the same on a GGUF file (--model, by default SmolLM2, which `scripts/setup --real` gets), without PEFT
+  limit       speed relative to bare products of the same shapes; what the adapter adds to the same pass without M
+  growth      time and memory against tokens, layers and samples a step, with fitted exponents
+  startup     program start to first step, full-size random model (7.7 GB, kept in WORK-FOLDER; or --full-model)
+  plan        what `auto` chose under a budget, beside neighboring choices
 
 The contenders of a part take turns, each in its own process. A ratio is the median of the turns' ratios; its range is shown
-too. Memory of peers: VmHWM of the process, with and without what it held before the model was loaded. Without PEFT
+too. Memory of peers and pretrained: VmHWM of the process, with and without what it held before the model was loaded. Without PEFT
 (`.venv/bin/pip install peft==0.17.1`) its rows say "not measured". Writes WORK-FOLDER/bench.json, bench.md and bench.png,
 and prints the tables. --small: a tiny model, to try the script.
 """
@@ -24,10 +26,11 @@ import sys
 
 import torch
 import transformers
-from bench_parts import auto_plan, growth, limit, measure, peers, plots, startup
+from bench_parts import auto_plan, growth, limit, measure, peers, plots, pretrained, startup
+from bench_parts.pretrained import SMOLLM2
 from bench_parts.random_model import SMALL, sized
 
-PARTS = {"peers": peers.run, "limit": limit.run, "growth": growth.run, "startup": startup.run, "plan": auto_plan.run}
+PARTS = {"peers": peers.run, "pretrained": pretrained.run, "limit": limit.run, "growth": growth.run, "startup": startup.run, "plan": auto_plan.run}
 
 
 @dataclasses.dataclass
@@ -36,6 +39,7 @@ class Settings:
     steps: int
     small: bool
     full_model: pathlib.Path | None
+    model: pathlib.Path
 
     @property
     def sizes(self):
@@ -49,6 +53,7 @@ def read_options():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--full-model", type=pathlib.Path)
+    parser.add_argument("--model", type=pathlib.Path, default=SMOLLM2)
     parser.add_argument("--small", action="store_true")
     return parser.parse_args()
 
@@ -58,12 +63,15 @@ def main():
     for program in (measure.NKAT, measure.STEP_BENCHMARK):
         if not program.exists():
             sys.exit(f"{program} is missing; run scripts/build")
+    if "pretrained" in options.parts and not options.model.is_file():
+        sys.exit(f"{options.model} is missing; run scripts/setup --real, name a GGUF file with --model, or leave out the part `pretrained`")
     work = options.work
     work.mkdir(parents=True, exist_ok=True)
-    settings = Settings(options.rounds, options.steps, options.small, options.full_model)
+    settings = Settings(options.rounds, options.steps, options.small, options.full_model, options.model)
     record = {"date": datetime.date.today().isoformat(), "threads": measure.THREADS, "small": options.small, "torch": torch.__version__,
               "transformers": transformers.__version__, "parts": {}}
-    tables, panels = [], []
+    tables, panels = [measure.origin()], []
+    print(tables[0])
     for part in options.parts:
         record["parts"][part], table, drawn = PARTS[part](work, settings)
         tables.append(table)

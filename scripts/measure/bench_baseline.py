@@ -8,7 +8,7 @@
 Prints a line of JSON for each size of batch. TOKENS.json holds global batches of samples, [[[ids], ...], ...]; a step is one global
 batch in padded micro-batches, sorted by length, and one AdamW update; a step on the first samples warms up. adapter: the rotations
 and gates of `nkat train` as forward hooks; lora: PEFT LoRA of rank 8 on down_proj; oft: PEFT OFT in blocks of 8 on down_proj. The
-base is frozen and in BF16, the loss is on every token but the first.
+base is frozen and in BF16, with --precision fp32 in float32; the loss is on every token but the first. --warm FILE: made once it is warm.
 """
 import argparse
 import json
@@ -17,6 +17,8 @@ import time
 
 import torch
 import transformers
+
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 class RotationHook(torch.nn.Module):
@@ -106,6 +108,8 @@ def timed(train, global_batches, options):
     """Tokens, seconds and peak bytes of the steps, after one on the first samples that warms up."""
     train(global_batches[0][:8])
     synchronize(options.device)
+    if options.warm:
+        options.warm.touch()
     begin = time.perf_counter()
     for step in range(options.steps):
         train(global_batches[step % len(global_batches)])
@@ -124,6 +128,8 @@ def main():
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--budget-gib", type=float)
+    parser.add_argument("--precision", choices=PRECISIONS, default="bf16")
+    parser.add_argument("--warm", type=pathlib.Path)
     options = parser.parse_args()
     global_batches = json.loads(options.tokens.read_text())
     if options.method != "adapter":
@@ -132,7 +138,7 @@ def main():
         limit_memory(torch.device(options.device), options.budget_gib * 2**30)
     before = peak_bytes(options.device)
     torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.bfloat16, attn_implementation="sdpa").to(options.device)
+    model = transformers.AutoModelForCausalLM.from_pretrained(options.model, dtype=PRECISIONS[options.precision], attn_implementation="sdpa")
     model, parameters = adapted(model, options.method)
     model.to(options.device)
     model.train()

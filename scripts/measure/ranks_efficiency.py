@@ -20,7 +20,7 @@ import statistics
 import sys
 
 from bench_parts import measure
-from bench_parts.peers import LONGEST, SAMPLES, SHORTEST
+from bench_parts.peers import FULL_BATCH
 from bench_parts.random_model import make_model, sized
 from bench_parts.samples import write_samples
 
@@ -76,8 +76,8 @@ def main():
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     make_model(options.folder / "model", sized(768, 8))
-    write_samples(options.folder, SAMPLES, SHORTEST, LONGEST)
-    measured = measure_contenders(options.folder, SAMPLES, options.rounds, options.steps)
+    write_samples(options.folder, FULL_BATCH.samples, FULL_BATCH.shortest, FULL_BATCH.longest)
+    measured = measure_contenders(options.folder, FULL_BATCH.samples, options.rounds, options.steps)
     sizes = [{"model": name, "message_bytes": message_bytes(*shape, 32, 2)} for name, shape in MODELS.items()]
     cards = [network("Phi-3.5-mini", 64, samples, options.sample_seconds) for samples in (1, 4, 32)]
     (options.folder / "ranks.json").write_text(json.dumps({"measured": measured, "messages": sizes, "cards": cards}, indent=2) + "\n")

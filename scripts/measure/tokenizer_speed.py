@@ -4,23 +4,25 @@
 The text is English (Python's and the installed packages' documentation), code (their sources), JSON (`nkat data make`) and
 Japanese (`nkat data make`), a quarter each: once as lines, once as one text of 5 MB. The vocabularies are trained on a part of
 it with the normalizers and pre-tokenizers of real models. The program's time holds its start, reading its tokenizer and
-its lines, and printing the ids; the library's holds encode_batch alone. The ids are compared.
-  cost     about 10 minutes and 3 GB of memory for 50 MB
-  command  scripts/measure/tokenizer_speed.py [--megabytes 50] [--pieces 16000] [--kinds gpt2 llama3 ...]
+its lines, and printing the ids; the library's holds encode_batch alone. They take turns; a ratio is the median of the turns'
+ratios, with its range. The ids are compared. Prints the table of data/MEASURED.md below its origin.
+  cost     about 15 minutes and 3 GB of memory for 50 MB
+  command  scripts/measure/tokenizer_speed.py [--megabytes 50] [--pieces 16000] [--kinds gpt2 llama3 ...] [--rounds 3]
 """
 import argparse
 import json
 import os
-import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-os.environ["RAYON_NUM_THREADS"] = "1"
+from bench_parts import measure
+from bench_parts.measure import NKAT, ROOT
+
+os.environ["RAYON_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-NKAT = os.environ.get("NKAT", ROOT / "build" / "nkat")
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 import tokenizer_kinds  # noqa: E402
@@ -73,28 +75,32 @@ def make_texts(megabytes):
     return lines
 
 
-def median_seconds(run, rounds):
-    times = []
+def seconds_of(run):
+    begin = time.perf_counter()
+    result = run()
+    return time.perf_counter() - begin, result
+
+
+def compare(tokenizer, folder, texts, rounds):
+    """Seconds of nkat's and the library's turns, and whether the ids are equal."""
+    command = [NKAT, "data", "tokenize", "--model-path", folder, "--lines"]
+    given = "".join(json.dumps(text) + "\n" for text in texts)
+    ours, theirs = [], []
     for _ in range(rounds):
-        begin = time.perf_counter()
-        result = run()
-        times.append(time.perf_counter() - begin)
-    return sorted(times)[len(times) // 2], result
+        wanted = None  # frees the last turn's, which is most of the memory
+        seconds, done = seconds_of(lambda: subprocess.run(command, input=given, capture_output=True, text=True, check=True))
+        ours.append(seconds)
+        seconds, wanted = seconds_of(lambda: tokenizer.encode_batch(texts, add_special_tokens=False))
+        theirs.append(seconds)
+    lines = done.stdout.splitlines()
+    return ours, theirs, len(lines) == len(wanted) and all(json.loads(line) == one.ids for line, one in zip(lines, wanted))
 
 
-def measure(kind, pieces, texts, rounds):
-    tokenizer = tokenizer_kinds.train(kind, pieces, texts["lines"][::50])
-    with tempfile.TemporaryDirectory() as folder:
-        tokenizer.save(f"{folder}/tokenizer.json")
-        command = [NKAT, "data", "tokenize", "--model-path", folder, "--lines"]
-        for name, batch in texts.items():
-            given = "".join(json.dumps(text) + "\n" for text in batch)
-            ours, done = median_seconds(lambda given=given: subprocess.run(command, input=given, capture_output=True, text=True, check=True), rounds)
-            theirs, wanted = median_seconds(lambda batch=batch: tokenizer.encode_batch(batch, add_special_tokens=False), rounds)
-            same = [json.loads(line) for line in done.stdout.splitlines()] == [one.ids for one in wanted]
-            size = sum(len(text.encode()) for text in batch) / 1e6
-            speeds = f"{size / ours:.1f} | {size / theirs:.1f} | {theirs / ours:.2f}"
-            print(f"| {kind} | {name} | {speeds} | {'equal' if same else 'DIFFERENT'} |", flush=True)
+def row(kind, name, texts, turns):
+    ours, theirs, same = turns
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    speeds = [f"{size / statistics.median(seconds):.1f}" for seconds in (ours, theirs)]
+    return " | ".join(["", kind, name, *speeds, measure.shown(measure.ratios(theirs, ours)), "equal" if same else "DIFFERENT", ""]).strip()
 
 
 def main():
@@ -107,9 +113,14 @@ def main():
     lines = make_texts(options.megabytes)
     joined = "\n".join(lines[i] for i in range(0, len(lines), max(1, options.megabytes // 5)))
     texts = {"lines": lines, "one text": [joined.encode()[:LONG_TEXT].decode(errors="ignore")]}
-    print("| kind | text | nkat MB/s | tokenizers MB/s | ratio | ids |\n|---|---|---|---|---|---|")
+    print(measure.origin())
+    print("| kind | text | nkat MB/s | tokenizers MB/s | ratio | ids |\n|---|---|---|---|---|---|", flush=True)
     for kind in options.kinds:
-        measure(kind, options.pieces, texts, options.rounds)
+        tokenizer = tokenizer_kinds.train(kind, options.pieces, lines[::50])
+        with tempfile.TemporaryDirectory() as folder:
+            tokenizer.save(f"{folder}/tokenizer.json")
+            for name, batch in texts.items():
+                print(row(kind, name, batch, compare(tokenizer, folder, batch, options.rounds)), flush=True)
 
 
 if __name__ == "__main__":

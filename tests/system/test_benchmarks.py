@@ -1,7 +1,10 @@
 """The measuring scripts run, and what they compute from their measurements is right. Their figures are not judged here."""
+import collections
 import json
 import math
+import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -14,8 +17,8 @@ from bench_parts import gpu_parts, growth, measure, peers, plots, profile_kinds 
 BASES = measure.choices_of("plan", "base") or [""]
 
 
-def run(script, *words):
-    done = subprocess.run([measure.ROOT / "scripts" / script, *map(str, words)], capture_output=True, text=True, timeout=600)
+def run(script, *words, **options):
+    done = subprocess.run([measure.ROOT / "scripts" / script, *map(str, words)], capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -44,6 +47,64 @@ def test_parts_of_the_benchmark_write_their_record_tables_and_plot(tmp_path):
     assert startup["ratio"]["median"] == startup["seconds"][0] / startup["transformers_seconds"][0]
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     assert "not measured" not in (tmp_path / "bench.md").read_text()
+
+
+@pytest.fixture(scope="session")
+def demo_file(tmp_path_factory):
+    """The shipped model as a GGUF file."""
+    path = tmp_path_factory.mktemp("demo") / "demo.gguf"
+    measure.measured([measure.NKAT, "export", "--model-path", training.DEMO / "model", "--output", path, "--self-test", "off"])
+    return path
+
+
+def test_a_pretrained_file_is_trained_beside_transformers_in_each_precision(demo_file, tmp_path):
+    run("measure/bench.py", tmp_path, "--small", "--rounds", 1, "--parts", "pretrained", "--model", demo_file)
+    found = json.loads((tmp_path / "bench.json").read_text())["parts"]["pretrained"]
+    units = re.findall(r"\b(?:avx512_bf16|amx_bf16)\b", subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout)
+    assert found["bf16_units"] == units and list(found["rows"]) == (["bf16"] if units else ["bf16", "fp32"])
+    for precision, rows in found["rows"].items():
+        ours, theirs = found["rounds"][0][precision].values()
+        assert ours["tokens"] == theirs["tokens"] == found["global_batch_tokens"]
+        assert rows["nkat"]["speed"]["median"] == pytest.approx(theirs["seconds"] / ours["seconds"])
+        assert rows["nkat"]["peak"]["median"] == ours["peak_bytes"] / theirs["peak_bytes"]
+        config = json.loads((tmp_path / "pretrained" / f"demo-{demo_file.stat().st_size}-{precision}" / "config.json").read_text())
+        assert config["dtype"] == {"bf16": "bfloat16", "fp32": "float32"}[precision]
+    assert (tmp_path / "bench.md").read_text().count("| demo.gguf, ") == len(found["rows"])
+
+
+def test_a_pretrained_file_that_is_missing_is_named_before_anything_runs(tmp_path):
+    words = [tmp_path / "work", "--parts", "pretrained", "--model", tmp_path / "no.gguf"]
+    done = subprocess.run([measure.ROOT / "scripts/measure/bench.py", *words], capture_output=True, text=True)
+    assert done.returncode == 1 and "no.gguf is missing; run scripts/setup --real" in done.stderr and not (tmp_path / "work").exists()
+
+
+def test_a_profile_of_a_pretrained_file_has_nkat_beside_transformers(demo_file, tmp_path):
+    if shutil.which("perf") is None or subprocess.run(["perf", "record", "-o", os.devnull, "true"], capture_output=True).returncode != 0:
+        pytest.skip("sampling needs perf and the right to use it")
+    said = run("measure/profile_step.py", tmp_path, "--small", "--steps", 1, "--model", demo_file).stdout
+    found = json.loads((tmp_path / "profile.json").read_text())
+    assert list(found["profiles"]) == ["nkat", "transformers"] and found["model"] == "demo.gguf"
+    for one in found["profiles"].values():
+        assert sum(one["seconds"].values()) == pytest.approx(one["busy"] * one["wall_seconds"] * measure.THREADS)
+    assert "| cost | nkat, s a step | share | transformers, s a step | share |" in said
+
+
+def test_the_memory_of_a_command_is_its_own_and_its_exit_code_is_told():
+    held = bytearray(os.urandom(1) * (64 * measure.MIB))
+    assert measure.measured(["true"])[1] < len(held)
+    holds = "import sys; held = bytearray(b'x' * (100 << 20)); sys.exit(int(sys.argv[1]))"
+    assert 100 * measure.MIB < measure.measured([sys.executable, "-c", holds, 0])[1] < 300 * measure.MIB
+    with pytest.raises(measure.Failed) as failed:
+        measure.measured([sys.executable, "-c", holds, 7])
+    assert failed.value.code == 7
+
+
+def test_the_tokenizers_speeds_stand_in_one_table_below_their_origin():
+    said = run("measure/tokenizer_speed.py", "--megabytes", 1, "--pieces", 1000, "--kinds", "gpt2", "llama-legacy", "--rounds", 1).stdout
+    assert re.match(r"date: .*\ncommit: .*\nmachine: .*\ncommand: scripts/measure/tokenizer_speed.py --megabytes 1 ", said)
+    rows = [line.split(" | ") for line in said.splitlines() if line.startswith(("| gpt2", "| llama"))]
+    assert [(row[0].strip("| "), row[1]) for row in rows] == [(kind, text) for kind in ("gpt2", "llama-legacy") for text in ("lines", "one text")]
+    assert all(row[-1] == "equal |" for row in rows)
 
 
 def test_the_table_of_plans_stands_below_date_machine_and_command(tmp_path):
@@ -85,6 +146,11 @@ def test_a_profile_names_what_threads_wait_for_and_adds_up_to_the_whole():
     assert found["cross-entropy"] == pytest.approx(100 * 9 / 101) and found["everything else"] == pytest.approx(100 * 2 / 101)
     rows = profile_kinds.rows(found, 3)
     assert [name for name, _ in rows][3] == "the other kinds" and sum(share for _, share in rows) == pytest.approx(100)
+
+
+def test_kinds_of_two_profiles_stand_side_by_side_and_each_column_adds_up():
+    one, other = collections.Counter({"a": 5.0, "b": 1.0, "c": 0.5}), collections.Counter({"b": 9.0, "d": 0.25})
+    assert profile_kinds.beside([one, other], 2) == [("b", [1.0, 9.0]), ("a", [5.0, 0]), ("the other kinds", [0.5, 0.25])]
 
 
 def test_a_plot_takes_any_label(tmp_path):

@@ -4,9 +4,11 @@ import json
 import math
 import os
 import pathlib
+import shlex
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -24,17 +26,29 @@ class Failed(Exception):
         self.code, self.words = code, words
 
 
+# Linux counts what a process held before it became the command: in a child of this interpreter, all that this one holds. A
+# child of this small one starts with nothing. Tells the peak in KiB and the exit code.
+WAITER = """
+import os, sys
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+os.write(int(sys.argv[1]), b"%d %d" % (usage.ru_maxrss, os.waitstatus_to_exitcode(status)))
+"""
+
+
 def measured(command, **options):
     """(standard output, peak bytes of the process). Failed if it fails."""
-    with tempfile.TemporaryFile("w+") as errors:
-        with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=errors, text=True, **options) as child:
+    told, tell = os.pipe()
+    with tempfile.TemporaryFile("w+") as errors, os.fdopen(told) as told:
+        with subprocess.Popen([sys.executable, "-I", "-S", "-c", WAITER, str(tell), *map(str, command)], stdout=subprocess.PIPE,
+                              stderr=errors, text=True, pass_fds=[tell], **options) as child:
+            os.close(tell)
             out = child.stdout.read()
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode != 0:
+        peak, code = map(int, (told.read() or f"0 {child.returncode}").split())
+        if code != 0:
             errors.seek(0)
-            raise Failed(command, child.returncode, errors.read().strip() or out.strip())
-    return out, usage.ru_maxrss * 1024
+            raise Failed(command, code, errors.read().strip() or out.strip())
+    return out, peak * 1024
 
 
 @dataclasses.dataclass
@@ -73,6 +87,20 @@ def plan(model, options):
 def planned_bytes(planned):
     """What tensors hold by the plan: a GPU's context is in its total and its budget, but not in what an allocator reports."""
     return planned["total_bytes"] - planned["context_bytes"]
+
+
+def origin():
+    """Date, commit, machine and command, which every table of figures stands below."""
+    script = f'. {shlex.quote(str(ROOT / "scripts" / "common.sh"))}; origin "$@"'
+    # nproc, which counts the machine's cores there, obeys OMP_NUM_THREADS.
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    return subprocess.run(["bash", "-c", script, *sys.argv], capture_output=True, text=True, check=True, env=environment).stdout
+
+
+def bf16_units():
+    """The processor's instructions that multiply BF16: none where BF16 is only another way to store."""
+    flags = pathlib.Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
+    return [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
 
 
 def choices_of(command, option):

@@ -1,44 +1,95 @@
 """Training beside transformers and PEFT: one global batch of 32 samples of 120 to 260 tokens, random model, hidden 768, 8 layers."""
+import dataclasses
 import importlib.util
 import json
+import pathlib
 import statistics
 import sys
 
 from bench_parts import measure, samples
-from bench_parts.measure import MIB, ROOT
+from bench_parts.measure import MIB
 from bench_parts.plots import Bars
 from bench_parts.random_model import make_model
 
-SAMPLES, SHORTEST, LONGEST = 32, 120, 260
 REFERENCE = "transformers + hooks, batch 1"
-CONTENDERS = {
-    "nkat": ["nkat", "auto"], "nkat, one sample at a time": ["nkat", "none"],
-    REFERENCE: ["adapter", 1], "transformers + hooks, batch 4": ["adapter", 4], "transformers + hooks, batch 8": ["adapter", 8],
-    "PEFT LoRA, rank 8, batch 4": ["lora", 4], "PEFT OFT, block 8, batch 4": ["oft", 4],
-}
+OURS = {"nkat": ["nkat", "auto"], "nkat, one sample at a time": ["nkat", "none"]}
+WITH_HOOKS = {REFERENCE: ["adapter", 1], "transformers + hooks, batch 4": ["adapter", 4], "transformers + hooks, batch 8": ["adapter", 8]}
+WITH_PEFT = {"PEFT LoRA, rank 8, batch 4": ["lora", 4], "PEFT OFT, block 8, batch 4": ["oft", 4]}
+CONTENDERS = OURS | WITH_HOOKS | WITH_PEFT
 HOW_TO_GET_PEFT = "not measured: needs `.venv/bin/pip install peft==0.17.1`"
 
 
-def run_nkat(work, model, packing, steps, tokens):
-    run = measure.Run(model, work / "text.jsonl", work / "run", {
-        "max_steps": steps + 1, "max_sequence_length": LONGEST, "gradient_accumulation": SAMPLES, "precision": "bf16", "device": "cpu",
-        "tokens_per_micro_batch": packing})
+@dataclasses.dataclass
+class GlobalBatch:
+    samples: int
+    shortest: int
+    longest: int
+
+
+FULL_BATCH, SMALL_BATCH = GlobalBatch(32, 120, 260), GlobalBatch(4, 20, 40)
+
+
+@dataclasses.dataclass
+class Base:
+    """What is trained: a path for nkat, and the folder with the same weights for the others."""
+
+    ours: pathlib.Path
+    theirs: pathlib.Path
+    precision: str = "bf16"
+
+
+@dataclasses.dataclass
+class Training:
+    """A folder with text.jsonl and tokens.json, how many tokens they hold, and how long to train on them."""
+
+    folder: pathlib.Path
+    batch: GlobalBatch
+    tokens: int
+    steps: int
+
+
+def write_training(folder, settings, tokenizer_of):
+    batch = SMALL_BATCH if settings.small else FULL_BATCH
+    tokens = samples.write_samples(folder, batch.samples, batch.shortest, batch.longest, tokenizer_of)
+    return Training(folder, batch, tokens, settings.steps)
+
+
+def nkat_run(training, base, packing):
+    return measure.Run(base.ours, training.folder / "text.jsonl", training.folder / "run", {
+        "max_steps": training.steps + 1, "max_sequence_length": training.batch.longest, "gradient_accumulation": training.batch.samples,
+        "precision": base.precision, "device": "cpu", "tokens_per_micro_batch": packing})
+
+
+def run_nkat(training, base, packing):
+    run = nkat_run(training, base, packing)
     lines, peak = measure.train(run)
-    assert all(line["tokens"] == tokens for line in lines), "nkat trained on other tokens"
+    assert all(line["tokens"] == training.tokens for line in lines), "nkat trained on other tokens"
     # The same command again finds the run finished and ends before it reads a weight.
     _, before = measure.measured([measure.NKAT, "train", *run.words()])
     return {"tokens": sum(line["tokens"] for line in lines), "seconds": sum(line["step_seconds"] for line in lines),
             "peak_bytes": peak, "bytes_before_model": before}
 
 
-def turn(work, model, contender, steps, tokens):
+def baseline_words(training, base, method, batch):
+    script = measure.ROOT / "scripts" / "measure" / "bench_baseline.py"
+    return [sys.executable, script, method, base.theirs, training.folder / "tokens.json", "--batch", batch, "--steps", training.steps,
+            "--precision", base.precision]
+
+
+def turn(training, base, contender):
     method, how = contender
     if method == "nkat":
-        return run_nkat(work, model, how, steps, tokens)
-    out, _ = measure.measured(
-        [sys.executable, ROOT / "scripts" / "measure" / "bench_baseline.py", method, model, work / "tokens.json", "--batch", how, "--steps", steps]
-    )
-    return json.loads(out)
+        return run_nkat(training, base, how)
+    return json.loads(measure.measured(baseline_words(training, base, method, how))[0])
+
+
+def one_round(training, base, contenders):
+    """What each contender did, in turn."""
+    done = {}
+    for name, contender in contenders.items():
+        done[name] = turn(training, base, contender)
+        print(f"{name}, {base.precision}: {done[name]['tokens'] / done[name]['seconds']:.0f} tokens/s", file=sys.stderr)
+    return done
 
 
 def summary(turns, reference):
@@ -51,27 +102,28 @@ def summary(turns, reference):
             "peak_bytes": statistics.median(peaks), "model_bytes": statistics.median(nets)}
 
 
-def table(rows):
+def summaries(rounds, names):
+    """A row for each name, None where it was not measured."""
+    turns = {name: [done[name] for done in rounds] for name in rounds[0]}
+    return {name: summary(turns[name], turns[REFERENCE]) if name in turns else None for name in names}
+
+
+def table(rows, heading="trained by"):
     cells = [(name, measure.shown(row["speed"]), f"{row['peak_bytes'] / MIB:.0f}", measure.shown(row["peak"]), f"{row['model_bytes'] / MIB:.0f}",
               measure.shown(row["net"])) if row else (name, HOW_TO_GET_PEFT, "", "", "", "") for name, row in rows.items()]
-    return measure.markdown(("trained by", "tokens/s over transformers at batch 1", "peak, MiB", "of its", "beyond start-up, MiB", "of its"), cells)
+    return measure.markdown((heading, "tokens/s over transformers at batch 1", "peak, MiB", "of its", "beyond start-up, MiB", "of its"), cells)
+
+
+def bars(rows, title):
+    shown = [(name.replace("transformers + ", ""), row["speed"]["median"], *row["speed"]["range"]) for name, row in rows.items() if row]
+    return Bars(title, "tokens/s over transformers at batch 1", shown, 1.0)
 
 
 def run(work, settings):
     model = make_model(work / "model", settings.sizes)
-    tokens = samples.write_samples(work, SAMPLES, SHORTEST, LONGEST)
-    has_peft = importlib.util.find_spec("peft") is not None
-    contenders = {name: how for name, how in CONTENDERS.items() if has_peft or how[0] not in ("lora", "oft")}
-    turns = {name: [] for name in contenders}
-    for number in range(settings.rounds):
-        for name, contender in contenders.items():
-            turns[name].append(turn(work, model, contender, settings.steps, tokens))
-            one = turns[name][-1]
-            print(f"round {number + 1}: {name}: {one['tokens'] / one['seconds']:.0f} tokens/s", file=sys.stderr)
-    rows = {name: summary(turns[name], turns[REFERENCE]) if name in turns else None for name in CONTENDERS}
-    bars = [(name.replace("transformers + ", ""), row["speed"]["median"], *row["speed"]["range"]) for name, row in rows.items() if row]
-    return (
-        {"global_batch_tokens": tokens, "rows": rows, "turns": turns},
-        table(rows),
-        [Bars("training speed", "tokens/s over transformers at batch 1", bars, 1.0)],
-    )
+    base = Base(model, model)
+    training = write_training(work, settings, model)
+    contenders = OURS | WITH_HOOKS | (WITH_PEFT if importlib.util.find_spec("peft") else {})
+    rounds = [one_round(training, base, contenders) for _ in range(settings.rounds)]
+    rows = summaries(rounds, CONTENDERS)
+    return {"global_batch_tokens": training.tokens, "rows": rows, "rounds": rounds}, table(rows), [bars(rows, "training speed")]

@@ -19,11 +19,11 @@ def write_full_samples(path, count, tokens):
     return path
 
 
-def write_samples(folder, count, shortest, longest):
+def write_samples(folder, count, shortest, longest, tokenizer_of=DEMO / "model"):
     """One global batch of texts of shortest to longest tokens: text.jsonl, tokens.json. Returns the number of tokens."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(DEMO / "model" / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(tokenizer_of / "tokenizer.json"))
     vocabulary, rng, texts, ids, at = words(), random.Random(0), [], [], 0
     while len(texts) < count:
         wanted, text = rng.randint(shortest, longest - 10), []
