@@ -123,11 +123,9 @@ std::string serving_lines(const ExportReport& report) {
   constexpr std::int64_t kKoboldReserve = 128, kKoboldStep = 256;
   const std::int64_t context = report.served_context;
   const std::string file = shell_quoted(report.output);
-  std::string text = fmt::format(
-      "\nserve it (up to {0} tokens{3}):\n  llama-server -m {1} -c {0}\n"
-      "  ollama create NAME -f {2}\n",
-      context, file, shell_quoted(report.modelfile),
-      report.has_long_factors ? ", so that the short rope factors apply" : "");
+  std::string text = fmt::format("\nserve it (up to {0} tokens{2}):\n  llama-server -m {1} -c {0}\n", context, file,
+                                 report.has_long_factors ? ", so that the short rope factors apply" : "");
+  if (!report.modelfile.empty()) text += fmt::format("  ollama create NAME -f {}\n", shell_quoted(report.modelfile));
   if (context > 2 * kKoboldStep) {
     text += fmt::format("  koboldcpp --model {} --contextsize {}    (it adds up to {} of its own)\n", file,
                         context - kKoboldStep, kKoboldReserve);

@@ -49,6 +49,7 @@ CLI::Option* add_flag(Parsed& parsed, const OptionList::Option& option, const st
   } else {
     // Two values are parsed so that our own message names the flag.
     flag->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->type_name(option.info.metavar);
+    flag->allow_extra_args(false);  // else CLI11 takes "[1, 2]" for a list
   }
   parsed.flags[name] = flag;
   return flag;

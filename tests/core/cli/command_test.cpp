@@ -20,6 +20,7 @@ using Json = nlohmann::ordered_json;
 struct Config {
   std::int64_t steps = 5;
   double budget = 11.5;
+  std::string text;
 };
 
 struct Outcome {
@@ -34,6 +35,7 @@ class CommandTest : public ::testing::Test {
     Command train{.name = "train", .summary = "trains"};
     train.options->add("max-steps", config_.steps, {.help = "optimizer steps", .minimum = 1, .alias = "steps"});
     train.options->add("budget", config_.budget, {.help = "memory budget", .unit = "GiB", .minimum = 0});
+    train.options->add("text", config_.text, {.help = "some text"});
     train.options->add_preset("small", "few steps", {{"max-steps", "2"}});
     train.run = [] { return ExitCode::kDone; };
     const Command data{
@@ -54,6 +56,11 @@ TEST_F(CommandTest, HelpShowsRangeDefaultAndUnitButNoFormerName) {
   EXPECT_THAT(help, HasSubstr("nkat train"));
   EXPECT_THAT(help, HasSubstr("memory budget, at least 0 (default 11.5 GiB)"));
   EXPECT_THAT(help, Not(HasSubstr("--steps")));
+}
+
+TEST_F(CommandTest, ATextInBracketsIsThatText) {
+  EXPECT_EQ(run({"train", "--text", "[1, 2]"}).code, 0);
+  EXPECT_EQ(config_.text, "[1, 2]");
 }
 
 TEST_F(CommandTest, HelpAsJsonHoldsWhatTheOptionsDeclare) {
