@@ -3,10 +3,11 @@
 
   cost     about 75 minutes on 2 cores, 9 GiB of memory, 10 GB of disk; `pretrained` 35 minutes, `peers` 15, the others less
   command  scripts/measure/bench.py WORK-FOLDER [--parts peers pretrained limit growth startup plan] [--rounds 3] [--steps 1]
-           [--model FILE.gguf] [--full-model FOLDER] [--small]
+           [--model FILE.gguf] [--precisions bf16 fp32] [--full-model FOLDER] [--small]
 
   peers       one random model, data, tokens and threads for nkat, transformers with the adapter as hooks, PEFT LoRA and OFT
-  pretrained  the same on a GGUF file (--model, by default SmolLM2, which `scripts/setup --real` gets), without PEFT
+  pretrained  the same on a GGUF file (--model, by default SmolLM2, which `scripts/setup --real` gets), without PEFT; where the
+              processor has no BF16 units, BF16 takes transformers ten minutes a step: --precisions fp32
   limit       speed relative to bare products of the same shapes; what the adapter adds to the same pass without M
   growth      time and memory against tokens, layers and samples a step, with fitted exponents
   startup     program start to first step, full-size random model (7.7 GB, kept in WORK-FOLDER; or --full-model)
@@ -40,6 +41,7 @@ class Settings:
     small: bool
     full_model: pathlib.Path | None
     model: pathlib.Path
+    precisions: list[str]
 
     @property
     def sizes(self):
@@ -54,6 +56,7 @@ def read_options():
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--full-model", type=pathlib.Path)
     parser.add_argument("--model", type=pathlib.Path, default=SMOLLM2)
+    parser.add_argument("--precisions", nargs="+", choices=pretrained.QUANTIZATIONS, default=pretrained.precisions())
     parser.add_argument("--small", action="store_true")
     return parser.parse_args()
 
@@ -67,7 +70,7 @@ def main():
         sys.exit(f"{options.model} is missing; run scripts/setup --real, name a GGUF file with --model, or leave out the part `pretrained`")
     work = options.work
     work.mkdir(parents=True, exist_ok=True)
-    settings = Settings(options.rounds, options.steps, options.small, options.full_model, options.model)
+    settings = Settings(options.rounds, options.steps, options.small, options.full_model, options.model, options.precisions)
     record = {"date": datetime.date.today().isoformat(), "threads": measure.THREADS, "small": options.small, "torch": torch.__version__,
               "transformers": transformers.__version__, "parts": {}}
     tables, panels = [measure.origin()], []

@@ -25,13 +25,13 @@ def precisions():
 def why(units):
     if units:
         return f"The processor multiplies BF16 ({', '.join(units)}): both train in it."
-    return "The processor has no units for BF16 (neither avx512_bf16 nor amx_bf16): float32 is measured beside it, ratios are within a precision."
+    return "The processor has no units for BF16 (neither avx512_bf16 nor amx_bf16): transformers is faster in float32; ratios are within a precision."
 
 
 def run(work, settings):
     folder = work / "pretrained"
     folder.mkdir(exist_ok=True)
-    bases = [exported_base(folder, settings.model, precision) for precision in precisions()]
+    bases = [exported_base(folder, settings.model, precision) for precision in settings.precisions]
     training = peers.write_training(folder, settings, bases[0].theirs)
     contenders = {name: how for name, how in (OURS | WITH_HOOKS).items() if not settings.small or name in ("nkat", REFERENCE)}
     rounds = [{base.precision: peers.one_round(training, base, contenders) for base in bases} for _ in range(settings.rounds)]

@@ -7,6 +7,7 @@ KINDS = [  # the first pattern that fits a line of perf's report names it
     ("float32 matrix products (MKL)", r"sgemm_kernel"),
     ("packing of matrices for products (MKL)", r"gemm\w*_s?copy|gemm_\w*copy|gemm_mscale"),
     ("BF16 products inside attention (MKL)", r"gemm_bf16bf16f32_kernel"),
+    ("BF16 products in LibTorch's own loops", r"cpublas_gemm|bf16_(dot|gemv|gemm)"),
     ("rows and panels widened to float32", r"widen_(each|rows)"),
     ("results rounded to BF16", r"round_(each|rows)"),
     ("attention", r"flash_attention|softmax_row|probabilities_row|score_gradient_row|inner_product"),
