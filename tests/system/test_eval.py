@@ -6,7 +6,6 @@ import os
 import signal
 import struct
 import subprocess
-import time
 
 import pytest
 import safetensors.torch
@@ -219,7 +218,7 @@ def test_repeated_records_are_warned_of(nkat, folder):
 def test_a_signal_stops_an_evaluation(nkat_path, folder):
     given = [*words(folder, "held-out.jsonl:400"), "--ablate", "layers"]
     process = subprocess.Popen([str(nkat_path), *map(str, given)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)
+    assert process.stderr.readline()  # from its first line on it heeds signals
     process.send_signal(signal.SIGTERM)
     output, message = process.communicate(timeout=60)
     assert process.returncode == 75 and output == "", message
