@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
+#include "core/files/other_content.h"
 #include "core/json.h"
 #include "core/message.h"
 #include "core/number_bytes.h"
@@ -203,6 +204,8 @@ std::size_t dtype_size(DType dtype) { return kDTypes[dtype_rank(dtype)].size; }
 const char* dtype_name(DType dtype) { return kDTypes[dtype_rank(dtype)].name; }
 
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& source) {
+  if (file.size() >= sizeof(std::uint64_t))  // shorter ones are called cut
+    refuse_other_content({reinterpret_cast<const char*>(file.data()), file.size()}, "a safetensors file", source);
   ByteCursor cursor(file, source);
   const auto length = cursor.number<std::uint64_t>("the header's length");
   if (length > kHeaderLimit) {
