@@ -42,7 +42,9 @@ class MessageReader {
 
   Turn read(bool of_conversations) {
     Turn turn;
-    if (!json_.contains("role") && !json_.contains("from")) refuse_keys(of_conversations);
+    const auto there = [&](const char* key) { return json_.contains(key); };
+    if (std::ranges::none_of(std::array{"role", "from", "content", "value", "text"}, there))
+      refuse_keys(of_conversations);
     turn.role = role(first_of({"role", "from"}, of_conversations ? "from" : "role"));
     for (const char* key : kToolCalls) {
       if (message_.has(key) && !is_empty_value(*message_.find(key))) message_.fail(key, "an answer in text", kNoTools);
