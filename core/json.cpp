@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/files/other_content.h"
 #include "core/message.h"
 #include "core/utf8.h"
 
@@ -213,6 +214,10 @@ void run(CheckedBuilder<Json>& builder, std::string_view text, const std::string
   // The library takes a NUL byte for the end of the text.
   if (const std::size_t place = text.find('\0'); place != std::string_view::npos)
     throw FormatError(fmt::format("{}: not valid JSON at byte {}: a NUL byte", source, place));
+  if (const bool empty = text.empty(); empty || is_web_page(text)) {
+    throw FormatError(
+        fmt::format("{}: not valid JSON at byte 1: {}", source, empty ? "it is empty" : "it is a web page"));
+  }
   check_token_lengths(text, source);
   Json::sax_parse(text, &builder);
 }

@@ -33,10 +33,15 @@ ExitCode run(const CheckConfig& config) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   std::int64_t bad = 0;
   std::vector<std::string> without_target;
+  std::string first_bad;  // of a file without a good record
   for (const std::string& path : config.data) {
     const DataCheck check = checker.check(path);
     bad += check.bad_records;
-    if (check.target_tokens == 0) without_target.push_back(path);
+    if (check.target_tokens == 0) {
+      without_target.push_back(path);
+      if (first_bad.empty() && check.bad_records == check.records && !check.bad_messages.empty())
+        first_bad = check.bad_messages.front();
+    }
     if (config.json) {
       all.push_back(to_json(check));
     } else {
@@ -47,8 +52,9 @@ ExitCode run(const CheckConfig& config) {
     std::cout << dump_json({{"template", chat_template.name()}, {"files", all}}, 2) << std::endl;
   }
   if (!without_target.empty()) {
-    throw DataError(fmt::format("{}: no record leaves a token to learn; give it an assistant turn or plain text",
-                                fmt::join(without_target, ", ")));
+    throw DataError(
+        fmt::format("{}: no record leaves a token to learn; {}", fmt::join(without_target, ", "),
+                    first_bad.empty() ? "give it an assistant turn or plain text" : "the first: " + first_bad));
   }
   BadLimit(config.dataset.max_bad_records).check(bad, /*messages=*/{});
   return ExitCode::kDone;

@@ -23,6 +23,7 @@ using Json = ConfigReader::Json;
 
 constexpr std::uint64_t kLargestFile = 16u << 20;
 constexpr std::int64_t kAdapterBlock = 8;
+constexpr const char* kPadToken = "pad_token_id";
 
 Family read_family(const ConfigReader& reader) {
   const std::string type = reader.word("model_type", reader.top({"model_type"}));
@@ -103,17 +104,20 @@ void read_heads(const ConfigReader& reader, ModelConfig& config) {
   config.head_norms = config.family == Family::kQwen3;
 }
 
+// Some configs say "no end" or "no padding" by -1, and transformers loads them.
+bool is_no_token(const Json& value) { return value.is_number_integer() && value == -1; }
+
 void read_end_tokens(const ConfigReader& reader, std::int64_t vocab_size, std::set<std::int64_t>& end_tokens) {
   const Json* value = reader.top({"eos_token_id"});
   if (value == nullptr) return;
   for (const Json& token : value->is_array() ? *value : Json::array({*value})) {
-    end_tokens.insert(reader.integer("eos_token_id", token, 0, vocab_size - 1));
+    if (!is_no_token(token)) end_tokens.insert(reader.integer("eos_token_id", token, 0, vocab_size - 1));
   }
 }
 
 std::optional<std::int64_t> read_token(const ConfigReader& reader, const std::string& key, std::int64_t vocab_size) {
   const Json* value = reader.top({key});
-  if (value == nullptr) return std::nullopt;
+  if (value == nullptr || (key == kPadToken && is_no_token(*value))) return std::nullopt;
   return reader.integer(key, *value, 0, vocab_size - 1);
 }
 
@@ -127,13 +131,15 @@ void read_tokens(const ConfigReader& reader, const fs::path& model_folder, Model
   }
   config.end_tokens.assign(end_tokens.begin(), end_tokens.end());
   config.bos_token = read_token(reader, "bos_token_id", config.vocab_size);
-  config.pad_token = read_token(reader, "pad_token_id", config.vocab_size);
+  config.pad_token = read_token(reader, kPadToken, config.vocab_size);
 }
 
 // `dtype` is the newer spelling, and transformers prefers it.
 std::string read_dtype(const ConfigReader& reader, const std::string& file) {
   const auto read = [&](const char* key) {
-    std::string name = reader.word(key, reader.top({key}));
+    const Json* value = reader.top({key});
+    if (value != nullptr && value->is_object()) return std::string();  // one for each module of a larger model
+    std::string name = reader.word(key, value);
     if (name.starts_with("torch.")) name.erase(0, 6);
     return name;
   };
@@ -159,6 +165,7 @@ void read_tied_head(const fs::path& model_folder, ModelConfig& config) {
 ModelConfig read_model_config(const fs::path& model_folder) {
   const fs::path path = model_folder / "config.json";
   data::require_model_folder(model_folder, "config.json");
+  data::warn_of_adapter_beside(model_folder);
   const Json root = parse_json(read_file(path, kLargestFile), path.string());
   const ConfigReader reader(path.string(), root);
   ModelConfig config;

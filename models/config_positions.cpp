@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/cli/log.h"
 #include "core/json_object.h"
 #include "core/message.h"
 
@@ -128,9 +129,19 @@ RopeScaling read_llama3(const ConfigReader& reader) {
   return scaling;
 }
 
+// A factor without a type is no scaling, and with "default" it does nothing in transformers.
+void check_unscaled(const ConfigReader& reader) {
+  const Json* factor = reader.rope({"factor"});
+  if (factor == nullptr || *factor == 1) return;
+  const std::string wanted = "its rope_type beside it (\"linear\", \"llama3\", ..)";
+  if (reader.rope({"rope_type", "type"}) == nullptr) reader.fail("factor", wanted, shown(factor) + " alone");
+  log::warning(
+      fmt::format("config.json: rope_type is \"default\": factor {} has no effect, as in transformers", shown(factor)));
+}
+
 void read_scaling(const ConfigReader& reader, ModelConfig& config) {
   const std::string type = read_rope_type(reader, config.family);
-  if (type == "default") return;
+  if (type == "default") return check_unscaled(reader);
   if (config.family == Family::kPhi3) {
     if (type == "longrope") return read_longrope(reader, config);
     reader.fail("rope_type", "\"longrope\" (or \"su\", \"yarn\") or \"default\"", '"' + type + '"');

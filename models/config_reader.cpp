@@ -24,6 +24,10 @@ ConfigReader::ConfigReader(std::string file, const Json& root) : file_(std::move
     const auto found = root.find(key);
     if (found == root.end() || found->is_null()) continue;
     if (!found->is_object()) fail(key, "an object or null", shown(*found));
+    for (const auto& entry : found->items()) {
+      if (entry.value().is_object())
+        fail(fmt::format("{}.{}", key, entry.key()), "a value for all layers", "an object for one kind of layer");
+    }
     rope_.push_back({std::string(key) + ".", &*found});
   }
 }

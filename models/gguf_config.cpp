@@ -135,11 +135,25 @@ void read_heads(const Reader& reader, const std::string& prefix, ModelConfig& co
 
 // Whatever is neither phi3's nor a list of factors.
 void read_scaling(const Reader& reader, const std::string& prefix, ModelConfig& config) {
-  const std::string type_key = prefix + "rope.scaling.type", factor_key = prefix + "rope.scaling.factor";
+  const std::string type_key = prefix + "rope.scaling.type", attention_key = prefix + "rope.scaling.attn_factor";
   const std::string type = reader.has(type_key) ? reader.metadata().string(type_key) : "linear";
   reader.require(type == "none" || type == "linear", type_key, "none or linear", type);
-  if (type == "none" || !reader.has(factor_key)) return;
-  config.rope_scaling = {.kind = layers::RopeScaling::Kind::kLinear, .factor = reader.positive(factor_key)};
+  const double attention = reader.positive_or(attention_key, 1);
+  reader.require(attention == 1, attention_key, "1", fmt::format("{}", attention));
+  const std::string factor_key = prefix + "rope.scaling.factor", older_key = prefix + "rope.scale_linear";
+  const double factor = reader.positive_or(reader.has(factor_key) ? factor_key : older_key, 1);
+  if (type == "none" || factor == 1) return;
+  config.rope_scaling = {.kind = layers::RopeScaling::Kind::kLinear, .factor = factor};
+}
+
+// phi3's frequencies follow from its lists of factors alone; llama.cpp would scale them by these keys too.
+void require_no_other_scaling(const Reader& reader) {
+  const std::string type_key = "phi3.rope.scaling.type", factor_key = "phi3.rope.scaling.factor";
+  const std::string type = reader.has(type_key) ? reader.metadata().string(type_key) : "linear";
+  if (type == "none") return;
+  reader.require(type == "linear" || type == "longrope", type_key, "none, linear or longrope", type);
+  const double factor = reader.positive_or(factor_key, 1);
+  reader.require(factor == 1, factor_key, "1", fmt::format("{}", factor));
 }
 
 void read_positions(const Reader& reader, const std::string& prefix, ModelConfig& config) {
@@ -157,6 +171,7 @@ void read_positions(const Reader& reader, const std::string& prefix, ModelConfig
     config.short_factor = reader.factors(kGgufRopeFactors, config.rotary_dim);
     return read_scaling(reader, prefix, config);
   }
+  require_no_other_scaling(reader);
   config.original_max_position_embeddings = reader.size_or("phi3.rope.scaling.original_context_length", context);
   config.max_position_embeddings = std::max(context, config.original_max_position_embeddings);
   const auto window = reader.metadata().number_or<std::uint32_t>("phi3.attention.sliding_window", 0);

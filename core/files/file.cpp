@@ -41,6 +41,7 @@ struct Pointer {
 };
 constexpr Pointer kPointers[] = {{"version https://git-lfs.github.com/spec/", "git-lfs", "git lfs pull"},
                                  {"version https://hawser.github.com/spec/", "git-lfs", "git lfs pull"},
+                                 {"# xet version", "git-xet", "git xet checkout"},
                                  {"/annex/objects/", "git-annex", "git annex get"}};
 constexpr std::uint64_t kLongestPointer = 1024;  // git-lfs, docs/spec.md
 

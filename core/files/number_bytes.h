@@ -11,8 +11,7 @@ namespace nkat {
 static_assert(std::endian::native == std::endian::little, "files are written as the machine holds numbers");
 
 template <class Number>
-  requires std::is_arithmetic_v<Number>
-std::string_view bytes_of(const Number& number) {
+requires std::is_arithmetic_v<Number> std::string_view bytes_of(const Number& number) {
   return {reinterpret_cast<const char*>(&number), sizeof number};
 }
 

@@ -76,7 +76,12 @@ class ObjectScanner {
   }
   void open_list(std::string_view rest) {
     const std::size_t first = rest.find_first_not_of(" \t\r\n");
-    if (first != std::string_view::npos && (rest[first] == '{' || rest[first] == '[')) found_.list = key_;
+    if (first == std::string_view::npos || (rest[first] != '{' && rest[first] != '[')) return;
+    const std::size_t key = rest.find_first_not_of(" \t\r\n{", first);
+    for (const std::string_view of_message : {"\"role\"", "\"from\"", "\"content\"", "\"value\""}) {
+      if (key != std::string_view::npos && rest.substr(key).starts_with(of_message)) return;  // no list of records
+    }
+    found_.list = key_;
   }
 
   FirstObject found_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -35,6 +36,9 @@ constexpr std::array kKinds = {KindKeys{RecordKind::kMessages, "messages"},
                                KindKeys{RecordKind::kInstruction, "instruction", "response"}};
 constexpr std::array kSystemKeys = {"system", "system_prompt", "system_message"};
 constexpr std::array kMedia = {"<image>", "<video>", "<audio>"};
+// What sets of questions and answers name them besides; in any case.
+constexpr std::array kQuestionNames = {"prompt", "question", "query", "input", "problem", "instruction", "user"};
+constexpr std::array kAnswerNames = {"completion", "answer", "response", "output", "solution", "target", "assistant"};
 
 template <class Has>
 const KindKeys* find_kind(const Has& has) {
@@ -76,7 +80,8 @@ void read_instruction(RecordFields& fields, const KindKeys& keys, Record& record
   const std::string instruction = fields.text(keys.question);
   const std::string output = fields.text(keys.answer);
   record.turns = read_history(fields);
-  record.turns.push_back({Role::kUser, input.empty() ? instruction : instruction + "\n" + input});
+  const bool both = !instruction.empty() && !input.empty();
+  record.turns.push_back({Role::kUser, both ? instruction + "\n" + input : instruction + input});
   if (!is_rendered_conversation(output)) {
     record.turns.push_back({Role::kAssistant, output});
     return;
@@ -146,6 +151,8 @@ std::string read_label(RecordFields& fields) {
 bool is_unwanted(RecordFields& fields, const Json& object, bool has_turns) {
   bool unwanted = false;
   for (const auto& entry : object.items()) {
+    if (has_turns && is_learn_mark(entry.key()) && entry.value().is_array() && !entry.value().empty())
+      fields.object().fail(entry.key(), "a mark of the whole record", "mark each turn: {.., \"train\": false}");
     const bool kto = entry.key() == "kto_tag" || (entry.key() == "label" && has_turns && entry.value().is_boolean());
     const std::optional<bool> flag = flag_of(entry.value());
     if (!flag || (!kto && !is_learn_mark(entry.key()))) continue;
@@ -165,9 +172,15 @@ void check_turns(const RecordFields& fields, const std::vector<Turn>& turns) {
         fields.object().fail(key, "text alone");
     }
   }
-  const bool has_answer = std::ranges::find(turns, Role::kAssistant, &Turn::role) != turns.end();
-  if (!has_answer && fields.has("chosen"))
+  if (turns.back().role != Role::kAssistant && fields.has("chosen"))
     fields.fail("preference pairs (chosen, rejected) aren't trained on here; put the chosen answer into the turns");
+}
+
+bool has_text_under(const Json& object, std::span<const char* const> names) {
+  for (const auto& entry : object.items()) {
+    if (entry.value().is_string() && std::ranges::find(names, lower_case(entry.key())) != names.end()) return true;
+  }
+  return false;
 }
 
 // What to do about a record of no known kind.
@@ -175,11 +188,15 @@ std::string advice(const Json& object) {
   if (object.contains("chosen") || object.contains("rejected"))
     return "preference pairs aren't trained on here: give the chosen answer as completion";
   if (object.contains("input_ids")) return "tokens of another program aren't read: give their text";
-  if (object.contains("question") && object.contains("answer")) return "name them prompt and completion";
+  if (object.contains("segments")) return "segments aren't read: give them as prompt and completion, or as messages";
+  if (has_text_under(object, kQuestionNames) && has_text_under(object, kAnswerNames))
+    return "name them prompt and completion";
   for (const auto& entry : object.items()) {
     const Json& value = entry.value();
-    if (value.is_array() && !value.empty() && value[0].is_object())
-      return fmt::format("where '{}' is the list of the records, take them out of it", ellipsize(entry.key(), 40));
+    if (!value.is_array() || value.empty() || !value[0].is_object()) continue;
+    if (value[0].contains("role") || value[0].contains("from"))
+      return fmt::format("name the list '{}' messages", ellipsize(entry.key(), 40));
+    return fmt::format("where '{}' is the list of the records, take them out of it", ellipsize(entry.key(), 40));
   }
   return "";
 }

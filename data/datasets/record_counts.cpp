@@ -6,8 +6,8 @@
 namespace nkat::data {
 namespace {
 
-constexpr const char *kKindsKey = "kinds", *kLabelsKey = "labels", *kUnusedKey = "unused", *kBadMessagesKey = "bad_messages",
-                     *kLeftOutKey = "left_out", *kChangedTextKey = "changed_text";
+constexpr const char *kKindsKey = "kinds", *kLabelsKey = "labels", *kUnusedKey = "unused",
+                     *kBadMessagesKey = "bad_messages", *kLeftOutKey = "left_out", *kChangedTextKey = "changed_text";
 
 void add_to(std::map<std::string, std::int64_t>& sum, const std::map<std::string, std::int64_t>& counts) {
   for (const auto& [name, count] : counts) sum[name] += count;

@@ -26,9 +26,13 @@ constexpr std::array kLearnMarks = {
     LearnMark{"train_on_turn", true}, LearnMark{"trainable", true},    LearnMark{"learn", true},
     LearnMark{"loss", true},          LearnMark{"loss_weight", true},  LearnMark{"loss_scale", true},
     LearnMark{"loss_mask", true},     LearnMark{"compute_loss", true}, LearnMark{"calculate_loss", true},
-    LearnMark{"is_target", true},     LearnMark{"masked", false},      LearnMark{"mask", false},
-    LearnMark{"is_masked", false},    LearnMark{"ignore", false},      LearnMark{"ignore_loss", false},
-    LearnMark{"no_loss", false},      LearnMark{"no_train", false},    LearnMark{"skip", false}};
+    LearnMark{"calc_loss", true},     LearnMark{"has_loss", true},     LearnMark{"train_on", true},
+    LearnMark{"is_train", true},      LearnMark{"should_train", true}, LearnMark{"is_trainable", true},
+    LearnMark{"supervised", true},    LearnMark{"supervise", true},    LearnMark{"skip_loss", false},
+    LearnMark{"skip_train", false},   LearnMark{"is_target", true},    LearnMark{"masked", false},
+    LearnMark{"mask", false},         LearnMark{"is_masked", false},   LearnMark{"ignore", false},
+    LearnMark{"ignore_loss", false},  LearnMark{"no_loss", false},     LearnMark{"no_train", false},
+    LearnMark{"skip", false}};
 
 std::string shown_name(std::string name) {
   std::ranges::replace_if(
@@ -37,6 +41,12 @@ std::string shown_name(std::string name) {
 }
 
 }  // namespace
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return text;
+}
 
 std::optional<bool> flag_of(const Json& value) {
   if (value.is_boolean()) return value.get<bool>();

@@ -14,6 +14,9 @@
 
 namespace nkat::data {
 
+// With the letters A to Z as small ones: names in data files come in any case.
+std::string lower_case(std::string text);
+
 // A yes or no as data files write it: true, false, 0, 1, also as text. Nothing for any other value.
 std::optional<bool> flag_of(const nlohmann::ordered_json& value);
 

@@ -20,23 +20,20 @@ struct RoleName {
   std::string_view name;
   Role role;
 };
-constexpr std::array kRoleNames = {RoleName{"system", Role::kSystem},    RoleName{"developer", Role::kSystem},
-                                   RoleName{"user", Role::kUser},        RoleName{"human", Role::kUser},
-                                   RoleName{"prompter", Role::kUser},    RoleName{"assistant", Role::kAssistant},
-                                   RoleName{"gpt", Role::kAssistant},    RoleName{"bot", Role::kAssistant},
-                                   RoleName{"model", Role::kAssistant},  RoleName{"chatbot", Role::kAssistant},
-                                   RoleName{"chatgpt", Role::kAssistant}};
+constexpr std::array kRoleNames = {RoleName{"system", Role::kSystem},     RoleName{"developer", Role::kSystem},
+                                   RoleName{"user", Role::kUser},         RoleName{"human", Role::kUser},
+                                   RoleName{"prompter", Role::kUser},     RoleName{"assistant", Role::kAssistant},
+                                   RoleName{"gpt", Role::kAssistant},     RoleName{"bot", Role::kAssistant},
+                                   RoleName{"model", Role::kAssistant},   RoleName{"chatbot", Role::kAssistant},
+                                   RoleName{"chatgpt", Role::kAssistant}, RoleName{"ai", Role::kAssistant},
+                                   RoleName{"bing", Role::kAssistant},    RoleName{"bard", Role::kAssistant}};
 constexpr std::array kToolRoles = {"tool",          "function",  "ipython",       "observation",
                                    "function_call", "tool_call", "tool_response", "function_response"};
 constexpr std::array kToolCalls = {"tool_calls", "function_call"};
-constexpr std::array kPartMarks = {"train_detail", "training_detail"};  // axolotl's
+constexpr std::array kPartMarks = {"train_detail", "training_detail"};    // axolotl's
+constexpr std::array kTextParts = {"text", "input_text", "output_text"};  // the latter two: OpenAI's Responses
+constexpr std::array kPartKeys = {"type", "text", "value", "content", "cache_control", "annotations"};
 constexpr const char* kNoTools = "tool calls aren't trained on here";
-
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
 
 // One message; remembers which of its keys were used.
 class MessageReader {
@@ -45,6 +42,9 @@ class MessageReader {
 
   Turn read(bool of_conversations) {
     Turn turn;
+    const auto there = [&](const char* key) { return json_.contains(key); };
+    if (std::ranges::none_of(std::array{"role", "from", "content", "value", "text"}, there))
+      refuse_keys(of_conversations);
     turn.role = role(first_of({"role", "from"}, of_conversations ? "from" : "role"));
     for (const char* key : kToolCalls) {
       if (message_.has(key) && !is_empty_value(*message_.find(key))) message_.fail(key, "an answer in text", kNoTools);
@@ -69,13 +69,23 @@ class MessageReader {
       if (!used_.contains(entry.key()) && !is_empty_value(entry.value()))
         fields.note_unused(fmt::format("{}[].{}", list, entry.key()));
     }
+    for (const std::string& key : unused_of_parts_) fields.note_unused(fmt::format("{}[].{}", list, key));
   }
 
  private:
-  // The first of the keys that is there, even with null.
+  // The first of the keys with a value, else the first that is there: sets joined from several have all keys, some null.
   std::string first_of(std::initializer_list<const char*> keys, const char* usual) {
-    const auto found = std::ranges::find_if(keys, [&](const char* key) { return json_.contains(key); });
+    const auto* found = std::ranges::find_if(keys, [&](const char* key) { return message_.has(key); });
+    if (found == keys.end()) found = std::ranges::find_if(keys, [&](const char* key) { return json_.contains(key); });
     return *used_.insert(found == keys.end() ? usual : *found).first;
+  }
+
+  [[noreturn]] void refuse_keys(bool of_conversations) const {
+    std::string keys;
+    for (const auto& entry : json_.items()) keys += (keys.empty() ? "" : ", ") + entry.key();
+    const char* wanted = of_conversations ? "the keys from and value" : "the keys role and content";
+    throw FormatError(fmt::format("{}: {}", message_.where(),
+                                  expected(wanted, keys.empty() ? "no keys" : "the keys " + ellipsize(keys, 200))));
   }
 
   Role role(const std::string& key) const {
@@ -86,9 +96,10 @@ class MessageReader {
                   std::ranges::find(kToolRoles, name) == kToolRoles.end() ? "" : kNoTools);
   }
 
-  std::string content(const std::string& key) const {
+  std::string content(const std::string& key) {
     const Json* value = message_.find(key);
     if (value != nullptr && value->is_string()) return value->get<std::string>();
+    if (value != nullptr && value->is_object()) return part(*value, fmt::format("{}: '{}'", message_.where(), key));
     if (value == nullptr || !value->is_array() || value->empty()) message_.fail(key, "a string or text parts");
     std::string text;
     for (std::size_t i = 0; i < value->size(); ++i)
@@ -96,14 +107,18 @@ class MessageReader {
     return text;
   }
 
-  static std::string part(const Json& value, const std::string& where) {
+  std::string part(const Json& value, const std::string& where) {
     if (value.is_string()) return value.get<std::string>();
     const JsonObject part(value, where);
     const std::string type = part.has("type") ? part.string("type") : "text";
-    if (type != "text") {
+    if (std::ranges::find(kTextParts, type) == kTextParts.end()) {
       throw FormatError(fmt::format(
           "{}: {}", where,
           expected("text", fmt::format("a part of type '{}'", ellipsize(type, 40)), "this model reads text alone")));
+    }
+    for (const auto& entry : value.items()) {
+      if (std::ranges::find(kPartKeys, entry.key()) == kPartKeys.end() && !is_empty_value(entry.value()))
+        unused_of_parts_.insert(fmt::format("content[].{}", entry.key()));
     }
     for (const char* key : {"value", "content"}) {
       if (part.has(key)) return part.string(key);
@@ -114,6 +129,7 @@ class MessageReader {
   const Json& json_;
   JsonObject message_;
   std::set<std::string, std::less<>> used_;
+  std::set<std::string> unused_of_parts_;
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 // A record's messages as turns: a list of objects that hold a role and a content under their usual names.
 //
-//   role     `role` or `from`: system, developer; user, human, prompter; assistant, gpt, bot, model, chatbot; in any case
-//   content  `content`, `value` or `text`: a string, or a list of text parts ("..", {"type": "text", "text": ".."}),
-//            which are joined
+//   role     `role` or `from`: system, developer; user, human, prompter; assistant, gpt, bot, model, ai, ..; in any case
+//   content  `content`, `value` or `text`: a string, a text part ({"type": "text", "text": ".."}) or a list of both, which
+//            are joined
 //   marks    `weight`, `train`, `loss` and the like (record_fields.h): an assistant's turn so marked stays as context
 //
 // Refused with what was found: another role (tools), a content that is no text (null, an image part), tool calls, and

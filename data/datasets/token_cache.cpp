@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char *kTokens = "tokens", *kEnds = "ends", *kLines = "lines";
 constexpr const char *kVersionKey = "version", *kKeyKey = "key", *kSummaryKey = "summary", *kHashKey = "sha256";
-constexpr const char* kVersion = "3";
+constexpr const char* kVersion = "4";
 // How records are read: another text for other rules, so that no cache of older ones is taken.
 constexpr const char* kRecordRules = " records 2";
 // The header comes first but its sizes are known last: it gets a fixed length.

@@ -4,7 +4,7 @@
 //   tokens  U32 (tokens)    sample after sample, each id | kTargetBit; one zero more where that makes the number even
 //   ends    U64 (samples)   end of each sample, in tokens
 //   lines   U64 (samples)   its line in the data file; of a list or CSV its place among the records
-//   __metadata__            version "3"; key: what the tokens depend on; summary: JSON; sha256 of the three tensors,
+//   __metadata__            version "4"; key: what the tokens depend on; summary: JSON; sha256 of the three tensors,
 //                           key and summary
 //
 // It lies in core's cache_folder(), named by its key: the hash of the data file's bytes and of everything that decides

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/files/file.h"
+#include "core/files/other_content.h"
 #include "core/message.h"
 
 namespace nkat::data {
@@ -30,8 +31,7 @@ constexpr const char* kExport = "export it as JSONL or CSV in UTF-8";
 constexpr std::array kSignatures = {
     Signature{"version https://git-lfs.github.com/spec/"sv, "a git-lfs pointer, not the file", Way::kOther,
               "fetch it: git lfs pull"},
-    Signature{"<!DOCTYPE html"sv, "a web page", Way::kOther, "download the file itself, not the page that shows it"},
-    Signature{"<html"sv, "a web page", Way::kOther, "download the file itself, not the page that shows it"},
+    Signature{"<?xml"sv, "an XML file", Way::kOther, kExport},
     Signature{"%PDF-"sv, "a PDF", Way::kOther, kExport},
     Signature{"\x1F\x8B"sv, "a gzip file", Way::kUnpack, "gzip -dc"},
     Signature{"\x28\xB5\x2F\xFD"sv, "a zstd file", Way::kUnpack, "zstd -dc"},
@@ -64,6 +64,9 @@ constexpr std::array kSignatures = {
 constexpr Signature kUtf16Little = {"", "UTF-16 without a byte-order mark", Way::kIconv, "UTF-16LE"};
 constexpr Signature kUtf16Big = {"", "UTF-16 without a byte-order mark", Way::kIconv, "UTF-16BE"};
 constexpr Signature kXlsx = {"", "an Excel file (xlsx)", Way::kPandas, "read_excel"};
+constexpr Signature kOpenDocument = {"", "an OpenDocument file", Way::kPandas, "read_excel"};
+constexpr Signature kTorch = {"", "a file of torch.save()", Way::kOther, kExport};
+constexpr Signature kPage = {"", "a web page", Way::kOther, "download the file itself, not the page that shows it"};
 constexpr Signature kZip = {"", "a zip archive", Way::kUnpack, "unzip -p"};
 constexpr Signature kBinary = {"", "a binary file", Way::kOther, kExport};
 
@@ -105,8 +108,11 @@ const Signature* find_signature(std::string_view bytes) {
   };
   const auto found = std::ranges::find_if(kSignatures, fits);
   if (found != kSignatures.end()) return &*found;
+  if (is_web_page(bytes)) return &kPage;
   if (bytes.starts_with("PK\x03\x04")) {
     const auto holds = [&](const char* name) { return bytes.find(name) != kNone; };
+    if (holds("mimetypeapplication/vnd.oasis.opendocument")) return &kOpenDocument;
+    if (holds("/data.pkl")) return &kTorch;
     return holds("[Content_Types].xml") || holds("docProps/") || holds("xl/") ? &kXlsx : &kZip;
   }
   if (const Signature* utf16 = utf16_without_mark(bytes)) return utf16;

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
+#include "core/files/other_content.h"
 #include "core/message.h"
 
 namespace nkat::gguf {
@@ -202,6 +203,8 @@ std::uint32_t alignment_of(const GgufMetadata& metadata, const std::string& sour
 }
 
 GgufHeader parse_gguf_header(std::span<const std::byte> file, const std::string& source) {
+  const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
+  if (!bytes.empty() && !bytes.starts_with(kMagic)) refuse_other_content(bytes, "a GGUF file", source);
   ByteCursor cursor(file, source);
   GgufHeader header{.metadata = GgufMetadata(source), .tensors = {}};
   const Counts counts = read_start(cursor, header.version);

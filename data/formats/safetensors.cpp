@@ -10,12 +10,18 @@
 
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
+<<<<<<< HEAD
 #include "core/files/number_bytes.h"
+    == == ==
+    =
+#include "core/files/other_content.h"
+        >>>>>>> w - cases
 #include "core/json.h"
 #include "core/message.h"
 #include "core/utf8.h"
 
-static_assert(std::endian::native == std::endian::little, "safetensors are read in place: little-endian only");
+                    static_assert(std::endian::native == std::endian::little,
+                                  "safetensors are read in place: little-endian only");
 
 namespace nkat::data {
 namespace {
@@ -203,6 +209,8 @@ std::size_t dtype_size(DType dtype) { return kDTypes[dtype_rank(dtype)].size; }
 const char* dtype_name(DType dtype) { return kDTypes[dtype_rank(dtype)].name; }
 
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& source) {
+  if (file.size() >= sizeof(std::uint64_t))  // shorter ones are called cut
+    refuse_other_content({reinterpret_cast<const char*>(file.data()), file.size()}, "a safetensors file", source);
   ByteCursor cursor(file, source);
   const auto length = cursor.number<std::uint64_t>("the header's length");
   if (length > kHeaderLimit) {

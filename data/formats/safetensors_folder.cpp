@@ -57,7 +57,14 @@ std::string other_weights(const fs::path& folder) {
     std::string_view beginning, ending, what;
   };
   constexpr std::string_view kPickled = "can't be read: save the model again as safetensors";
+  constexpr std::string_view kUnfinished = "is a download that didn't end: start it again";
+  constexpr std::string_view kOtherProgram = "is for another program: download the safetensors files of the model";
   constexpr Row kRows[] = {
+      {"", ".incomplete", kUnfinished},
+      {"", ".part", kUnfinished},
+      {"", ".partial", kUnfinished},
+      {"", ".crdownload", kUnfinished},
+      {"", ".aria2", kUnfinished},
       {"pytorch_model", ".bin", kPickled},
       {"pytorch_model", ".bin.index.json", kPickled},
       {"adapter_model", "", "is an adapter alone: merge it into its base with peft's merge_and_unload() and save that"},
@@ -68,7 +75,15 @@ std::string other_weights(const fs::path& folder) {
       {"model-", ".safetensors", "is a shard: download model.safetensors.index.json, too"},
       {"", ".safetensors", "has another name: rename it if it holds the whole model"},
       {"", ".pth", kPickled},
-      {"", ".pt", kPickled}};
+      {"", ".pt", kPickled},
+      {"", ".ckpt", kPickled},
+      {"model", ".bin", kPickled},
+      {"", ".onnx", kOtherProgram},
+      {"onnx", "", kOtherProgram},
+      {"tf_model", ".h5", kOtherProgram},
+      {"", ".msgpack", kOtherProgram},
+      {"", ".npz", kOtherProgram},
+      {"", ".nemo", kOtherProgram}};
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
   std::ranges::sort(names);

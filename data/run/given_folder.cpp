@@ -21,7 +21,8 @@ namespace nkat::data {
 namespace {
 
 constexpr std::uint64_t kConfigLimit = 1 << 20;
-constexpr std::string_view kHub = "https://huggingface.co/";
+constexpr std::string_view kFileScheme = "file://";
+constexpr std::string_view kHubBeginnings[] = {"https://", "http://", "hf://", "huggingface.co/", "hf.co/", "models/"};
 constexpr const char *kModelConfig = "config.json", *kWeights = "model.safetensors",
                      *kWeightsIndex = "model.safetensors.index.json", *kSnapshots = "snapshots";
 
@@ -101,7 +102,9 @@ std::string base_of(const fs::path& adapter) {
 
 [[noreturn]] void refuse_as_model(const fs::path& given, Kind kind, std::string_view wanted) {
   switch (kind) {
-    case Kind::kNothing: refuse(given, wanted, "no folder of that name", hub_advice(given));
+    case Kind::kNothing:
+      if (given.extension() == ".gguf") refuse(given, "a GGUF file", "no file of that name", hub_advice(given));
+      refuse(given, wanted, "no folder of that name", hub_advice(given));
     case Kind::kFile: refuse(given, wanted, "a file", of_file(given));
     case Kind::kAdapter:
       refuse(given, wanted, "an adapter", fmt::format("give it as --adapter, and {} as --model-path", base_of(given)));
@@ -121,6 +124,46 @@ std::string base_of(const fs::path& adapter) {
          below.empty() ? gguf_advice(given) : fmt::format("{} is one", below.back().string()));
 }
 
+// A model on the Hub as people write it: NAME, NAME@REVISION, or an address, whose file may follow.
+struct HubName {
+  std::string model, revision, file;  // model: "maker/name"; all empty where it is no such name
+};
+
+HubName hub_name(std::string name) {
+  bool is_address = false;
+  for (const std::string_view beginning : kHubBeginnings) {
+    if (!name.starts_with(beginning) || (beginning == "models/" && !is_address)) continue;
+    name.erase(0, beginning.size());
+    is_address = true;
+  }
+  name.erase(std::min(name.find_first_of("?#"), name.size()));
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= name.size();) {
+    const std::size_t end = std::min(name.find('/', begin), name.size());
+    if (end > begin) parts.push_back(name.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  HubName hub;
+  if (parts.size() > 3 && is_address && (parts[2] == "tree" || parts[2] == "blob" || parts[2] == "resolve")) {
+    hub.revision = parts[3] == "main" ? "" : parts[3];
+    if (parts.size() == 5) hub.file = parts[4];
+  } else if (parts.size() == 3 && parts[2].ends_with(".gguf")) {
+    hub.file = parts[2];
+  } else if (parts.size() != 2 || (!is_address && parts[1].ends_with(".gguf"))) {
+    return {};
+  } else if (const std::size_t at = parts[1].find_first_of("@:"); at != std::string::npos) {
+    hub.revision =
+        parts[1][at] == '@' ? parts[1].substr(at + 1) : "";  // a colon: llama.cpp's and Ollama's quantization
+    parts[1].erase(at);
+  }
+  constexpr std::string_view kCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
+  const std::string all = fmt::format("{}/{}{}{}", parts[0], parts[1], hub.revision, hub.file);
+  const bool is_path = name.front() == '/' || name.front() == '.' || (!is_address && is_there(parts[0]));
+  if (is_path || parts[1].empty() || all.find_first_not_of(kCharacters) != std::string::npos) return {};
+  hub.model = fmt::format("{}/{}", parts[0], parts[1]);
+  return hub;
+}
+
 fs::path chosen(const fs::path& given, const fs::path& adapter, const char* what) {
   log::info(fmt::format("{}: {}; its adapter is {}", given.string(), what, adapter.string()));
   return adapter;
@@ -134,18 +177,17 @@ std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
 }  // namespace
 
 std::string hub_advice(const fs::path& absent) {
-  std::string name = absent.string();
-  if (name.starts_with(kHub)) name.erase(0, kHub.size());
-  while (name.ends_with('/')) name.pop_back();
-  constexpr std::string_view kCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
-  const std::size_t slash = name.find('/');
-  const bool is_name = slash != std::string::npos && slash > 0 && slash == name.rfind('/') && slash + 1 < name.size() &&
-                       name.find_first_not_of(kCharacters) == std::string::npos && name.front() != '.' &&
-                       !is_there(name.substr(0, slash));
-  if (!is_name) return "";
-  const std::string folder = name.substr(slash + 1);
-  return fmt::format("a name on the Hub? download it first (hf download {} --local-dir {}) and give that folder", name,
-                     folder);
+  const std::string given = absent.string();
+  if (given.starts_with("~")) return "the shell left the ~ as it is: write the folder of your home in full";
+  if (given.starts_with(kFileScheme)) return fmt::format("give the path alone: {}", given.substr(kFileScheme.size()));
+  const HubName hub = hub_name(given);
+  if (hub.model.empty()) return "";
+  const std::string folder = hub.model.substr(hub.model.find('/') + 1);
+  const std::string file = hub.file.empty() ? "" : " " + hub.file;
+  const std::string revision = hub.revision.empty() ? "" : " --revision " + hub.revision;
+  return fmt::format("a name on the Hub? download it first (hf download {}{}{} --local-dir {}) and give that {}",
+                     hub.model, file, revision, folder,
+                     hub.file.empty() ? "folder" : fmt::format("file: {}/{}", folder, hub.file));
 }
 
 std::string gguf_advice(const fs::path& folder) {
@@ -164,6 +206,15 @@ void require_model_folder(const fs::path& given, std::string_view needed) {
   if (may_be && (needed.empty() || is_there(given / needed))) return;
   refuse_as_model(given, kind,
                   needed.empty() ? "a model folder" : fmt::format("a model folder, with {} in it", needed));
+}
+
+void warn_of_adapter_beside(const fs::path& model_folder) {
+  const std::string type = adapter_fact(model_folder, "peft_type");
+  if (type.empty() || type == kPeftType) return;
+  log::warning(
+      fmt::format("{}: an adapter of peft ({}) lies beside the weights and isn't applied, as transformers would; merge "
+                  "it with peft's merge_and_unload(), or remove {}",
+                  model_folder.string(), ellipsize(type), kAdapterConfigFile));
 }
 
 fs::path find_adapter_folder(const fs::path& given) {

@@ -9,29 +9,30 @@
 
 #include "core/cli/log.h"
 #include "core/error.h"
+#include "core/files/other_content.h"
 #include "core/files/sha256.h"
 #include "core/json.h"
+#include "core/message.h"
 #include "core/utf8.h"
 
 namespace nkat::data {
 namespace {
 
 constexpr std::uint64_t kTemplateFileLimit = 16 << 20;
-constexpr const char *kTemplateKey = "chat_template", *kBeginToken = "bos_token", *kEndToken = "eos_token";
+constexpr const char *kTemplateKey = "chat_template", *kBeginToken = "bos_token", *kEndToken = "eos_token",
+                     *kDecoderKey = "added_tokens_decoder";
 constexpr std::array kTokens = {kBeginToken, kEndToken,   "unk_token", "pad_token",
                                 "sep_token", "cls_token", "mask_token"};
 constexpr std::string_view kThoughtBegin = "<think>", kThoughtEnd = "</think>";
 
-// The tokens that transformers hands to a template, where the config has them.
-SpecialTokens read_tokens(const nlohmann::json& config) {
-  SpecialTokens tokens;
-  if (!config.is_object()) return tokens;
+// The tokens that transformers hands to a template, where the file has them.
+void read_tokens(const nlohmann::json& file, SpecialTokens& tokens) {
+  if (!file.is_object()) return;
   for (const char* key : kTokens) {
-    const nlohmann::json token = config.value(key, nlohmann::json());
+    const nlohmann::json token = file.value(key, nlohmann::json());
     const nlohmann::json text = token.is_object() ? token.value("content", nlohmann::json()) : token;
     if (text.is_string()) tokens[key] = text.get<std::string>();
   }
-  return tokens;
 }
 
 // The template in tokenizer_config.json: a string, or a list of named ones, of which "default" counts.
@@ -61,14 +62,23 @@ FolderTemplate read_folder(const fs::path& model_folder) {
   FolderTemplate found;
   // Beside the file the config's template counts for nothing, and may be anything.
   if (fs::exists(file)) found.source = read_file(file, kTemplateFileLimit);
-  if (!fs::exists(config_file)) return found;
-  std::vector<std::string> keys;
-  if (!found.source) keys.emplace_back(kTemplateKey);
-  for (const char* key : kTokens) keys.emplace_back(key);
-  const nlohmann::json config =
-      parse_large_json(read_file(config_file, kTemplateFileLimit), config_file.string(), keys);
+  if (found.source && is_web_page(*found.source))
+    throw FormatError(
+        fmt::format("{}: {}", file.string(), expected("a chat template", "a web page", "download it again")));
+  nlohmann::json config;
+  const std::vector<std::string> tokens(kTokens.begin(), kTokens.end());
+  if (fs::exists(config_file)) {
+    std::vector<std::string> keys = tokens;
+    keys.emplace_back(kDecoderKey);
+    if (!found.source) keys.emplace_back(kTemplateKey);
+    config = parse_large_json(read_file(config_file, kTemplateFileLimit), config_file.string(), keys);
+  }
   if (!found.source) found.source = template_of_config(config);
-  found.tokens = read_tokens(config);
+  read_tokens(config, found.tokens);
+  // Folders from before added_tokens_decoder name their tokens there, and transformers still prefers it.
+  const fs::path map_file = model_folder / "special_tokens_map.json";
+  if (!(config.is_object() && config.contains(kDecoderKey)) && fs::exists(map_file))
+    read_tokens(parse_large_json(read_file(map_file, kTemplateFileLimit), map_file.string(), tokens), found.tokens);
   return found;
 }
 
@@ -164,9 +174,11 @@ ChatTemplate::Encoded ChatTemplate::encode(const Tokenizer& tokenizer, const std
 
 std::vector<std::int32_t> ChatTemplate::end_of_turn_tokens(const Tokenizer& tokenizer) const {
   std::vector<std::int32_t> ends;
-  const std::vector<Turn> turns = {{Role::kUser, "x"}, {Role::kAssistant, "y"}, {Role::kUser, "z"}};
-  for (const std::ptrdiff_t count : {2, 3}) {
-    const std::vector<Turn> probe(turns.begin(), turns.begin() + count);
+  const Turn system{Role::kSystem, "w"}, question{Role::kUser, "x"}, answer{Role::kAssistant, "y"};
+  // Some templates take no conversation without a system turn, others none with it.
+  for (const std::vector<Turn>& probe : {std::vector{question, answer}, std::vector{question, answer, question},
+                                         std::vector{system, question, answer}}) {
+    if (!ends.empty() && probe.front().role == Role::kSystem) continue;
     try {
       const RenderedConversation rendered = render_parts(probe, /*generation_prompt=*/false);
       const std::vector<TokenSpan> spans = tokenizer.encode_spans(rendered.text, {});

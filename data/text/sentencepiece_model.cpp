@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/files/other_content.h"
 #include "core/message.h"
 #include "core/protobuf_wire.h"
 #include "core/utf8.h"
@@ -141,6 +142,7 @@ void check_pieces(const std::vector<Piece>& pieces, const std::string& source) {
 std::vector<Piece> parse_sentencepiece_model(std::string_view bytes, const std::string& source) {
   std::vector<Piece> pieces;
   Settings settings;
+  if (!bytes.empty()) refuse_other_content(bytes, "a sentencepiece model", source);
   const std::string where = source + ": not a sentencepiece model of the Llama kind";
   MessageReader reader(ByteCursor(bytes, where));
   while (std::optional<Field> next = reader.next()) {

@@ -51,6 +51,7 @@ constexpr Sign kSigns[] = {
     {kEnd, ".weight._data", kQuantized, "weights quantized by quanto"},
     {kEnd, "weight_qdata", kQuantized, "weights quantized by torchao"},
     {kEnd, "_blocks", kQuantized, "MXFP4 weights"},
+    {kEnd, ".scales", kQuantized, "weights quantized by MLX"},
     {kAnywhere, ".so8t.", kAdapter, "an NKAT-SO8T adapter",
      "give its folder as --adapter, and its base as --model-path"},
     {kAnywhere, "lora_", kAdapter, "LoRA weights that aren't merged"},

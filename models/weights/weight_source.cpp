@@ -34,7 +34,16 @@ std::string sizes_text(const auto& sizes) { return fmt::format("[{}]", fmt::join
 
 void require_tensor(const data::SafetensorsFolder& folder, const TensorSpec& tensor, const std::string& where) {
   const auto located = folder.find(tensor.name);
-  if (!located) throw FormatError(fmt::format("{}: tensor {} is missing; config.json asks for it", where, tensor.name));
+  if (!located) {
+    const std::string head = model_tensor(ModelConfig{}, TensorRole::kHead).name;
+    const bool only_head = tensor.role == TensorRole::kEmbedding && folder.find(head);
+    throw FormatError(fmt::format("{}: tensor {} is missing; config.json asks for it{}", where, tensor.name,
+                                  only_head
+                                      ? fmt::format(" (a tied model? it stores {} alone: load it with transformers and "
+                                                    "save_pretrained(DIR) writes the other)",
+                                                    head)
+                                      : ""));
+  }
   const data::TensorInfo& info = *located->info;
   if (info.shape != tensor.shape) {
     throw ShapeError(

@@ -11,6 +11,7 @@ from pipeline_steps.errors import INPUT, PipelineError
 from pipeline_steps.nkat_options import did_you_mean
 
 ESTIMATE = re.compile(r"Final estimate: PPL = (\S+) \+/- (\S+)")
+NO_NUMBER = re.compile(r"(:\s*)-?(?:nan|inf)\b", re.IGNORECASE)  # as C++ prints them, not JSON
 SUBFOLDERS = ("", "bin", "build/bin")
 
 
@@ -46,14 +47,20 @@ def bench_words(tool: str, file: str, performance) -> list[str]:
 
 
 def bench_tests(output: str) -> list[dict]:
-    """The JSON list of tests, wherever it begins: some backends print lines of their own before it."""
-    for start in (found.start() for found in re.finditer(r"\[", output)):
-        try:
-            tests, _ = json.JSONDecoder().raw_decode(output, start)
-        except ValueError:
+    """The tests as JSON objects, wherever they stand: some backends print lines of their own before, between and behind them."""
+    output = NO_NUMBER.sub(r"\1NaN", output)
+    tests, end = [], 0
+    for start in (found.start() for found in re.finditer(r"\{", output)):
+        if start < end:
             continue
-        if tests and all(isinstance(test, dict) and "n_prompt" in test and "n_gen" in test for test in tests):
-            return tests
+        try:
+            test, end = json.JSONDecoder().raw_decode(output, start)
+        except (ValueError, RecursionError):
+            continue
+        if "n_prompt" in test and "n_gen" in test:
+            tests.append(test)
+    if tests:
+        return tests
     raise Unreadable("llama-bench printed no JSON list of tests" + (f"; its last line: {last_line(output)}" if last_line(output) else ""))
 
 

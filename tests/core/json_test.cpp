@@ -42,7 +42,8 @@ TEST(Json, RefusesEachFaultByName) {
     std::string text;
     std::string message;
   } faults[] = {
-      {"Empty", "", "not valid JSON at byte 1"},
+      {"Empty", "", "not valid JSON at byte 1: it is empty"},
+      {"WebPage", "\n<!doctype html>\n<html>", "not valid JSON at byte 1: it is a web page"},
       {"Word", "nope", "not valid JSON"},
       {"Cut", R"({"a":)", "not valid JSON"},
       {"CutText", R"({"a)", "not valid JSON"},

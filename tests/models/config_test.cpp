@@ -130,6 +130,17 @@ TEST(ModelConfig, ReadsDtypeUnderBothNames) {
   EXPECT_EQ(read_patched(plain_config(), R"({"torch_dtype": "torch.float32"})").stored_dtype, "float32");
 }
 
+TEST(ModelConfig, ADtypeForEachModuleIsNoneOfTheModel) {
+  EXPECT_EQ(read_patched(plain_config(), R"({"torch_dtype": {"": "float16", "text_config": "bfloat16"}})").stored_dtype,
+            "");
+}
+
+TEST(ModelConfig, MinusOneIsNoEndAndNoPadding) {
+  const ModelConfig config = read_patched(plain_config(), R"({"eos_token_id": [-1, 7], "pad_token_id": -1})");
+  EXPECT_THAT(config.end_tokens, ElementsAre(7));
+  EXPECT_EQ(config.pad_token, std::nullopt);
+}
+
 TEST(ModelConfig, JoinsTheEndTokensOfBothFiles) {
   Json config = plain_config();
   config["eos_token_id"] = {9, 7};
@@ -231,12 +242,24 @@ TEST(ModelConfig, RefusesWrongValuesNamingKeyRequirementAndFinding) {
       {R"({"rope_scaling": {"type": "linear", "factor": 2}})", "rope_type", "linear"},
       {R"({"rope_scaling": {"type": "longrope", "rope_type": "default"}})", "rope_type", "default"},
       {R"({"rope_scaling": {"type": "longrope"}})", "short_factor", "nothing"},
+      {R"({"rope_scaling": {"factor": 2}})", "factor", "2 alone"},
+      {R"({"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e6}}})",
+       "rope_parameters.full_attention", "an object for one kind of layer"},
   };
   for (const auto& [patch, key, found] : cases) {
     EXPECT_THAT(
         [&] { read_patched(plain_config(), patch); },
         ::testing::ThrowsMessage<FormatError>(AllOf(HasSubstr("config.json"), HasSubstr(key), HasSubstr(found))))
         << patch;
+  }
+}
+
+TEST(ModelConfig, AFactorOfOneOrOfTheDefaultTypeScalesNothing) {
+  for (const char* patch :
+       {R"({"rope_scaling": {"factor": 1.0}})", R"({"rope_scaling": {"rope_type": "default", "factor": 4.0}})"}) {
+    const ModelConfig config = read_patched(plain_config(), patch);
+    EXPECT_EQ(config.rope_scaling.kind, layers::RopeScaling::Kind::kNone) << patch;
+    EXPECT_TRUE(config.long_factor.empty()) << patch;
   }
 }
 

@@ -151,6 +151,8 @@ TEST_F(GgufConfig, WhatIsNoModelIsRefusedByKey) {
       {"phi3.rope.dimension_count", u32(10)},
       {"phi3.rope.freq_base", f32(0)},
       {"phi3.rope.scaling.attn_factor", f32(NAN)},
+      {"phi3.rope.scaling.type", text("yarn")},
+      {"phi3.rope.scaling.factor", f32(4)},
       {"phi3.attention.layer_norm_rms_epsilon", f32(-1)},
       {"phi3.attention.layer_norm_rms_epsilon", GgufValue::number(1e-5)},
       {"tokenizer.ggml.tokens", GgufValue::strings(std::vector<std::string>{"a"})},
@@ -192,6 +194,21 @@ TEST_F(GgufConfig, ReadsTheOtherArchitectures) {
   keys.insert_or_assign("llama.rope.scaling.type", GgufValue::string("yarn"));
   EXPECT_THAT(nkat::testing::message_of<FormatError>([&] { read(keys); }),
               HasSubstr("llama.rope.scaling.type: expected none or linear, found yarn"));
+}
+
+TEST_F(GgufConfig, EveryKeyByWhichLlamaCppScalesIsReadOrRefused) {
+  Keys keys = keys_of("llama");
+  keys.emplace("llama.rope.scale_linear", GgufValue::number(2.0F));  // of files from 2023
+  EXPECT_EQ(read(keys).rope_scaling.factor, 2);
+  keys.emplace("llama.rope.scaling.factor", GgufValue::number(8.0F));
+  EXPECT_EQ(read(keys).rope_scaling.factor, 8);
+  keys.insert_or_assign("llama.rope.scaling.attn_factor", GgufValue::number(1.0F));
+  EXPECT_EQ(read(keys).rope_scaling.factor, 8);
+  keys.insert_or_assign("llama.rope.scaling.attn_factor", GgufValue::number(1.5F));
+  EXPECT_THAT(nkat::testing::message_of<FormatError>([&] { read(keys); }),
+              HasSubstr("llama.rope.scaling.attn_factor: expected 1, found 1.5"));
+  for (const char* type : {"none", "longrope", "linear"})
+    EXPECT_EQ(refusal({{"phi3.rope.scaling.type", GgufValue::string(type)}}), "") << type;
 }
 
 TEST_F(GgufConfig, RopeFactorsMustFitTheRotaryDimension) {

@@ -177,6 +177,26 @@ def test_a_speed_is_a_number_above_zero(speed, reason):
     assert found["missing"] == ({"prompt": f"llama-bench gave avg_ts {reason} for it"} if reason else {})
 
 
+PROMPT, ANSWER = ({"n_prompt": 16, "n_gen": 0, "avg_ts": 5.5}, {"n_prompt": 0, "n_gen": 4, "avg_ts": 7})
+
+
+@pytest.mark.parametrize("output", [
+    json.dumps(PROMPT) + "\n" + json.dumps(ANSWER) + "\n",
+    "[\n" + json.dumps(PROMPT) + "\nggml_vulkan: {0} done\n,\n" + json.dumps(ANSWER) + "\n]\n",
+    "warning: {\n[" + json.dumps(PROMPT) + ", " + json.dumps(ANSWER) + ", {\"n_prompt\": 32, \"n_ge",
+], ids=["a line for each", "a line of the log between", "cut"])
+def test_the_tests_of_llama_bench_are_read_wherever_they_stand(output):
+    found = llama_tools.read_bench(output, Sizes)
+    assert (found["prompt_tokens_per_second"], found["new_tokens_per_second"], found["missing"]) == (5.5, 7, {})
+
+
+@pytest.mark.parametrize("printed", ["-nan", "nan", "inf", "-inf"])
+def test_a_speed_that_is_no_number_in_c_is_not_measured(printed):
+    output = json.dumps([PROMPT, ANSWER]).replace("5.5", printed)
+    found = llama_tools.read_bench(output, Sizes)
+    assert found["missing"] == {"prompt": "llama-bench gave avg_ts NaN for it"} and found["new_tokens_per_second"] == 7
+
+
 def test_what_llama_bench_did_not_run_is_not_measured():
     alone = llama_tools.read_bench(json.dumps([{"n_prompt": 16, "n_gen": 0, "avg_ts": 5}]), Sizes)
     assert alone["missing"] == {"generation": "llama-bench ran no such test"}

@@ -75,6 +75,8 @@ TEST_F(FileTest, RefusesAPointerInTheFilesPlaceHoweverItIsRead) {
       HasSubstr("git-lfs pointer"));
   EXPECT_THAT(complaint([&] { read_file(folder_.write("annex", "/annex/objects/SHA256E-s5--ab.bin\n"), 99); }),
               HasSubstr("git-annex pointer of 34 bytes, not the file; run `git annex get`"));
+  EXPECT_THAT(complaint([&] { read_file(folder_.write("xet", "# xet version 0\nfilesize = 5\nhash = 'ab'\n"), 99); }),
+              HasSubstr("git-xet pointer of 41 bytes, not the file"));
 }
 
 TEST_F(FileTest, ReadsATextAboutPointers) {

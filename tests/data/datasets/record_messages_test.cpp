@@ -53,6 +53,25 @@ TEST(RecordMessages, TakeTheUsualNamesUnderBothKeys) {
               ElementsAre("system=s", "user=u"));
 }
 
+TEST(RecordMessages, TakeTheKeyThatHasAValue) {
+  EXPECT_THAT(
+      read(
+          R"([{"role":null,"content":null,"from":"human","value":"u"},{"role":"ai","content":"a","from":null,"value":null}])")
+          .turns,
+      ElementsAre("user=u", "assistant=a"));
+}
+
+TEST(RecordMessages, TakeAPartAloneAndThoseOfAnswers) {
+  EXPECT_THAT(read(R"([{"role":"user","content":{"type":"text","text":"u"}}])").turns, ElementsAre("user=u"));
+  EXPECT_THAT(read(R"([{"role":"user","content":[{"type":"input_text","text":"u"}]},)"
+                   R"({"role":"assistant","content":[{"type":"output_text","text":"a","annotations":[]}]}])")
+                  .turns,
+              ElementsAre("user=u", "assistant=a"));
+  const Found image = read(R"([{"role":"user","content":[{"type":"text","text":"u","image_url":"x","audio":null}]}])");
+  EXPECT_THAT(image.turns, ElementsAre("user=u"));
+  EXPECT_THAT(image.unused, ElementsAre("messages[].content[].image_url"));
+}
+
 TEST(RecordMessages, JoinTextParts) {
   EXPECT_THAT(
       read(R"([{"role":"user","content":[{"type":"text","text":"a "},"b",{"type":"text","value":"c"},{"text":"d"}]}])")
@@ -70,7 +89,8 @@ TEST(RecordMessages, AMarkedAnswerStaysAsContext) {
   for (const char* mark :
        {R"("weight":0)", R"("weight":0.0)", R"("weight":false)", R"("train":false)", R"("training":0)",
         R"("train_on_turn":false)", R"("loss":false)", R"("loss_weight":0.0)", R"("learn":"false")", R"("masked":true)",
-        R"("mask":1)", R"("ignore_loss":true)", R"("weight":1,"train":false)"}) {
+        R"("mask":1)", R"("ignore_loss":true)", R"("supervised":false)", R"("has_loss":0)", R"("skip_loss":true)",
+        R"("weight":1,"train":false)"}) {
     const Found found =
         read(std::string(R"([{"role":"assistant","content":"a",)") + mark + R"(},{"role":"assistant","content":"b"}])");
     EXPECT_THAT(found.turns, ElementsAre("assistant-a", "assistant=b")) << mark;
@@ -94,6 +114,10 @@ TEST(RecordMessages, AreRefusedWithWhatWasFound) {
   EXPECT_THAT(complaint(R"({"role":"assistant","content":null})"),
               HasSubstr("x:1: 'messages' number 1: key 'content': expected a string or text parts, found null"));
   EXPECT_THAT(complaint(R"({"role":"assistant","content":5})"), HasSubstr("found 5"));
+  EXPECT_THAT(complaint(R"({"system":"","input":"x","output":"y"})"),
+              HasSubstr("number 1: expected the keys role and content, found the keys system, input, output"));
+  EXPECT_THAT(complaint(R"({"role":"user","content":{"image":"x"}})"),
+              HasSubstr("'content': key 'text': expected a string, found nothing"));
   EXPECT_THAT(
       complaint(R"({"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]})"),
       HasSubstr("part 1 of 'content': expected text, found a part of type 'image_url'; this model reads text alone"));

@@ -77,6 +77,11 @@ TEST(Record, TakesPromptAndCompletionAsListsOfMessages) {
   EXPECT_TRUE(parse(line).turns[3].is_target);
 }
 
+TEST(Record, JoinsInstructionAndInputWhereBothSaySomething) {
+  EXPECT_THAT(turns_of(R"({"instruction":"","input":"i","output":"a"})"), ElementsAre("user=i", "assistant=a"));
+  EXPECT_THAT(turns_of(R"({"instruction":"u","input":"i","output":"a"})"), ElementsAre("user=u\ni", "assistant=a"));
+}
+
 TEST(Record, PutsHistoryBeforeTheInstruction) {
   const std::string line = R"({"instruction":"u","output":"a","system":"s","history":[["q","r"],["v","w"]]})";
   EXPECT_THAT(turns_of(line),
@@ -209,6 +214,16 @@ TEST(Record, RefusesEachBadLineByName) {
        "found the keys prompt, chosen, rejected; preference pairs aren't trained on here"},
       {"PreferencePairBesideTurns", R"({"messages":[{"role":"user","content":"u"}],"chosen":{"value":"c"}})",
        "preference pairs (chosen, rejected) aren't trained on here"},
+      {"PreferencePairForTheLastTurn",
+       R"({"conversations":[{"from":"human","value":"u"},{"from":"gpt","value":"a"},{"from":"human","value":"v"}],"chosen":{"from":"gpt","value":"c"}})",
+       "preference pairs (chosen, rejected) aren't trained on here"},
+      {"MarkOfEachTurnBesideThem", R"({"messages":[{"role":"user","content":"u"}],"loss_mask":[0,1]})",
+       "key 'loss_mask': expected a mark of the whole record, found [0,1]; mark each turn"},
+      {"QuestionAndResponse", R"({"system_prompt":"s","Question":"q","response":"r"})",
+       "found the keys system_prompt, Question, response; name them prompt and completion"},
+      {"MessagesUnderAnotherName", R"({"id":1,"items":[{"from":"human","value":"u"}]})",
+       "found the keys id, items; name the list 'items' messages"},
+      {"Segments", R"({"segments":[{"label":true,"text":"u"}]})", "segments aren't read"},
       {"Images", R"({"images":["a.png"],"prompt":"<image>what?","completion":"c"})",
        "key 'images': expected text alone, found [\"a.png\"]"},
       {"TokensOfAnotherProgram", R"({"input_ids":[1],"labels":[1]})", "give their text"},

@@ -36,7 +36,7 @@ class TokenCacheTest : public ::testing::Test {
   }
   // A file whose hash is right, whatever it says. Its tensors lie in the order of the official writer.
   static std::string sealed(const Tokens& tokens, const Numbers& ends, const Numbers& lines,
-                            const std::string& version = "3") {
+                            const std::string& version = "4") {
     const auto tensor = [](const char* name, DType type, const auto& all) {
       return TensorToWrite{name, type, {static_cast<std::int64_t>(all.size())}, std::as_bytes(std::span(all))};
     };
@@ -67,7 +67,7 @@ TEST_F(TokenCacheTest, IsASafetensorsFileWithPaddedTokens) {
   EXPECT_THAT(file.find("tokens")->shape, ElementsAre(6));  // five and one of padding
   EXPECT_THAT(file.find("ends")->shape, ElementsAre(3));
   EXPECT_EQ(file.metadata().at("key"), "key");
-  EXPECT_EQ(file.metadata().at("version"), "3");
+  EXPECT_EQ(file.metadata().at("version"), "4");
 }
 
 TEST_F(TokenCacheTest, HoldsNoSampleToo) {
@@ -119,7 +119,7 @@ TEST_F(TokenCacheTest, RefusesMadeUpContentUnderARightHash) {
       {"Empty", "", "8 bytes"},
       {"AppendedByte", written() + "x", "bytes appended"},
       {"OtherSafetensors", plain, "the metadata key 'version' is missing"},
-      {"OtherVersion", sealed(two, {2}, {1}, "1"), "version: expected 3, found 1"},
+      {"OtherVersion", sealed(two, {2}, {1}, "1"), "version: expected 4, found 1"},
       {"FewerLines", sealed(two, {1, 2}, {1}), "ends and lines differ"},
       {"EndBeyondTokens", sealed(two, {3}, {1}), "follow each other"},
       {"EndsFall", sealed(two, {2, 1}, {1, 1}), "follow each other"},

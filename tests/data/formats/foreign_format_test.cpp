@@ -37,6 +37,11 @@ TEST(ForeignFormat, IsNamedWithTheCommandThatConvertsIt) {
       {"version https://git-lfs.github.com/spec/v1\noid"s, "a.jsonl", "a git-lfs pointer, not the file",
        "git lfs pull"},
       {"<!DOCTYPE html>"s, "a.jsonl", "a web page", "download the file itself"},
+      {"\n <!doctype HTML>"s, "a.jsonl", "a web page", "download the file itself"},
+      {"<?xml version='1.0'?>"s, "a.xml", "an XML file", "export it as JSONL or CSV"},
+      {"PK\x03\x04\x14\0archive/data.pkl"s, "a.pt", "a file of torch.save()", "export it as JSONL"},
+      {"PK\x03\x04\x14\0mimetypeapplication/vnd.oasis.opendocument.spreadsheet"s, "a.ods", "an OpenDocument file",
+       "pandas.read_excel(sys.argv[1])"},
       {"SQLite format 3\0"s, "a.db", "an SQLite database", "export it as JSONL or CSV"},
       {"\x01\x02\x03\0"s, "a.bin", "a binary file", "export it as JSONL or CSV"},
   };

@@ -45,6 +45,7 @@ std::string cut(std::size_t bytes) {
 std::vector<Corruption> start_corruptions() {
   return {
       {"EmptyFile", "", "at byte 0: the letters GGUF: expected 4 bytes, found 0"},
+      {"WebPage", "<!doctype html>", "expected a GGUF file, found a web page; download it again"},
       {"OtherMagic", RawGguf{.magic = "GGML"}.bytes(), "expected GGUF as the first bytes"},
       {"VersionZero", RawGguf{.version = 0}.bytes(), "expected a little-endian file"},
       {"VersionOne", RawGguf{.version = 1}.bytes(), "expected version 2 or 3, found 1"},

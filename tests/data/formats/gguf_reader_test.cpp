@@ -12,7 +12,6 @@ namespace nkat::gguf {
 namespace {
 
 using nkat::testing::message_of;
-using nkat::testing::message_of;
 using nkat::testing::raw;
 using nkat::testing::raw_array;
 using nkat::testing::raw_pair;

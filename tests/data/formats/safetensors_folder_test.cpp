@@ -79,6 +79,13 @@ TEST_F(SafetensorsFolderTest, NamesWhatLiesInTheWeightsPlace) {
         {"model-00001-of-00002.safetensors", "is a shard: download model.safetensors.index.json, too"},
         {"phi.safetensors", "has another name: rename it"},
         {"phi.gguf", "is a GGUF file: give it by its own name"},
+        {"model.safetensors.incomplete", "is a download that didn't end: start it again"},
+        {"model-00002-of-00002.safetensors.part", "is a download that didn't end"},
+        {"model.onnx", "is for another program: download the safetensors files"},
+        {"tf_model.h5", "is for another program"},
+        {"flax_model.msgpack", "is for another program"},
+        {"weights.npz", "is for another program"},
+        {"model.ckpt", "can't be read: save the model again as safetensors"},
         {"__0_0.distcp", "is a shard of a training state"}}) {
     const nkat::testing::TemporaryFolder folder;
     folder.write(name, "x");

@@ -117,6 +117,7 @@ std::vector<Corruption> corruptions() {
   const std::string f32 = R"("dtype":"F32","shape":[2],"data_offsets":[0,8])";
   std::vector<Corruption> all = {
       {"EmptyFile", "", "the header's length: expected 8 bytes, found 0"},
+      {"FailedDownload", "Entry not found", "expected a safetensors file, found the text 'Entry not found'"},
       {"SevenBytes", "1234567", "the header's length: expected 8 bytes, found 7"},
       {"HeaderLongerThanFile", with_length(100, "{}"),
        "at byte 8: the header: expected 100 bytes, found 2; the file is cut"},

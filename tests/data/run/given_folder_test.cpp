@@ -102,6 +102,43 @@ TEST_F(GivenFolderTest, ANameOnTheHubIsToBeDownloaded) {
   EXPECT_THAT(message_of<DataError>([] { find_adapter_folder("some-one/some-adapter"); }), HasSubstr("hf download"));
 }
 
+TEST_F(GivenFolderTest, ANameOnTheHubMayHaveARevisionAFileOrAnAddress) {
+  const struct {
+    const char* given;
+    const char* advice;
+  } known[] = {
+      {"some/model@v2", "(hf download some/model --revision v2 --local-dir model) and give that folder"},
+      {"hf://some/model", "(hf download some/model --local-dir model) and give that folder"},
+      {"http://huggingface.co/some/model", "(hf download some/model --local-dir model)"},
+      {"https://hf.co/some/model?x=1", "(hf download some/model --local-dir model)"},
+      {"https://huggingface.co/some/model/tree/main", "(hf download some/model --local-dir model)"},
+      {"https://huggingface.co/some/model/tree/v2", "(hf download some/model --revision v2 --local-dir model)"},
+      {"https://huggingface.co/some/model/resolve/main/m.gguf",
+       "(hf download some/model m.gguf --local-dir model) and give that file: model/m.gguf"},
+      {"some/model-GGUF/m.gguf",
+       "(hf download some/model-GGUF m.gguf --local-dir model-GGUF) and give that file: model-GGUF/m.gguf"},
+      {"hf.co/some/model:Q4_K_M", "(hf download some/model --local-dir model)"},
+      {"~/models/phi", "the shell left the ~ as it is"},
+      {"file:///a/b", "give the path alone: /a/b"},
+  };
+  for (const auto& one : known) EXPECT_THAT(hub_advice(one.given), HasSubstr(one.advice)) << one.given;
+  for (const char* none : {"models/m.gguf", "a/b@", "https://huggingface.co/", "@/b", "a/b/c/d", "a/:x"})
+    EXPECT_THAT(hub_advice(none), Not(HasSubstr("--revision"))) << none;
+  EXPECT_THAT(as_model("m.gguf"), EndsWith("m.gguf: expected a GGUF file, found no file of that name"));
+}
+
+TEST_F(GivenFolderTest, AnAdapterOfPeftBesideTheWeightsIsNamed) {
+  const auto said = [&](const char* config) {
+    put("both/adapter_config.json", config);
+    ::testing::internal::CaptureStderr();
+    warn_of_adapter_beside(at("both"));
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(said(kLora), HasSubstr("an adapter of peft (LORA) lies beside the weights and isn't applied"));
+  EXPECT_EQ(said(kOurs), "");
+  EXPECT_EQ(said("{"), "");
+}
+
 TEST_F(GivenFolderTest, AnAdapterOrCheckpointIsItself) {
   put("a/adapter_config.json", kOurs);
   EXPECT_EQ(find_adapter_folder(at("a")), at("a"));

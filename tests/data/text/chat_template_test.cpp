@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+#include "tests/support/message_of.h"
 #include "tests/support/tiny_tokenizer.h"
 
 namespace nkat::data {
@@ -12,6 +14,7 @@ namespace {
 using nkat::testing::tiny_id;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr const char* kPhi35 =
@@ -78,6 +81,23 @@ TEST_F(ChatTemplateTest, TheFileDecidesWhateverTheConfigHolds) {
   EXPECT_EQ(chat_template_source(folder_.path()), "{{ bos_token }}{{ eos_token }}!");
 }
 
+TEST_F(ChatTemplateTest, AWebPageIsNoTemplate) {
+  folder_.write("chat_template.jinja", "<!doctype html>\n<html>");
+  EXPECT_THAT(nkat::testing::message_of<FormatError>([&] { load(); }),
+              HasSubstr("chat_template.jinja: expected a chat template, found a web page; download it again"));
+}
+
+TEST_F(ChatTemplateTest, OlderFoldersNameTheirTokensInTheMap) {
+  folder_.write("chat_template.jinja", "{{ bos_token }}{{ eos_token }}!");
+  folder_.write("special_tokens_map.json", R"({"bos_token":{"content":"<b>"},"eos_token":"<|end|>"})");
+  folder_.write("tokenizer_config.json", R"({"bos_token":"<s>","added_tokens_decoder":{}})");
+  EXPECT_EQ(load().render({}, false), "<s>!");  // the newer form stands alone, as in transformers
+  folder_.write("tokenizer_config.json", R"({"bos_token":"<s>","eos_token":"</s>"})");
+  EXPECT_EQ(load().render({}, false), "<b><|end|>!");
+  fs::remove(folder_.path() / "tokenizer_config.json");
+  EXPECT_EQ(load().render({}, false), "<b><|end|>!");
+}
+
 TEST_F(ChatTemplateTest, AnEngineAndTheBuiltInRenderingGiveTheSameTokensAndTargets) {
   const ChatTemplate built_in = load();
   // A comment makes it another source that renders the same.
@@ -124,6 +144,9 @@ TEST_F(ChatTemplateTest, SaysWithWhichTokensAnAnswerEnds) {
       "{% endif %}{% endfor %}",
       {{"eos_token", "<|endoftext|>"}});
   EXPECT_THAT(two.end_of_turn_tokens(tokenizer_), ElementsAre(300, 307));
+  const ChatTemplate strict(
+      "{% if messages[0].role != 'system' %}{{ raise_exception('no') }}{% endif %}" + std::string(kChatml), {});
+  EXPECT_THAT(strict.end_of_turn_tokens(tokenizer_), ElementsAre(307));
   EXPECT_THAT(ChatTemplate("{{ raise_exception('no') }}", {}).end_of_turn_tokens(tokenizer_), ElementsAre());
 }
 

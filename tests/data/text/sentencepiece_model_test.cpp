@@ -48,6 +48,7 @@ TEST(SentencePieceModel, RefusesEachCorruptionByName) {
     const char* message;
   } corruptions[] = {
       {"Empty", "", "no pieces"},
+      {"WebPage", "<!doctype html>", "expected a sentencepiece model, found a web page; download it again"},
       {"NoPieces", end, "no pieces"},
       {"FieldNumberZero", std::string("\x02\x00", 2), "a field of number 0"},
       {"GroupWireType", "\x0B", "wire type 3"},

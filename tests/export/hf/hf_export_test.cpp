@@ -89,8 +89,7 @@ class HfExportTest : public ::testing::Test {
     }
     std::vector<std::uint64_t> sizes;
     const data::SafetensorsFolder folder(out_);
-    for (const fs::path& path : folder.files())
-      sizes.push_back(data::SafetensorsFile(path).tensors().back().end);
+    for (const fs::path& path : folder.files()) sizes.push_back(data::SafetensorsFile(path).tensors().back().end);
     return sizes;
   }
 

@@ -39,6 +39,8 @@ TEST_F(ForeignCheckpoint, QuantizedWeightsAreNamedByTheirKind) {
                                      {".weight_packed", "weights quantized by compressed-tensors"},
                                      {".weight_scale_inv", "FP8 weights with block scales"},
                                      {".weight_scale", "8-bit weights (FP8 or integers) with scales"},
+                                     {".scales", "weights quantized by MLX"},
+                                     {".weight_scales", "8-bit weights (FP8 or integers) with scales"},
                                      {".W_q", "weights quantized by HQQ"},
                                      {".weight._data", "weights quantized by quanto"}}) {
     EXPECT_THAT(complaint(kDown + ending),

@@ -87,7 +87,8 @@ TEST_F(LossTaskTest, AblationClosesOneGateAtATime) {
   ASSERT_EQ(results.ablation.size(), 2U);
   EXPECT_EQ(results.ablation[0].layer, 0);
   EXPECT_EQ(results.ablation[0].gate, 0.5);
-  EXPECT_NEAR(results.ablation[0].loss_change.value, -results.held_out.value().change.value().value, 2 * kLossTolerance);
+  EXPECT_NEAR(results.ablation[0].loss_change.value, -results.held_out.value().change.value().value,
+              2 * kLossTolerance);
   EXPECT_EQ(results.ablation[1].layer, 1);
   EXPECT_NEAR(results.ablation[1].gate, 0.75, 1e-7);  // alpha is float32
   EXPECT_EQ(results.ablation[1].loss_change.value, 0.0);
