@@ -10,18 +10,13 @@
 
 #include "core/error.h"
 #include "core/files/byte_cursor.h"
-<<<<<<< HEAD
 #include "core/files/number_bytes.h"
-    == == ==
-    =
 #include "core/files/other_content.h"
-        >>>>>>> w - cases
 #include "core/json.h"
 #include "core/message.h"
 #include "core/utf8.h"
 
-                    static_assert(std::endian::native == std::endian::little,
-                                  "safetensors are read in place: little-endian only");
+static_assert(std::endian::native == std::endian::little, "safetensors are read in place: little-endian only");
 
 namespace nkat::data {
 namespace {
