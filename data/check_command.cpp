@@ -46,11 +46,11 @@ ExitCode run(const CheckConfig& config) {
   if (config.json) {
     std::cout << dump_json({{"template", chat_template.name()}, {"files", all}}, 2) << std::endl;
   }
+  BadLimit(config.dataset.max_bad_records).check(bad, /*messages=*/{});
   if (!without_target.empty()) {
     throw DataError(fmt::format("{}: no record leaves a token to learn; give it an assistant turn or plain text",
                                 fmt::join(without_target, ", ")));
   }
-  BadLimit(config.dataset.max_bad_records).check(bad, /*messages=*/{});
   return ExitCode::kDone;
 }
 
