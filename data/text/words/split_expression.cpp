@@ -69,8 +69,8 @@ SearchBudget SearchBudget::for_text(std::size_t bytes) {
   return SearchBudget(kSecondsPerText + kSecondsPerByte * static_cast<double>(bytes));
 }
 
-bool SearchBudget::allows_another() {
-  if (++searches_ % kSearchesPerLook != 0) return true;
+bool SearchBudget::allows_another(Look look) {
+  if (++searches_ % kSearchesPerLook != 0 && look == Look::kNowAndThen) return true;
   const double now = thread_seconds();
   if (end_ == 0) end_ = now + seconds_;
   return now < end_;
@@ -119,9 +119,11 @@ std::optional<ByteRange> SplitExpression::find(std::string_view bytes, std::size
   SearchMemory& memory = search_memory();
   const auto search = compiled_->is_jit ? pcre2_jit_match : pcre2_match;
   int found = PCRE2_ERROR_NOMATCH;
+  auto look = SearchBudget::Look::kNowAndThen;
   for (; found == PCRE2_ERROR_NOMATCH && from <= bytes.size(); from += kPlacesPerSearch) {
-    if (!budget.allows_another()) give_up(bytes.size(), "too much time");
+    if (!budget.allows_another(look)) give_up(bytes.size(), "too much time");
     pcre2_set_offset_limit(memory.context.get(), std::min(from + kPlacesPerSearch - 1, bytes.size()));
+    look = SearchBudget::Look::kAtOnce;
     found =
         search(compiled_->code.get(), as_pcre2(bytes), bytes.size(), from, 0, memory.match.get(), memory.context.get());
   }

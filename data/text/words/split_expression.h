@@ -23,8 +23,9 @@ class SearchBudget {
  public:
   explicit SearchBudget(double seconds) : seconds_(seconds) {}
   static SearchBudget for_text(std::size_t bytes);
-  // Before each search: false where the time is spent. It looks at the clock now and then.
-  bool allows_another();
+  // Before each search: false where the time is spent. It looks at the clock now and then, or at once.
+  enum class Look { kNowAndThen, kAtOnce };
+  bool allows_another(Look look);
 
  private:
   double seconds_;
