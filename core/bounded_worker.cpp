@@ -24,6 +24,8 @@ namespace nkat {
 namespace {
 
 constexpr int kPollMilliseconds = 200;
+// Where the shell allows an endless stack, endless recursion would take all of the machine's memory.
+constexpr rlim_t kStackBytes = 8 << 20;
 
 enum class Outcome : char { kDone, kRefused, kNoMemory };
 
@@ -104,6 +106,7 @@ void leave_parent(int socket) {
 
 [[noreturn]] void serve(int socket, const BoundedWorker::Function& function, const BoundedWorker::Limits& limits) {
   leave_parent(socket);
+  limit(RLIMIT_STACK, kStackBytes);
   limit(RLIMIT_DATA, process_memory().data_bytes + limits.memory_bytes);
   std::string text;
   Outcome outcome = Outcome::kDone;
@@ -175,6 +178,8 @@ struct BoundedWorker::State {
     end();
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
       throw DataError(fmt::format("took more than {} s of processor time", limits.seconds));
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+      throw DataError("was killed from outside, perhaps for lack of memory: try again with more of it free");
     throw DataError("crashed: it nests or calls itself too deep");
   }
 };

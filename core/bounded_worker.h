@@ -28,8 +28,8 @@ class BoundedWorker {
   BoundedWorker(Function function, const Limits& limits);
   ~BoundedWorker();
 
-  // DataError with what the function threw, or "took more than N s ...", "took more than N MiB ...", "crashed ...": the
-  // caller puts the subject in front. Interrupted where a stop is requested. Thread-safe, one request after the other.
+  // DataError with what the function threw, or "took more than N s ...", "took more than N MiB ...", "crashed ...",
+  // "was killed ...": the caller puts the subject in front. Interrupted where a stop is requested. Thread-safe, one request after the other.
   std::string call(std::string_view request);
 
  private:

@@ -51,12 +51,12 @@ ExitCode run(const CheckConfig& config) {
   if (config.json) {
     std::cout << dump_json({{"template", chat_template.name()}, {"files", all}}, 2) << std::endl;
   }
+  BadLimit(config.dataset.max_bad_records).check(bad, /*messages=*/{});
   if (!without_target.empty()) {
     throw DataError(
         fmt::format("{}: no record leaves a token to learn; {}", fmt::join(without_target, ", "),
                     first_bad.empty() ? "give it an assistant turn or plain text" : "the first: " + first_bad));
   }
-  BadLimit(config.dataset.max_bad_records).check(bad, /*messages=*/{});
   return ExitCode::kDone;
 }
 

@@ -1,7 +1,9 @@
 #include "core/bounded_worker.h"
 
 #include <chrono>
+#include <csignal>
 #include <cstring>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <vector>
 
@@ -60,6 +62,7 @@ TEST(BoundedWorker, RefusesWhatNeedsTooMuchAndAnswersTheNextRequest) {
         while (forever) {
         }
         if (request == "crash") ::_exit(1);
+        if (request == "kill") ::raise(SIGKILL);
         return "fine";
       },
       kLimits);
@@ -73,6 +76,20 @@ TEST(BoundedWorker, RefusesWhatNeedsTooMuchAndAnswersTheNextRequest) {
   EXPECT_EQ(worker.call(""), "fine");
   EXPECT_EQ(nkat::testing::message_of<DataError>([&] { worker.call("crash"); }), kCrashed);
   EXPECT_EQ(worker.call(""), "fine");
+  EXPECT_EQ(nkat::testing::message_of<DataError>([&] { worker.call("kill"); }),
+            "was killed from outside, perhaps for lack of memory: try again with more of it free");
+  EXPECT_EQ(worker.call(""), "fine");
+}
+
+TEST(BoundedWorker, HasAStackThatEndsWhateverTheShellAllows) {
+  BoundedWorker worker(
+      [](std::string_view) {
+        rlimit stack{};
+        ::getrlimit(RLIMIT_STACK, &stack);
+        return std::to_string(stack.rlim_cur);
+      },
+      kLimits);
+  EXPECT_LE(std::stoull(worker.call("")), std::uint64_t{8} << 20);
 }
 
 TEST(BoundedWorker, BlamesNoRequestForMemoryThatEarlierOnesLeftBehind) {

@@ -60,6 +60,68 @@ void write_record_seeds(const fs::path& folder) {
   write(folder / "document", "{\n  \"data\": [\n    {\"text\": \"a\"}\n  ]\n}\n");
 }
 
+std::string byte_piece(int byte) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  return std::string("<0x") + kDigits[static_cast<std::size_t>(byte / 16)] +
+         kDigits[static_cast<std::size_t>(byte % 16)] + ">";
+}
+
+void write_tokenizer_json_seeds(const fs::path& folder) {
+  const std::string added = R"({"id":8,"content":"<|end|>","special":true,"rstrip":true,"lstrip":true},)"
+                            R"({"id":9,"content":"abc","normalized":true,"single_word":true})";
+  write(folder / "byte-level",
+        R"({"added_tokens":[)" + added +
+            R"(],"normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[)"
+            R"({"type":"Split","pattern":{"Regex":"(?i:'s)|\\p{L}+|\\s+(?!\\S)|[^\\s&&[^a]]{1,3}"},)"
+            R"("behavior":"Removed","invert":true},{"type":"Digits","individual_digits":true},)"
+            R"({"type":"ByteLevel","add_prefix_space":true,"use_regex":true}]},"post_processor":)"
+            R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}},{"Sequence":{"id":"A"}}],)"
+            R"("special_tokens":{"x":{"ids":[8]}}},"decoder":{"type":"ByteLevel"},"model":{"type":"BPE",)"
+            R"("ignore_merges":true,"vocab":{"a":0,"b":1,"c":2,"\u0120":3,"ab":4,"\u0120ab":5,"1":6,"aab":7},)"
+            R"("merges":["a b",["\u0120","ab"],"a ab"]}})");
+  std::string bytes;
+  for (int byte = 0; byte < 256; ++byte) bytes += "\"" + byte_piece(byte) + "\":" + std::to_string(10 + byte) + ",";
+  write(folder / "byte-fallback",
+        R"({"added_tokens":[)" + added +
+            R"(],"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},)"
+            R"("model":{"byte_fallback":true,"unk_token":"<unk>","vocab":{"<unk>":0,)" +
+            bytes + R"("a":1,"b":2,"\u2581":3,"ab":4,"\u2581a":5},"merges":["a b","\u2581 a"]}})");
+}
+
+std::string raw_texts(const std::vector<std::string>& texts) {
+  std::string bytes;
+  for (const std::string& text : texts) bytes += raw_text(text);
+  return raw_array(8, texts.size(), bytes);
+}
+
+void write_vocabulary_seeds(const fs::path& folder) {
+  const auto key = [](const char* name) { return std::string("tokenizer.ggml.") + name; };
+  const std::vector<std::string> merged = {"a", "b", "c", "\u0120", "ab", "\u0120ab", "", "<|end|>"};
+  for (const char* pre : {"default", "llama-bpe", "smollm", "gpt-4o", "deepseek-llm"}) {
+    RawGguf file{.tensors = {}, .data = ""};
+    std::string types;
+    for (const std::int32_t type : {1, 1, 1, 1, 1, 1, 5, 3}) types += raw(type);
+    file.pairs = {raw_pair(key("model"), 8, raw_text("gpt2")),
+                  raw_pair(key("pre"), 8, raw_text(pre)),
+                  raw_pair(key("tokens"), 9, raw_texts(merged)),
+                  raw_pair(key("token_type"), 9, raw_array(5, 8, types)),
+                  raw_pair(key("merges"), 9, raw_texts({"a b", "\u0120 ab"})),
+                  raw_pair(key("add_bos_token"), 7, std::string(1, '\1')),
+                  raw_pair(key("bos_token_id"), 4, raw(std::uint32_t{7}))};
+    write(folder / pre, file.bytes());
+  }
+  RawGguf file{.tensors = {}, .data = ""};
+  std::vector<std::string> tokens = {"<unk>", "<s>", "</s>", "a", "b", "ab", "\u2581", "\u2581ab"};
+  std::string scores;
+  for (int byte = 0; byte < 256; ++byte) tokens.push_back(byte_piece(byte));
+  for (std::size_t i = 0; i < tokens.size(); ++i) scores += raw(-static_cast<float>(i));
+  file.pairs = {raw_pair("general.name", 8, raw_text("Phi-3")), raw_pair(key("model"), 8, raw_text("llama")),
+                raw_pair(key("tokens"), 9, raw_texts(tokens)),
+                raw_pair(key("scores"), 9, raw_array(6, tokens.size(), scores)),
+                raw_pair(key("add_space_prefix"), 7, std::string(1, '\0'))};
+  write(folder / "llama", file.bytes());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -72,6 +134,8 @@ int main(int argc, char** argv) {
   write_safetensors_seeds(folder / "safetensors");
   write_json_seeds(folder / "json");
   write_record_seeds(folder / "records");
+  write_tokenizer_json_seeds(folder / "tokenizer_json");
+  write_vocabulary_seeds(folder / "vocabulary");
   write(folder / "tokenizer" / "sound", tiny_model());
   write(folder / "tokenizer" / "settings", proto_piece("<unk>", 0, 2) + tiny_trainer() + tiny_normalizer());
   return 0;

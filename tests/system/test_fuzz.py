@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 SECONDS = int(os.environ.get("NKAT_FUZZ_SECONDS", "5"))
-TARGETS = ["gguf", "safetensors", "json", "tokenizer", "records"]
+TARGETS = ["gguf", "safetensors", "json", "tokenizer", "records", "tokenizer_json", "vocabulary"]
 
 
 def test_nothing_is_found_that_breaks_a_reader(root):

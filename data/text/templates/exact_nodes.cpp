@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -133,7 +134,9 @@ struct ExactFilter : jinja::filter_expression {
     if (is_val<jinja::value_array>(self)) return name == "join" ? &kJoin : nullptr;
     if (!is_val<jinja::value_string>(self)) return nullptr;
     if (name == "trim") return find_string_method("strip");
-    if (name == "replace" || name == "length") return find_string_method(name);
+    if (name == "format") throw std::runtime_error("the filter 'format' is not supported");
+    if (name == "replace" || name == "length" || name == "upper" || name == "lower" || name == "capitalize")
+      return find_string_method(name);
     return name == "count" ? find_string_method("length") : nullptr;
   }
 

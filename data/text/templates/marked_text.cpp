@@ -8,6 +8,7 @@
 #include <jinja/runtime.h>
 
 #include "core/utf8.h"
+#include "data/text/unicode/categories.h"
 
 namespace nkat::data {
 namespace {
@@ -198,6 +199,43 @@ value count(const func_args& args) {
   return mk_val<jinja::value_int>(static_cast<std::int64_t>(pieces.size()) - 1);
 }
 
+// Letters whose case the methods below change in ASCII alone: small ones for upper(), capital ones for lower().
+const CodePointSet& small_letters() {
+  static const CodePointSet kSet = CodePointSet::of_category("Ll");
+  return kSet;
+}
+const CodePointSet& capital_letters() {
+  static const CodePointSet kSet = [] {
+    CodePointSet set = CodePointSet::of_category("Lu");
+    set.add(CodePointSet::of_category("Lt"));
+    return set;
+  }();
+  return kSet;
+}
+
+// Bytes [begin, end) in the other case. Letters beyond ASCII that have one would silently keep it: they are refused.
+void change_case(MarkedText& text, std::size_t begin, std::size_t end, bool to_capital, const std::string& name) {
+  const CodePointSet& changed = to_capital ? small_letters() : capital_letters();
+  for (std::size_t at = begin; at < end;) {
+    const DecodedCodePoint point = decode_code_point(text.bytes, at);
+    if (point.value >= 0x80 && changed.contains(point.value))
+      throw std::runtime_error(name + "() of '" + text.bytes.substr(at, point.length) + "' is not supported");
+    const char first = to_capital ? 'a' : 'A';
+    if (text.bytes[at] >= first && text.bytes[at] < first + 26)
+      text.bytes[at] = static_cast<char>(text.bytes[at] ^ 0x20);
+    at += point.length;
+  }
+}
+
+template <bool kFirstToCapital, bool kOthersToCapital>
+value in_case(const func_args& args) {
+  MarkedText text = self_of(args);
+  const std::size_t first = text.bytes.empty() ? 0 : decode_code_point(text.bytes, 0).length;
+  change_case(text, 0, first, kFirstToCapital, args.func_name);
+  change_case(text, first, text.bytes.size(), kOthersToCapital, args.func_name);
+  return text.value();
+}
+
 MarkedText joined(const MarkedText& separator, const std::vector<value>& items) {
   MarkedText text;
   for (std::size_t i = 0; i < items.size(); ++i) {
@@ -262,6 +300,9 @@ const jinja::func_handler* find_string_method(std::string_view name) {
       {"find", find},
       {"count", count},
       {"join", join},
+      {"upper", in_case<true, true>},
+      {"lower", in_case<false, false>},
+      {"capitalize", in_case<true, false>},
   };
   const auto found = kMethods.find(name);
   return found == kMethods.end() ? nullptr : &found->second;

@@ -3,7 +3,7 @@
 // string has parts of both kinds or is cut in pieces.
 //
 //   strip lstrip rstrip (chars)   split rsplit (separator, maxsplit)   splitlines   join   replace (old, new, count)
-//   removeprefix removesuffix   find   count   length
+//   removeprefix removesuffix   find   count   length   upper lower capitalize (ASCII; another letter with a case fails)
 //
 // https://docs.python.org/3/library/stdtypes.html#string-methods
 #pragma once

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <ctime>
 #include <optional>
 #include <stdexcept>
@@ -45,15 +46,32 @@ value text_value(const std::string& text, bool marked) {
   return mk_val<jinja::value_string>(string);
 }
 
+// The engine names its types as the compiler does: "St10shared_ptrIN5jinja14value_string_tEE" is a string.
+std::string with_plain_type_names(std::string text) {
+  constexpr std::string_view kTypeBegin = "St10shared_ptrIN5jinja", kTypePrefix = "value_", kTypeEnd = "_tEE";
+  while (true) {
+    const std::size_t begin = text.find(kTypeBegin);
+    const std::size_t prefix = text.find(kTypePrefix, std::min(begin, text.size()));
+    const std::size_t end = text.find(kTypeEnd, std::min(prefix, text.size()));
+    if (end == std::string::npos) return text;
+    const std::string name = text.substr(prefix + kTypePrefix.size(), end - prefix - kTypePrefix.size());
+    text.replace(begin, end + kTypeEnd.size() - begin, name);
+  }
+}
+
 // The engine says "Error executing Kind at position N: what"; or, in its own words, what it can't parse.
 std::string place_and_reason(const std::string& source, const std::string& message) {
   constexpr std::string_view kPosition = " at position ";
   const std::size_t begin = message.find(kPosition);
   const std::size_t colon = begin == std::string::npos ? begin : message.find(": ", begin);
   if (colon == std::string::npos) return "fails: " + first_line(message);
-  const std::size_t place = std::stoull(message.substr(begin + kPosition.size()));
+  std::size_t place = 0;
+  const char* const number = message.data() + begin + kPosition.size();
+  if (std::from_chars(number, message.data() + colon, place).ec != std::errc())
+    return "fails: " + ellipsize(first_line(message), 300);
   const auto lines = std::ranges::count(std::string_view(source).substr(0, place), '\n');
-  return fmt::format("fails in line {}: {}", lines + 1, ellipsize(message.substr(colon + 2), 300));
+  return fmt::format("fails in line {}: {}", lines + 1,
+                     ellipsize(with_plain_type_names(message.substr(colon + 2)), 300));
 }
 
 // As the engine reads it: without a carriage return.
@@ -145,6 +163,8 @@ TemplateProgram::TemplateProgram(const std::string& source, SpecialTokens tokens
     : state_(std::make_unique<State>(State{with_plain_newlines(source), std::move(tokens), {}})) {
   try {
     state_->program = jinja::parse_from_tokens(jinja::lexer().tokenize(state_->source));
+  } catch (const std::out_of_range&) {  // in numbers alone
+    throw FormatError("can't be parsed: a number has too many digits");
   } catch (const std::runtime_error& error) {
     throw FormatError("can't be parsed: " + first_line(error.what()));
   }

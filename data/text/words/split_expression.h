@@ -5,6 +5,7 @@
 // share a byte (those below 128 are their own), the text is searched in these bytes, and every class is a set of bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,22 @@
 
 namespace nkat::data {
 
+// The processor time of one text: a stranger's expression can look at the whole text again at every character of it. For
+// one thread.
+class SearchBudget {
+ public:
+  explicit SearchBudget(double seconds) : seconds_(seconds) {}
+  static SearchBudget for_text(std::size_t bytes);
+  // Before each search: false where the time is spent. It looks at the clock now and then, or at once.
+  enum class Look { kNowAndThen, kAtOnce };
+  bool allows_another(Look look);
+
+ private:
+  double seconds_;
+  double end_ = 0;  // of the thread's time
+  unsigned searches_ = 0;
+};
+
 class SplitExpression {
  public:
   // In the syntax of split_expression_reader.h, which refuses what it doesn't know. source: the file's name, for messages.
@@ -25,11 +42,16 @@ class SplitExpression {
 
   // The text, which is valid UTF-8, as one byte a code point.
   void to_bytes(std::string_view utf8, std::string& bytes) const;
-  // The first match at or behind `from`. DataError where the search takes more steps than PCRE2 allows.
-  std::optional<ByteRange> find(std::string_view bytes, std::size_t from) const;
+  // The first match at or behind `from`. DataError where the search takes more steps or memory than PCRE2 allows, or the
+  // text's time is spent.
+  std::optional<ByteRange> find(std::string_view bytes, std::size_t from, SearchBudget& budget) const;
 
  private:
+  [[noreturn]] void give_up(std::size_t characters, std::string_view what) const;
+
   struct Compiled;
+  std::string source_;
+  std::string expression_;
   std::vector<std::uint8_t> bytes_;
   std::unique_ptr<Compiled> compiled_;
 };

@@ -48,7 +48,8 @@ class StretchEncoder::Run {
         original_(text),
         stretch_(stretch),
         text_(text.substr(stretch.begin, stretch.end - stretch.begin)),
-        spans_(spans) {}
+        spans_(spans),
+        budget_(SearchBudget::for_text(stretch.end - stretch.begin)) {}
 
   void encode(bool literal) {
     const SpaceRule& spaces = encoder_.model_.spaces;
@@ -133,7 +134,7 @@ class StretchEncoder::Run {
           from == 0 ? inserted : 0);
     };
     for (std::size_t from = 0; from <= bytes.size();) {
-      const std::optional<ByteRange> match = step.expression->find(bytes, from);
+      const std::optional<ByteRange> match = step.expression->find(bytes, from, budget_);
       if (!match) break;
       pass_on(match->begin, step.rule->keep_gaps);
       pass_on(match->end, step.rule->keep_matches);
@@ -172,6 +173,7 @@ class StretchEncoder::Run {
   std::optional<NormalizedText> normalized_;
   std::string_view text_;  // of the stretch, normalized
   std::vector<TokenSpan>& spans_;
+  SearchBudget budget_;
 };
 
 StretchEncoder::StretchEncoder(const TokenizerModel& model)

@@ -25,10 +25,11 @@ std::vector<std::string> words(std::string_view name, const std::string& text) {
         if (from < to)
           cut.push_back(word.substr(from == 0 ? 0 : ends[from - 1], ends[to - 1] - (from == 0 ? 0 : ends[from - 1])));
       };
+      SearchBudget budget = SearchBudget::for_text(word.size());
       std::string bytes;
       expression.to_bytes(word, bytes);
       std::size_t from = 0;
-      while (const auto match = expression.find(bytes, from)) {
+      while (const auto match = expression.find(bytes, from, budget)) {
         put(from, match->begin);
         put(match->begin, match->end);
         from = match->end;
@@ -66,6 +67,12 @@ TEST(PreTokenizers, CutAsTheirExpressionsSay) {
 TEST(PreTokenizers, LettersBeyondAsciiHaveNoCase) {
   EXPECT_THAT(words("gpt-4o", "\u00E9\u00C9"), ElementsAre("\u00E9\u00C9"));
   EXPECT_THAT(words("tekken", "eE"), ElementsAre("e", "E"));
+}
+
+TEST(PreTokenizers, AWordOfMillionsOfLettersStaysOne) {
+  for (const char* name : {"gpt-4o", "tekken"}) {
+    for (const char letter : {'a', 'A'}) EXPECT_EQ(words(name, std::string(3'000'000, letter)).size(), 1u) << name;
+  }
 }
 
 TEST(PreTokenizers, ACharacterOfUnicode16IsNoLetter) {

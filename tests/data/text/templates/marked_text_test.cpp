@@ -87,6 +87,17 @@ TEST(MarkedText, CountsCodePoints) {
   EXPECT_TRUE(string_item(text("a"), 1)->is_undefined());
 }
 
+TEST(MarkedText, ChangesTheCaseOfAsciiAndRefusesOtherLettersThatHaveOne) {
+  EXPECT_EQ(result("upper", {text("a\u3042Z-\u00c9")}), "A\u3042Z-\u00c9");
+  EXPECT_EQ(result("lower", {text("aB\u00e9\U0001F999")}), "ab\u00e9\U0001F999");
+  EXPECT_EQ(result("capitalize", {text("heLLO \u6771")}), "Hello \u6771");
+  EXPECT_EQ(result("capitalize", {text("")}), "");
+  EXPECT_EQ(shown(call("upper", {mixed()})), "(A, )[B, C](, D)");
+  EXPECT_THROW(result("upper", {text("\u00e9")}), std::runtime_error);
+  EXPECT_THROW(result("lower", {text("a\u0416")}), std::runtime_error);
+  EXPECT_THROW(result("capitalize", {text("\u00e9A")}), std::runtime_error);
+}
+
 TEST(MarkedText, EveryByteKeepsWhereItCameFrom) {
   EXPECT_EQ(shown(slice_string(mixed(), 1, -1)), "(, )[b, c](, )");
   EXPECT_EQ(shown(call("replace", {mixed(), text(", "), text("+")})), "(a+)[b](+)[c](+d)");

@@ -121,7 +121,19 @@ TEST(TemplateProcess, NamesWhatATemplateRaises) {
             "the chat template fails in line 3: Unknown (built-in) filter 'nothing' for type String");
   EXPECT_THAT(error_of("{% for m in messages %}"), StartsWith("the chat template can't be parsed: "));
   EXPECT_THAT(error_of("{{ 'a"), StartsWith("the chat template can't be parsed: "));
+  EXPECT_EQ(error_of("{{ 99999999999999999999 }}"), "the chat template can't be parsed: a number has too many digits");
+  EXPECT_EQ(error_of("\n{{ strftime_now(messages) }}"),
+            "the chat template fails in line 2: Function 'strftime_now' expected value of type string, got Array");
+  EXPECT_EQ(error_of("{{ raise_exception(' at position x: y') }}"), "the chat template raises:  at position x: y");
   EXPECT_THAT(error_of("x", {{Role::kUser, "\xFF"}}), HasSubstr("not UTF-8 at byte 0"));
+}
+
+// What the engine would get wrong without a word.
+TEST(TemplateProcess, RefusesWhatItWouldRenderWrongly) {
+  EXPECT_EQ(error_of("{{ messages[0].content | format(1) }}"),
+            "the chat template fails in line 1: the filter 'format' is not supported");
+  EXPECT_EQ(error_of("{{ messages[0].content.lower() }}", {{Role::kUser, "\u00c9a"}}),
+            "the chat template fails in line 1: lower() of '\u00c9' is not supported");
 }
 
 TEST(TemplateProcess, ADamagedTemplateRendersOrIsRefused) {

@@ -5,15 +5,18 @@
 
 #include "core/error.h"
 #include "core/utf8.h"
+#include "tests/support/message_of.h"
 
 namespace nkat::data {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // The matches, by their text.
 std::vector<std::string> matches(std::string_view expression, const std::string& text) {
   const SplitExpression search(expression, "t");
+  SearchBudget budget = SearchBudget::for_text(text.size());
   std::string bytes;
   search.to_bytes(text, bytes);
   std::vector<std::string> characters;
@@ -22,7 +25,7 @@ std::vector<std::string> matches(std::string_view expression, const std::string&
   EXPECT_EQ(bytes.size(), characters.size());
   std::vector<std::string> found;
   for (std::size_t from = 0; from <= bytes.size();) {
-    const auto match = search.find(bytes, from);
+    const auto match = search.find(bytes, from, budget);
     if (!match) break;
     found.emplace_back();
     for (std::size_t i = match->begin; i < match->end; ++i) found.back() += characters[i];
@@ -71,8 +74,28 @@ TEST(SplitExpression, CutsWhereItMatchesNothing) {
 }
 
 TEST(SplitExpression, GivesUpOnATextThatTakesForever) {
-  EXPECT_THROW(matches("(a|a|aa)+[bc]", std::string(100, 'a')), DataError);
+  EXPECT_EQ(
+      nkat::testing::message_of<DataError>([] { matches("(a|a|aa)+[bc]", std::string(100, 'a')); }),
+      "t: the expression '(a|a|aa)+[bc]' needs too many steps to cut a text of 100 characters; shorter texts may do");
+  EXPECT_THAT(
+      nkat::testing::message_of<DataError>([] { matches(R"((?:(?=\p{L})[^b])*)", std::string(3'000'000, 'a')); }),
+      HasSubstr("needs too much memory"));
   EXPECT_THROW(matches("(?<=a+)b", "ab"), FormatError);  // PCRE2 refuses what Oniguruma does too
+}
+
+TEST(SplitExpression, GivesUpOnATextThatIsLookedAtAgainFromEveryCharacter) {
+  // No x is found from any a: 2 * 10^10 characters to look at, in no search that PCRE2 itself would end.
+  const SplitExpression search("(?=[^x]*+x)a", "t");
+  const std::string text(200'000, 'a');
+  SearchBudget budget(0.1);
+  EXPECT_THAT(nkat::testing::message_of<DataError>([&] { search.find(text, 0, budget); }),
+              HasSubstr("needs too much time to cut a text of 200000 characters"));
+}
+
+TEST(SplitExpression, FindsAMatchFarBehind) {
+  const std::string text = std::string(100'000, 'a') + "b" + std::string(1000, 'a');
+  EXPECT_THAT(matches("b", text), ElementsAre("b"));
+  EXPECT_THAT(matches("(?<=^a{300})a", text), ElementsAre("a"));
 }
 
 }  // namespace
