@@ -16,7 +16,7 @@ EXPORTS = {
     "llama-bpe": ("llama", None),
     "qwen2": ("qwen2", None),
     "gpt-2": ("qwen2", None),
-    "deepseek-coder": ("llama", None),
+    "deepseek-coder cut as deepseek-coder": ("llama", "deepseek-coder"),
     "gpt-2 cut as gpt-4o": ("phi3", "gpt-4o"),
     "gpt-2 cut as tekken": ("mistral", "tekken"),
 }

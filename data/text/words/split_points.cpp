@@ -4,8 +4,6 @@
 #include "data/text/words/space_mark.h"
 
 namespace nkat::data {
-namespace {}  // namespace
-
 std::size_t SplitPoints::place_of(char32_t left, char32_t right) {
   return static_cast<std::size_t>((std::uint64_t{left} << 32 | right) * 0x9E3779B97F4A7C15 >> 44);
 }
