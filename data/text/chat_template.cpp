@@ -191,7 +191,7 @@ std::vector<std::int32_t> ChatTemplate::end_of_turn_tokens(const Tokenizer& toke
     }
   }
   std::ranges::sort(ends);
-  ends.erase(std::ranges::unique(ends).begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
   return ends;
 }
 

@@ -59,12 +59,12 @@ struct ExactIdentifier : jinja::identifier {
 
 struct ExactMember : jinja::member_expression {
   explicit ExactMember(jinja::member_expression& node)
-      : member_expression(std::move(node.object), std::move(node.property), node.computed), operand(object) {
+      : member_expression(std::move(node.object), std::move(node.property), node.computed), operand_(object) {
     pos = node.pos;
   }
 
   value execute_impl(context& scope) const override {
-    const value self = operand.compute(scope);
+    const value self = operand_.compute(scope);
     if (const auto* name = computed ? nullptr : cast_stmt<jinja::identifier>(property)) {
       if (is_val<jinja::value_object>(self)) return member_of_object(self, name->val);
       const jinja::func_handler* method = is_val<jinja::value_string>(self) ? find_string_method(name->val) : nullptr;
@@ -72,7 +72,7 @@ struct ExactMember : jinja::member_expression {
     } else if (computed && is_val<jinja::value_string>(self)) {
       if (value found = item_of_string(self, scope)) return found;
     }
-    operand.hold(self);
+    operand_.hold(self);
     return member_expression::execute_impl(scope);
   }
 
@@ -101,22 +101,22 @@ struct ExactMember : jinja::member_expression {
     return is_val<jinja::value_int>(index) ? string_item(self, index->as_int()) : nullptr;
   }
 
-  Operand operand;
+  Operand operand_;
 };
 
 struct ExactFilter : jinja::filter_expression {
   explicit ExactFilter(jinja::filter_expression& node)
-      : filter_expression(std::move(node.operand), std::move(node.filter)), input(operand) {
+      : filter_expression(std::move(node.operand), std::move(node.filter)), input_(operand) {
     pos = node.pos;
   }
 
   value execute_impl(context& scope) const override {
-    const value self = input.compute(scope);
+    const value self = input_.compute(scope);
     const auto* call = cast_stmt<jinja::call_expression>(filter);
     const auto* name = cast_stmt<jinja::identifier>(call != nullptr ? call->callee : filter);
     const jinja::func_handler* own = name != nullptr ? own_filter(self, name->val) : nullptr;
     if (own == nullptr) {
-      input.hold(self);
+      input_.hold(self);
       return filter_expression::execute_impl(scope);
     }
     jinja::func_args args(scope);
@@ -140,7 +140,7 @@ struct ExactFilter : jinja::filter_expression {
     return name == "count" ? find_string_method("length") : nullptr;
   }
 
-  Operand input;
+  Operand input_;
 };
 
 void replace_nodes(statement_ptr& node);
