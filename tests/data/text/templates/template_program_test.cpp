@@ -18,10 +18,11 @@ using ::testing::StartsWith;
 
 constexpr const char* kCrashed = "the chat template crashed: it nests or calls itself too deep";
 #if defined(__SANITIZE_ADDRESS__)
-constexpr const char* kNoMemory = kCrashed;  // the sanitizer's allocator ends a process that is out of memory
+constexpr bool kAllocatorAborts = true;  // it ends a process that is out of memory, and keeps what was freed
 #else
-constexpr const char* kNoMemory = "the chat template took more than 512 MiB of memory";
+constexpr bool kAllocatorAborts = false;
 #endif
+constexpr const char* kNoMemory = kAllocatorAborts ? kCrashed : "the chat template took more than 512 MiB of memory";
 
 constexpr const char* kChatml =
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
@@ -154,12 +155,17 @@ TEST(TemplateProcess, EndsATemplateThatTakesTooMuch) {
       error_of(
           "{% set ns = namespace(s='x') %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}"),
       kNoMemory);
-  EXPECT_EQ(error_of("{{ 'xxxxxxxx' * 4000000 }}"), "the chat template makes more than 16 MiB of text");
   EXPECT_EQ(error_of("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), kCrashed);
   EXPECT_EQ(error_of("{{ " + std::string(2'000'000, '(')), kCrashed);
 }
 
+TEST(TemplateProcess, EndsATemplateThatMakesTooMuchText) {
+  if (kAllocatorAborts) GTEST_SKIP() << "the sanitizer runs out of the template's memory first";
+  EXPECT_EQ(error_of("{{ 'xxxxxxxx' * 4000000 }}"), "the chat template makes more than 16 MiB of text");
+}
+
 TEST(TemplateProcess, EndsATemplateThatGoesOnForever) {
+  if (kAllocatorAborts) GTEST_SKIP() << "the sanitizer runs out of the template's memory first";
   EXPECT_EQ(
       error_of("{% for a in range(2000) %}{% for b in range(2000) %}{% for c in range(2000) %}{% endfor %}{% endfor %}"
                "{% endfor %}"),
