@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <iterator>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -49,7 +50,6 @@ CLI::Option* add_flag(Parsed& parsed, const OptionList::Option& option, const st
   } else {
     // Two values are parsed so that our own message names the flag.
     flag->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->type_name(option.info.metavar);
-    flag->allow_extra_args(false);  // else CLI11 takes "[1, 2]" for a list
   }
   parsed.flags[name] = flag;
   return flag;
@@ -124,6 +124,22 @@ nlohmann::ordered_json help_json(const CLI::App& app, const Command* command) {
   return json;
 }
 
+// CLI11 takes a word "[1, 2]" for a list of words: a mark in front of the bracket hides it.
+constexpr char kBracketMark = '\x1F';
+
+std::vector<std::string> marked_words(int argc, const char* const* argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  for (std::string& word : words) {
+    if (!word.ends_with(']')) continue;
+    const std::size_t equals = word.starts_with("--") ? word.find("=[") : std::string::npos;
+    if (word.starts_with('[') || equals != std::string::npos)
+      word.insert(equals == std::string::npos ? 0 : equals + 1, 1, kBracketMark);
+  }
+  return words;
+}
+
+std::string unmarked(std::string word) { return word.starts_with(kBracketMark) ? word.substr(1) : word; }
+
 ExitCode run_command(Parsed& parsed, const char* const* argv) {
   std::vector<std::string> known = {"--config", "--help"};
   for (const auto& [name, flag] : parsed.flags) {
@@ -143,7 +159,7 @@ ExitCode run_command(Parsed& parsed, const char* const* argv) {
           "{}: {}", parsed.command->name,
           expected("one " + name, fmt::format("{}", flag->count()), "see --help for the options that take several")));
     }
-    flags[name] = parsed.words[name];
+    std::ranges::transform(parsed.words[name], std::back_inserter(flags[name]), unmarked);
     // A switch without a value arrives as one empty word.
     if (flag->get_expected_min() == 0) std::erase(flags[name], "");
   }
@@ -162,7 +178,9 @@ ExitCode run_command(Parsed& parsed, const char* const* argv) {
 
 ExitCode parse_and_run(CLI::App& app, std::vector<std::unique_ptr<Parsed>>& all, int argc, const char* const* argv) {
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = marked_words(argc, argv);
+    std::ranges::reverse(words);  // as CLI11 wants them
+    app.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
     const CLI::App* asked = &app;
     while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();

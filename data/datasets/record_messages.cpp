@@ -99,7 +99,8 @@ class MessageReader {
   std::string content(const std::string& key) {
     const Json* value = message_.find(key);
     if (value != nullptr && value->is_string()) return value->get<std::string>();
-    if (value != nullptr && value->is_object()) return part(*value, fmt::format("{}: '{}'", message_.where(), key));
+    if (value != nullptr && value->is_object() && (value->contains("text") || value->contains("type")))
+      return part(*value, fmt::format("{}: '{}'", message_.where(), key));
     if (value == nullptr || !value->is_array() || value->empty()) message_.fail(key, "a string or text parts");
     std::string text;
     for (std::size_t i = 0; i < value->size(); ++i)

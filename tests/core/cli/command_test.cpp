@@ -61,6 +61,8 @@ TEST_F(CommandTest, HelpShowsRangeDefaultAndUnitButNoFormerName) {
 TEST_F(CommandTest, ATextInBracketsIsThatText) {
   EXPECT_EQ(run({"train", "--text", "[1, 2]"}).code, 0);
   EXPECT_EQ(config_.text, "[1, 2]");
+  EXPECT_EQ(run({"train", "--text=[3]"}).code, 0);
+  EXPECT_EQ(config_.text, "[3]");
 }
 
 TEST_F(CommandTest, HelpAsJsonHoldsWhatTheOptionsDeclare) {
