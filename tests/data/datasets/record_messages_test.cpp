@@ -117,7 +117,7 @@ TEST(RecordMessages, AreRefusedWithWhatWasFound) {
   EXPECT_THAT(complaint(R"({"system":"","input":"x","output":"y"})"),
               HasSubstr("number 1: expected the keys role and content, found the keys system, input, output"));
   EXPECT_THAT(complaint(R"({"role":"user","content":{"image":"x"}})"),
-              HasSubstr("'content': key 'text': expected a string, found nothing"));
+              HasSubstr(R"(key 'content': expected a string or text parts, found {"image":"x"})"));
   EXPECT_THAT(
       complaint(R"({"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]})"),
       HasSubstr("part 1 of 'content': expected text, found a part of type 'image_url'; this model reads text alone"));
