@@ -138,7 +138,7 @@ std::vector<std::string> marked_words(int argc, const char* const* argv) {
   return words;
 }
 
-std::string unmarked(std::string word) { return word.starts_with(kBracketMark) ? word.substr(1) : word; }
+std::string unmarked(const std::string& word) { return word.starts_with(kBracketMark) ? word.substr(1) : word; }
 
 ExitCode run_command(Parsed& parsed, const char* const* argv) {
   std::vector<std::string> known = {"--config", "--help"};
