@@ -29,7 +29,8 @@ class BoundedWorker {
   ~BoundedWorker();
 
   // DataError with what the function threw, or "took more than N s ...", "took more than N MiB ...", "crashed ...",
-  // "was killed ...": the caller puts the subject in front. Interrupted where a stop is requested. Thread-safe, one request after the other.
+  // "was killed ...": the caller puts the subject in front. Interrupted where a stop is requested. Thread-safe, one
+  // request after the other.
   std::string call(std::string_view request);
 
  private:

@@ -87,8 +87,23 @@ void add_command(CLI::App& parent, const Command& command, std::vector<std::uniq
   for (const Command& subcommand : command.subcommands) add_command(app, subcommand, all);
 }
 
+// CLI11 takes a word "[1, 2]" for a list of words: a mark in front of the bracket hides it.
+constexpr char kBracketMark = '\x1F';
+
+std::vector<std::string> marked_words(int argc, const char* const* argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  for (std::string& word : words) {
+    const std::size_t value = word.starts_with("--") ? word.find('=') + 1 : 0;  // 0 where it has no value
+    if (word.ends_with(']') && word[value] == '[') word.insert(value, 1, kBracketMark);
+  }
+  return words;
+}
+
+std::string unmarked(const std::string& word) { return word.starts_with(kBracketMark) ? word.substr(1) : word; }
+
 void refuse_extras(const CLI::App& app, const std::vector<std::string>& known) {
-  for (const std::string& extra : app.remaining(false)) {
+  for (const std::string& word : app.remaining(false)) {
+    const std::string extra = unmarked(word);
     const std::string near = nearest_name(extra.substr(0, extra.find('=')), known);
     throw ConfigError(fmt::format("{}: '{}' is not known{}; see {} --help", app.get_name(), extra,
                                   near.empty() ? "" : fmt::format("; did you mean '{}'?", near), app.get_name()));
@@ -124,22 +139,6 @@ nlohmann::ordered_json help_json(const CLI::App& app, const Command* command) {
   return json;
 }
 
-// CLI11 takes a word "[1, 2]" for a list of words: a mark in front of the bracket hides it.
-constexpr char kBracketMark = '\x1F';
-
-std::vector<std::string> marked_words(int argc, const char* const* argv) {
-  std::vector<std::string> words(argv + 1, argv + argc);
-  for (std::string& word : words) {
-    if (!word.ends_with(']')) continue;
-    const std::size_t equals = word.starts_with("--") ? word.find("=[") : std::string::npos;
-    if (word.starts_with('[') || equals != std::string::npos)
-      word.insert(equals == std::string::npos ? 0 : equals + 1, 1, kBracketMark);
-  }
-  return words;
-}
-
-std::string unmarked(const std::string& word) { return word.starts_with(kBracketMark) ? word.substr(1) : word; }
-
 ExitCode run_command(Parsed& parsed, const char* const* argv) {
   std::vector<std::string> known = {"--config", "--help"};
   for (const auto& [name, flag] : parsed.flags) {
@@ -164,6 +163,7 @@ ExitCode run_command(Parsed& parsed, const char* const* argv) {
     if (flag->get_expected_min() == 0) std::erase(flags[name], "");
   }
   nlohmann::ordered_json file = nlohmann::ordered_json::object();
+  parsed.config_file = unmarked(parsed.config_file);
   if (!parsed.config_file.empty()) {
     file = parse_json(read_file(parsed.config_file, kConfigFileLimit), parsed.config_file);
     if (!file.is_object())

@@ -63,6 +63,10 @@ TEST_F(CommandTest, ATextInBracketsIsThatText) {
   EXPECT_EQ(config_.text, "[1, 2]");
   EXPECT_EQ(run({"train", "--text=[3]"}).code, 0);
   EXPECT_EQ(config_.text, "[3]");
+  EXPECT_EQ(run({"train", "--text=a=[b]"}).code, 0);
+  EXPECT_EQ(config_.text, "a=[b]");
+  EXPECT_THAT(run({"train", "[4]"}).log, HasSubstr("'[4]' is not known"));
+  EXPECT_THAT(run({"train", "--config", "[5]"}).log, HasSubstr("error [5]: "));
 }
 
 TEST_F(CommandTest, HelpAsJsonHoldsWhatTheOptionsDeclare) {
